@@ -1,0 +1,242 @@
+//! Who is who: identities, counters, and the configuration the arbiter decides.
+//!
+//! Every counter is a type of its own, so that an epoch cannot be passed for a version.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+/// Where a frame comes from or goes to, in the notation of the transport at hand; opaque to the protocol.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct Address(Arc<str>);
+
+impl Address {
+    /// An address as the transport writes it.
+    pub fn new(text: impl AsRef<str>) -> Self {
+        Self(text.as_ref().into())
+    }
+
+    /// The text the transport reads.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for Address {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl fmt::Debug for Address {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+macro_rules! identity {
+    ($(#[$doc:meta])* $name:ident) => {
+        $(#[$doc])*
+        #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+        pub struct $name(pub u64);
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                write!(f, "{:016x}", self.0)
+            }
+        }
+
+        impl fmt::Debug for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                write!(f, "{:x}", self.0)
+            }
+        }
+    };
+}
+
+identity! {
+    /// Identity of a replica, drawn at random once and kept in its data directory; a wiped directory is a new node.
+    NodeId
+}
+identity! {
+    /// Identity of a cluster, drawn at random when its arbiter starts for the first time.
+    ClusterId
+}
+identity! {
+    /// Shown by a node at its next Join, to prove that its data directory is not a copy of another one.
+    /// Zero is the token of a node that has not been given any.
+    Token
+}
+
+macro_rules! counter {
+    ($(#[$doc:meta])* $name:ident) => {
+        $(#[$doc])*
+        #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize)]
+        pub struct $name(pub u64);
+
+        impl $name {
+            /// The first value.
+            pub const ZERO: Self = Self(0);
+
+            /// The value after this one.
+            #[must_use]
+            pub fn next(self) -> Self {
+                Self(self.0 + 1)
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                write!(f, "{}", self.0)
+            }
+        }
+
+        impl fmt::Debug for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                write!(f, "{}", self.0)
+            }
+        }
+    };
+}
+
+counter! {
+    /// Start counter of a node, durable and raised at every start, before its first message.
+    Incarnation
+}
+counter! {
+    /// Number of a primary's tenure. The first tenure is 1; 0 means that there was none.
+    Epoch
+}
+counter! {
+    /// Raised by the arbiter on every change of the configuration; the token of its compare-and-swap.
+    ConfigVersion
+}
+counter! {
+    /// Place of an entry in the primary's total order. The first entry has 0; there are no gaps.
+    Seq
+}
+counter! {
+    /// How many entries come before a point of the log: `Position(n)` stands behind the entries `0..n`.
+    ///
+    /// "Persisted up to position n" therefore speaks of the entries `0..n`, and of none when n is 0.
+    Position
+}
+
+impl Position {
+    /// The position right behind `seq`.
+    pub fn behind(seq: Seq) -> Self {
+        Self(seq.0 + 1)
+    }
+
+    /// The position right before `seq`.
+    pub fn before(seq: Seq) -> Self {
+        Self(seq.0)
+    }
+
+    /// The seq that the next entry behind this position has.
+    pub fn next_seq(self) -> Seq {
+        Seq(self.0)
+    }
+
+    /// The last seq before this position; `None` at the very beginning.
+    pub fn last_seq(self) -> Option<Seq> {
+        self.0.checked_sub(1).map(Seq)
+    }
+
+    /// Does the entry `seq` lie before this position?
+    pub fn covers(self, seq: Seq) -> bool {
+        seq.0 < self.0
+    }
+}
+
+/// What is known of a node besides its identity.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Member {
+    /// The name people gave it; over QUIC the name in its certificate.
+    pub name: String,
+    /// Where it is reached.
+    pub address: Address,
+    /// The incarnation the arbiter accepted last.
+    pub incarnation: Incarnation,
+}
+
+/// The configuration of a cluster, decided by the arbiter alone and durable there before anybody hears of it.
+///
+/// - `primary` is in `in_sync`, once there is one.
+/// - `in_sync`, `draining` and `joining` are disjoint; `members` has exactly their nodes.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Config {
+    /// The cluster this is about.
+    pub cluster: ClusterId,
+    /// Raised with every change.
+    pub version: ConfigVersion,
+    /// The tenure of `primary`.
+    pub epoch: Epoch,
+    /// The replica that takes writes; `None` only before the first Join ever.
+    pub primary: Option<NodeId>,
+    /// The replicas every acknowledged write is on, the primary included.
+    pub in_sync: BTreeSet<NodeId>,
+    /// Removed, but perhaps still holding a read lease; always empty while there are no leases.
+    pub draining: BTreeSet<NodeId>,
+    /// Being brought up to date by the primary.
+    pub joining: BTreeSet<NodeId>,
+    /// Names and addresses of all of them.
+    pub members: BTreeMap<NodeId, Member>,
+}
+
+impl Config {
+    /// The configuration of a cluster that nobody has joined yet.
+    pub fn new(cluster: ClusterId) -> Self {
+        Self {
+            cluster,
+            version: ConfigVersion::ZERO,
+            epoch: Epoch::ZERO,
+            primary: None,
+            in_sync: BTreeSet::new(),
+            draining: BTreeSet::new(),
+            joining: BTreeSet::new(),
+            members: BTreeMap::new(),
+        }
+    }
+
+    /// Is `node` of use to this configuration in any role?
+    pub fn is_member(&self, node: NodeId) -> bool {
+        self.members.contains_key(&node)
+    }
+
+    /// The entry of the primary in `members`.
+    pub fn primary_member(&self) -> Option<&Member> {
+        self.primary.and_then(|node| self.members.get(&node))
+    }
+
+    /// Asserts what the struct promises.
+    pub fn check(&self) {
+        if let Some(primary) = self.primary {
+            assert!(
+                self.in_sync.contains(&primary),
+                "the primary is not in sync with itself"
+            );
+        }
+        assert!(
+            self.in_sync.is_disjoint(&self.joining),
+            "a node both in sync and joining"
+        );
+        assert!(
+            self.in_sync.is_disjoint(&self.draining),
+            "a node both in sync and draining"
+        );
+        let nodes: BTreeSet<NodeId> = self
+            .in_sync
+            .iter()
+            .chain(&self.draining)
+            .chain(&self.joining)
+            .copied()
+            .collect();
+        assert!(
+            nodes.iter().eq(self.members.keys()),
+            "members differ from the nodes of the sets"
+        );
+    }
+}

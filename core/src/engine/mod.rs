@@ -1,0 +1,192 @@
+//! What keeps bytes: the log, and the state that committed entries make up. Two small traits, implemented in
+//! memory and durably; the driver's storage thread owns them and carries out `storage::Write` and `storage::Query`.
+//!
+//! An implementation is synchronous and says nothing about threads. Its conformance suite is in `lockstep-tests`.
+
+#[cfg(feature = "durable")]
+pub mod durable;
+pub mod memory;
+
+use std::io;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use crate::config::Position;
+use crate::epochs::EpochHistory;
+use crate::operation::{Entry, Key, Value};
+use crate::storage::{ArbiterRecord, Meta};
+
+/// The durable log of one replica, and what the node knows about itself.
+///
+/// Nothing is durable before `sync` has returned; then everything asked for before is.
+pub trait LogStore: Send {
+    /// Appends consecutive entries, the first right behind `end()`. `committed` is a hint kept with them.
+    ///
+    /// # Errors
+    /// `NoRoom` leaves the log as it was. Any other error: the process must end.
+    fn append(&mut self, entries: &[Arc<Entry>], committed: Position) -> Result<(), StoreError>;
+
+    /// Cuts the log off at `end`, which is not before `start()`.
+    fn truncate(&mut self, end: Position) -> Result<(), StoreError>;
+
+    /// Empties the log so that it begins at `start`, with the epochs of what came before.
+    fn reset(&mut self, start: Position, history: &EpochHistory) -> Result<(), StoreError>;
+
+    /// Drops old entries where the log is longer than `bytes_max`, but none at or behind `before`.
+    /// Returns where the log begins afterwards.
+    fn trim(&mut self, before: Position, bytes_max: u64) -> Result<Position, StoreError>;
+
+    /// Replaces the meta data; durable on return.
+    fn save_meta(&mut self, meta: &Meta) -> Result<(), StoreError>;
+
+    /// Makes everything durable (fdatasync).
+    fn sync(&mut self) -> Result<(), StoreError>;
+
+    /// Entries from `from` on, at most `bytes_max` by `Entry::size` but at least one if there is any.
+    /// Empty when `from` is before `start()` or at `end()`. May be called for entries that are not synced.
+    fn read(&mut self, from: Position, bytes_max: usize) -> Result<Vec<Arc<Entry>>, StoreError>;
+
+    /// Where the log begins.
+    fn start(&self) -> Position;
+
+    /// Where it ends.
+    fn end(&self) -> Position;
+
+    /// The epochs of the entries before `end()`.
+    fn history(&self) -> &EpochHistory;
+
+    /// The highest `committed` hint that is durable with the log.
+    fn committed_hint(&self) -> Position;
+
+    /// The meta data as saved last.
+    fn meta(&self) -> &Meta;
+}
+
+/// The state of one replica: the outcome of the entries `0..applied`.
+///
+/// Shared between the thread that applies and those that read.
+pub trait Engine: Send + Sync {
+    /// The entries whose effects it has.
+    fn applied(&self) -> Position;
+
+    /// Applies consecutive entries, the first right behind `applied()`; atomic, not yet durable.
+    fn apply(&self, entries: &[Arc<Entry>]) -> Result<(), StoreError>;
+
+    /// Makes everything applied durable. Returns the position that is durable.
+    fn checkpoint(&self) -> Result<Position, StoreError>;
+
+    /// The value of a key.
+    fn read(&self, key: &Key) -> Result<Option<Value>, StoreError>;
+
+    /// Records behind `after`, ascending; a page as `storage::Answer::Page` describes it.
+    fn scan(&self, after: Option<&Key>) -> Result<Page, StoreError>;
+
+    /// Holds the present state fixed.
+    fn view(&self) -> Result<Box<dyn View>, StoreError>;
+
+    /// Begins (again) to collect another state beside the present one.
+    fn stage_begin(&self) -> Result<(), StoreError>;
+
+    /// Adds records to it.
+    fn stage(&self, records: &[(Key, Value)]) -> Result<(), StoreError>;
+
+    /// Puts the collected state in the place of the present one; atomic, and durable on return. The history is kept
+    /// with it, so that a start after a crash right behind this can begin the log anew.
+    fn install(&self, at: Position, history: &EpochHistory) -> Result<(), StoreError>;
+
+    /// Position and history given to the last `install`, if there was one.
+    fn installed(&self) -> Option<(Position, EpochHistory)>;
+
+    /// Bytes the state occupies on disk, about; 0 in memory.
+    fn disk_bytes(&self) -> u64;
+}
+
+/// A state held fixed.
+pub trait View: Send {
+    /// The entries whose effects it has.
+    fn at(&self) -> Position;
+
+    /// Records in it, about.
+    fn records(&self) -> u64;
+
+    /// Records behind `after`, ascending; a page as `storage::Answer::Page` describes it.
+    fn scan(&self, after: Option<&Key>) -> Result<Page, StoreError>;
+}
+
+/// Records in the order of their keys.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Page {
+    /// The records.
+    pub records: Vec<(Key, Value)>,
+    /// Records may follow behind the last one.
+    pub more: bool,
+}
+
+/// Keeps the arbiter's record.
+pub trait ArbiterStore: Send {
+    /// The record as saved last; `None` if there is none yet.
+    fn load(&self) -> Option<&ArbiterRecord>;
+
+    /// Replaces it; durable on return.
+    fn save(&mut self, record: &ArbiterRecord) -> Result<(), StoreError>;
+}
+
+/// Why the disk did not do what it was asked for.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// No room on the disk; nothing was changed, and the same can be tried again later.
+    #[error("no room on the disk that holds {path}: free some space")]
+    NoRoom {
+        /// The data directory.
+        path: PathBuf,
+    },
+    /// What is on the disk is not what was written. The node must not serve from it.
+    #[error(
+        "{path} is damaged at byte {offset}: {what}; remove the data directory and let the node join anew, or restore the disk"
+    )]
+    Damaged {
+        /// The file.
+        path: PathBuf,
+        /// Where in it.
+        offset: u64,
+        /// What is wrong there.
+        what: String,
+    },
+    /// The file is of a format this release does not read.
+    #[error("{path} has format version {found}, this release reads {expected}")]
+    Format {
+        /// The file.
+        path: PathBuf,
+        /// Its version.
+        found: u32,
+        /// The one that can be read.
+        expected: u32,
+    },
+    /// Another process uses the data directory.
+    #[error("{path} is in use by another process")]
+    Locked {
+        /// The data directory.
+        path: PathBuf,
+    },
+    /// The directory does not hold what it should.
+    #[error("{path} {what}")]
+    Mismatch {
+        /// The data directory.
+        path: PathBuf,
+        /// What is wrong with it.
+        what: String,
+    },
+    /// The operating system failed; what is on the disk is uncertain until the next start has looked.
+    #[error("cannot {action} {path}")]
+    Io {
+        /// What was tried.
+        action: &'static str,
+        /// With which file.
+        path: PathBuf,
+        /// The reason.
+        source: io::Error,
+    },
+    /// The engine failed; what is on the disk is uncertain until the next start has looked.
+    #[error("the storage engine failed: {0}")]
+    Engine(String),
+}

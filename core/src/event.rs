@@ -1,0 +1,93 @@
+//! What the protocol reports: the program prints and counts it, tests assert on it.
+
+use crate::config::{Address, ConfigVersion, Epoch, Incarnation, NodeId, Position, Seq};
+use crate::message::{Change, JoinRefusal, RoleName};
+
+/// Something worth telling. The order of the variants has no meaning.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Event {
+    /// This replica took up a role, or entered a newer configuration in it.
+    Entered {
+        /// The role.
+        role: RoleName,
+        /// The tenure.
+        epoch: Epoch,
+        /// The configuration.
+        version: ConfigVersion,
+    },
+    /// The arbiter refused this replica for good: the process should end with the reason.
+    JoinRefused(JoinRefusal),
+    /// This replica appended an entry to its log in memory; it is not persisted yet.
+    Appended {
+        /// Its epoch.
+        epoch: Epoch,
+        /// Its seq.
+        seq: Seq,
+    },
+    /// This replica's log is durable up to here.
+    Persisted(Position),
+    /// This replica learned that the log is committed up to here.
+    Committed(Position),
+    /// This replica cut its log off to match the primary's.
+    Truncated {
+        /// Where it ended before.
+        from: Position,
+        /// Where it ends.
+        to: Position,
+    },
+    /// The primary answered a write with `OperationAck`.
+    Acknowledged(Seq),
+    /// The primary answered a write with `OperationFailed`.
+    Failed(Seq),
+    /// The primary made a Replicator for a node.
+    ReplicatorStarted(NodeId),
+    /// The primary ended its Replicator for a node.
+    ReplicatorStopped(NodeId),
+    /// The primary and a node completed a handshake.
+    Synced {
+        /// The node.
+        node: NodeId,
+        /// Entries follow from here.
+        from: Position,
+    },
+    /// The primary began to send its full state to a node.
+    StateTransferStarted {
+        /// The node.
+        node: NodeId,
+        /// The position the state is of.
+        at: Position,
+    },
+    /// A node has taken the full state in.
+    StateTransferred(NodeId),
+    /// The primary proposed a change of the configuration, for the first time.
+    Proposed {
+        /// For this version.
+        version: ConfigVersion,
+        /// The change.
+        change: Change,
+    },
+    /// A message of another epoch, handshake or sender than the present ones came in and was ignored.
+    Stale {
+        /// Who sent it.
+        from: Address,
+    },
+    /// The disk has no room; writes wait or are rejected until it has.
+    DiskFull,
+    /// The disk has room again.
+    DiskHasRoom,
+    /// The arbiter has not been heard for `limits::ARBITER_SILENCE`.
+    ArbiterSilent,
+    /// The arbiter is heard again.
+    ArbiterHeard,
+    /// The arbiter accepted a Join.
+    Joined {
+        /// Who.
+        node: NodeId,
+        /// Which start of it.
+        incarnation: Incarnation,
+    },
+    /// The arbiter changed the configuration, durably.
+    Decided(ConfigVersion),
+    /// This replica has left the configuration; its process may end.
+    Left,
+}

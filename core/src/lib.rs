@@ -1,0 +1,14 @@
+//! The Lockstep protocol, and the async-std driver that runs it.
+
+pub mod config;
+pub mod engine;
+pub mod epochs;
+pub mod event;
+pub mod limits;
+pub mod message;
+pub mod operation;
+pub mod process;
+pub mod storage;
+pub mod time;
+pub mod transport;
+pub mod wire;

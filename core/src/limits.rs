@@ -1,0 +1,112 @@
+//! Every bound and every interval of the system in one table, each with its reason.
+
+use std::time::Duration;
+
+/// A write not confirmed within this time is answered `OperationFailed` (SPEC section 5).
+pub const OPERATION_DEADLINE: Duration = Duration::from_millis(1000);
+
+/// Unanswered Persists, Snapshots, SyncStarts and Proposals are repeated this often: several tries fit into
+/// the second of a write even when three in a row are lost.
+pub const RETRY_INTERVAL: Duration = Duration::from_millis(100);
+
+/// A Beacon goes to every peer this often: a fifth of `SILENCE`, so that four may be lost.
+pub const BEACON_INTERVAL: Duration = Duration::from_millis(100);
+
+/// A peer that has answered no Beacon for this long is taken for dead.
+pub const SILENCE: Duration = Duration::from_millis(500);
+
+/// A peer whose oldest unacknowledged Snapshot is older than this is taken for hanging: its removal still
+/// leaves most of a second for the writes that wait for it (PROTOCOL section 3, point 7).
+pub const ACKNOWLEDGEMENT_OVERDUE: Duration = Duration::from_millis(300);
+
+/// A joining replica that has been silent for this long is dropped from the configuration until it joins again,
+/// so that wiped or abandoned nodes do not pile up.
+pub const JOINING_SILENCE: Duration = Duration::from_secs(30);
+
+/// A replica asks the arbiter for the configuration this often: lost announcements are made good within it.
+pub const CONFIG_QUERY_INTERVAL: Duration = Duration::from_millis(500);
+
+/// The arbiter counts as reachable while something was heard from it within this time.
+pub const ARBITER_SILENCE: Duration = Duration::from_millis(2000);
+
+/// A leaving replica waits this long for the arbiter to confirm, then stops without.
+pub const LEAVE_PATIENCE: Duration = Duration::from_millis(2000);
+
+/// Nodes in a configuration: an acknowledgement from each is needed for every write, so more make no sense.
+pub const MEMBERS_MAX: usize = 64;
+
+/// Length of a node's name; it stands in a certificate and in every configuration.
+pub const NAME_BYTES_MAX: usize = 63;
+
+/// Length of an address.
+pub const ADDRESS_BYTES_MAX: usize = 320;
+
+/// Longest run of epochs a log remembers; older ones are merged, since no log in reach goes back so far.
+pub const EPOCH_HISTORY_MAX: usize = 1024;
+
+/// Entries in one Snapshots message, by bytes: large enough to amortise a packet, small enough to interleave.
+pub const SNAPSHOTS_BYTES_MAX: usize = 256 << 10;
+
+/// Entries in one Snapshots message, by number.
+pub const SNAPSHOTS_ENTRIES_MAX: usize = 1024;
+
+/// How many effects back the outbox looks for a message to the same peer that a new one can travel with.
+pub const OUTBOX_MERGE_DISTANCE: usize = 32;
+
+/// One chunk of a state transfer or page of a scan. A single record larger than this travels alone.
+pub const CHUNK_BYTES_MAX: usize = 256 << 10;
+
+/// Records in one chunk or page, so that many tiny records do not make a long step.
+pub const CHUNK_RECORDS_MAX: usize = 4096;
+
+/// Chunks of a state transfer on their way to one replica.
+pub const CHUNKS_IN_FLIGHT_MAX: u64 = 8;
+
+/// Simultaneous reads a replica hands to its engine; more are rejected as `Overloaded`.
+pub const READS_IN_FLIGHT_MAX: usize = 16 << 10;
+
+/// Simultaneous scans a replica hands to its engine; each holds a page in memory.
+pub const SCANS_IN_FLIGHT_MAX: usize = 64;
+
+/// A frame on a transport: a key and a value of the largest configurable size and their envelope.
+pub const FRAME_BYTES_MAX: usize = 17 << 20;
+
+/// The bounds an operator may choose. All replicas of a cluster should have the same.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Limits {
+    /// Longest key in bytes; at most 4 KiB, since keys stand in every index block of the engine.
+    pub key_bytes_max: usize,
+    /// Longest value in bytes; at most 16 MiB, since a value travels in one frame.
+    pub value_bytes_max: usize,
+    /// Entries a primary keeps uncommitted, in bytes; beyond it writes are rejected as `Overloaded`.
+    pub uncommitted_bytes_max: usize,
+    /// Entries on their way to one replica and not acknowledged, in bytes: twice what a 10 Gbit/s link holds in a millisecond.
+    pub window_bytes_max: usize,
+    /// Entries kept in memory for replicas that are behind, in bytes; older ones are read from disk.
+    pub tail_bytes_max: usize,
+    /// Entries kept on disk for replicas that come back, in bytes; who misses more gets the full state.
+    pub log_bytes_max: u64,
+    /// Writes are rejected (`TooFewReplicas`) while fewer replicas than this are in sync.
+    pub min_in_sync: u32,
+}
+
+impl Limits {
+    /// Largest `key_bytes_max` that can be configured.
+    pub const KEY_BYTES_CEILING: usize = 4 << 10;
+    /// Largest `value_bytes_max` that can be configured.
+    pub const VALUE_BYTES_CEILING: usize = 16 << 20;
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            key_bytes_max: 4 << 10,
+            value_bytes_max: 1 << 20,
+            uncommitted_bytes_max: 64 << 20,
+            window_bytes_max: 4 << 20,
+            tail_bytes_max: 16 << 20,
+            log_bytes_max: 256 << 20,
+            min_in_sync: 1,
+        }
+    }
+}

@@ -1,0 +1,480 @@
+//! Every message, grouped by who receives it. A struct a message; what is not here is never said.
+//!
+//! New variants and fields go to the end, and `wire::VERSION` is raised. All positions are counts of entries:
+//! "up to position p" speaks of the entries before p.
+
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use crate::config::{
+    Address, ClusterId, Config, ConfigVersion, Epoch, Incarnation, NodeId, Position, Seq, Token,
+};
+use crate::epochs::EpochHistory;
+use crate::operation::{ClientId, Entry, Key, ReadLevel, Rejection, RequestId, Value};
+use crate::time::Instant;
+
+/// Anything that is ever sent.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum Message {
+    /// A replica speaks to the arbiter.
+    ToArbiter(ToArbiter),
+    /// The arbiter speaks to a replica.
+    FromArbiter(FromArbiter),
+    /// A replica speaks to another.
+    Peer(Peer),
+    /// A client speaks to a replica.
+    Request(Request),
+    /// A replica answers a client.
+    Reply(Reply),
+}
+
+// ---------------------------------------------------------------------------------------------- to the arbiter
+
+/// What replicas tell the arbiter.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum ToArbiter {
+    /// "I am ready."
+    Join(Join),
+    /// "Take me out."
+    Leave(Leave),
+    /// "What is the configuration?"
+    ConfigQuery(ConfigQuery),
+    /// "Change the configuration."
+    Propose(Propose),
+}
+
+/// A replica that has started, or that finds itself outside the configuration, wants to be used.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Join {
+    /// Who.
+    pub node: NodeId,
+    /// Of which start.
+    pub incarnation: Incarnation,
+    /// The token of the last accepted Join; zero if there was none.
+    pub token: Token,
+    /// The cluster its data is of; `None` before it has ever joined one.
+    pub cluster: Option<ClusterId>,
+    /// The name people gave it.
+    pub name: String,
+    /// Where other nodes and clients reach it.
+    pub address: Address,
+}
+
+/// A replica is about to stop and will acknowledge and serve nothing any more in this incarnation.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Leave {
+    /// Who.
+    pub node: NodeId,
+    /// Of which start; any but the recorded one is ignored.
+    pub incarnation: Incarnation,
+    /// The version it knows; any but the current one is answered with the current configuration.
+    pub version: ConfigVersion,
+}
+
+/// A replica asks for the configuration; answered with `Replicas`.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct ConfigQuery {
+    /// Who asks.
+    pub node: NodeId,
+}
+
+/// A replica wants the configuration changed. Open until it has learned a version above `version`.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Propose {
+    /// Who proposes.
+    pub node: NodeId,
+    /// The version the change is made for; it is refused for any other.
+    pub version: ConfigVersion,
+    /// The change.
+    pub change: Change,
+}
+
+/// A change of the configuration.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum Change {
+    /// The node, which is joining, has everything; only from the primary.
+    AddInSync(NodeId),
+    /// The node, in sync or joining, is silent or hangs; only from the primary.
+    RemoveInSync(NodeId),
+}
+
+// -------------------------------------------------------------------------------------------- from the arbiter
+
+/// What the arbiter tells replicas.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum FromArbiter {
+    /// "You are the primary of this configuration."
+    JoinedPrimary(Joined),
+    /// "You are a secondary, in sync or joining, as the configuration says."
+    JoinedSecondary(Joined),
+    /// "You cannot join."
+    JoinRefused(JoinRefused),
+    /// The configuration: to every member on every change, to the primary on every Join, to whoever asks.
+    Replicas(Config),
+    /// The proposal was not made for the current version, or not by whom it has to be. Says nothing of the proposal's
+    /// earlier copies: only a newer version closes it.
+    ProposalRefused(Config),
+}
+
+/// The answer to an accepted Join.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Joined {
+    /// The configuration with the node in it.
+    pub config: Config,
+    /// The incarnation that joined; any other ignores this.
+    pub incarnation: Incarnation,
+    /// To be kept durably and shown at the next Join.
+    pub token: Token,
+}
+
+/// The answer to a Join that cannot be accepted; repeating it will not help.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct JoinRefused {
+    /// Why.
+    pub reason: JoinRefusal,
+    /// The incarnation that asked; any other ignores this.
+    pub incarnation: Incarnation,
+}
+
+/// Why a Join is refused.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, thiserror::Error)]
+pub enum JoinRefusal {
+    /// A process of the same data directory with a higher start counter has joined.
+    #[error(
+        "this data directory is an old copy: the node has joined with a later start ({recorded})"
+    )]
+    OldIncarnation {
+        /// The incarnation the arbiter has on record.
+        recorded: Incarnation,
+    },
+    /// The token is neither the last one given nor the one before: two processes share an identity.
+    #[error(
+        "this data directory is a copy or was restored from a backup: its token is not the one given last; start with an empty directory"
+    )]
+    WrongToken,
+    /// The data belongs to another cluster.
+    #[error("this data directory belongs to cluster {theirs}, the arbiter serves cluster {ours}")]
+    WrongCluster {
+        /// The arbiter's.
+        ours: ClusterId,
+        /// The one in the Join.
+        theirs: ClusterId,
+    },
+    /// The configuration has as many members as it can have.
+    #[error("the cluster has {limit} members and takes no more")]
+    Full {
+        /// `limits::MEMBERS_MAX`.
+        limit: u64,
+    },
+    /// Name or address are empty or too long.
+    #[error("the name or the address of the node is empty or too long")]
+    Malformed,
+}
+
+// -------------------------------------------------------------------------------------------- between replicas
+
+/// What replicas tell each other.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Peer {
+    /// Who speaks.
+    pub sender: NodeId,
+    /// The epoch in which it speaks; any but the receiver's own is ignored.
+    pub epoch: Epoch,
+    /// What it says.
+    pub body: PeerMessage,
+}
+
+/// The parts of the conversation between the primary and another replica.
+///
+/// A handshake has a number, `sync`, unique within the epoch and chosen by the primary. Entries, acknowledgements
+/// and state chunks carry the number of the handshake they rest on and count only while it is the current one.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum PeerMessage {
+    /// Primary: "tell me what you have".
+    SyncStart(SyncStart),
+    /// Replica: "this".
+    SyncReply(SyncReply),
+    /// Primary: "continue from here".
+    SyncEnd(SyncEnd),
+    /// Primary: entries of the log.
+    Snapshots(Snapshots),
+    /// Replica: how far it is.
+    SnapshotAck(SnapshotAck),
+    /// Primary: a piece of the full state.
+    StateChunk(StateChunk),
+    /// Replica: the pieces it has.
+    StateAck(StateAck),
+    /// Primary: "I am here".
+    Beacon(Beacon),
+    /// Replica: "I hear you".
+    BeaconAck(BeaconAck),
+}
+
+/// The primary of a new epoch, or one that has lost track of a replica, starts over with it.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct SyncStart {
+    /// Number of the handshake; higher than all earlier ones of the epoch.
+    pub sync: u64,
+}
+
+/// A replica tells the primary what its log holds. Not an acknowledgement.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct SyncReply {
+    /// The handshake this belongs to.
+    pub sync: u64,
+    /// The epochs of its entries.
+    pub history: EpochHistory,
+    /// Where its log ends; durable up to there.
+    pub end: Position,
+    /// What it knows to be committed; the primary must not make it truncate below.
+    pub committed: Position,
+}
+
+/// The primary tells a replica how to continue.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct SyncEnd {
+    /// The handshake this belongs to.
+    pub sync: u64,
+    /// From where.
+    pub start: SyncFrom,
+}
+
+/// How a replica is brought up to date.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum SyncFrom {
+    /// Keep the log up to this position, cut off the rest; entries follow from there.
+    Log {
+        /// The common prefix of the two logs.
+        keep: Position,
+    },
+    /// The primary's log does not reach back far enough: take the full state, then entries from `at`.
+    State {
+        /// The committed position the state is of.
+        at: Position,
+        /// The epochs of the entries before `at`.
+        history: EpochHistory,
+        /// Records the state has, as an estimate for progress displays.
+        records: u64,
+    },
+}
+
+/// Consecutive entries of the log. One of them is the Snapshot of the base specification.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Snapshots {
+    /// The handshake this rests on.
+    pub sync: u64,
+    /// The entries, ascending without gaps; may be empty, to tell of `committed` alone.
+    pub entries: Vec<Arc<Entry>>,
+    /// The primary's committed position.
+    pub committed: Position,
+}
+
+/// A replica has everything before a position on its disk.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct SnapshotAck {
+    /// The handshake this rests on.
+    pub sync: u64,
+    /// Everything before this is persisted there.
+    pub persisted: Position,
+}
+
+/// A piece of the full state: consecutive records in the order of their keys.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct StateChunk {
+    /// The handshake this rests on.
+    pub sync: u64,
+    /// Number of the piece, from 0 without gaps.
+    pub index: u64,
+    /// The records.
+    pub records: Vec<(Key, Value)>,
+    /// No piece follows.
+    pub is_last: bool,
+}
+
+/// A replica has written the pieces before `next` beside its old state; after the last one: has put them in its place.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct StateAck {
+    /// The handshake this rests on.
+    pub sync: u64,
+    /// The piece it takes next.
+    pub next: u64,
+}
+
+/// The primary shows that it is there; every `limits::BEACON_INTERVAL`.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Beacon {
+    /// The primary's clock and incarnation when it was sent, to be echoed.
+    pub sent: Timestamp,
+    /// The primary's committed position.
+    pub committed: Position,
+    /// The version the primary has; who has an older one asks the arbiter.
+    pub version: ConfigVersion,
+}
+
+/// A replica shows that it hears the primary.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct BeaconAck {
+    /// The Beacon's.
+    pub echo: Timestamp,
+    /// Its handshake; 0 while it has none. The primary starts over when it is not the one it thinks of.
+    pub sync: u64,
+    /// The replica's disk has no room.
+    pub disk_full: bool,
+}
+
+/// A reading of one node's clock, of use to that incarnation of it alone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Timestamp {
+    /// Whose start.
+    pub incarnation: Incarnation,
+    /// When.
+    pub at: Instant,
+}
+
+// ------------------------------------------------------------------------------------------------- with clients
+
+/// A client wants something of a replica. Answered by exactly one `Reply` with the same id.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Request {
+    /// Who asks.
+    pub client: ClientId,
+    /// Chosen by the client.
+    pub id: RequestId,
+    /// What it wants.
+    pub body: RequestBody,
+}
+
+/// What a client can want.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum RequestBody {
+    /// Set the key; only at the primary.
+    Insert {
+        /// The key.
+        key: Key,
+        /// Its new value.
+        value: Value,
+    },
+    /// Delete the key; only at the primary.
+    Remove {
+        /// The key.
+        key: Key,
+    },
+    /// Read the key; at any replica.
+    Get {
+        /// The key.
+        key: Key,
+        /// How fresh.
+        level: ReadLevel,
+    },
+    /// Read records in the order of their keys; at any replica. They are committed, and newer pages may be of a newer state.
+    Scan {
+        /// Start behind this key; `None` to start at the beginning.
+        after: Option<Key>,
+    },
+    /// Tell about yourself; at any replica.
+    Status,
+}
+
+/// A replica's answer to a client.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Reply {
+    /// The client the request was of.
+    pub client: ClientId,
+    /// The request this answers.
+    pub id: RequestId,
+    /// The answer.
+    pub body: ReplyBody,
+}
+
+/// What a replica can answer.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum ReplyBody {
+    /// The write is on disk on every in-sync replica.
+    OperationAck {
+        /// Its place in the log.
+        seq: Seq,
+    },
+    /// The write could not be confirmed in time; it may still take effect.
+    OperationFailed,
+    /// The request was certainly not executed.
+    OperationRejected {
+        /// Why.
+        reason: Rejection,
+    },
+    /// The value of a key.
+    GetResult {
+        /// The key.
+        key: Key,
+        /// Its value; `None` when it is absent.
+        value: Option<Value>,
+        /// The replica's log ended here when it answered.
+        position: Position,
+    },
+    /// A page of records.
+    ScanResult {
+        /// The records, in the order of their keys.
+        records: Vec<(Key, Value)>,
+        /// More may follow behind the last of them.
+        more: bool,
+    },
+    /// About the replica.
+    Status(Box<NodeStatus>),
+}
+
+/// What a replica says about itself.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct NodeStatus {
+    /// Who.
+    pub node: NodeId,
+    /// Its name.
+    pub name: String,
+    /// Its own address.
+    pub address: Address,
+    /// The version of the software it runs.
+    pub software: String,
+    /// What it is at the moment.
+    pub role: RoleName,
+    /// The configuration it knows; `None` before it has learned any.
+    pub config: Option<Config>,
+    /// Where its arbiter is.
+    pub arbiter: Address,
+    /// It has heard from the arbiter lately.
+    pub arbiter_reachable: bool,
+    /// Its log is persisted up to here.
+    pub persisted: Position,
+    /// It knows the log to be committed up to here.
+    pub committed: Position,
+    /// Its log begins here; earlier entries are trimmed.
+    pub log_start: Position,
+    /// Its disk has no room.
+    pub disk_full: bool,
+    /// On the primary: what it knows of the others. Empty elsewhere.
+    pub peers: Vec<PeerStatus>,
+}
+
+/// What a primary knows of another replica.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct PeerStatus {
+    /// Which.
+    pub node: NodeId,
+    /// It has acknowledged up to here in this epoch.
+    pub persisted: Position,
+    /// While the full state is on its way: (records sent, records in all, estimated).
+    pub state_progress: Option<(u64, u64)>,
+}
+
+/// What a replica is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum RoleName {
+    /// It has started and waits for the arbiter's answer.
+    Starting,
+    /// It takes the writes.
+    Primary,
+    /// It is in sync.
+    Secondary,
+    /// It is being brought up to date.
+    Joining,
+    /// It is about to stop.
+    Leaving,
+}

@@ -1,0 +1,207 @@
+//! What clients ask for and what becomes of it: operations and their outcome, reads and their level.
+
+use std::fmt;
+
+use bytes::Bytes;
+use serde::{Deserialize, Serialize};
+
+use crate::config::{Address, Epoch, Seq};
+
+/// A key: any bytes, at least one and at most `Limits::key_bytes_max`.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct Key(pub Bytes);
+
+/// A value: any bytes, at most `Limits::value_bytes_max`; may be empty.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct Value(pub Bytes);
+
+macro_rules! bytes_type {
+    ($name:ident) => {
+        impl fmt::Debug for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                match std::str::from_utf8(&self.0) {
+                    Ok(text) if text.len() <= 40 => write!(f, "{}", text.escape_debug()),
+                    _ => write!(f, "<{} bytes>", self.0.len()),
+                }
+            }
+        }
+
+        impl From<&str> for $name {
+            fn from(text: &str) -> Self {
+                Self(Bytes::copy_from_slice(text.as_bytes()))
+            }
+        }
+
+        impl From<String> for $name {
+            fn from(text: String) -> Self {
+                Self(text.into_bytes().into())
+            }
+        }
+
+        impl From<&[u8]> for $name {
+            fn from(bytes: &[u8]) -> Self {
+                Self(Bytes::copy_from_slice(bytes))
+            }
+        }
+
+        impl From<Vec<u8>> for $name {
+            fn from(bytes: Vec<u8>) -> Self {
+                Self(bytes.into())
+            }
+        }
+
+        impl AsRef<[u8]> for $name {
+            fn as_ref(&self) -> &[u8] {
+                &self.0
+            }
+        }
+    };
+}
+
+bytes_type!(Key);
+bytes_type!(Value);
+
+/// A change of the store.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum Operation {
+    /// Sets `key` to `value`.
+    Insert {
+        /// The key.
+        key: Key,
+        /// Its value from then on.
+        value: Value,
+    },
+    /// Deletes `key`; nothing happens if it is absent, but it still is an entry of the log.
+    Remove {
+        /// The key.
+        key: Key,
+    },
+}
+
+impl Operation {
+    /// The key this changes.
+    pub fn key(&self) -> &Key {
+        match self {
+            Self::Insert { key, .. } | Self::Remove { key } => key,
+        }
+    }
+
+    /// The value the key has afterwards; `None` when it is absent.
+    pub fn value(&self) -> Option<&Value> {
+        match self {
+            Self::Insert { value, .. } => Some(value),
+            Self::Remove { .. } => None,
+        }
+    }
+
+    /// Bytes this keeps in memory, about.
+    pub fn size(&self) -> usize {
+        self.key().0.len() + self.value().map_or(0, |value| value.0.len())
+    }
+}
+
+/// Drawn at random by every client when it starts, so that ids of two clients never collide.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct ClientId(pub u64);
+
+impl fmt::Debug for ClientId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:x}", self.0)
+    }
+}
+
+/// Chosen by a client for a request, upwards from 0; unique among the requests of that client.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize)]
+pub struct RequestId(pub u64);
+
+impl fmt::Debug for RequestId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.0)
+    }
+}
+
+impl fmt::Display for RequestId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.0)
+    }
+}
+
+/// Whose request led to an entry.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct Origin {
+    /// The client.
+    pub client: ClientId,
+    /// Its request.
+    pub id: RequestId,
+}
+
+/// One place of the log.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Entry {
+    /// The epoch it was made in; it keeps that epoch for ever.
+    pub epoch: Epoch,
+    /// Its place.
+    pub seq: Seq,
+    /// What it changes.
+    pub operation: Operation,
+    /// Who asked for it.
+    pub origin: Origin,
+}
+
+impl Entry {
+    /// Bytes this keeps in memory, about: key, value and what surrounds them.
+    pub fn size(&self) -> usize {
+        self.operation.size() + 96
+    }
+}
+
+/// How fresh a read must be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum ReadLevel {
+    /// The newest value this replica has received, at once, committed or not.
+    Local,
+}
+
+/// Why a request was certainly not executed.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, thiserror::Error)]
+pub enum Rejection {
+    /// Writes go to the primary; try there.
+    #[error("this replica is not the primary{}", .primary.as_ref().map(|p| format!(" ({p} is)")).unwrap_or_default())]
+    NotPrimary {
+        /// Where the primary is; `None` when this replica does not know it.
+        primary: Option<Address>,
+    },
+    /// The replica has no role yet, or its data is being replaced; try again soon or elsewhere.
+    #[error("this replica is not ready to serve")]
+    NotReady,
+    /// Too much is in flight; try again soon.
+    #[error("the primary has too many writes in flight")]
+    Overloaded,
+    /// The key or the value is longer than the cluster takes; never try again.
+    #[error("{what} of {size} bytes is outside the limits of 1 to {limit} bytes")]
+    TooLarge {
+        /// `key` or `value`.
+        what: String,
+        /// Its length.
+        size: u64,
+        /// The longest allowed.
+        limit: u64,
+    },
+    /// The primary's disk has no room; try again when an operator has made some.
+    #[error("the disk of the primary is full")]
+    DiskFull,
+    /// Fewer replicas are in sync than writes require; try again when some have come back.
+    #[error("{in_sync} replicas are in sync, writes require {required}")]
+    TooFewReplicas {
+        /// How many are.
+        in_sync: u32,
+        /// How many must be.
+        required: u32,
+    },
+    /// The sender may not ask for this; never try again.
+    #[error("the certificate of this client does not permit the request")]
+    Unauthorized,
+    /// The request cannot be understood; never try again.
+    #[error("the request is malformed")]
+    Malformed,
+}

@@ -1,0 +1,291 @@
+//! The one shape of arbiter, replica and client: an input and the time go in, effects come out.
+
+use std::fmt::Debug;
+use std::sync::Arc;
+
+use crate::config::{Address, Position, Seq};
+use crate::event::Event;
+use crate::limits;
+use crate::message::{Message, NodeStatus, Peer, PeerMessage};
+use crate::operation::{Entry, Key, ReadLevel, Rejection, RequestId, Value};
+use crate::storage::{Answer, Query, Ticket, Write};
+use crate::time::{Instant, Timers};
+
+/// A deterministic participant. Two of them given the same inputs at the same times do the same.
+///
+/// Whoever drives a process
+/// - steps `Input::Start` first, and `Input::Timer` for each timer that is due, earliest first;
+/// - reads the time of a step after it has taken the input from its queue;
+/// - carries out the effects of a step in their order, before or after the following steps' effects are known.
+pub trait Process: Send {
+    /// The names of its timers.
+    type Timer: Copy + Ord + Debug + Send;
+
+    /// Takes one input and writes what follows from it to `outbox`, in order.
+    fn step(&mut self, now: Instant, input: Input<Self::Timer>, outbox: &mut Outbox);
+
+    /// The armed timers.
+    fn timers(&self) -> &Timers<Self::Timer>;
+}
+
+/// What a process is told.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Input<T> {
+    /// The process begins; always the first input, once.
+    Start,
+    /// A message came in, from the sender the transport vouches for and that may send this kind of message.
+    Message {
+        /// Who sent it.
+        from: Address,
+        /// What.
+        message: Message,
+    },
+    /// A timer is due. It is disarmed by being stepped.
+    Timer(T),
+    /// A write is durable.
+    Persisted(Ticket),
+    /// The disk has no room: of the writes asked for and not reported as `Persisted`, nothing was done. The process
+    /// asks again from time to time; the next `Persisted` tells that there is room.
+    DiskFull,
+    /// The state contains all entries before the position.
+    Applied(Position),
+    /// The log begins here: the storage trimmed what lay before.
+    Trimmed(Position),
+    /// A question to the storage is answered.
+    Answered(Ticket, Answer),
+    /// The program using a client wants something.
+    Call(CallId, Call),
+    /// The operator wants the process to stop in good order; it reports `Event::Left` when it may.
+    Leave,
+}
+
+/// What a process wants done.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Effect {
+    /// Send a message; it may be lost.
+    Send {
+        /// To whom.
+        to: Address,
+        /// What.
+        message: Message,
+    },
+    /// Make a change durable and report `Input::Persisted`; see [`Write`] for order and repetition.
+    Persist(Ticket, Write),
+    /// Apply committed entries to the state and report `Input::Applied`. Need not be durable at once.
+    Apply {
+        /// Consecutive, the first right behind what was applied before.
+        entries: Vec<Arc<Entry>>,
+    },
+    /// Answer a question with `Input::Answered`.
+    Query(Ticket, Query),
+    /// Let go of a state held fixed by `Query::OpenView`.
+    CloseView(Ticket),
+    /// Answer the program using a client; exactly once for each call.
+    Complete(CallId, Outcome),
+    /// Tell whoever watches.
+    Notify(Event),
+}
+
+/// Names a call to a client; chosen by the driver, unique within one client.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct CallId(pub u64);
+
+/// What a program can ask of a client process.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Call {
+    /// What to do.
+    pub body: CallBody,
+    /// Give up then.
+    pub deadline: Instant,
+}
+
+/// The things a client process does.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum CallBody {
+    /// Set a key, at the primary wherever it is.
+    Insert {
+        /// The key.
+        key: Key,
+        /// Its new value.
+        value: Value,
+    },
+    /// Delete a key, at the primary wherever it is.
+    Remove {
+        /// The key.
+        key: Key,
+    },
+    /// Read a key.
+    Get {
+        /// The key.
+        key: Key,
+        /// How fresh.
+        level: ReadLevel,
+        /// At this replica only; `None` for any that answers.
+        replica: Option<Address>,
+    },
+    /// Read a page of records.
+    Scan {
+        /// Start behind this key.
+        after: Option<Key>,
+        /// At this replica only; `None` for any that answers.
+        replica: Option<Address>,
+    },
+    /// Ask a replica about itself.
+    Status {
+        /// At this replica only; `None` for any that answers.
+        replica: Option<Address>,
+    },
+}
+
+/// What became of a call. Apart from `Unknown`, all failures mean that the store is as if the call had never been made.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Outcome {
+    /// The write is on disk on every in-sync replica.
+    Acknowledged {
+        /// The request that was acknowledged.
+        id: RequestId,
+        /// Its place in the log.
+        seq: Seq,
+    },
+    /// The primary could not confirm the write in time, or its answer was lost; it may or may not take effect.
+    Unknown {
+        /// The request.
+        id: RequestId,
+    },
+    /// Rejected for a reason that trying again would not change, or until the deadline.
+    Rejected {
+        /// The request.
+        id: RequestId,
+        /// The last reason.
+        reason: Rejection,
+    },
+    /// Until the deadline no replica was reached, and nothing was executed.
+    Unreachable,
+    /// The value of a key.
+    Value {
+        /// The value; `None` when the key is absent.
+        value: Option<Value>,
+        /// The log of the answering replica ended here.
+        position: Position,
+        /// Who answered.
+        replica: Address,
+    },
+    /// A page of records.
+    Page {
+        /// The records, in the order of their keys.
+        records: Vec<(Key, Value)>,
+        /// More may follow.
+        more: bool,
+        /// Who answered.
+        replica: Address,
+    },
+    /// About a replica.
+    Status {
+        /// What it says.
+        status: Box<NodeStatus>,
+        /// Who answered.
+        replica: Address,
+    },
+}
+
+/// Collects the effects of one or several steps, in order.
+///
+/// Neighbouring messages that can travel as one do: Snapshots grow by the entries that follow them directly, a newer
+/// acknowledgement takes the place of an older one. So a driver that takes several inputs before it empties the outbox
+/// sends one message where it would have sent many, and a lone message waits for nobody.
+#[derive(Debug, Default)]
+pub struct Outbox {
+    effects: Vec<Effect>,
+}
+
+impl Outbox {
+    /// No effects.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Sends `message` to `to`.
+    pub fn send(&mut self, to: &Address, message: Message) {
+        if let Message::Peer(peer) = &message {
+            let last = self
+                .effects
+                .iter_mut()
+                .rev()
+                .take(limits::OUTBOX_MERGE_DISTANCE)
+                .find_map(|effect| match effect {
+                    Effect::Send {
+                        to: earlier,
+                        message: Message::Peer(peer),
+                    } if earlier == to => Some(peer),
+                    _ => None,
+                });
+            if last.is_some_and(|last| merge(last, peer)) {
+                return;
+            }
+        }
+        self.effects.push(Effect::Send {
+            to: to.clone(),
+            message,
+        });
+    }
+
+    /// Makes `write` durable under `ticket`.
+    pub fn persist(&mut self, ticket: Ticket, write: Write) {
+        self.effects.push(Effect::Persist(ticket, write));
+    }
+
+    /// Reports `event`.
+    pub fn notify(&mut self, event: Event) {
+        self.effects.push(Effect::Notify(event));
+    }
+
+    /// Adds any effect.
+    pub fn push(&mut self, effect: Effect) {
+        self.effects.push(effect);
+    }
+
+    /// Is there nothing to do?
+    pub fn is_empty(&self) -> bool {
+        self.effects.is_empty()
+    }
+
+    /// Takes the effects out, in order.
+    pub fn drain(&mut self) -> impl Iterator<Item = Effect> + '_ {
+        self.effects.drain(..)
+    }
+}
+
+/// Lets `earlier` say what `later` says as well, if one message can say both.
+fn merge(earlier: &mut Peer, later: &Peer) -> bool {
+    if (earlier.sender, earlier.epoch) != (later.sender, later.epoch) {
+        return false;
+    }
+    match (&mut earlier.body, &later.body) {
+        (PeerMessage::Snapshots(first), PeerMessage::Snapshots(second))
+            if first.sync == second.sync =>
+        {
+            let follows = match (first.entries.last(), second.entries.first()) {
+                (Some(last), Some(next)) => last.seq.next() == next.seq,
+                (_, None) | (None, _) => true,
+            };
+            let fits = first.entries.len() + second.entries.len() <= limits::SNAPSHOTS_ENTRIES_MAX
+                && size(&first.entries) + size(&second.entries) <= limits::SNAPSHOTS_BYTES_MAX;
+            if follows && fits {
+                first.entries.extend(second.entries.iter().cloned());
+                first.committed = first.committed.max(second.committed);
+            }
+            follows && fits
+        }
+        (PeerMessage::SnapshotAck(first), PeerMessage::SnapshotAck(second))
+            if first.sync == second.sync =>
+        {
+            first.persisted = first.persisted.max(second.persisted);
+            true
+        }
+        _ => false,
+    }
+}
+
+fn size(entries: &[Arc<Entry>]) -> usize {
+    entries.iter().map(|entry| entry.size()).sum()
+}

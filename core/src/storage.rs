@@ -1,0 +1,162 @@
+//! What a process asks of its disk, and what it gets back: plain data that a driver carries out.
+//!
+//! Writes are executed in the order they are asked for, reads and the application of committed entries beside them.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use crate::config::{ClusterId, Config, Epoch, Incarnation, NodeId, Position, Token};
+use crate::epochs::EpochHistory;
+use crate::operation::{Entry, Key, Value};
+
+/// Names a request to the storage; unique within one start of a process, ascending.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+pub struct Ticket(pub u64);
+
+/// A durable change. `Input::Persisted` comes back once it survives power loss.
+///
+/// Asking again with the same ticket is allowed: what is under way or done is not done twice, what failed for lack of
+/// space is tried again. A write that found no room leaves everything behind it undone as well.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Write {
+    /// Append entries to the log: the Persist of the specification.
+    Append {
+        /// Consecutive, the first right behind the log's end.
+        entries: Vec<Arc<Entry>>,
+        /// Known to be committed; a start may apply the log up to here without asking anybody.
+        committed: Position,
+    },
+    /// Cut the log off behind `keep`.
+    Truncate {
+        /// The log's new end.
+        keep: Position,
+    },
+    /// Replace what the node knows about itself.
+    Meta(Meta),
+    /// Begin (again) to collect a full state beside the present one; throws away what was collected before.
+    StageBegin,
+    /// Add records to it. Need not survive a restart.
+    Stage {
+        /// In the order of their keys, over all chunks.
+        records: Vec<(Key, Value)>,
+    },
+    /// Put the collected state into the place of the present one, and empty the log so that it begins at `at`.
+    Install {
+        /// The position the state is of.
+        at: Position,
+        /// The epochs of the entries before `at`.
+        history: EpochHistory,
+    },
+    /// Replace what the arbiter knows.
+    Arbiter(Box<ArbiterRecord>),
+}
+
+/// A question to the storage, answered by `Input::Answered`.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Query {
+    /// The value of a key in the state.
+    Get {
+        /// The key.
+        key: Key,
+    },
+    /// Records of the state in the order of their keys.
+    Scan {
+        /// Start behind this key; `None` for the beginning.
+        after: Option<Key>,
+    },
+    /// Entries of the log from a position on, at most `limits::SNAPSHOTS_BYTES_MAX`, at least one if there is any.
+    Log {
+        /// Where to begin.
+        from: Position,
+    },
+    /// Hold the present state fixed under the ticket of this query, until `Effect::CloseView`.
+    OpenView,
+    /// Records of a state held fixed, in the order of their keys.
+    ReadView {
+        /// The ticket of its `OpenView`.
+        view: Ticket,
+        /// Start behind this key; `None` for the beginning.
+        after: Option<Key>,
+    },
+}
+
+/// The answer to a `Query`.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Answer {
+    /// To `Get`; `None` when the key is absent.
+    Value(Option<Value>),
+    /// To `Scan` and `ReadView`; at most `limits::CHUNK_BYTES_MAX` and `limits::CHUNK_RECORDS_MAX`, at least one record if there is any.
+    Page {
+        /// The records.
+        records: Vec<(Key, Value)>,
+        /// Records may follow behind the last one.
+        more: bool,
+    },
+    /// To `Log`: entries from the asked position on; empty if the log does not have it (trimmed, or not yet written).
+    Entries(Vec<Arc<Entry>>),
+    /// To `OpenView`.
+    View {
+        /// The position the state is of.
+        at: Position,
+        /// Records in it, about.
+        records: u64,
+    },
+}
+
+/// What a node knows about itself, apart from log and state.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Meta {
+    /// Its identity.
+    pub node: NodeId,
+    /// The cluster its data is of; `None` before its first Join was answered.
+    pub cluster: Option<ClusterId>,
+    /// Of the running process.
+    pub incarnation: Incarnation,
+    /// To be shown at the next Join.
+    pub token: Token,
+    /// The highest epoch it ever acted in.
+    pub epoch: Epoch,
+}
+
+/// What a replica finds when it starts. All of it is durable; `meta.incarnation` has been raised already.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Recovered {
+    /// About the node.
+    pub meta: Meta,
+    /// Where the log begins.
+    pub log_start: Position,
+    /// Where it ends.
+    pub log_end: Position,
+    /// The epochs of the entries before `log_end`.
+    pub history: EpochHistory,
+    /// The state contains the entries before this.
+    pub applied: Position,
+    /// The entries from `applied` to `log_end`.
+    pub tail: Vec<Arc<Entry>>,
+}
+
+/// Everything the arbiter knows.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct ArbiterRecord {
+    /// The configuration in force.
+    pub config: Config,
+    /// Every node that ever joined, unless forgotten for one of the same name.
+    pub nodes: BTreeMap<NodeId, NodeRecord>,
+    /// Drawn at random when the arbiter started for the first time; tokens are made of it.
+    pub secret: u64,
+}
+
+/// What the arbiter knows of a node.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct NodeRecord {
+    /// The name it joined with.
+    pub name: String,
+    /// The incarnation it joined with last.
+    pub incarnation: Incarnation,
+    /// The token given for that Join.
+    pub token: Token,
+    /// The token shown at that Join: good until the node has shown the newer one.
+    pub former_token: Token,
+}

@@ -1,0 +1,63 @@
+//! Messages to bytes and back: a version byte, the replica group, then the message in postcard.
+//!
+//! Sizes are checked by the transport, authority by the driver; this is the only place that knows the encoding.
+
+use bytes::Bytes;
+use serde::{Deserialize, Serialize};
+
+use crate::message::Message;
+
+/// Raised with every change of a message. Nodes of different versions do not talk.
+pub const VERSION: u8 = 1;
+
+/// The replica group a message is for. There is one so far; the room is for more.
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize,
+)]
+pub struct GroupId(pub u32);
+
+/// Why a frame is no message.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum DecodeError {
+    /// Nothing in it.
+    #[error("empty frame")]
+    Empty,
+    /// The sender runs software of another protocol version.
+    #[error(
+        "protocol version {theirs}, but this node speaks version {VERSION}: run the same release everywhere"
+    )]
+    Version {
+        /// The version byte of the frame.
+        theirs: u8,
+    },
+    /// Not a message of this version.
+    #[error("malformed message")]
+    Malformed,
+    /// A message with something behind it.
+    #[error("{0} bytes behind the message")]
+    Trailing(usize),
+}
+
+/// The bytes of a message.
+pub fn encode(group: GroupId, message: &Message) -> Bytes {
+    let bytes = postcard::to_extend(&(group, message), vec![VERSION])
+        .expect("messages have an encoding, and a vector grows");
+    bytes.into()
+}
+
+/// The message of a frame.
+///
+/// # Errors
+/// If the bytes are not exactly one message of this version. Nothing is allocated beyond what the frame itself justifies.
+pub fn decode(frame: &[u8]) -> Result<(GroupId, Message), DecodeError> {
+    let (version, body) = frame.split_first().ok_or(DecodeError::Empty)?;
+    if *version != VERSION {
+        return Err(DecodeError::Version { theirs: *version });
+    }
+    let (decoded, rest) = postcard::take_from_bytes(body).map_err(|_| DecodeError::Malformed)?;
+    if rest.is_empty() {
+        Ok(decoded)
+    } else {
+        Err(DecodeError::Trailing(rest.len()))
+    }
+}
