@@ -6,13 +6,15 @@
 #[cfg(feature = "durable")]
 pub mod durable;
 pub mod memory;
+pub mod recovery;
 
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::config::Position;
 use crate::epochs::EpochHistory;
+use crate::limits;
 use crate::operation::{Entry, Key, Value};
 use crate::storage::{ArbiterRecord, Meta};
 
@@ -60,11 +62,16 @@ pub trait LogStore: Send {
 
     /// The meta data as saved last.
     fn meta(&self) -> &Meta;
+
+    /// The data directory, for messages to people.
+    fn path(&self) -> &Path;
 }
 
 /// The state of one replica: the outcome of the entries `0..applied`.
 ///
-/// Shared between the thread that applies and those that read.
+/// - Shared between the thread that applies and those that read.
+/// - Only entries that the log has durably are applied: a crash may leave any of them durable here at once.
+/// - Applying goes on after `install` only when the log has begun anew durably.
 pub trait Engine: Send + Sync {
     /// The entries whose effects it has.
     fn applied(&self) -> Position;
@@ -114,12 +121,50 @@ pub trait View: Send {
 }
 
 /// Records in the order of their keys.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Default)]
 pub struct Page {
     /// The records.
     pub records: Vec<(Key, Value)>,
     /// Records may follow behind the last one.
     pub more: bool,
+}
+
+impl Page {
+    /// The first of the records, as many as one page takes.
+    ///
+    /// # Errors
+    /// The first one among the records taken.
+    pub fn collect(
+        records: impl Iterator<Item = Result<(Key, Value), StoreError>>,
+    ) -> Result<Self, StoreError> {
+        let mut page = Self::default();
+        let mut bytes = 0;
+        for record in records {
+            let (key, value) = record?;
+            bytes += key.0.len() + value.0.len();
+            let is_full =
+                page.records.len() == limits::CHUNK_RECORDS_MAX || bytes > limits::CHUNK_BYTES_MAX;
+            if is_full && !page.records.is_empty() {
+                page.more = true;
+                break;
+            }
+            page.records.push((key, value));
+        }
+        Ok(page)
+    }
+}
+
+/// Asserts that `entries` are consecutive and the first is right behind `end`.
+fn assert_follows(end: Position, entries: &[Arc<Entry>]) {
+    let mut expected = end;
+    for entry in entries {
+        assert_eq!(
+            entry.seq,
+            expected.next_seq(),
+            "entries are appended and applied without gaps"
+        );
+        expected = Position::behind(entry.seq);
+    }
 }
 
 /// Keeps the arbiter's record.
@@ -163,10 +208,12 @@ pub enum StoreError {
         expected: u32,
     },
     /// Another process uses the data directory.
-    #[error("{path} is in use by another process")]
+    #[error("{path} is in use by another process{}", .holder.map(|pid| format!(" (pid {pid})")).unwrap_or_default())]
     Locked {
         /// The data directory.
         path: PathBuf,
+        /// The id of that process, if it says.
+        holder: Option<u32>,
     },
     /// The directory does not hold what it should.
     #[error("{path} {what}")]

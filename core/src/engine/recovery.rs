@@ -1,0 +1,88 @@
+//! What a replica finds when it starts: log and state are brought together, and the start is counted.
+//!
+//! The same for every log and engine. Whether their bytes are sound is their own affair.
+
+use crate::config::Position;
+use crate::engine::{Engine, LogStore, StoreError};
+use crate::storage::{Meta, Recovered};
+
+/// Entries read from the log and applied at once; bounds the memory a start takes.
+const REPLAY_BYTES: usize = 4 << 20;
+
+/// Brings log and state together, and raises the incarnation durably.
+///
+/// - A crash between `Engine::install` and `LogStore::reset` is made good: the log begins anew where the state is.
+/// - Entries known to be committed are applied; those behind are the `tail` of the result.
+///
+/// # Errors
+/// `Mismatch` if the log neither holds nor continues what the state contains, which no crash explains.
+pub fn recover(log: &mut dyn LogStore, engine: &dyn Engine) -> Result<Recovered, StoreError> {
+    finish_install(log, engine)?;
+    let applied = engine.applied();
+    if applied < log.start() || log.end() < applied {
+        return Err(StoreError::Mismatch {
+            path: log.path().to_owned(),
+            what: format!(
+                "holds a state of {applied} entries, but a log of the entries {} to {}: files are missing or were \
+                 restored separately; remove the data directory and let the node join anew",
+                log.start(),
+                log.end()
+            ),
+        });
+    }
+    let applied = replay(log, engine)?;
+    let mut tail = Vec::new();
+    let mut from = applied;
+    while from < log.end() {
+        let entries = log.read(from, REPLAY_BYTES)?;
+        from = Position(from.0 + entries.len() as u64);
+        tail.extend(entries);
+    }
+    let meta = Meta {
+        incarnation: log.meta().incarnation.next(),
+        ..log.meta().clone()
+    };
+    log.save_meta(&meta)?;
+    Ok(Recovered {
+        meta,
+        log_start: log.start(),
+        log_end: log.end(),
+        history: log.history().clone(),
+        applied,
+        tail,
+    })
+}
+
+/// Begins the log anew if a state was installed and the log does not know of it.
+fn finish_install(log: &mut dyn LogStore, engine: &dyn Engine) -> Result<(), StoreError> {
+    let Some((at, history)) = engine.installed() else {
+        return Ok(());
+    };
+    // Entries are applied to an installed state only after the log has begun anew.
+    if engine.applied() > at {
+        return Ok(());
+    }
+    let reaches = log.start() <= at && at <= log.end();
+    // Two logs that agree on the epoch of an entry agree on everything before it.
+    let agrees = at
+        .last_seq()
+        .is_none_or(|last| log.history().epoch_of(last) == history.epoch_of(last));
+    if reaches && agrees {
+        return Ok(());
+    }
+    log.reset(at, &history)?;
+    log.sync()
+}
+
+/// Applies what the log knows to be committed. Returns how far the state is then.
+fn replay(log: &mut dyn LogStore, engine: &dyn Engine) -> Result<Position, StoreError> {
+    let committed = log.committed_hint().min(log.end());
+    let mut applied = engine.applied();
+    while applied < committed {
+        let mut entries = log.read(applied, REPLAY_BYTES)?;
+        entries.retain(|entry| committed.covers(entry.seq));
+        engine.apply(&entries)?;
+        applied = Position(applied.0 + entries.len() as u64);
+    }
+    Ok(applied)
+}
