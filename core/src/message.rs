@@ -225,7 +225,7 @@ pub struct SyncReply {
     pub sync: u64,
     /// The epochs of its entries.
     pub history: EpochHistory,
-    /// Where its log ends; durable up to there.
+    /// Where its log ends; what lies behind its last SnapshotAck may not be durable yet.
     pub end: Position,
     /// What it knows to be committed; the primary must not make it truncate below.
     pub committed: Position,
@@ -367,7 +367,8 @@ pub enum RequestBody {
         /// How fresh.
         level: ReadLevel,
     },
-    /// Read records in the order of their keys; at any replica. They are committed, and newer pages may be of a newer state.
+    /// Read records in the order of their keys, as this replica has received them; at any replica. Later pages may
+    /// be of a newer state than earlier ones.
     Scan {
         /// Start behind this key; `None` to start at the beginning.
         after: Option<Key>,
@@ -413,10 +414,10 @@ pub enum ReplyBody {
     },
     /// A page of records.
     ScanResult {
-        /// The records, in the order of their keys.
+        /// The records, in the order of their keys; may be empty although more follow.
         records: Vec<(Key, Value)>,
-        /// More may follow behind the last of them.
-        more: bool,
+        /// More may follow behind this key; `None` at the end.
+        resume: Option<Key>,
     },
     /// About the replica.
     Status(Box<NodeStatus>),

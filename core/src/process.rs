@@ -80,6 +80,8 @@ pub enum Effect {
     Query(Ticket, Query),
     /// Let go of a state held fixed by `Query::OpenView`.
     CloseView(Ticket),
+    /// From now on, keep the log from this position on, whatever its size. Before the first of these, nothing need be kept.
+    Retain(Position),
     /// Answer the program using a client; exactly once for each call.
     Complete(CallId, Outcome),
     /// Tell whoever watches.
@@ -174,8 +176,8 @@ pub enum Outcome {
     Page {
         /// The records, in the order of their keys.
         records: Vec<(Key, Value)>,
-        /// More may follow.
-        more: bool,
+        /// More may follow behind this key; `None` at the end.
+        resume: Option<Key>,
         /// Who answered.
         replica: Address,
     },

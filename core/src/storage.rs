@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use crate::config::{ClusterId, Config, Epoch, Incarnation, NodeId, Position, Token};
+use crate::config::{Address, ClusterId, Config, Epoch, Incarnation, NodeId, Position, Token};
 use crate::epochs::EpochHistory;
 use crate::operation::{Entry, Key, Value};
 
@@ -153,6 +153,8 @@ pub struct ArbiterRecord {
 pub struct NodeRecord {
     /// The name it joined with.
     pub name: String,
+    /// The address it joined with last.
+    pub address: Address,
     /// The incarnation it joined with last.
     pub incarnation: Incarnation,
     /// The token given for that Join.

@@ -1,6 +1,6 @@
 //! Time as the protocol sees it: an instant handed in with every step, and named timers a process shows.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::ops::{Add, Sub};
 use std::time::Duration;
@@ -56,6 +56,8 @@ impl fmt::Debug for Instant {
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Timers<T: Ord> {
     due: BTreeMap<T, Instant>,
+    // The same by instant, since a client with many calls in flight has many timers.
+    order: BTreeSet<(Instant, T)>,
 }
 
 impl<T: Ord + Copy> Timers<T> {
@@ -63,27 +65,36 @@ impl<T: Ord + Copy> Timers<T> {
     pub fn new() -> Self {
         Self {
             due: BTreeMap::new(),
+            order: BTreeSet::new(),
         }
     }
 
     /// Arms `timer` for `at`, instead of any instant it was armed for.
     pub fn arm(&mut self, timer: T, at: Instant) {
-        self.due.insert(timer, at);
+        if let Some(former) = self.due.insert(timer, at) {
+            self.order.remove(&(former, timer));
+        }
+        self.order.insert((at, timer));
     }
 
     /// Arms `timer` for `at` unless it is armed.
     pub fn arm_if_idle(&mut self, timer: T, at: Instant) {
-        self.due.entry(timer).or_insert(at);
+        if !self.is_armed(timer) {
+            self.arm(timer, at);
+        }
     }
 
     /// Disarms `timer`, if it is armed.
     pub fn disarm(&mut self, timer: T) {
-        self.due.remove(&timer);
+        if let Some(at) = self.due.remove(&timer) {
+            self.order.remove(&(at, timer));
+        }
     }
 
     /// Disarms all timers that `unwanted` picks.
     pub fn disarm_where(&mut self, unwanted: impl Fn(&T) -> bool) {
         self.due.retain(|timer, _| !unwanted(timer));
+        self.order.retain(|(_, timer)| !unwanted(timer));
     }
 
     /// Is `timer` armed?
@@ -93,7 +104,7 @@ impl<T: Ord + Copy> Timers<T> {
 
     /// The timer due first and its instant; of several due together, the least in their order.
     pub fn next(&self) -> Option<(Instant, T)> {
-        self.due.iter().map(|(timer, at)| (*at, *timer)).min()
+        self.order.first().copied()
     }
 
     /// All armed timers, in their order.
