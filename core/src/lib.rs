@@ -1,5 +1,6 @@
 //! The Lockstep protocol, and the async-std driver that runs it.
 
+pub mod arbiter;
 pub mod config;
 pub mod engine;
 pub mod epochs;

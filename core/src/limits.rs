@@ -32,6 +32,9 @@ pub const ARBITER_SILENCE: Duration = Duration::from_millis(2000);
 /// A leaving replica waits this long for the arbiter to confirm, then stops without.
 pub const LEAVE_PATIENCE: Duration = Duration::from_millis(2000);
 
+/// Records the arbiter lets wait for its disk; while there are more it answers nobody, since replicas ask again.
+pub const ARBITER_RECORDS_WAITING_MAX: usize = 64;
+
 /// Nodes in a configuration: an acknowledgement from each is needed for every write, so more make no sense.
 pub const MEMBERS_MAX: usize = 64;
 

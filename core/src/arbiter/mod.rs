@@ -1,0 +1,193 @@
+//! The arbiter: one durable configuration, changed by compare-and-swap, told to nobody before it is on disk.
+//!
+//! This file holds answers back until the disk has what they speak of; `policy` decides.
+
+pub mod policy;
+#[cfg(test)]
+mod tests;
+
+use std::collections::VecDeque;
+
+pub use policy::first_record;
+
+use crate::config::{Address, Config};
+use crate::event::Event;
+use crate::limits;
+use crate::message::{FromArbiter, Message, ToArbiter};
+use crate::process::{Input, Outbox, Process};
+use crate::storage::{ArbiterRecord, Ticket, Write};
+use crate::time::{Instant, Timers};
+
+use policy::Verdict;
+
+/// The timers of an arbiter.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Timer {
+    /// Ask the disk again.
+    PersistRetry,
+}
+
+/// The process that decides who is primary and who is in sync.
+///
+/// - `record` is what verdicts rest on; `waiting` is what the disk has not confirmed of it.
+/// - Answers leave in the order of the messages they answer, once every record up to theirs is durable.
+#[derive(Clone, Debug)]
+pub struct Arbiter {
+    record: ArbiterRecord,
+    next_ticket: Ticket,
+    waiting: VecDeque<Waiting>,
+    disk_full: bool,
+    timers: Timers<Timer>,
+}
+
+/// A record on its way to the disk, and what is said once it is there.
+#[derive(Clone, Debug)]
+struct Waiting {
+    ticket: Ticket,
+    record: ArbiterRecord,
+    answers: Vec<(Address, FromArbiter)>,
+    events: Vec<Event>,
+}
+
+impl Arbiter {
+    /// An arbiter that knows what its disk holds, or `first_record` where that is nothing. The record is made durable
+    /// before the first answer.
+    pub fn open(record: ArbiterRecord) -> Self {
+        record.config.check();
+        Self {
+            record,
+            next_ticket: Ticket(0),
+            waiting: VecDeque::new(),
+            disk_full: false,
+            timers: Timers::new(),
+        }
+    }
+
+    /// The configuration in force, or about to be: durable unless a record is on its way to the disk.
+    pub fn config(&self) -> &Config {
+        &self.record.config
+    }
+
+    fn on_message(&mut self, now: Instant, from: &Address, message: ToArbiter, out: &mut Outbox) {
+        if self.waiting.len() >= limits::ARBITER_RECORDS_WAITING_MAX {
+            return; // The disk hangs. Replicas ask again.
+        }
+        let verdict = match &message {
+            ToArbiter::Join(join) => policy::on_join(&self.record, from, join),
+            ToArbiter::Leave(leave) => policy::on_leave(&self.record, from, leave),
+            ToArbiter::ConfigQuery(_) => policy::on_config_query(&self.record, from),
+            ToArbiter::Propose(propose) => policy::on_propose(&self.record, from, propose),
+        };
+        self.pronounce(now, verdict, out);
+    }
+
+    fn pronounce(&mut self, now: Instant, verdict: Verdict, out: &mut Outbox) {
+        if let Some(record) = verdict.record {
+            record.config.check();
+            self.record = record;
+            self.persist(now, out);
+        }
+        match self.waiting.back_mut() {
+            // An answer rests on the newest record, so it waits for that one. What is asked repeatedly meanwhile is
+            // answered once.
+            Some(last) => {
+                for answer in verdict.answers {
+                    if !last.answers.contains(&answer) {
+                        last.answers.push(answer);
+                    }
+                }
+                last.events.extend(verdict.event);
+            }
+            None => send(verdict.answers, out),
+        }
+    }
+
+    fn persist(&mut self, now: Instant, out: &mut Outbox) {
+        let ticket = self.next_ticket;
+        self.next_ticket = Ticket(ticket.0 + 1);
+        out.persist(ticket, Write::Arbiter(Box::new(self.record.clone())));
+        self.waiting.push_back(Waiting {
+            ticket,
+            record: self.record.clone(),
+            answers: Vec::new(),
+            events: Vec::new(),
+        });
+        self.timers
+            .arm_if_idle(Timer::PersistRetry, now + limits::RETRY_INTERVAL);
+    }
+
+    fn on_persisted(&mut self, now: Instant, ticket: Ticket, out: &mut Outbox) {
+        if self.disk_full {
+            self.disk_full = false;
+            out.notify(Event::DiskHasRoom);
+        }
+        while self
+            .waiting
+            .front()
+            .is_some_and(|first| first.ticket <= ticket)
+        {
+            let first = self.waiting.pop_front().expect("it was just looked at");
+            send(first.answers, out);
+            for event in first.events {
+                out.notify(event);
+            }
+        }
+        self.timers.disarm(Timer::PersistRetry);
+        if !self.waiting.is_empty() {
+            self.timers
+                .arm(Timer::PersistRetry, now + limits::RETRY_INTERVAL);
+        }
+    }
+
+    fn on_persist_retry(&mut self, now: Instant, out: &mut Outbox) {
+        for waiting in &self.waiting {
+            out.persist(
+                waiting.ticket,
+                Write::Arbiter(Box::new(waiting.record.clone())),
+            );
+        }
+        self.timers
+            .arm(Timer::PersistRetry, now + limits::RETRY_INTERVAL);
+    }
+}
+
+fn send(answers: Vec<(Address, FromArbiter)>, out: &mut Outbox) {
+    for (to, message) in answers {
+        out.send(&to, Message::FromArbiter(message));
+    }
+}
+
+impl Process for Arbiter {
+    type Timer = Timer;
+
+    fn step(&mut self, now: Instant, input: Input<Timer>, out: &mut Outbox) {
+        match input {
+            Input::Start => self.persist(now, out),
+            Input::Message { from, message } => match message {
+                Message::ToArbiter(message) => self.on_message(now, &from, message, out),
+                Message::FromArbiter(_)
+                | Message::Peer(_)
+                | Message::Request(_)
+                | Message::Reply(_) => out.notify(Event::Stale { from }),
+            },
+            Input::Timer(Timer::PersistRetry) => {
+                self.timers.disarm(Timer::PersistRetry);
+                self.on_persist_retry(now, out);
+            }
+            Input::Persisted(ticket) => self.on_persisted(now, ticket, out),
+            Input::DiskFull => {
+                if !self.disk_full {
+                    self.disk_full = true;
+                    out.notify(Event::DiskFull);
+                }
+            }
+            Input::Leave => out.notify(Event::Left),
+            // It asks nothing of this kind.
+            Input::Applied(_) | Input::Trimmed(_) | Input::Answered(..) | Input::Call(..) => {}
+        }
+    }
+
+    fn timers(&self) -> &Timers<Timer> {
+        &self.timers
+    }
+}

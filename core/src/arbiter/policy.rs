@@ -1,0 +1,297 @@
+//! The arbiter's verdicts: pure functions from what it knows and what it is told to what it knows then and answers.
+//!
+//! A verdict depends on nothing but the record, so a restarted arbiter, or another implementation of its storage,
+//! decides the same. Sending and durability are left to the process in `mod.rs`.
+
+use crate::config::{Address, ClusterId, Config, ConfigVersion, Epoch, Member, NodeId, Token};
+use crate::event::Event;
+use crate::limits;
+use crate::message::{Change, FromArbiter, Join, JoinRefusal, JoinRefused, Joined, Leave, Propose};
+use crate::storage::{ArbiterRecord, NodeRecord};
+
+/// What follows from a message.
+#[derive(Clone, Debug, PartialEq, Eq, Default)]
+pub struct Verdict {
+    /// The record from now on; `None` when it stays as it is. To be durable before anything else happens.
+    pub record: Option<ArbiterRecord>,
+    /// Answers, in order.
+    pub answers: Vec<(Address, FromArbiter)>,
+    /// To be reported.
+    pub event: Option<Event>,
+}
+
+impl Verdict {
+    fn answer(to: &Address, message: FromArbiter) -> Self {
+        Self {
+            answers: vec![(to.clone(), message)],
+            ..Self::default()
+        }
+    }
+}
+
+/// What the arbiter of a new cluster knows.
+///
+/// `secret` is drawn at random; tokens are made of it, so that nobody can guess one.
+pub fn first_record(cluster: ClusterId, secret: u64) -> ArbiterRecord {
+    ArbiterRecord {
+        config: Config::new(cluster),
+        nodes: Default::default(),
+        secret,
+    }
+}
+
+/// A replica wants to be used.
+pub fn on_join(record: &ArbiterRecord, from: &Address, join: &Join) -> Verdict {
+    match admit(record, from, join) {
+        Err(reason) => {
+            let refused = JoinRefused {
+                reason,
+                incarnation: join.incarnation,
+            };
+            Verdict::answer(from, FromArbiter::JoinRefused(refused))
+        }
+        Ok(None) => {
+            let mut verdict = Verdict::answer(from, joined(record, join.node));
+            verdict.answers.extend(to_primary(&record.config));
+            verdict
+        }
+        Ok(Some(record)) => {
+            let mut verdict = Verdict::answer(from, joined(&record, join.node));
+            verdict.answers.extend(announcement(&record.config));
+            verdict.event = Some(Event::Joined {
+                node: join.node,
+                incarnation: join.incarnation,
+            });
+            verdict.record = Some(record);
+            verdict
+        }
+    }
+}
+
+/// The record with the node in it; `None` if it is in it already, by this very Join.
+fn admit(
+    record: &ArbiterRecord,
+    from: &Address,
+    join: &Join,
+) -> Result<Option<ArbiterRecord>, JoinRefusal> {
+    let well_formed = !join.name.is_empty()
+        && join.name.len() <= limits::NAME_BYTES_MAX
+        && join.address.as_str().len() <= limits::ADDRESS_BYTES_MAX
+        && join.address == *from;
+    if !well_formed {
+        return Err(JoinRefusal::Malformed);
+    }
+    let ours = record.config.cluster;
+    if let Some(theirs) = join.cluster.filter(|theirs| *theirs != ours) {
+        return Err(JoinRefusal::WrongCluster { ours, theirs });
+    }
+    let fresh = token(record.secret, record.config.version.next());
+    let (token, former_token) = match record.nodes.get(&join.node) {
+        None if join.token != Token(0) => return Err(JoinRefusal::WrongToken),
+        None => (fresh, join.token),
+        Some(known) if join.incarnation < known.incarnation => {
+            return Err(JoinRefusal::OldIncarnation {
+                recorded: known.incarnation,
+            });
+        }
+        Some(known) if join.incarnation == known.incarnation => {
+            // From another place: two copies of one data directory, started the same number of times. From the same
+            // place it is the accepted Join once more, whatever token its sender had when it sent this copy.
+            if join.address != known.address {
+                return Err(JoinRefusal::WrongToken);
+            }
+            if record.config.is_member(join.node) {
+                return Ok(None);
+            }
+            (known.token, known.former_token)
+        }
+        Some(known) if join.token != known.token && join.token != known.former_token => {
+            return Err(JoinRefusal::WrongToken);
+        }
+        Some(_) => (fresh, join.token),
+    };
+    let mut next = record.clone();
+    forget_namesakes(&mut next, join);
+    if !next.config.is_member(join.node) && next.config.members.len() >= limits::MEMBERS_MAX {
+        return Err(JoinRefusal::Full {
+            limit: limits::MEMBERS_MAX as u64,
+        });
+    }
+    next.nodes.insert(
+        join.node,
+        NodeRecord {
+            name: join.name.clone(),
+            address: join.address.clone(),
+            incarnation: join.incarnation,
+            token,
+            former_token,
+        },
+    );
+    take_in(&mut next.config, join);
+    Ok(Some(next))
+}
+
+/// Forgets nodes that are out of sync and have the name of the joining one: its data directory was wiped. One that is
+/// in sync is left to the primary, which removes it as soon as it misses it.
+fn forget_namesakes(record: &mut ArbiterRecord, join: &Join) {
+    let config = &record.config;
+    let namesakes: Vec<NodeId> = record
+        .nodes
+        .iter()
+        .filter(|(node, known)| **node != join.node && known.name == join.name)
+        .map(|(node, _)| *node)
+        .filter(|node| !config.in_sync.contains(node) && !config.draining.contains(node))
+        .collect();
+    for node in namesakes {
+        record.nodes.remove(&node);
+        record.config.joining.remove(&node);
+        record.config.members.remove(&node);
+    }
+}
+
+/// Gives the node its place: the first ever is primary, the recorded primary gets a new epoch, who is in sync stays so.
+fn take_in(config: &mut Config, join: &Join) {
+    config.version = config.version.next();
+    let member = Member {
+        name: join.name.clone(),
+        address: join.address.clone(),
+        incarnation: join.incarnation,
+    };
+    config.members.insert(join.node, member);
+    match config.primary {
+        None => {
+            config.primary = Some(join.node);
+            config.epoch = Epoch(1);
+            config.in_sync.insert(join.node);
+        }
+        Some(primary) if primary == join.node => config.epoch = config.epoch.next(),
+        Some(_) if config.in_sync.contains(&join.node) => {}
+        Some(_) => {
+            config.joining.insert(join.node);
+        }
+    }
+}
+
+/// A primary wants the configuration changed.
+pub fn on_propose(record: &ArbiterRecord, from: &Address, propose: &Propose) -> Verdict {
+    let config = &record.config;
+    let proposer = config.members.get(&propose.node);
+    if proposer.is_none_or(|member| member.address != *from) {
+        return Verdict::default();
+    }
+    let mut next = record.clone();
+    let permitted = propose.version == config.version && config.primary == Some(propose.node);
+    if !permitted || !change(&mut next.config, propose.change) {
+        return Verdict::answer(from, FromArbiter::ProposalRefused(config.clone()));
+    }
+    decided(record, next)
+}
+
+/// Makes `change`; false if it does not apply.
+fn change(config: &mut Config, change: Change) -> bool {
+    match change {
+        Change::AddInSync(node) => {
+            config.joining.remove(&node) && config.in_sync.insert(node) && raise(config)
+        }
+        Change::RemoveInSync(node) => {
+            config.primary != Some(node) && remove(config, node) && raise(config)
+        }
+    }
+}
+
+fn remove(config: &mut Config, node: NodeId) -> bool {
+    config.in_sync.remove(&node);
+    config.joining.remove(&node);
+    config.members.remove(&node).is_some()
+}
+
+fn raise(config: &mut Config) -> bool {
+    config.version = config.version.next();
+    true
+}
+
+/// A replica wants to be taken out. A primary cannot be: it is answered with the configuration as it is.
+pub fn on_leave(record: &ArbiterRecord, from: &Address, leave: &Leave) -> Verdict {
+    let config = &record.config;
+    let unchanged = || Verdict::answer(from, FromArbiter::Replicas(config.clone()));
+    let Some(member) = config.members.get(&leave.node) else {
+        return unchanged();
+    };
+    if member.address != *from || member.incarnation != leave.incarnation {
+        return Verdict::default();
+    }
+    if leave.version != config.version || config.primary == Some(leave.node) {
+        return unchanged();
+    }
+    let mut next = record.clone();
+    remove(&mut next.config, leave.node);
+    raise(&mut next.config);
+    decided(record, next)
+}
+
+/// A replica, member or not, asks for the configuration.
+pub fn on_config_query(record: &ArbiterRecord, from: &Address) -> Verdict {
+    Verdict::answer(from, FromArbiter::Replicas(record.config.clone()))
+}
+
+/// The verdict that replaces `record` by `next` and tells everybody, those included that are in it no more.
+fn decided(record: &ArbiterRecord, next: ArbiterRecord) -> Verdict {
+    let gone = record
+        .config
+        .members
+        .iter()
+        .filter(|(node, _)| !next.config.is_member(**node))
+        .map(|(_, member)| {
+            (
+                member.address.clone(),
+                FromArbiter::Replicas(next.config.clone()),
+            )
+        });
+    Verdict {
+        answers: announcement(&next.config).chain(gone).collect(),
+        event: Some(Event::Decided(next.config.version)),
+        record: Some(next),
+    }
+}
+
+fn announcement(config: &Config) -> impl Iterator<Item = (Address, FromArbiter)> + '_ {
+    config.members.values().map(|member| {
+        (
+            member.address.clone(),
+            FromArbiter::Replicas(config.clone()),
+        )
+    })
+}
+
+fn to_primary(config: &Config) -> Option<(Address, FromArbiter)> {
+    config.primary_member().map(|member| {
+        (
+            member.address.clone(),
+            FromArbiter::Replicas(config.clone()),
+        )
+    })
+}
+
+fn joined(record: &ArbiterRecord, node: NodeId) -> FromArbiter {
+    let known = &record.nodes[&node];
+    let joined = Joined {
+        config: record.config.clone(),
+        incarnation: known.incarnation,
+        token: known.token,
+    };
+    if record.config.primary == Some(node) {
+        FromArbiter::JoinedPrimary(joined)
+    } else {
+        FromArbiter::JoinedSecondary(joined)
+    }
+}
+
+/// A token for the Join that makes `version`: never the same twice, never zero, and not to be guessed without the secret.
+fn token(secret: u64, version: ConfigVersion) -> Token {
+    // The finalizer of SplitMix64 (Steele, Lea, Flood: Fast splittable pseudorandom number generators, 2014): a
+    // bijection, so that different versions have different tokens.
+    let mut mixed = secret.wrapping_add(version.0.wrapping_mul(0x9e37_79b9_7f4a_7c15));
+    mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    Token((mixed ^ (mixed >> 31)).max(1))
+}

@@ -1,0 +1,314 @@
+//! Tables of verdicts, and the one thing the process adds: nobody hears of what is not durable.
+
+use super::policy::*;
+use super::*;
+use crate::config::{ClusterId, ConfigVersion, Epoch, Incarnation, NodeId, Token};
+use crate::message::{Change, ConfigQuery, Join, JoinRefusal, JoinRefused, Joined, Leave, Propose};
+use crate::process::Effect;
+
+fn address(node: u64) -> Address {
+    Address::new(format!("r{node}"))
+}
+
+fn join(node: u64, incarnation: u64, token: Token) -> Join {
+    Join {
+        node: NodeId(node),
+        incarnation: Incarnation(incarnation),
+        token,
+        cluster: None,
+        name: format!("r{node}"),
+        address: address(node),
+    }
+}
+
+fn answer_to(verdict: &Verdict, node: u64) -> &FromArbiter {
+    &verdict
+        .answers
+        .iter()
+        .find(|answer| answer.0 == address(node))
+        .expect("an answer")
+        .1
+}
+
+fn accepted(verdict: &Verdict, node: u64) -> Joined {
+    match answer_to(verdict, node) {
+        FromArbiter::JoinedPrimary(joined) | FromArbiter::JoinedSecondary(joined) => joined.clone(),
+        other => panic!("not accepted: {other:?}"),
+    }
+}
+
+fn refusal(verdict: &Verdict, node: u64) -> JoinRefusal {
+    match answer_to(verdict, node) {
+        FromArbiter::JoinRefused(JoinRefused { reason, .. }) => reason.clone(),
+        other => panic!("not refused: {other:?}"),
+    }
+}
+
+/// A cluster with primary 1 and in-sync 2; the tokens of both.
+fn pair() -> (ArbiterRecord, Token, Token) {
+    let record = first_record(ClusterId(7), 42);
+    let verdict = on_join(&record, &address(1), &join(1, 1, Token(0)));
+    let (first, record) = (
+        accepted(&verdict, 1).token,
+        verdict.record.expect("a change"),
+    );
+    let verdict = on_join(&record, &address(2), &join(2, 1, Token(0)));
+    let (second, record) = (
+        accepted(&verdict, 2).token,
+        verdict.record.expect("a change"),
+    );
+    let record = propose(&record, 1, Change::AddInSync(NodeId(2)))
+        .record
+        .expect("a change");
+    (record, first, second)
+}
+
+fn propose(record: &ArbiterRecord, node: u64, change: Change) -> Verdict {
+    let propose = Propose {
+        node: NodeId(node),
+        version: record.config.version,
+        change,
+    };
+    on_propose(record, &address(node), &propose)
+}
+
+#[test]
+fn the_first_to_join_is_primary_and_later_ones_are_joining_secondaries() {
+    let record = first_record(ClusterId(7), 42);
+    let verdict = on_join(&record, &address(1), &join(1, 1, Token(0)));
+    assert!(matches!(
+        verdict.answers[0].1,
+        FromArbiter::JoinedPrimary(_)
+    ));
+    assert!(matches!(verdict.answers[1].1, FromArbiter::Replicas(_)));
+    let record = verdict.record.expect("a change");
+    assert_eq!(
+        (record.config.epoch, record.config.version),
+        (Epoch(1), ConfigVersion(1))
+    );
+    let verdict = on_join(&record, &address(2), &join(2, 1, Token(0)));
+    assert!(matches!(
+        verdict.answers[0],
+        (_, FromArbiter::JoinedSecondary(_))
+    ));
+    let record = verdict.record.expect("a change");
+    assert!(record.config.joining.contains(&NodeId(2)));
+    assert_eq!(record.config.epoch, Epoch(1));
+}
+
+#[test]
+fn the_same_join_again_is_answered_without_a_change() {
+    let (record, ..) = pair();
+    let verdict = on_join(&record, &address(2), &join(2, 1, Token(0)));
+    assert_eq!(verdict.record, None);
+    assert_eq!(accepted(&verdict, 2).config, record.config);
+}
+
+#[test]
+fn a_restarted_primary_gets_the_next_epoch_and_a_restarted_secondary_stays_in_sync() {
+    let (record, first, second) = pair();
+    let restarted = on_join(&record, &address(1), &join(1, 2, first))
+        .record
+        .expect("a change");
+    assert_eq!(restarted.config.epoch, Epoch(2));
+    assert_eq!(restarted.config.in_sync, record.config.in_sync);
+    let restarted = on_join(&record, &address(2), &join(2, 2, second))
+        .record
+        .expect("a change");
+    assert_eq!(restarted.config.epoch, Epoch(1));
+    assert!(restarted.config.in_sync.contains(&NodeId(2)));
+    assert_eq!(restarted.config.version, record.config.version.next());
+}
+
+#[test]
+fn copies_of_a_data_directory_are_refused() {
+    let (record, first, second) = pair();
+    let old = on_join(&record, &address(2), &join(2, 0, second));
+    assert_eq!(
+        refusal(&old, 2),
+        JoinRefusal::OldIncarnation {
+            recorded: Incarnation(1)
+        }
+    );
+    assert_eq!(
+        refusal(&on_join(&record, &address(2), &join(2, 2, first)), 2),
+        JoinRefusal::WrongToken
+    );
+    assert_eq!(
+        refusal(&on_join(&record, &address(3), &join(3, 1, first)), 3),
+        JoinRefusal::WrongToken
+    );
+    let mut elsewhere = join(2, 1, second);
+    elsewhere.address = address(9);
+    assert_eq!(
+        refusal(&on_join(&record, &address(9), &elsewhere), 9),
+        JoinRefusal::WrongToken
+    );
+    // The former token is good until the node has shown the one it was given.
+    let again = on_join(&record, &address(2), &join(2, 2, Token(0)))
+        .record
+        .expect("a change");
+    let shown = again.nodes[&NodeId(2)].token;
+    let later = on_join(&again, &address(2), &join(2, 3, shown))
+        .record
+        .expect("a change");
+    assert_eq!(
+        refusal(&on_join(&later, &address(2), &join(2, 4, Token(0))), 2),
+        JoinRefusal::WrongToken
+    );
+}
+
+#[test]
+fn a_late_copy_of_an_accepted_join_is_not_refused() {
+    let (record, _, second) = pair();
+    let record = propose(&record, 1, Change::RemoveInSync(NodeId(2)))
+        .record
+        .expect("a change");
+    let record = on_join(&record, &address(2), &join(2, 1, second))
+        .record
+        .expect("a change");
+    let late = on_join(&record, &address(2), &join(2, 1, Token(0)));
+    assert_eq!(accepted(&late, 2).token, second);
+}
+
+#[test]
+fn a_node_of_another_cluster_is_refused() {
+    let (record, ..) = pair();
+    let mut stranger = join(3, 1, Token(0));
+    stranger.cluster = Some(ClusterId(8));
+    let expected = JoinRefusal::WrongCluster {
+        ours: ClusterId(7),
+        theirs: ClusterId(8),
+    };
+    assert_eq!(
+        refusal(&on_join(&record, &address(3), &stranger), 3),
+        expected
+    );
+}
+
+#[test]
+fn a_wiped_directory_is_a_new_node_that_takes_the_place_of_its_joining_namesake() {
+    let (record, ..) = pair();
+    let record = on_join(&record, &address(3), &join(3, 1, Token(0)))
+        .record
+        .expect("a change");
+    let mut wiped = join(4, 1, Token(0));
+    wiped.name = "r3".to_owned();
+    let record = on_join(&record, &address(4), &wiped)
+        .record
+        .expect("a change");
+    assert!(!record.config.is_member(NodeId(3)) && !record.nodes.contains_key(&NodeId(3)));
+    assert!(record.config.joining.contains(&NodeId(4)));
+}
+
+#[test]
+fn a_proposal_counts_only_at_the_present_version_and_from_the_primary() {
+    let (record, ..) = pair();
+    let refused = |verdict: Verdict| {
+        verdict.record.is_none() && matches!(verdict.answers[0].1, FromArbiter::ProposalRefused(_))
+    };
+    assert!(refused(propose(
+        &record,
+        2,
+        Change::RemoveInSync(NodeId(1))
+    )));
+    assert!(refused(propose(
+        &record,
+        1,
+        Change::RemoveInSync(NodeId(1))
+    )));
+    assert!(refused(propose(
+        &record,
+        1,
+        Change::RemoveInSync(NodeId(5))
+    )));
+    assert!(refused(propose(&record, 1, Change::AddInSync(NodeId(5)))));
+    let late = Propose {
+        node: NodeId(1),
+        version: ConfigVersion(1),
+        change: Change::RemoveInSync(NodeId(2)),
+    };
+    assert!(refused(on_propose(&record, &address(1), &late)));
+    let forged = Propose {
+        version: record.config.version,
+        ..late
+    };
+    assert_eq!(
+        on_propose(&record, &address(2), &forged),
+        Verdict::default()
+    );
+}
+
+#[test]
+fn who_is_removed_hears_of_it_and_joins_again_with_the_same_start() {
+    let (record, _, second) = pair();
+    let verdict = propose(&record, 1, Change::RemoveInSync(NodeId(2)));
+    assert!(
+        matches!(answer_to(&verdict, 2), FromArbiter::Replicas(config) if !config.is_member(NodeId(2)))
+    );
+    let record = verdict.record.expect("a change");
+    let verdict = on_join(&record, &address(2), &join(2, 1, second));
+    assert_eq!(accepted(&verdict, 2).token, second);
+    assert!(
+        verdict
+            .record
+            .expect("a change")
+            .config
+            .joining
+            .contains(&NodeId(2))
+    );
+}
+
+#[test]
+fn leaving_needs_the_recorded_start_and_the_present_version_and_is_not_for_the_primary() {
+    let (record, ..) = pair();
+    let leave = |node: u64, incarnation: u64, version| {
+        let leave = Leave {
+            node: NodeId(node),
+            incarnation: Incarnation(incarnation),
+            version,
+        };
+        on_leave(&record, &address(node), &leave)
+    };
+    let version = record.config.version;
+    assert_eq!(leave(2, 0, version), Verdict::default());
+    assert_eq!(leave(2, 1, ConfigVersion(1)).record, None);
+    assert_eq!(leave(1, 1, version).record, None);
+    let verdict = leave(2, 1, version);
+    assert!(matches!(answer_to(&verdict, 2), FromArbiter::Replicas(_)));
+    assert!(
+        !verdict
+            .record
+            .expect("a change")
+            .config
+            .is_member(NodeId(2))
+    );
+}
+
+#[test]
+fn nobody_hears_of_what_is_not_durable() {
+    let mut arbiter = Arbiter::open(first_record(ClusterId(7), 42));
+    let mut out = Outbox::new();
+    arbiter.step(Instant::ZERO, Input::Start, &mut out);
+    let message = |message| Input::Message {
+        from: address(1),
+        message: Message::ToArbiter(message),
+    };
+    arbiter.step(
+        Instant::ZERO,
+        message(ToArbiter::Join(join(1, 1, Token(0)))),
+        &mut out,
+    );
+    let query = ToArbiter::ConfigQuery(ConfigQuery { node: NodeId(1) });
+    arbiter.step(Instant::ZERO, message(query), &mut out);
+    let sends = |out: &mut Outbox| {
+        out.drain()
+            .filter(|effect| matches!(effect, Effect::Send { .. }))
+            .count()
+    };
+    assert_eq!(sends(&mut out), 0);
+    arbiter.step(Instant::ZERO, Input::Persisted(Ticket(0)), &mut out);
+    assert_eq!(sends(&mut out), 0);
+    arbiter.step(Instant::ZERO, Input::Persisted(Ticket(1)), &mut out);
+    assert_eq!(sends(&mut out), 2, "JoinedPrimary and one Replicas");
+}
