@@ -2,6 +2,8 @@
 
 pub mod arbiter;
 pub mod config;
+#[cfg(feature = "driver")]
+pub mod driver;
 pub mod engine;
 pub mod epochs;
 pub mod event;

@@ -1,0 +1,434 @@
+//! Calls for programs: what a program does with a cluster is an async function here, and an `Input::Call` to a client
+//! process underneath, which numbers requests, finds the primary and tries again.
+
+use std::fmt;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use async_channel::{Receiver, Sender};
+use futures_lite::{Stream, stream};
+
+use crate::config::{Address, Position, Seq};
+use crate::driver::clock::Clock;
+use crate::driver::storage::Storage;
+use crate::driver::{Control, Parts, Running, Watch, spawn_with_calls};
+use crate::event::Event;
+use crate::message::NodeStatus;
+use crate::operation::{Key, ReadLevel, Rejection, RequestId, Value};
+use crate::process::{Call, CallBody, Outcome, Process};
+use crate::transport::Transport;
+
+/// How a client behaves.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ClientOptions {
+    /// A call gives up after this, unless `Handle::with_deadline` says otherwise.
+    pub deadline: Duration,
+    /// Calls under way at the same time, those included whose futures were dropped; further ones wait for their turn.
+    pub in_flight_max: usize,
+}
+
+impl Default for ClientOptions {
+    fn default() -> Self {
+        Self {
+            deadline: Duration::from_secs(5),
+            in_flight_max: 1024,
+        }
+    }
+}
+
+/// A client of a cluster: cheap to clone, usable from many tasks at once. It ends with its last clone.
+#[derive(Clone)]
+pub struct Handle {
+    shared: Arc<Shared>,
+    deadline: Duration,
+}
+
+struct Shared {
+    calls: Sender<PendingCall>,
+    slots: Slots,
+    control: Control,
+    /// `None` once it was closed.
+    running: Mutex<Option<Running>>,
+}
+
+/// A write that is on disk on every in-sync replica.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Acknowledged {
+    /// The request that was acknowledged.
+    pub id: RequestId,
+    /// Its place in the total order of all writes.
+    pub seq: Seq,
+}
+
+/// What was read of a key.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Read {
+    /// Its value; `None` when it is absent.
+    pub value: Option<Value>,
+    /// How many writes the answering replica had received.
+    pub position: Position,
+    /// Who answered.
+    pub replica: Address,
+}
+
+/// A part of all records.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Page {
+    /// In the order of their keys; may be empty although more follow.
+    pub records: Vec<(Key, Value)>,
+    /// More may follow behind this key; `None` at the end.
+    pub resume: Option<Key>,
+    /// Who answered.
+    pub replica: Address,
+}
+
+/// Why a write was not acknowledged.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum WriteError {
+    /// Certainly not executed, for a reason that trying again did not or would not change.
+    #[error("the write was rejected and not executed: {reason}")]
+    Rejected {
+        /// The request.
+        id: RequestId,
+        /// The last reason.
+        reason: Rejection,
+    },
+    /// Certainly not executed: no replica was reached in time.
+    #[error("no replica was reached in time; the write was not executed")]
+    Unreachable,
+    /// The write may or may not take effect; read the key to find out.
+    #[error("the write was not confirmed in time; it may or may not take effect")]
+    Unknown {
+        /// The request.
+        id: RequestId,
+    },
+    /// Certainly not executed: the client had been closed, or had failed.
+    #[error("the client was closed; the write was not executed")]
+    Closed,
+    /// The client was closed during the call; the write may or may not take effect.
+    #[error("the client was closed before the write was confirmed; it may or may not take effect")]
+    Interrupted,
+}
+
+impl WriteError {
+    /// May the write take effect all the same? If not, it was certainly not executed.
+    pub fn is_unknown(&self) -> bool {
+        match self {
+            Self::Unknown { .. } | Self::Interrupted => true,
+            Self::Rejected { .. } | Self::Unreachable | Self::Closed => false,
+        }
+    }
+}
+
+/// Why there is no answer.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ReadError {
+    /// For a reason that trying again did not or would not change.
+    #[error("the request was rejected: {reason}")]
+    Rejected {
+        /// The request.
+        id: RequestId,
+        /// The last reason.
+        reason: Rejection,
+    },
+    /// No replica answered in time.
+    #[error("no replica answered in time")]
+    Unreachable,
+    /// The client was closed, or has failed.
+    #[error("the client was closed")]
+    Closed,
+}
+
+impl Handle {
+    /// A client made of a process that answers calls; most programs want [`connect`](Self::connect).
+    pub fn over<P>(process: P, transport: Arc<dyn Transport>, options: &ClientOptions) -> Self
+    where
+        P: Process + 'static,
+        P::Timer: 'static,
+    {
+        // Its length is bounded by the slots.
+        let (calls, receiver) = async_channel::unbounded();
+        let parts = Parts {
+            transport,
+            storage: Storage::none(),
+            watch: Arc::new(Unwatched),
+        };
+        let running = spawn_with_calls(process, parts, Some(receiver));
+        Self {
+            shared: Arc::new(Shared {
+                calls,
+                slots: Slots::new(options.in_flight_max),
+                control: running.control(),
+                running: Mutex::new(Some(running)),
+            }),
+            deadline: options.deadline,
+        }
+    }
+
+    /// The same client, whose calls give up after `deadline`.
+    #[must_use]
+    pub fn with_deadline(&self, deadline: Duration) -> Self {
+        Self {
+            shared: self.shared.clone(),
+            deadline,
+        }
+    }
+
+    /// Sets a key. Dropping the future does not take the write back.
+    ///
+    /// # Errors
+    /// See [`WriteError`]: what was not executed, and what may have been.
+    pub async fn insert(
+        &self,
+        key: impl Into<Key>,
+        value: impl Into<Value>,
+    ) -> Result<Acknowledged, WriteError> {
+        let (key, value) = (key.into(), value.into());
+        self.write(CallBody::Insert { key, value }).await
+    }
+
+    /// Deletes a key, whether or not it is there. Dropping the future does not take the write back.
+    ///
+    /// # Errors
+    /// See [`WriteError`]: what was not executed, and what may have been.
+    pub async fn remove(&self, key: impl Into<Key>) -> Result<Acknowledged, WriteError> {
+        let key = key.into();
+        self.write(CallBody::Remove { key }).await
+    }
+
+    /// Reads a key at any replica: the newest value that replica has received.
+    ///
+    /// # Errors
+    /// If there is no answer.
+    pub async fn get(&self, key: impl Into<Key>) -> Result<Read, ReadError> {
+        self.read(key.into(), None).await
+    }
+
+    /// Reads a key at one replica.
+    ///
+    /// # Errors
+    /// If there is no answer.
+    pub async fn get_at(&self, replica: &Address, key: impl Into<Key>) -> Result<Read, ReadError> {
+        self.read(key.into(), Some(replica.clone())).await
+    }
+
+    /// Reads records in the order of their keys, behind `after`; at one replica or any.
+    ///
+    /// # Errors
+    /// If there is no answer.
+    pub async fn scan(
+        &self,
+        after: Option<Key>,
+        replica: Option<Address>,
+    ) -> Result<Page, ReadError> {
+        match self.call(CallBody::Scan { after, replica }).await {
+            Ok(Outcome::Page {
+                records,
+                resume,
+                replica,
+            }) => Ok(Page {
+                records,
+                resume,
+                replica,
+            }),
+            other => Err(not_read(other)),
+        }
+    }
+
+    /// All records in the order of their keys, page by page; at one replica or any. Later ones may be of a newer state
+    /// than earlier ones.
+    pub fn records(
+        &self,
+        replica: Option<Address>,
+    ) -> impl Stream<Item = Result<(Key, Value), ReadError>> + Send + Unpin + 'static {
+        let begin = (self.clone(), Vec::new().into_iter(), Some(None));
+        Box::pin(stream::try_unfold(
+            begin,
+            move |(handle, records, ahead)| {
+                let replica = replica.clone();
+                async move {
+                    let (mut records, mut ahead) = (records, ahead);
+                    loop {
+                        if let Some(record) = records.next() {
+                            return Ok(Some((record, (handle, records, ahead))));
+                        }
+                        let Some(after) = ahead else {
+                            return Ok(None);
+                        };
+                        let page = handle.scan(after, replica.clone()).await?;
+                        records = page.records.into_iter();
+                        ahead = page.resume.map(Some);
+                    }
+                }
+            },
+        ))
+    }
+
+    /// Asks a replica about itself.
+    ///
+    /// # Errors
+    /// If there is no answer.
+    pub async fn status(&self, replica: &Address) -> Result<NodeStatus, ReadError> {
+        self.status_at(Some(replica.clone())).await
+    }
+
+    /// Asks any replica about itself.
+    ///
+    /// # Errors
+    /// If there is no answer.
+    pub async fn status_of_any(&self) -> Result<NodeStatus, ReadError> {
+        self.status_at(None).await
+    }
+
+    /// Ends the client, with all its clones, and waits for that. Calls under way end with `Interrupted` or `Closed`.
+    pub async fn close(&self) {
+        self.shared.control.stop();
+        let running = self.running();
+        if let Some(running) = running {
+            // A client has no disk, and whoever closes it has no use for its failure.
+            let _exit = running.ended().await;
+        }
+    }
+
+    fn running(&self) -> Option<Running> {
+        let mut running = self.shared.running.lock().expect("nobody panics with it");
+        running.take()
+    }
+
+    async fn write(&self, body: CallBody) -> Result<Acknowledged, WriteError> {
+        match self.call(body).await {
+            Ok(Outcome::Acknowledged { id, seq }) => Ok(Acknowledged { id, seq }),
+            Ok(Outcome::Unknown { id }) => Err(WriteError::Unknown { id }),
+            Ok(Outcome::Rejected { id, reason }) => Err(WriteError::Rejected { id, reason }),
+            Ok(Outcome::Unreachable) => Err(WriteError::Unreachable),
+            Ok(Outcome::Value { .. } | Outcome::Page { .. } | Outcome::Status { .. }) => {
+                unreachable!("a client answers a write with what became of it")
+            }
+            Err(NoOutcome::NotBegun) => Err(WriteError::Closed),
+            Err(NoOutcome::Interrupted) => Err(WriteError::Interrupted),
+        }
+    }
+
+    async fn read(&self, key: Key, replica: Option<Address>) -> Result<Read, ReadError> {
+        let body = CallBody::Get {
+            key,
+            level: ReadLevel::Local,
+            replica,
+        };
+        match self.call(body).await {
+            Ok(Outcome::Value {
+                value,
+                position,
+                replica,
+            }) => Ok(Read {
+                value,
+                position,
+                replica,
+            }),
+            other => Err(not_read(other)),
+        }
+    }
+
+    async fn status_at(&self, replica: Option<Address>) -> Result<NodeStatus, ReadError> {
+        match self.call(CallBody::Status { replica }).await {
+            Ok(Outcome::Status { status, .. }) => Ok(*status),
+            other => Err(not_read(other)),
+        }
+    }
+
+    async fn call(&self, body: CallBody) -> Result<Outcome, NoOutcome> {
+        // The deadline counts from here: waiting for a turn is the caller's own doing.
+        let slot = self.shared.slots.take().await;
+        let deadline = Clock.now() + self.deadline;
+        let (reply, outcome) = async_channel::bounded(1);
+        let call = PendingCall {
+            call: Call { body, deadline },
+            reply,
+            _slot: slot,
+        };
+        let handed_over = self.shared.calls.try_send(call);
+        handed_over.map_err(|_| NoOutcome::NotBegun)?;
+        outcome.recv().await.map_err(|_| NoOutcome::Interrupted)
+    }
+}
+
+impl fmt::Debug for Handle {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Handle")
+            .field("deadline", &self.deadline)
+            .finish_non_exhaustive()
+    }
+}
+
+/// What a read is answered with when not with what was read.
+fn not_read(outcome: Result<Outcome, NoOutcome>) -> ReadError {
+    match outcome {
+        Ok(Outcome::Rejected { id, reason }) => ReadError::Rejected { id, reason },
+        Ok(Outcome::Unreachable) => ReadError::Unreachable,
+        Ok(
+            Outcome::Acknowledged { .. }
+            | Outcome::Unknown { .. }
+            | Outcome::Value { .. }
+            | Outcome::Page { .. }
+            | Outcome::Status { .. },
+        ) => unreachable!("a client answers a read with what was asked for"),
+        Err(NoOutcome::NotBegun | NoOutcome::Interrupted) => ReadError::Closed,
+    }
+}
+
+/// Why a call got no outcome: the client has ended.
+enum NoOutcome {
+    NotBegun,
+    Interrupted,
+}
+
+/// A call on its way to the process or under way in it.
+#[derive(Debug)]
+pub(super) struct PendingCall {
+    pub(super) call: Call,
+    reply: Sender<Outcome>,
+    // Given back when the process is done with the call, whether or not the caller still waits.
+    _slot: Slot,
+}
+
+impl PendingCall {
+    pub(super) fn complete(self, outcome: Outcome) {
+        // Fails when the caller has gone, as it may.
+        let _gone = self.reply.try_send(outcome);
+    }
+}
+
+/// Bounds the calls under way: a place in a channel for each.
+struct Slots {
+    taken: Sender<()>,
+    free: Receiver<()>,
+}
+
+#[derive(Debug)]
+struct Slot(Receiver<()>);
+
+impl Slots {
+    fn new(count: usize) -> Self {
+        let (taken, free) = async_channel::bounded(count.max(1));
+        Self { taken, free }
+    }
+
+    async fn take(&self) -> Slot {
+        let taken = self.taken.send(()).await;
+        taken.expect("the receiver is beside it");
+        Slot(self.free.clone())
+    }
+}
+
+impl Drop for Slot {
+    fn drop(&mut self) {
+        let freed = self.0.try_recv();
+        debug_assert!(freed.is_ok(), "a slot was taken for each");
+    }
+}
+
+struct Unwatched;
+
+impl Watch for Unwatched {
+    fn on_event(&self, _event: &Event) {}
+}

@@ -1,0 +1,137 @@
+//! Answers to questions about the state. Gets have threads of their own; scans and views share one, so that a long
+//! transfer delays other transfers and no Get.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, mpsc};
+
+use async_channel::{Receiver, Sender};
+
+use crate::engine::{Engine, StoreError, View};
+use crate::operation::Key;
+use crate::storage::{Answer, Ticket};
+
+use super::{Completion, send};
+
+/// Gets answered before the answers are handed back, so that the first need not wait for too many others.
+const GETS_AT_ONCE: usize = 64;
+
+/// Answers Gets.
+pub(super) struct Reader {
+    engine: Arc<dyn Engine>,
+    gets: Receiver<(Ticket, Key)>,
+    report: Sender<Completion>,
+}
+
+impl Reader {
+    pub(super) fn new(
+        engine: Arc<dyn Engine>,
+        gets: Receiver<(Ticket, Key)>,
+        report: Sender<Completion>,
+    ) -> Self {
+        Self {
+            engine,
+            gets,
+            report,
+        }
+    }
+
+    pub(super) fn run(self) -> Result<(), StoreError> {
+        while let Ok(first) = self.gets.recv_blocking() {
+            let mut answers = Vec::new();
+            let mut next = Some(first);
+            while let Some((ticket, key)) = next {
+                answers.push((ticket, Answer::Value(self.engine.read(&key)?)));
+                next = match answers.len() < GETS_AT_ONCE {
+                    true => self.gets.try_recv().ok(),
+                    false => None,
+                };
+            }
+            send(&self.report, Completion::Answered(answers));
+        }
+        Ok(())
+    }
+}
+
+/// What the bulk thread does.
+#[derive(Debug)]
+pub(super) enum BulkRequest {
+    Scan {
+        ticket: Ticket,
+        after: Option<Key>,
+    },
+    OpenView {
+        ticket: Ticket,
+    },
+    ReadView {
+        ticket: Ticket,
+        view: Ticket,
+        after: Option<Key>,
+    },
+    CloseView {
+        view: Ticket,
+    },
+}
+
+/// Answers scans, and owns the views.
+pub(super) struct BulkThread {
+    engine: Arc<dyn Engine>,
+    report: Sender<Completion>,
+    views: BTreeMap<Ticket, Box<dyn View>>,
+}
+
+impl BulkThread {
+    pub(super) fn new(engine: Arc<dyn Engine>, report: Sender<Completion>) -> Self {
+        Self {
+            engine,
+            report,
+            views: BTreeMap::new(),
+        }
+    }
+
+    pub(super) fn run(
+        mut self,
+        requests: &mpsc::Receiver<Vec<BulkRequest>>,
+    ) -> Result<(), StoreError> {
+        for request in requests.iter().flatten() {
+            if let Some(answer) = self.answer(request)? {
+                send(&self.report, Completion::Answered(vec![answer]));
+            }
+        }
+        Ok(())
+    }
+
+    fn answer(&mut self, request: BulkRequest) -> Result<Option<(Ticket, Answer)>, StoreError> {
+        let (ticket, page) = match request {
+            BulkRequest::Scan { ticket, after } => (ticket, self.engine.scan(after.as_ref())?),
+            BulkRequest::OpenView { ticket } => {
+                let view = self.engine.view()?;
+                let answer = Answer::View {
+                    at: view.at(),
+                    records: view.records(),
+                };
+                self.views.insert(ticket, view);
+                return Ok(Some((ticket, answer)));
+            }
+            BulkRequest::ReadView {
+                ticket,
+                view,
+                after,
+            } => {
+                let Some(view) = self.views.get(&view) else {
+                    // The process let go of the view after it had asked, and waits for no answer.
+                    return Ok(None);
+                };
+                (ticket, view.scan(after.as_ref())?)
+            }
+            BulkRequest::CloseView { view } => {
+                self.views.remove(&view);
+                return Ok(None);
+            }
+        };
+        let answer = Answer::Page {
+            records: page.records,
+            more: page.more,
+        };
+        Ok(Some((ticket, answer)))
+    }
+}

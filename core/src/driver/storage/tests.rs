@@ -1,0 +1,566 @@
+//! The storage side against a log and an engine that stop on command, run out of room, and count.
+
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+
+use async_std::task::block_on;
+
+use super::*;
+use crate::config::{Epoch, NodeId, Seq};
+use crate::engine::memory::{MemoryArbiter, MemoryEngine, MemoryLog};
+use crate::engine::{Page, View};
+use crate::epochs::EpochHistory;
+use crate::operation::{ClientId, Operation, Origin, RequestId, Value};
+use crate::storage::{ArbiterRecord, Meta};
+
+fn entry(seq: u64, bytes: usize) -> Arc<Entry> {
+    Arc::new(Entry {
+        epoch: Epoch(1),
+        seq: Seq(seq),
+        operation: Operation::Insert {
+            key: format!("k{seq}").into(),
+            value: Value::from(vec![b'v'; bytes]),
+        },
+        origin: Origin {
+            client: ClientId(1),
+            id: RequestId(seq),
+        },
+    })
+}
+
+fn append(seqs: std::ops::Range<u64>) -> Write {
+    Write::Append {
+        entries: seqs.map(|seq| entry(seq, 10)).collect(),
+        committed: Position::ZERO,
+    }
+}
+
+/// What a test sees of the disk, and does to it.
+#[derive(Clone, Default)]
+struct Bench {
+    shared: Arc<Shared>,
+}
+
+#[derive(Default)]
+struct Shared {
+    appends: AtomicUsize,
+    syncs: AtomicUsize,
+    end: AtomicUsize,
+    is_full: AtomicBool,
+    is_broken: AtomicBool,
+    stage_is_full: AtomicBool,
+    checkpoints: AtomicUsize,
+}
+
+/// Holds every sync until the test lets it go.
+struct Gate {
+    begun: mpsc::Receiver<()>,
+    release: mpsc::Sender<()>,
+}
+
+struct BenchLog {
+    inner: MemoryLog,
+    bench: Bench,
+    gate: Option<(mpsc::Sender<()>, mpsc::Receiver<()>)>,
+}
+
+struct BenchEngine {
+    inner: MemoryEngine,
+    bench: Bench,
+}
+
+impl Bench {
+    fn storage(&self) -> Storage {
+        self.open(None)
+    }
+
+    fn gated(&self) -> (Storage, Gate) {
+        let (begun_sender, begun) = mpsc::channel();
+        let (release, released) = mpsc::channel();
+        (
+            self.open(Some((begun_sender, released))),
+            Gate { begun, release },
+        )
+    }
+
+    fn open(&self, gate: Option<(mpsc::Sender<()>, mpsc::Receiver<()>)>) -> Storage {
+        let log = BenchLog {
+            inner: MemoryLog::new(NodeId(1)),
+            bench: self.clone(),
+            gate,
+        };
+        let engine = BenchEngine {
+            inner: MemoryEngine::new(),
+            bench: self.clone(),
+        };
+        Storage::replica(Box::new(log), Arc::new(engine), 1000)
+    }
+
+    fn counts(&self) -> (usize, usize, usize) {
+        let read = |count: &AtomicUsize| count.load(Ordering::SeqCst);
+        (
+            read(&self.shared.appends),
+            read(&self.shared.syncs),
+            read(&self.shared.end),
+        )
+    }
+
+    fn set_full(&self, is_full: bool) {
+        self.shared.is_full.store(is_full, Ordering::SeqCst);
+    }
+}
+
+fn no_room() -> StoreError {
+    StoreError::NoRoom {
+        path: "bench".into(),
+    }
+}
+
+impl LogStore for BenchLog {
+    fn append(&mut self, entries: &[Arc<Entry>], committed: Position) -> Result<(), StoreError> {
+        if self.bench.shared.is_full.load(Ordering::SeqCst) {
+            return Err(no_room());
+        }
+        self.bench.shared.appends.fetch_add(1, Ordering::SeqCst);
+        self.inner.append(entries, committed)?;
+        let end = usize::try_from(self.inner.end().0).unwrap();
+        self.bench.shared.end.store(end, Ordering::SeqCst);
+        Ok(())
+    }
+
+    fn truncate(&mut self, end: Position) -> Result<(), StoreError> {
+        self.inner.truncate(end)
+    }
+
+    fn reset(&mut self, start: Position, history: &EpochHistory) -> Result<(), StoreError> {
+        self.inner.reset(start, history)
+    }
+
+    fn trim(&mut self, before: Position, bytes_max: u64) -> Result<Position, StoreError> {
+        self.inner.trim(before, bytes_max)
+    }
+
+    fn save_meta(&mut self, meta: &Meta) -> Result<(), StoreError> {
+        self.inner.save_meta(meta)
+    }
+
+    fn sync(&mut self) -> Result<(), StoreError> {
+        if let Some((begun, released)) = &self.gate {
+            begun.send(()).unwrap();
+            released.recv().unwrap();
+        }
+        if self.bench.shared.is_broken.load(Ordering::SeqCst) {
+            return Err(StoreError::Engine("the disk is on fire".to_owned()));
+        }
+        self.bench.shared.syncs.fetch_add(1, Ordering::SeqCst);
+        self.inner.sync()
+    }
+
+    fn read(&mut self, from: Position, bytes_max: usize) -> Result<Vec<Arc<Entry>>, StoreError> {
+        self.inner.read(from, bytes_max)
+    }
+
+    fn start(&self) -> Position {
+        self.inner.start()
+    }
+
+    fn end(&self) -> Position {
+        self.inner.end()
+    }
+
+    fn history(&self) -> &EpochHistory {
+        self.inner.history()
+    }
+
+    fn committed_hint(&self) -> Position {
+        self.inner.committed_hint()
+    }
+
+    fn meta(&self) -> &Meta {
+        self.inner.meta()
+    }
+
+    fn path(&self) -> &Path {
+        Path::new("bench")
+    }
+}
+
+impl Engine for BenchEngine {
+    fn applied(&self) -> Position {
+        self.inner.applied()
+    }
+
+    fn apply(&self, entries: &[Arc<Entry>]) -> Result<(), StoreError> {
+        self.inner.apply(entries)
+    }
+
+    fn checkpoint(&self) -> Result<Position, StoreError> {
+        self.bench.shared.checkpoints.fetch_add(1, Ordering::SeqCst);
+        self.inner.checkpoint()
+    }
+
+    fn read(&self, key: &Key) -> Result<Option<Value>, StoreError> {
+        self.inner.read(key)
+    }
+
+    fn scan(&self, after: Option<&Key>) -> Result<Page, StoreError> {
+        self.inner.scan(after)
+    }
+
+    fn view(&self) -> Result<Box<dyn View>, StoreError> {
+        self.inner.view()
+    }
+
+    fn stage_begin(&self) -> Result<(), StoreError> {
+        self.inner.stage_begin()
+    }
+
+    fn stage(&self, records: &[(Key, Value)]) -> Result<(), StoreError> {
+        if self.bench.shared.stage_is_full.load(Ordering::SeqCst) {
+            return Err(no_room());
+        }
+        self.inner.stage(records)
+    }
+
+    fn install(&self, at: Position, history: &EpochHistory) -> Result<(), StoreError> {
+        self.inner.install(at, history)
+    }
+
+    fn installed(&self) -> Option<(Position, EpochHistory)> {
+        self.inner.installed()
+    }
+
+    fn disk_bytes(&self) -> u64 {
+        0
+    }
+}
+
+/// What a process would do with the storage, one write or question at a time.
+impl Storage {
+    fn ask(&mut self, ticket: u64, write: Write) {
+        self.persist(Ticket(ticket), write).unwrap();
+        self.flush();
+    }
+
+    fn put_question(&mut self, ticket: u64, query: Query) -> Answer {
+        self.query(Ticket(ticket), query).unwrap();
+        self.flush();
+        match self.next() {
+            Completion::Answered(answers) => {
+                let [(answered, answer)] = answers.try_into().unwrap();
+                assert_eq!(answered, Ticket(ticket));
+                answer
+            }
+            other => panic!("no answer: {other:?}"),
+        }
+    }
+
+    /// The next report, seen as the loop sees it.
+    fn next(&mut self) -> Completion {
+        let completion = block_on(self.completions.recv()).unwrap();
+        match &completion {
+            Completion::Persisted(tickets) => tickets.iter().for_each(|t| self.on_persisted(*t)),
+            Completion::Ignored(tickets) => tickets.iter().for_each(|t| self.on_ignored(*t)),
+            Completion::DiskFull => self.on_disk_full(),
+            _ => {}
+        }
+        completion
+    }
+
+    fn expect_persisted(&mut self, expected: &[u64]) {
+        match self.next() {
+            Completion::Persisted(tickets) => {
+                let tickets: Vec<u64> = tickets.iter().map(|ticket| ticket.0).collect();
+                assert_eq!(tickets, expected);
+            }
+            other => panic!("not persisted: {other:?}"),
+        }
+    }
+
+    fn expect_disk_full(&mut self) {
+        let next = self.next();
+        assert!(matches!(next, Completion::DiskFull), "{next:?}");
+    }
+
+    /// Everything asked for before is through.
+    fn log_end(&mut self, ticket: u64, start: u64) -> u64 {
+        match self.put_question(
+            ticket,
+            Query::Log {
+                from: Position(start),
+            },
+        ) {
+            Answer::Entries(entries) => start + entries.len() as u64,
+            other => panic!("not entries: {other:?}"),
+        }
+    }
+}
+
+#[test]
+fn writes_that_arrive_during_a_sync_share_the_next() {
+    let bench = Bench::default();
+    let (mut storage, gate) = bench.gated();
+    storage.ask(1, append(0..1));
+    gate.begun.recv().unwrap();
+    for seq in 1..5 {
+        storage.ask(seq + 1, append(seq..seq + 1));
+    }
+    gate.release.send(()).unwrap();
+    storage.expect_persisted(&[1]);
+    gate.begun.recv().unwrap();
+    gate.release.send(()).unwrap();
+    storage.expect_persisted(&[2, 3, 4, 5]);
+    assert_eq!(bench.counts(), (2, 2, 5));
+}
+
+#[test]
+fn what_is_asked_for_again_is_not_done_again() {
+    let bench = Bench::default();
+    let (mut storage, gate) = bench.gated();
+    storage.ask(1, append(0..2));
+    gate.begun.recv().unwrap();
+    storage.ask(2, append(2..3));
+    storage.ask(1, append(0..2));
+    storage.ask(2, append(2..3));
+    gate.release.send(()).unwrap();
+    gate.release.send(()).unwrap();
+    storage.expect_persisted(&[1]);
+    storage.expect_persisted(&[2]);
+    storage.ask(1, append(0..2));
+    assert_eq!(storage.log_end(3, 0), 3);
+    assert_eq!(bench.counts(), (2, 2, 3));
+}
+
+#[test]
+fn a_full_disk_throws_away_what_waits_until_it_is_asked_for_again() {
+    let bench = Bench::default();
+    let mut storage = bench.storage();
+    storage.ask(1, append(0..1));
+    storage.expect_persisted(&[1]);
+    bench.set_full(true);
+    storage.ask(2, append(1..2));
+    // The report is on its way, but the process does not know yet.
+    while storage.completions.is_empty() {
+        std::thread::yield_now();
+    }
+    bench.set_full(false);
+    storage.ask(3, Write::Truncate { keep: Position(0) });
+    storage.expect_disk_full();
+    assert_eq!(
+        storage.log_end(4, 0),
+        1,
+        "the truncation was not thrown away"
+    );
+    storage.ask(5, append(1..2));
+    storage.expect_persisted(&[5]);
+    storage.ask(1, append(0..1));
+    assert_eq!(storage.log_end(6, 0), 2);
+}
+
+#[test]
+fn what_found_no_room_is_tried_again_with_the_same_ticket() {
+    let bench = Bench::default();
+    let mut storage = bench.storage();
+    bench.set_full(true);
+    storage.ask(1, append(0..1));
+    storage.expect_disk_full();
+    storage.ask(1, append(0..1));
+    storage.expect_disk_full();
+    bench.set_full(false);
+    storage.ask(1, append(0..1));
+    storage.expect_persisted(&[1]);
+}
+
+#[test]
+fn an_append_behind_one_that_is_missing_waits_to_be_asked_for_again() {
+    let bench = Bench::default();
+    let mut storage = bench.storage();
+    storage.ask(2, append(1..2));
+    assert!(matches!(storage.next(), Completion::Ignored(_)));
+    storage.ask(3, append(0..1));
+    storage.expect_persisted(&[3]);
+    storage.ask(2, append(1..2));
+    storage.expect_persisted(&[2]);
+}
+
+#[test]
+fn an_installed_state_begins_the_log_anew() {
+    let bench = Bench::default();
+    let mut storage = bench.storage();
+    let history = EpochHistory::from_runs(vec![(Epoch(1), Position(0))]).unwrap();
+    let write = Write::Stage {
+        records: vec![("k".into(), "v".into())],
+    };
+    storage.persist(Ticket(1), append(0..3)).unwrap();
+    storage.persist(Ticket(2), Write::StageBegin).unwrap();
+    storage.persist(Ticket(3), write).unwrap();
+    let at = Position(7);
+    storage
+        .persist(Ticket(4), Write::Install { at, history })
+        .unwrap();
+    storage.persist(Ticket(5), append(7..8)).unwrap();
+    storage.apply(vec![entry(7, 1)]).unwrap();
+    storage.flush();
+    let mut persisted = Vec::new();
+    let mut applied = None;
+    while persisted.len() < 5 || applied.is_none() {
+        match storage.next() {
+            Completion::Persisted(tickets) => persisted.extend(tickets),
+            Completion::Applied(position) => applied = Some(position),
+            other => panic!("unexpected: {other:?}"),
+        }
+    }
+    let place = |ticket| persisted.iter().position(|p| *p == Ticket(ticket));
+    assert!(place(1) < place(4) && place(3) < place(4) && place(4) < place(5));
+    assert_eq!(applied, Some(Position(8)));
+    assert_eq!(storage.log_end(6, 7), 8);
+    let value = storage.put_question(7, Query::Get { key: "k".into() });
+    assert_eq!(value, Answer::Value(Some("v".into())));
+}
+
+#[test]
+fn a_transfer_without_room_throws_away_its_end_as_well() {
+    let bench = Bench::default();
+    let mut storage = bench.storage();
+    let history = EpochHistory::new();
+    let stage = |storage: &mut Storage, from: u64| {
+        let records = vec![("k".into(), "v".into())];
+        let at = Position(7);
+        let history = history.clone();
+        storage
+            .persist(Ticket(from), Write::Stage { records })
+            .unwrap();
+        storage
+            .persist(Ticket(from + 1), Write::Install { at, history })
+            .unwrap();
+        storage.flush();
+    };
+    storage.ask(1, Write::StageBegin);
+    storage.expect_persisted(&[1]);
+    bench.shared.stage_is_full.store(true, Ordering::SeqCst);
+    stage(&mut storage, 2);
+    storage.expect_disk_full();
+    assert_eq!(storage.log_end(4, 0), 0);
+    bench.shared.stage_is_full.store(false, Ordering::SeqCst);
+    stage(&mut storage, 2);
+    storage.expect_persisted(&[2]);
+    storage.expect_persisted(&[3]);
+}
+
+#[test]
+fn a_get_sees_what_was_reported_as_applied() {
+    let mut storage = Bench::default().storage();
+    storage.apply(vec![entry(0, 3)]).unwrap();
+    storage.flush();
+    assert!(matches!(storage.next(), Completion::Applied(Position(1))));
+    let value = storage.put_question(1, Query::Get { key: "k0".into() });
+    assert_eq!(value, Answer::Value(Some("vvv".into())));
+}
+
+#[test]
+fn a_view_stands_still_until_it_is_closed() {
+    let mut storage = Bench::default().storage();
+    storage.apply(vec![entry(0, 1)]).unwrap();
+    storage.flush();
+    storage.next();
+    let opened = storage.put_question(1, Query::OpenView);
+    assert_eq!(
+        opened,
+        Answer::View {
+            at: Position(1),
+            records: 1
+        }
+    );
+    storage.apply(vec![entry(1, 1)]).unwrap();
+    storage.flush();
+    storage.next();
+    let view = Query::ReadView {
+        view: Ticket(1),
+        after: None,
+    };
+    let Answer::Page { records, more } = storage.put_question(2, view.clone()) else {
+        panic!("not a page");
+    };
+    assert_eq!((records.len(), more), (1, false));
+    storage.close_view(Ticket(1)).unwrap();
+    storage.query(Ticket(3), view).unwrap();
+    let Answer::Page { records, .. } = storage.put_question(4, Query::Scan { after: None }) else {
+        panic!("not a page");
+    };
+    assert_eq!(records.len(), 2);
+}
+
+#[test]
+fn the_log_is_trimmed_behind_a_checkpoint_but_not_what_must_be_retained() {
+    let bench = Bench::default();
+    let mut storage = bench.storage();
+    let big =
+        |range: std::ops::Range<u64>| range.map(|seq| entry(seq, 1 << 20)).collect::<Vec<_>>();
+    let write = Write::Append {
+        entries: big(0..40),
+        committed: Position::ZERO,
+    };
+    storage.retain(Position(30)).unwrap();
+    storage.ask(1, write);
+    storage.expect_persisted(&[1]);
+    storage.apply(big(0..40)).unwrap();
+    storage.flush();
+    let mut reports = [storage.next(), storage.next()];
+    reports.sort_by_key(|report| matches!(report, Completion::Trimmed(_)));
+    assert!(
+        matches!(
+            reports,
+            [
+                Completion::Applied(Position(40)),
+                Completion::Trimmed(Position(30))
+            ]
+        ),
+        "{reports:?}"
+    );
+}
+
+#[test]
+fn a_failed_sync_is_the_end() {
+    let bench = Bench::default();
+    let mut storage = bench.storage();
+    bench.shared.is_broken.store(true, Ordering::SeqCst);
+    storage.ask(1, append(0..1));
+    match storage.next() {
+        Completion::Failed(DriverError::Storage(error)) => {
+            assert_eq!(
+                error.to_string(),
+                "the storage engine failed: the disk is on fire"
+            );
+        }
+        other => panic!("not a failure: {other:?}"),
+    }
+    assert!(block_on(storage.close()).is_ok(), "it was told already");
+}
+
+#[test]
+fn closing_finishes_what_was_handed_over_and_makes_the_state_durable() {
+    let bench = Bench::default();
+    let mut storage = bench.storage();
+    storage.persist(Ticket(1), append(0..3)).unwrap();
+    storage.apply(vec![entry(0, 1)]).unwrap();
+    block_on(storage.close()).unwrap();
+    assert_eq!(bench.counts(), (1, 1, 3));
+    assert_eq!(bench.shared.checkpoints.load(Ordering::SeqCst), 1);
+}
+
+#[test]
+fn the_arbiters_newest_record_stands_for_those_before_it() {
+    let mut storage = Storage::arbiter(Box::new(MemoryArbiter::new()));
+    let record = ArbiterRecord {
+        config: crate::config::Config::new(crate::config::ClusterId(1)),
+        nodes: std::collections::BTreeMap::new(),
+        secret: 1,
+    };
+    for ticket in 1..4 {
+        storage
+            .persist(Ticket(ticket), Write::Arbiter(Box::new(record.clone())))
+            .unwrap();
+    }
+    storage.flush();
+    storage.expect_persisted(&[1, 2, 3]);
+}
