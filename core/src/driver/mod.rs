@@ -4,13 +4,18 @@
 //! and who may send it); `inbox` (what a process waits for) and `outgoing` (what it sends), each for one round of the
 //! loop; `run` (the loop); [`storage`] (the disk, on threads of its own); [`handle`] (calls for programs).
 
+#[cfg(test)]
+mod bench;
 pub mod clock;
 pub mod handle;
 mod inbox;
 mod lanes;
 mod outgoing;
 mod run;
+mod start;
 pub mod storage;
+#[cfg(test)]
+mod tests;
 
 use std::any::Any;
 use std::fmt;
@@ -32,6 +37,8 @@ use crate::transport::Transport;
 use self::handle::PendingCall;
 use self::run::Driver;
 use self::storage::Storage;
+
+pub use self::start::start_arbiter;
 
 /// What a process runs on.
 pub struct Parts {

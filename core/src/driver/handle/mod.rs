@@ -1,6 +1,9 @@
 //! Calls for programs: what a program does with a cluster is an async function here, and an `Input::Call` to a client
 //! process underneath, which numbers requests, finds the primary and tries again.
 
+#[cfg(test)]
+mod tests;
+
 use std::fmt;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;

@@ -1,0 +1,166 @@
+//! The calls, with a process that answers them without a cluster.
+
+use async_std::task::block_on;
+
+use super::*;
+use crate::driver::bench::{Done, bench};
+use crate::process::{CallId, Effect, Input, Outbox};
+use crate::time::{Instant, Timers};
+
+/// Answers calls like a client that needs no cluster: inserts by key, gets with what the key is.
+struct Oracle {
+    timers: Timers<u8>,
+    next: u64,
+    held: Vec<CallId>,
+}
+
+impl Oracle {
+    fn handle(options: &ClientOptions) -> (Handle, Receiver<Done>) {
+        let (transport, arrive, done) = bench();
+        // The network stays open for as long as the test looks at it.
+        std::mem::forget(arrive);
+        let oracle = Self {
+            timers: Timers::new(),
+            next: 0,
+            held: Vec::new(),
+        };
+        (Handle::over(oracle, Arc::new(transport), options), done)
+    }
+
+    fn answer(&mut self, id: CallId, body: CallBody, outbox: &mut Outbox) {
+        let request = RequestId(self.next);
+        let replica = Address::new("oracle");
+        self.next += 1;
+        let outcome = match body {
+            CallBody::Insert { key, .. } if key == Key::from("hold") => {
+                self.held.push(id);
+                return;
+            }
+            CallBody::Insert { key, .. } if key == Key::from("unknown") => {
+                Outcome::Unknown { id: request }
+            }
+            CallBody::Insert { key, .. } if key == Key::from("full") => Outcome::Rejected {
+                id: request,
+                reason: Rejection::DiskFull,
+            },
+            CallBody::Insert { .. } | CallBody::Remove { .. } => Outcome::Acknowledged {
+                id: request,
+                seq: crate::config::Seq(request.0),
+            },
+            CallBody::Get { key, .. } => Outcome::Value {
+                value: Some(Value(key.0)),
+                position: Position(request.0),
+                replica,
+            },
+            CallBody::Scan { after, .. } => {
+                let first = after.map_or(0, |after| after.0[0] + 1);
+                let key = Key::from(vec![first]);
+                // Pages of one record, with an empty one in the middle, up to the key 4.
+                let records = match first {
+                    2 => Vec::new(),
+                    _ => vec![(key.clone(), Value::from("v"))],
+                };
+                Outcome::Page {
+                    records,
+                    resume: (first < 4).then_some(key),
+                    replica,
+                }
+            }
+            CallBody::Status { .. } => Outcome::Unreachable,
+        };
+        outbox.push(Effect::Complete(id, outcome));
+    }
+}
+
+impl Process for Oracle {
+    type Timer = u8;
+
+    fn step(&mut self, _now: Instant, input: Input<u8>, outbox: &mut Outbox) {
+        if let Input::Call(id, call) = input {
+            self.answer(id, call.body, outbox);
+        }
+    }
+
+    fn timers(&self) -> &Timers<u8> {
+        &self.timers
+    }
+}
+
+#[test]
+fn calls_from_many_tasks_get_their_own_answers() {
+    let (handle, _done) = Oracle::handle(&ClientOptions {
+        in_flight_max: 3,
+        ..ClientOptions::default()
+    });
+    let calls: Vec<_> = (0..100)
+        .map(|number| {
+            let handle = handle.clone();
+            async_std::task::spawn(async move {
+                let key = format!("key {number}");
+                let read = handle.get(key.as_str()).await.unwrap();
+                assert_eq!(read.value, Some(Value::from(key)));
+            })
+        })
+        .collect();
+    calls.into_iter().for_each(block_on);
+}
+
+#[test]
+fn what_was_not_executed_is_told_apart_from_what_is_unknown() {
+    let (handle, _done) = Oracle::handle(&ClientOptions::default());
+    let unknown = block_on(handle.insert("unknown", "v")).unwrap_err();
+    assert!(matches!(unknown, WriteError::Unknown { .. }) && unknown.is_unknown());
+    let full = block_on(handle.insert("full", "v")).unwrap_err();
+    assert!(!full.is_unknown());
+    assert_eq!(
+        full.to_string(),
+        "the write was rejected and not executed: the disk of the primary is full"
+    );
+    let silent = block_on(handle.status(&Address::new("a"))).unwrap_err();
+    assert_eq!(silent, ReadError::Unreachable);
+}
+
+#[test]
+fn a_scan_goes_on_over_all_pages() {
+    use futures_lite::StreamExt;
+    let (handle, _done) = Oracle::handle(&ClientOptions::default());
+    let records: Result<Vec<_>, _> = block_on(handle.records(None).try_collect());
+    let keys: Vec<u8> = records.unwrap().iter().map(|(key, _)| key.0[0]).collect();
+    assert_eq!(keys, [0, 1, 3, 4]);
+}
+
+#[test]
+fn calls_beyond_the_bound_wait_for_their_turn_even_when_others_were_given_up() {
+    use futures_lite::future::poll_once;
+    let (handle, _done) = Oracle::handle(&ClientOptions {
+        in_flight_max: 1,
+        ..ClientOptions::default()
+    });
+    // Handed over, then given up: the process still has it.
+    assert!(block_on(poll_once(Box::pin(handle.insert("hold", "v")))).is_none());
+    assert!(block_on(poll_once(Box::pin(handle.get("k")))).is_none());
+    block_on(handle.close());
+    assert_eq!(block_on(handle.get("k")), Err(ReadError::Closed));
+}
+
+#[test]
+fn a_closed_client_says_what_became_of_its_calls() {
+    let (handle, done) = Oracle::handle(&ClientOptions::default());
+    let mut call = Box::pin(handle.insert("hold", "v"));
+    assert!(block_on(futures_lite::future::poll_once(&mut call)).is_none());
+    block_on(handle.get("k")).unwrap();
+    block_on(handle.close());
+    assert_eq!(block_on(call), Err(WriteError::Interrupted));
+    assert_eq!(block_on(handle.insert("k", "v")), Err(WriteError::Closed));
+    assert_eq!(block_on(done.recv()).unwrap(), Done::Closed);
+}
+
+#[test]
+fn a_client_ends_with_its_last_handle() {
+    let (handle, done) = Oracle::handle(&ClientOptions::default());
+    let other = handle.clone();
+    drop(handle);
+    block_on(other.get("k")).unwrap();
+    drop(other);
+    assert_eq!(block_on(done.recv()).unwrap(), Done::Closed);
+}

@@ -1,0 +1,463 @@
+//! The loop, with a process that reports every step and a transport that records everything.
+
+use std::sync::Mutex;
+
+use async_std::task::block_on;
+use bytes::Bytes;
+
+use super::bench::{Bench, Done, bench};
+use super::*;
+use crate::config::{Incarnation, NodeId, Position};
+use crate::driver::clock::Clock;
+use crate::engine::memory::{MemoryEngine, MemoryLog};
+use crate::message::{ConfigQuery, Message, Request, RequestBody, ToArbiter};
+use crate::operation::{ClientId, RequestId};
+use crate::process::{Input, Outbox};
+use crate::storage::{Ticket, Write};
+use crate::time::{Instant, Timers};
+use crate::transport::{Lane, Received, SenderKind};
+use crate::wire::{self, GroupId};
+
+type React = Box<dyn FnMut(Instant, &Input<u8>, &mut Timers<u8>, &mut Outbox) + Send>;
+
+/// Does what the test says, and reports what it was told.
+struct Puppet {
+    timers: Timers<u8>,
+    react: React,
+    steps: Sender<Input<u8>>,
+}
+
+impl Process for Puppet {
+    type Timer = u8;
+
+    fn step(&mut self, now: Instant, input: Input<u8>, outbox: &mut Outbox) {
+        if let Input::Timer(timer) = input {
+            self.timers.disarm(timer);
+        }
+        (self.react)(now, &input, &mut self.timers, outbox);
+        self.steps.try_send(input).unwrap();
+    }
+
+    fn timers(&self) -> &Timers<u8> {
+        &self.timers
+    }
+}
+
+/// A puppet at work.
+struct Stage {
+    running: Option<Running>,
+    arrive: Sender<Received>,
+    done: Receiver<Done>,
+    steps: Receiver<Input<u8>>,
+    events: Arc<Mutex<Vec<String>>>,
+}
+
+impl Watch for Mutex<Vec<String>> {
+    fn on_event(&self, event: &Event) {
+        self.lock().unwrap().push(format!("{event:?}"));
+    }
+
+    fn on_disconnect(&self, peer: &Address, reason: &str) {
+        self.lock()
+            .unwrap()
+            .push(format!("cut off {peer}: {reason}"));
+    }
+
+    fn on_unsent(&self, to: &Address, reason: &str) {
+        self.lock()
+            .unwrap()
+            .push(format!("unsent to {to}: {reason}"));
+    }
+}
+
+impl Stage {
+    fn new(
+        storage: Storage,
+        react: impl FnMut(Instant, &Input<u8>, &mut Timers<u8>, &mut Outbox) + Send + 'static,
+    ) -> Self {
+        let (stage, start) = Self::held(storage, react);
+        start();
+        stage
+    }
+
+    /// With a process that starts only when told, so that things can have arrived before.
+    fn held(
+        storage: Storage,
+        react: impl FnMut(Instant, &Input<u8>, &mut Timers<u8>, &mut Outbox) + Send + 'static,
+    ) -> (Self, impl FnOnce()) {
+        let (transport, arrive, done) = bench();
+        let (report, steps) = async_channel::unbounded();
+        let (release, released) = std::sync::mpsc::channel();
+        let events = Arc::new(Mutex::new(Vec::new()));
+        let mut react = react;
+        let puppet = Puppet {
+            timers: Timers::new(),
+            react: Box::new(move |now, input, timers, outbox| {
+                if *input == Input::Start {
+                    released.recv().unwrap();
+                }
+                react(now, input, timers, outbox);
+            }),
+            steps: report,
+        };
+        let parts = Parts {
+            transport: Arc::new(transport),
+            storage,
+            watch: events.clone(),
+        };
+        let stage = Self {
+            running: Some(spawn(puppet, parts)),
+            arrive,
+            done,
+            steps,
+            events,
+        };
+        (stage, move || release.send(()).unwrap())
+    }
+
+    fn arrive(&self, from: &str, sender: SenderKind, frames: Vec<Bytes>) {
+        let from = Address::new(from);
+        let received = Received {
+            from,
+            sender,
+            frames,
+        };
+        self.arrive.try_send(received).unwrap();
+    }
+
+    fn next_step(&self) -> Input<u8> {
+        block_on(self.steps.recv()).unwrap()
+    }
+
+    fn next_done(&self) -> Done {
+        block_on(self.done.recv()).unwrap()
+    }
+
+    fn ended(&mut self) -> Result<Exit, DriverError> {
+        block_on(self.running.take().unwrap().ended())
+    }
+}
+
+fn request(id: u64) -> Message {
+    Message::Request(Request {
+        client: ClientId(1),
+        id: RequestId(id),
+        body: RequestBody::Status,
+    })
+}
+
+fn frame(message: &Message) -> Bytes {
+    wire::encode(GroupId::default(), message)
+}
+
+fn node_message() -> Message {
+    Message::ToArbiter(ToArbiter::ConfigQuery(ConfigQuery { node: NodeId(1) }))
+}
+
+fn puppet_storage() -> Storage {
+    let log = Box::new(MemoryLog::new(NodeId(1)));
+    Storage::replica(log, Arc::new(MemoryEngine::new()), 1 << 20)
+}
+
+fn meta_write() -> Write {
+    Write::Meta(crate::storage::Meta {
+        node: NodeId(1),
+        cluster: None,
+        incarnation: Incarnation(1),
+        token: crate::config::Token(0),
+        epoch: crate::config::Epoch(0),
+    })
+}
+
+#[test]
+fn messages_reach_the_process_and_its_answers_the_network() {
+    let stage = Stage::new(Storage::none(), |_, input, _, outbox| {
+        if let Input::Message { from, message } = input {
+            outbox.send(from, message.clone());
+        }
+    });
+    assert_eq!(stage.next_step(), Input::Start);
+    stage.arrive("a", SenderKind::Node, vec![frame(&request(1))]);
+    let from = Address::new("a");
+    let message = request(1);
+    assert_eq!(
+        stage.next_step(),
+        Input::Message {
+            from: from.clone(),
+            message
+        }
+    );
+    assert_eq!(
+        stage.next_done(),
+        Done::Sent(from, Lane::Control, vec![frame(&request(1))])
+    );
+}
+
+#[test]
+fn what_one_round_says_to_a_peer_travels_together() {
+    let (stage, start) = Stage::held(Storage::none(), |_, input, _, outbox| {
+        if let Input::Message { message, .. } = input {
+            outbox.send(&Address::new("b"), message.clone());
+        }
+    });
+    for id in 0..3 {
+        stage.arrive("a", SenderKind::Node, vec![frame(&request(id))]);
+    }
+    start();
+    let frames = (0..3).map(|id| frame(&request(id))).collect();
+    assert_eq!(
+        stage.next_done(),
+        Done::Sent(Address::new("b"), Lane::Control, frames)
+    );
+}
+
+#[test]
+fn a_message_too_large_for_the_transport_is_lost_alone() {
+    let stage = Stage::new(Storage::none(), |_, input, _, outbox| {
+        if let Input::Start = input {
+            let body = RequestBody::Get {
+                key: vec![0; 2000].into(),
+                level: crate::operation::ReadLevel::Local,
+            };
+            let large = Message::Request(Request {
+                client: ClientId(1),
+                id: RequestId(1),
+                body,
+            });
+            outbox.send(&Address::new("b"), large);
+            outbox.send(&Address::new("b"), request(2));
+        }
+    });
+    let expected = Done::Sent(Address::new("b"), Lane::Control, vec![frame(&request(2))]);
+    let (first, second) = (stage.next_done(), stage.events.lock().unwrap().clone());
+    assert_eq!(first, expected);
+    assert_eq!(second.len(), 1);
+    assert!(
+        second[0].contains("exceeds the limit of 1000"),
+        "{second:?}"
+    );
+}
+
+#[test]
+fn what_a_process_says_to_itself_does_not_touch_the_network() {
+    let mut stage = Stage::new(Storage::none(), |_, input, _, outbox| match input {
+        Input::Start => outbox.send(&Address::new("puppet"), request(1)),
+        Input::Message { .. } => outbox.notify(Event::Left),
+        _ => {}
+    });
+    assert_eq!(stage.ended().unwrap(), Exit::Left);
+    assert_eq!(stage.next_step(), Input::Start);
+    let from = Address::new("puppet");
+    let message = request(1);
+    assert_eq!(stage.next_step(), Input::Message { from, message });
+    assert_eq!(stage.next_done(), Done::Closed);
+}
+
+fn check_cut_off(sender: SenderKind, bytes: Bytes, expected: &str) {
+    let stage = Stage::new(Storage::none(), |_, _, _, _| {});
+    stage.arrive("bad", sender, vec![bytes, frame(&request(1))]);
+    let Done::Disconnected(peer, reason) = stage.next_done() else {
+        panic!("not cut off");
+    };
+    assert_eq!((peer.as_str(), reason.as_str()), ("bad", expected));
+    assert_eq!(
+        stage.events.lock().unwrap().as_slice(),
+        [format!("cut off bad: {expected}")]
+    );
+    stage.arrive("good", SenderKind::Client, vec![frame(&request(2))]);
+    assert_eq!(stage.next_step(), Input::Start);
+    let from = Address::new("good");
+    let message = request(2);
+    assert_eq!(stage.next_step(), Input::Message { from, message });
+}
+
+#[test]
+fn whoever_sends_what_is_no_message_is_cut_off_and_nobody_else() {
+    check_cut_off(SenderKind::Node, Bytes::new(), "empty frame");
+    check_cut_off(
+        SenderKind::Node,
+        Bytes::from_static(&[wire::VERSION, 0, 99]),
+        "malformed message",
+    );
+    check_cut_off(
+        SenderKind::Node,
+        Bytes::from_static(&[200]),
+        "protocol version 200, but this node speaks version 1: run the same release everywhere",
+    );
+    check_cut_off(
+        SenderKind::Node,
+        wire::encode(GroupId(7), &request(1)),
+        "message for the replica group 7, which is not here",
+    );
+}
+
+#[test]
+fn a_client_cannot_speak_like_a_node() {
+    check_cut_off(
+        SenderKind::Client,
+        frame(&node_message()),
+        "a client may send requests only",
+    );
+}
+
+#[test]
+fn timers_are_stepped_earliest_first_while_messages_never_stop_coming() {
+    let (arrive, arriving) = async_channel::unbounded::<Received>();
+    // Each message puts another one into the queue, so that it is never empty.
+    let feeder = arrive.clone();
+    let (transport, _, _done) = bench();
+    let transport = Bench {
+        arriving,
+        ..transport
+    };
+    let (report, steps) = async_channel::unbounded();
+    let again = Received {
+        from: Address::new("a"),
+        sender: SenderKind::Node,
+        frames: vec![frame(&request(1))],
+    };
+    let puppet = Puppet {
+        timers: Timers::new(),
+        react: Box::new(move |now, input, timers, outbox| match input {
+            Input::Start => {
+                timers.arm(2, now + std::time::Duration::from_millis(2));
+                timers.arm(3, now);
+                timers.arm(1, now + std::time::Duration::from_millis(1));
+                feeder.try_send(again.clone()).unwrap();
+            }
+            Input::Message { .. } => feeder.try_send(again.clone()).unwrap(),
+            Input::Timer(2) => outbox.notify(Event::Left),
+            _ => {}
+        }),
+        steps: report,
+    };
+    let parts = Parts {
+        transport: Arc::new(transport),
+        storage: Storage::none(),
+        watch: Arc::new(|_: &Event| {}),
+    };
+    assert_eq!(block_on(spawn(puppet, parts).ended()).unwrap(), Exit::Left);
+    let mut timers = Vec::new();
+    while let Ok(step) = steps.try_recv() {
+        if let Input::Timer(timer) = step {
+            timers.push(timer);
+        }
+    }
+    assert_eq!(timers, [3, 1, 2]);
+}
+
+#[test]
+fn messages_are_stepped_while_a_timer_is_always_due() {
+    let (mut stage, start) = Stage::held(Storage::none(), |now, input, timers, outbox| {
+        match input {
+            // A timer that is due again at once, always.
+            Input::Start | Input::Timer(_) => timers.arm(1, now),
+            Input::Message { .. } => outbox.notify(Event::Left),
+            _ => {}
+        }
+    });
+    stage.arrive("a", SenderKind::Node, vec![frame(&request(1))]);
+    start();
+    assert_eq!(stage.ended().unwrap(), Exit::Left);
+}
+
+#[test]
+fn no_step_is_told_a_time_before_its_input_was_there() {
+    let (mut stage, start) = {
+        let sent = Arc::new(Mutex::new(Instant::ZERO));
+        let seen = sent.clone();
+        let (stage, start) = Stage::held(Storage::none(), move |now, input, _, outbox| {
+            if let Input::Message { .. } = input {
+                assert!(*seen.lock().unwrap() <= now, "an old clock");
+                outbox.notify(Event::Left);
+            }
+        });
+        stage.arrive("a", SenderKind::Node, vec![frame(&request(1))]);
+        *sent.lock().unwrap() = Clock.now();
+        (stage, start)
+    };
+    start();
+    assert_eq!(stage.ended().unwrap(), Exit::Left);
+}
+
+#[test]
+fn a_write_is_reported_once_it_is_durable() {
+    let stage = Stage::new(puppet_storage(), |_, input, _, outbox| {
+        if let Input::Start = input {
+            outbox.persist(Ticket(1), meta_write());
+        }
+    });
+    assert_eq!(stage.next_step(), Input::Start);
+    assert_eq!(stage.next_step(), Input::Persisted(Ticket(1)));
+}
+
+#[test]
+fn a_process_without_a_disk_that_wants_to_write_is_ended() {
+    let mut stage = Stage::new(Storage::none(), |_, _, _, outbox| {
+        outbox.persist(Ticket(1), meta_write());
+    });
+    assert!(matches!(stage.ended(), Err(DriverError::NoStorage)));
+    assert_eq!(stage.next_done(), Done::Closed);
+}
+
+#[test]
+fn a_panic_in_a_step_is_a_readable_end() {
+    let mut stage = Stage::new(Storage::none(), |_, _, _, _| panic!("it cannot be"));
+    let error = stage.ended().unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "the process panicked, please report it: it cannot be"
+    );
+    assert_eq!(stage.next_done(), Done::Closed);
+}
+
+#[test]
+fn a_storage_thread_that_panics_ends_the_process_with_its_reason() {
+    let mut stage = Stage::new(puppet_storage(), |_, input, _, outbox| {
+        if let Input::Start = input {
+            // Below the beginning of the log: what no process asks for.
+            let begin = Write::Install {
+                at: Position(5),
+                history: crate::epochs::EpochHistory::new(),
+            };
+            outbox.persist(Ticket(1), begin);
+            outbox.persist(Ticket(2), Write::Truncate { keep: Position(1) });
+        }
+    });
+    let error = stage.ended().unwrap_err();
+    assert!(
+        error.to_string().contains("before its beginning"),
+        "{error}"
+    );
+}
+
+#[test]
+fn a_refused_join_ends_the_process_with_the_reason() {
+    let mut stage = Stage::new(Storage::none(), |_, _, _, outbox| {
+        outbox.notify(Event::JoinRefused(JoinRefusal::WrongToken));
+    });
+    let error = stage.ended().unwrap_err();
+    assert!(error.to_string().contains("is a copy"), "{error}");
+    assert_eq!(stage.events.lock().unwrap().len(), 1);
+}
+
+#[test]
+fn a_process_leaves_before_it_ends_and_is_told_so() {
+    let stage = Stage::new(Storage::none(), |_, input, _, outbox| {
+        if let Input::Leave = input {
+            outbox.send(&Address::new("arbiter"), node_message());
+            outbox.notify(Event::Left);
+        }
+    });
+    let exit = block_on(stage.running.unwrap().leave()).unwrap();
+    assert_eq!(exit, Exit::Left);
+    let sent = block_on(stage.done.recv()).unwrap();
+    assert!(matches!(sent, Done::Sent(..)), "the last word was not sent");
+}
+
+#[test]
+fn a_process_ends_when_nobody_is_left_who_could_stop_it() {
+    let mut stage = Stage::new(Storage::none(), |_, _, _, _| {});
+    drop(stage.running.take());
+    assert_eq!(stage.next_done(), Done::Closed);
+}
