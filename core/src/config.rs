@@ -211,32 +211,26 @@ impl Config {
         self.primary.and_then(|node| self.members.get(&node))
     }
 
-    /// Asserts what the struct promises.
-    pub fn check(&self) {
-        if let Some(primary) = self.primary {
-            assert!(
-                self.in_sync.contains(&primary),
-                "the primary is not in sync with itself"
-            );
-        }
-        assert!(
-            self.in_sync.is_disjoint(&self.joining),
-            "a node both in sync and joining"
-        );
-        assert!(
-            self.in_sync.is_disjoint(&self.draining),
-            "a node both in sync and draining"
-        );
-        let nodes: BTreeSet<NodeId> = self
+    /// Does what arrived from elsewhere keep what the struct promises?
+    pub fn is_valid(&self) -> bool {
+        let nodes = self
             .in_sync
             .iter()
             .chain(&self.draining)
-            .chain(&self.joining)
-            .copied()
-            .collect();
+            .chain(&self.joining);
+        let nodes: BTreeSet<NodeId> = nodes.copied().collect();
+        let listed = self.in_sync.len() + self.draining.len() + self.joining.len();
+        self.primary
+            .is_none_or(|primary| self.in_sync.contains(&primary))
+            && nodes.len() == listed
+            && nodes.iter().eq(self.members.keys())
+    }
+
+    /// Asserts what the struct promises.
+    pub fn check(&self) {
         assert!(
-            nodes.iter().eq(self.members.keys()),
-            "members differ from the nodes of the sets"
+            self.is_valid(),
+            "a configuration contradicts itself: {self:?}"
         );
     }
 }

@@ -1,6 +1,7 @@
 //! The Lockstep protocol, and the async-std driver that runs it.
 
 pub mod arbiter;
+pub mod client;
 pub mod config;
 #[cfg(feature = "driver")]
 pub mod driver;
@@ -8,9 +9,11 @@ pub mod engine;
 pub mod epochs;
 pub mod event;
 pub mod limits;
+pub mod log;
 pub mod message;
 pub mod operation;
 pub mod process;
+pub mod replica;
 pub mod storage;
 pub mod time;
 pub mod transport;

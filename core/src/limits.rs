@@ -32,8 +32,31 @@ pub const ARBITER_SILENCE: Duration = Duration::from_millis(2000);
 /// A leaving replica waits this long for the arbiter to confirm, then stops without.
 pub const LEAVE_PATIENCE: Duration = Duration::from_millis(2000);
 
+/// Writes repeated to a disk that has not answered for `RETRY_INTERVAL`: enough to get a full disk's queue going
+/// again, few enough to cost nothing where it is merely slow.
+pub const PERSIST_RETRIES_MAX: usize = 64;
+
+/// A primary waits this long for an in-sync replica to complete a handshake before it proposes to remove it.
+pub const HANDSHAKE_PATIENCE: Duration = Duration::from_millis(1000);
+
+/// Smallest window to a replica that keeps losing what is sent to it, in bytes.
+pub const WINDOW_BYTES_MIN: usize = 64 << 10;
+
 /// Records the arbiter lets wait for its disk; while there are more it answers nobody, since replicas ask again.
 pub const ARBITER_RECORDS_WAITING_MAX: usize = 64;
+
+/// A client waits this long for the answer to a write: the primary's second and the way there and back. Then its
+/// outcome is unknown.
+pub const WRITE_PATIENCE: Duration = Duration::from_millis(1500);
+
+/// A client waits this long for the answer to a read before it asks another replica.
+pub const READ_PATIENCE: Duration = Duration::from_millis(1000);
+
+/// A client waits this long for a replica to tell who is primary before it asks another one.
+pub const PROBE_PATIENCE: Duration = Duration::from_millis(300);
+
+/// A client lets this much time pass before it tries again what was rejected.
+pub const CLIENT_REST: Duration = Duration::from_millis(50);
 
 /// Nodes in a configuration: an acknowledgement from each is needed for every write, so more make no sense.
 pub const MEMBERS_MAX: usize = 64;

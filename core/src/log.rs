@@ -1,0 +1,467 @@
+//! A replica's log as the protocol sees it: how far it is appended, persisted, committed and applied, and its newest
+//! entries in memory.
+//!
+//! The bytes are the storage's; this file says which entries exist, which must stay in memory, and which of them a
+//! `Local` read sees before they are applied.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::ops::Bound;
+use std::sync::Arc;
+
+use crate::config::{Epoch, Position, Seq};
+use crate::epochs::EpochHistory;
+use crate::operation::{Entry, Key, Value};
+use crate::storage::Recovered;
+
+/// The log of one replica.
+///
+/// - `start <= applied <= committed <= end`, `persisted <= end`, and `forgotten <= applied`.
+/// - `tail` has the entries `tail_start..end`, and `tail_start <= forgotten`: what is not applied is in memory.
+/// - `newest` has exactly the keys of the entries `forgotten..end`, each with the last entry that changes it.
+#[derive(Clone, Debug)]
+pub struct Log {
+    start: Position,
+    end: Position,
+    persisted: Position,
+    committed: Position,
+    applied: Position,
+    forgotten: Position,
+    history: EpochHistory,
+    tail: VecDeque<Arc<Entry>>,
+    tail_start: Position,
+    tail_bytes: usize,
+    tail_bytes_max: usize,
+    unapplied_bytes: usize,
+    newest: BTreeMap<Key, Seq>,
+}
+
+impl Log {
+    /// The log that a start found on disk. It is durable, and committed as far as it is applied; of the rest nobody
+    /// here knows.
+    pub fn open(recovered: &Recovered, tail_bytes_max: usize) -> Self {
+        let mut log = Self {
+            start: recovered.log_start,
+            end: recovered.applied,
+            persisted: recovered.log_end,
+            committed: recovered.applied,
+            applied: recovered.applied,
+            forgotten: recovered.applied,
+            history: recovered.history.up_to(recovered.applied),
+            tail: VecDeque::new(),
+            tail_start: recovered.applied,
+            tail_bytes: 0,
+            tail_bytes_max,
+            unapplied_bytes: 0,
+            newest: BTreeMap::new(),
+        };
+        for entry in &recovered.tail {
+            log.append(Arc::clone(entry));
+        }
+        assert_eq!(
+            log.end, recovered.log_end,
+            "the storage recovered the whole tail"
+        );
+        log
+    }
+
+    /// Where it begins; earlier entries are trimmed.
+    pub fn start(&self) -> Position {
+        self.start
+    }
+
+    /// Where it ends.
+    pub fn end(&self) -> Position {
+        self.end
+    }
+
+    /// Durable up to here.
+    pub fn persisted(&self) -> Position {
+        self.persisted
+    }
+
+    /// Known to be committed up to here.
+    pub fn committed(&self) -> Position {
+        self.committed
+    }
+
+    /// The state has the entries before this.
+    pub fn applied(&self) -> Position {
+        self.applied
+    }
+
+    /// The epochs of the entries before `end()`.
+    pub fn history(&self) -> &EpochHistory {
+        &self.history
+    }
+
+    /// Bytes of the entries that are not applied, which therefore have to be in memory.
+    pub fn unapplied_bytes(&self) -> usize {
+        self.unapplied_bytes
+    }
+
+    /// Bytes of all entries in memory.
+    pub fn tail_bytes(&self) -> usize {
+        self.tail_bytes
+    }
+
+    /// Appends the entry that follows the last one.
+    ///
+    /// # Panics
+    /// If it does not follow it.
+    pub fn append(&mut self, entry: Arc<Entry>) {
+        assert_eq!(entry.seq, self.end.next_seq(), "the log has no gaps");
+        self.history.append(entry.epoch, entry.seq);
+        self.end = Position::behind(entry.seq);
+        self.tail_bytes += entry.size();
+        self.unapplied_bytes += entry.size();
+        self.newest.insert(entry.operation.key().clone(), entry.seq);
+        self.tail.push_back(entry);
+        self.shorten_tail();
+    }
+
+    /// Takes up that the log is durable up to `position`.
+    pub fn advance_persisted(&mut self, position: Position) {
+        self.persisted = self.persisted.max(position.min(self.end));
+    }
+
+    /// Takes up that the log is committed up to `position`, or its end if that comes earlier, and returns the entries
+    /// that are committed thereby.
+    pub fn advance_committed(&mut self, position: Position) -> Vec<Arc<Entry>> {
+        let position = position.min(self.end);
+        if position <= self.committed {
+            return Vec::new();
+        }
+        let from = self
+            .index(self.committed)
+            .expect("what is not committed is in memory");
+        let to = self
+            .index(position)
+            .expect("what is not committed is in memory");
+        self.committed = position;
+        self.tail.range(from..to).cloned().collect()
+    }
+
+    /// Takes up that the state has the entries before `position`. They stay visible to reads until `forget`.
+    pub fn advance_applied(&mut self, position: Position) {
+        let position = position.min(self.committed);
+        while self.applied < position {
+            let index = self
+                .index(self.applied)
+                .expect("what is not applied is in memory");
+            self.unapplied_bytes -= self.tail[index].size();
+            self.applied = self.applied.next();
+        }
+    }
+
+    /// Leaves reads of what was written before `position`, which is applied, to the state.
+    pub fn forget(&mut self, position: Position) {
+        let position = position.min(self.applied);
+        while self.forgotten < position {
+            let index = self
+                .index(self.forgotten)
+                .expect("what is not forgotten is in memory");
+            let entry = &self.tail[index];
+            if self.newest.get(entry.operation.key()) == Some(&entry.seq) {
+                self.newest.remove(entry.operation.key());
+            }
+            self.forgotten = self.forgotten.next();
+        }
+        self.shorten_tail();
+    }
+
+    /// Takes up that the storage trimmed what lies before `position`.
+    pub fn advance_start(&mut self, position: Position) {
+        self.start = self.start.max(position.min(self.applied));
+    }
+
+    /// Cuts off what lies behind `keep`.
+    ///
+    /// # Panics
+    /// If that is committed: then the protocol itself is broken, and going on would spread the damage.
+    pub fn truncate(&mut self, keep: Position) {
+        assert!(keep >= self.committed, "truncating what is committed");
+        let Some(index) = self.index(keep) else {
+            return;
+        };
+        for entry in self.tail.drain(index..) {
+            self.tail_bytes -= entry.size();
+            self.unapplied_bytes -= entry.size();
+        }
+        self.end = keep.min(self.end);
+        self.persisted = self.persisted.min(self.end);
+        self.history.truncate(self.end);
+        let from = self
+            .index(self.forgotten)
+            .expect("what is not forgotten is in memory");
+        self.newest = self
+            .tail
+            .range(from..)
+            .map(|entry| (entry.operation.key().clone(), entry.seq))
+            .collect();
+    }
+
+    /// Begins anew behind a full state of the entries before `at`.
+    pub fn reset(&mut self, at: Position, history: EpochHistory) {
+        assert!(
+            at >= self.committed,
+            "a full state older than what is committed"
+        );
+        *self = Self {
+            start: at,
+            end: at,
+            persisted: at,
+            committed: at,
+            applied: at,
+            forgotten: at,
+            history,
+            tail: VecDeque::new(),
+            tail_start: at,
+            tail_bytes: 0,
+            tail_bytes_max: self.tail_bytes_max,
+            unapplied_bytes: 0,
+            newest: BTreeMap::new(),
+        };
+    }
+
+    /// Entries from `from` on, as many as `bytes_max` and `entries_max` allow but at least one if there is any; `None`
+    /// if they are not in memory.
+    pub fn entries(
+        &self,
+        from: Position,
+        bytes_max: usize,
+        entries_max: usize,
+    ) -> Option<Vec<Arc<Entry>>> {
+        let index = self.index(from)?;
+        let mut bytes = 0;
+        let mut entries = Vec::new();
+        for entry in self.tail.range(index..).take(entries_max) {
+            bytes += entry.size();
+            if bytes > bytes_max && !entries.is_empty() {
+                break;
+            }
+            entries.push(Arc::clone(entry));
+        }
+        Some(entries)
+    }
+
+    /// The epoch of the entry `seq`; `None` if it is not in the log, or too old to be known.
+    pub fn epoch_of(&self, seq: Seq) -> Option<Epoch> {
+        self.end.covers(seq).then(|| self.history.epoch_of(seq))?
+    }
+
+    /// The value the key has after all entries received, where one of them that is not left to the state changes it:
+    /// `Some(None)` when it was removed.
+    pub fn newest(&self, key: &Key) -> Option<Option<&Value>> {
+        self.newest.get(key).map(|seq| self.value_at(*seq))
+    }
+
+    /// What `newest` tells of all keys behind `after` and up to `through` (`None`: to the end), in their order.
+    pub fn newest_between<'a>(
+        &'a self,
+        after: Option<&Key>,
+        through: Option<&Key>,
+    ) -> impl Iterator<Item = (&'a Key, Option<&'a Value>)> {
+        let lower = after.map_or(Bound::Unbounded, Bound::Excluded);
+        let upper = through.map_or(Bound::Unbounded, Bound::Included);
+        let is_empty = matches!((after, through), (Some(after), Some(through)) if after >= through);
+        let range = (!is_empty).then(|| self.newest.range::<Key, _>((lower, upper)));
+        range
+            .into_iter()
+            .flatten()
+            .map(|(key, seq)| (key, self.value_at(*seq)))
+    }
+
+    fn value_at(&self, seq: Seq) -> Option<&Value> {
+        let index = self
+            .index(Position::before(seq))
+            .expect("what is not forgotten is in memory");
+        self.tail[index].operation.value()
+    }
+
+    /// Where in `tail` the entry behind `position` is, or would be appended.
+    fn index(&self, position: Position) -> Option<usize> {
+        if position > self.end {
+            return None;
+        }
+        position
+            .0
+            .checked_sub(self.tail_start.0)
+            .map(|index| index as usize)
+    }
+
+    fn shorten_tail(&mut self) {
+        while self.tail_bytes > self.tail_bytes_max && self.tail_start < self.forgotten {
+            let entry = self
+                .tail
+                .pop_front()
+                .expect("there is a forgotten entry in memory");
+            self.tail_bytes -= entry.size();
+            self.tail_start = self.tail_start.next();
+        }
+    }
+
+    /// Asserts what the struct promises.
+    pub fn check(&self) {
+        assert!(
+            self.start <= self.applied,
+            "the state lacks what is trimmed"
+        );
+        assert!(
+            self.forgotten <= self.applied,
+            "reads left to a state that has not got the entry"
+        );
+        assert!(
+            self.applied <= self.committed,
+            "the state has what is not committed"
+        );
+        assert!(
+            self.committed <= self.end,
+            "committed what is not in the log"
+        );
+        assert!(
+            self.persisted <= self.end,
+            "persisted what is not in the log"
+        );
+        assert!(
+            self.tail_start <= self.forgotten,
+            "an entry that is needed is not in memory"
+        );
+        assert_eq!(
+            self.tail_start.0 + self.tail.len() as u64,
+            self.end.0,
+            "the tail has gaps"
+        );
+        let bytes: usize = self.tail.iter().map(|entry| entry.size()).sum();
+        assert_eq!(self.tail_bytes, bytes, "the tail is miscounted");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::{Incarnation, NodeId, Token};
+    use crate::operation::{ClientId, Operation, Origin, RequestId};
+    use crate::storage::Meta;
+
+    fn entry(epoch: u64, seq: u64, key: &str, value: Option<&str>) -> Arc<Entry> {
+        let key = key.into();
+        let operation = match value {
+            Some(value) => Operation::Insert {
+                key,
+                value: value.into(),
+            },
+            None => Operation::Remove { key },
+        };
+        let origin = Origin {
+            client: ClientId(1),
+            id: RequestId(seq),
+        };
+        Arc::new(Entry {
+            epoch: Epoch(epoch),
+            seq: Seq(seq),
+            operation,
+            origin,
+        })
+    }
+
+    fn empty() -> Log {
+        let meta = Meta {
+            node: NodeId(1),
+            cluster: None,
+            incarnation: Incarnation(1),
+            token: Token(0),
+            epoch: Epoch(0),
+        };
+        let recovered = Recovered {
+            meta,
+            log_start: Position(0),
+            log_end: Position(0),
+            history: EpochHistory::new(),
+            applied: Position(0),
+            tail: Vec::new(),
+        };
+        Log::open(&recovered, 200)
+    }
+
+    fn newest<'a>(log: &'a Log, key: &str) -> Option<Option<&'a Value>> {
+        log.check();
+        log.newest(&key.into())
+    }
+
+    #[test]
+    fn reads_see_what_is_appended_until_the_state_has_it() {
+        let mut log = empty();
+        log.append(entry(1, 0, "k", Some("a")));
+        log.append(entry(1, 1, "k", None));
+        log.append(entry(1, 2, "l", Some("b")));
+        assert_eq!(newest(&log, "k"), Some(None));
+        assert_eq!(log.advance_committed(Position(9)).len(), 3);
+        log.advance_applied(Position(2));
+        assert_eq!(newest(&log, "k"), Some(None));
+        log.forget(Position(3));
+        assert_eq!(newest(&log, "k"), None);
+        assert_eq!(newest(&log, "l"), Some(Some(&"b".into())));
+    }
+
+    #[test]
+    fn a_truncated_log_shows_the_older_value_again() {
+        let mut log = empty();
+        log.append(entry(1, 0, "k", Some("a")));
+        log.append(entry(1, 1, "k", Some("b")));
+        log.advance_persisted(Position(2));
+        log.truncate(Position(1));
+        assert_eq!((log.end(), log.persisted()), (Position(1), Position(1)));
+        assert_eq!(newest(&log, "k"), Some(Some(&"a".into())));
+        log.append(entry(2, 1, "k", Some("c")));
+        assert_eq!(
+            log.history().runs(),
+            [(Epoch(1), Position(0)), (Epoch(2), Position(1))]
+        );
+    }
+
+    #[test]
+    #[should_panic(expected = "truncating what is committed")]
+    fn what_is_committed_cannot_be_truncated() {
+        let mut log = empty();
+        log.append(entry(1, 0, "k", Some("a")));
+        log.advance_committed(Position(1));
+        log.truncate(Position(0));
+    }
+
+    #[test]
+    fn memory_keeps_what_is_not_applied_and_little_more() {
+        let mut log = empty();
+        for seq in 0..10 {
+            log.append(entry(1, seq, "k", Some("a")));
+        }
+        assert!(
+            log.entries(Position(0), 1, 9)
+                .is_some_and(|entries| entries.len() == 1)
+        );
+        log.advance_committed(Position(10));
+        log.advance_applied(Position(10));
+        log.forget(Position(10));
+        log.check();
+        assert_eq!(log.tail.len(), 2);
+        assert_eq!(log.entries(Position(0), 1000, 9), None);
+        assert_eq!(log.entries(Position(10), 1000, 9), Some(Vec::new()));
+    }
+
+    #[test]
+    fn ranges_of_the_newest_values_exclude_where_they_start_and_include_where_they_end() {
+        let mut log = empty();
+        for (seq, key) in ["a", "b", "c"].into_iter().enumerate() {
+            log.append(entry(1, seq as u64, key, Some("v")));
+        }
+        let keys = |after: Option<&str>, through: Option<&str>| {
+            let (after, through) = (after.map(Key::from), through.map(Key::from));
+            log.newest_between(after.as_ref(), through.as_ref())
+                .map(|(key, _)| format!("{key:?}"))
+                .collect::<String>()
+        };
+        assert_eq!(keys(None, None), "abc");
+        assert_eq!(keys(Some("a"), Some("b")), "b");
+        assert_eq!(keys(Some("b"), Some("b")), "");
+        assert_eq!(keys(Some("c"), Some("a")), "");
+    }
+}

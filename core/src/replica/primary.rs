@@ -1,0 +1,548 @@
+//! The primary: gives writes their place, has them stored everywhere, commits, answers; and keeps the in-sync set true.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
+
+use crate::config::{Epoch, NodeId, Position, Seq};
+use crate::event::Event;
+use crate::limits::{self, Limits};
+use crate::message::{
+    Beacon, BeaconAck, Change, Message, Peer, PeerMessage, PeerStatus, Propose, ReplyBody,
+    Timestamp, ToArbiter,
+};
+use crate::operation::{Entry, Operation, Origin, Rejection};
+use crate::process::Effect;
+use crate::storage::{Answer, Ticket};
+use crate::time::Instant;
+
+use super::reads::Asker;
+use super::replicator::{Replicator, Standing};
+use super::{Context, Timer};
+
+/// One tenure of this replica as primary.
+///
+/// - `pending` is in the order of seqs, which is that of deadlines; `by_origin` names the same requests.
+/// - `replicators` has every member of the configuration but this replica.
+/// - The effective ack set is this replica and every Replicator that does not stand as `Joining`.
+#[derive(Clone, Debug)]
+pub(super) struct Primary {
+    epoch: Epoch,
+    /// Where the log ended when the tenure began. Nobody is added before it is committed up to here.
+    inherited: Position,
+    pending: VecDeque<Pending>,
+    by_origin: BTreeMap<Origin, Seq>,
+    replicators: BTreeMap<NodeId, Replicator>,
+    next_sync: u64,
+    /// The proposal that is open: repeated until a newer version is known.
+    proposal: Option<Propose>,
+    retained: Position,
+    is_leaving: bool,
+}
+
+/// A write that was not answered.
+#[derive(Clone, Debug)]
+struct Pending {
+    seq: Seq,
+    asker: Asker,
+    deadline: Instant,
+}
+
+impl Primary {
+    /// Opens the tenure of the present configuration.
+    pub(super) fn open(cx: &mut Context<'_>, epoch: Epoch) -> Self {
+        let mut primary = Self {
+            epoch,
+            inherited: cx.core.log.end(),
+            pending: VecDeque::new(),
+            by_origin: BTreeMap::new(),
+            replicators: BTreeMap::new(),
+            next_sync: 1,
+            proposal: None,
+            retained: Position(u64::MAX),
+            is_leaving: false,
+        };
+        primary.on_config(cx);
+        primary.on_beacon_due(cx);
+        primary
+    }
+
+    /// Ends the tenure: what was not confirmed never will be.
+    pub(super) fn close(&mut self, cx: &mut Context<'_>) {
+        while let Some(pending) = self.pending.pop_front() {
+            self.fail(cx, &pending);
+        }
+        for replicator in self.replicators.values() {
+            replicator.stop(cx);
+        }
+        for timer in [Timer::Deadline, Timer::Beacon, Timer::Propose] {
+            cx.core.timers.disarm(timer);
+        }
+        cx.out.push(Effect::Retain(Position(u64::MAX)));
+    }
+
+    pub(super) fn peers(&self) -> Vec<PeerStatus> {
+        self.replicators.values().map(Replicator::status).collect()
+    }
+
+    /// Bytes kept for other replicas, besides the log's.
+    pub(super) fn bytes(&self) -> usize {
+        self.replicators.values().map(Replicator::bytes).sum()
+    }
+
+    // ---------------------------------------------------------------------------------------------- writes
+
+    /// A client wants something changed.
+    pub(super) fn on_write(&mut self, cx: &mut Context<'_>, asker: Asker, operation: Operation) {
+        let origin = Origin {
+            client: asker.client,
+            id: asker.id,
+        };
+        if let Some(seq) = self.by_origin.get(&origin) {
+            // The same request once more: its answer goes to where it was asked from last.
+            let index = self
+                .pending
+                .binary_search_by_key(seq, |pending| pending.seq);
+            self.pending[index.expect("both name the same requests")].asker = asker;
+            return;
+        }
+        if let Some(reason) = self.obstacle(cx, &operation) {
+            return cx.reject(&asker, reason);
+        }
+        let seq = cx.core.log.end().next_seq();
+        let entry = Entry {
+            epoch: self.epoch,
+            seq,
+            operation,
+            origin,
+        };
+        cx.append(vec![Arc::new(entry)]);
+        let deadline = cx.now + limits::OPERATION_DEADLINE;
+        self.pending.push_back(Pending {
+            seq,
+            asker,
+            deadline,
+        });
+        self.by_origin.insert(origin, seq);
+        cx.core.timers.arm_if_idle(Timer::Deadline, deadline);
+        for replicator in self.replicators.values_mut() {
+            replicator.pump(cx);
+        }
+    }
+
+    /// Why the write cannot be executed now, or ever.
+    fn obstacle(&self, cx: &Context<'_>, operation: &Operation) -> Option<Rejection> {
+        let limits = &cx.core.options.limits;
+        let in_sync = cx
+            .core
+            .config
+            .as_ref()
+            .map_or(0, |config| config.in_sync.len()) as u32;
+        if self.is_leaving {
+            Some(Rejection::NotReady)
+        } else if let Some(too_large) = too_large(limits, operation) {
+            Some(too_large)
+        } else if in_sync < limits.min_in_sync {
+            Some(Rejection::TooFewReplicas {
+                in_sync,
+                required: limits.min_in_sync,
+            })
+        } else if cx.core.disk.is_full() {
+            Some(Rejection::DiskFull)
+        } else if cx.core.log.unapplied_bytes() >= limits.uncommitted_bytes_max {
+            Some(Rejection::Overloaded)
+        } else {
+            None
+        }
+    }
+
+    /// The log is durable further than before, here or elsewhere.
+    pub(super) fn advance(&mut self, cx: &mut Context<'_>) {
+        let counted = self
+            .replicators
+            .values()
+            .filter(|replicator| replicator.standing != Standing::Joining);
+        let position = counted
+            .map(Replicator::acked)
+            .fold(cx.core.log.persisted(), Position::min);
+        cx.commit(position);
+        while self
+            .pending
+            .front()
+            .is_some_and(|pending| cx.core.log.committed().covers(pending.seq))
+        {
+            let Some(pending) = self.pending.pop_front() else {
+                break;
+            };
+            self.by_origin.remove(&pending.asker.origin());
+            cx.out.notify(Event::Acknowledged(pending.seq));
+            cx.reply(&pending.asker, ReplyBody::OperationAck { seq: pending.seq });
+        }
+        self.rearm_deadline(cx);
+        self.review(cx);
+    }
+
+    /// The second of the oldest write is over.
+    pub(super) fn on_deadline(&mut self, cx: &mut Context<'_>) {
+        let Some(first) = self.pending.front() else {
+            return;
+        };
+        let due = first.deadline.max(cx.now);
+        while self
+            .pending
+            .front()
+            .is_some_and(|pending| pending.deadline <= due)
+        {
+            let Some(pending) = self.pending.pop_front() else {
+                break;
+            };
+            self.fail(cx, &pending);
+        }
+        self.rearm_deadline(cx);
+        self.finish_leaving(cx);
+    }
+
+    fn fail(&mut self, cx: &mut Context<'_>, pending: &Pending) {
+        self.by_origin.remove(&pending.asker.origin());
+        cx.out.notify(Event::Failed(pending.seq));
+        cx.reply(&pending.asker, ReplyBody::OperationFailed);
+    }
+
+    fn rearm_deadline(&mut self, cx: &mut Context<'_>) {
+        match self.pending.front() {
+            Some(first) => cx.core.timers.arm(Timer::Deadline, first.deadline),
+            None => cx.core.timers.disarm(Timer::Deadline),
+        }
+    }
+
+    /// The operator wants this replica to stop: it takes no more writes and answers those it has.
+    pub(super) fn on_leave(&mut self, cx: &mut Context<'_>) {
+        self.is_leaving = true;
+        self.finish_leaving(cx);
+    }
+
+    pub(super) fn is_leaving(&self) -> bool {
+        self.is_leaving
+    }
+
+    fn finish_leaving(&mut self, cx: &mut Context<'_>) {
+        if self.is_leaving && self.pending.is_empty() {
+            cx.out.notify(Event::Left);
+        }
+    }
+
+    // --------------------------------------------------------------------------------------- configuration
+
+    /// A newer configuration of the same tenure, or the first one of it.
+    pub(super) fn on_config(&mut self, cx: &mut Context<'_>) {
+        let Some(config) = cx.core.config.clone() else {
+            return;
+        };
+        if self
+            .proposal
+            .as_ref()
+            .is_some_and(|proposal| proposal.version < config.version)
+        {
+            self.proposal = None;
+            cx.core.timers.disarm(Timer::Propose);
+        }
+        let me = cx.core.meta.node;
+        let gone: Vec<NodeId> = self
+            .replicators
+            .keys()
+            .copied()
+            .filter(|node| !config.is_member(*node))
+            .collect();
+        for node in gone {
+            if let Some(replicator) = self.replicators.remove(&node) {
+                replicator.stop(cx);
+            }
+        }
+        for (node, member) in config.members.iter().filter(|(node, _)| **node != me) {
+            // A node that the arbiter does not have in sync is counted no more, unless its addition is still open.
+            let standing = if config.in_sync.contains(node) {
+                Standing::InSync
+            } else {
+                Standing::Joining
+            };
+            match self.replicators.get_mut(node) {
+                None => {
+                    let sync = self.next_sync();
+                    let replicator = Replicator::start(cx, *node, standing, sync);
+                    self.replicators
+                        .extend(replicator.map(|replicator| (*node, replicator)));
+                }
+                Some(replicator) => {
+                    let is_open = self
+                        .proposal
+                        .as_ref()
+                        .is_some_and(|open| open.change == Change::AddInSync(*node));
+                    if !is_open {
+                        replicator.stand(cx, standing);
+                    }
+                    if replicator.incarnation() != member.incarnation {
+                        self.restart(cx, *node);
+                    }
+                }
+            }
+        }
+        self.advance(cx);
+    }
+
+    fn next_sync(&mut self) -> u64 {
+        let sync = self.next_sync;
+        self.next_sync += 1;
+        sync
+    }
+
+    fn restart(&mut self, cx: &mut Context<'_>, node: NodeId) {
+        let sync = self.next_sync();
+        if let Some(replicator) = self.replicators.get_mut(&node) {
+            replicator.restart(cx, sync);
+        }
+    }
+
+    /// Looks for a change the configuration needs, and proposes it. One at a time: its outcome may change the next.
+    fn review(&mut self, cx: &mut Context<'_>) {
+        self.count_in(cx);
+        if self.proposal.is_some() {
+            return;
+        }
+        let Some(config) = &cx.core.config else {
+            return;
+        };
+        let Some(change) = self.next_change(cx) else {
+            return;
+        };
+        let proposal = Propose {
+            node: cx.core.meta.node,
+            version: config.version,
+            change,
+        };
+        cx.out.notify(Event::Proposed {
+            version: proposal.version,
+            change,
+        });
+        self.proposal = Some(proposal);
+        self.propose(cx);
+    }
+
+    /// Counts joining replicas that have, or are being sent, everything: from then on nothing commits without them, so
+    /// that they have all that is committed by the time they are proposed. One that stops keeping up is not held on to.
+    fn count_in(&mut self, cx: &mut Context<'_>) {
+        let may_add = cx.core.arbiter_heard && cx.core.log.committed() >= self.inherited;
+        let end = cx.core.log.end();
+        let open = self.proposal.as_ref().map(|proposal| proposal.change);
+        for (node, replicator) in &mut self.replicators {
+            match replicator.standing {
+                Standing::Joining
+                    if may_add && replicator.is_current(end) && !replicator.is_suspect =>
+                {
+                    replicator.stand(cx, Standing::Counted);
+                }
+                Standing::Counted
+                    if replicator.is_suspect && open != Some(Change::AddInSync(*node)) =>
+                {
+                    replicator.stand(cx, Standing::Joining);
+                }
+                Standing::Joining | Standing::Counted | Standing::InSync => {}
+            }
+        }
+    }
+
+    fn next_change(&self, cx: &Context<'_>) -> Option<Change> {
+        let suspect = self.replicators.iter().find(|(_, replicator)| {
+            replicator.is_suspect && replicator.standing != Standing::Counted
+        });
+        if let Some((node, _)) = suspect {
+            return Some(Change::RemoveInSync(*node));
+        }
+        let log = &cx.core.log;
+        let caught_up = self.replicators.iter().find(|(_, replicator)| {
+            replicator.standing == Standing::Counted
+                && replicator.acked() >= log.committed()
+                && replicator.acked() >= self.inherited
+        });
+        caught_up
+            .filter(|_| cx.core.arbiter_heard)
+            .map(|(node, _)| Change::AddInSync(*node))
+    }
+
+    /// Sends the open proposal, for the first time or again.
+    pub(super) fn propose(&mut self, cx: &mut Context<'_>) {
+        if let Some(proposal) = self.proposal.clone() {
+            cx.send_to_arbiter(ToArbiter::Propose(proposal));
+            cx.arm(Timer::Propose, limits::RETRY_INTERVAL);
+        }
+    }
+
+    // ------------------------------------------------------------------------------------------ the others
+
+    /// Another replica speaks, in this epoch.
+    pub(super) fn on_peer(&mut self, cx: &mut Context<'_>, peer: Peer) {
+        let node = peer.sender;
+        let Some(replicator) = self.replicators.get_mut(&node) else {
+            return;
+        };
+        replicator.expect_to_hear(cx);
+        match peer.body {
+            PeerMessage::SyncReply(reply) => replicator.on_sync_reply(cx, &reply),
+            PeerMessage::SnapshotAck(ack) => replicator.on_ack(cx, ack.sync, ack.persisted),
+            PeerMessage::StateAck(ack) => replicator.on_state_ack(cx, ack.sync, ack.next),
+            PeerMessage::BeaconAck(ack) => self.on_beacon_ack(cx, node, &ack),
+            PeerMessage::SyncStart(_)
+            | PeerMessage::SyncEnd(_)
+            | PeerMessage::Snapshots(_)
+            | PeerMessage::StateChunk(_)
+            | PeerMessage::Beacon(_) => cx.stale(peer.sender),
+        }
+        self.advance(cx);
+    }
+
+    fn on_beacon_ack(&mut self, cx: &mut Context<'_>, node: NodeId, ack: &BeaconAck) {
+        let Some(replicator) = self.replicators.get(&node) else {
+            return;
+        };
+        let Some((sync, since)) = replicator.synced() else {
+            return;
+        };
+        // It has lost the handshake. What it said before it completed that one does not count.
+        let is_later = ack.echo.incarnation == cx.core.meta.incarnation && ack.echo.at >= since;
+        if is_later && ack.sync != sync {
+            self.restart(cx, node);
+        }
+    }
+
+    /// A Beacon to everybody.
+    pub(super) fn on_beacon_due(&mut self, cx: &mut Context<'_>) {
+        let Some(config) = &cx.core.config else {
+            return;
+        };
+        let beacon = Beacon {
+            sent: Timestamp {
+                incarnation: cx.core.meta.incarnation,
+                at: cx.now,
+            },
+            committed: cx.core.log.committed(),
+            version: config.version,
+        };
+        for replicator in self.replicators.values() {
+            cx.tell(replicator.address(), PeerMessage::Beacon(beacon.clone()));
+        }
+        cx.arm(Timer::Beacon, limits::BEACON_INTERVAL);
+        self.retain(cx);
+    }
+
+    /// Keeps the storage from trimming what another replica still needs.
+    fn retain(&mut self, cx: &mut Context<'_>) {
+        let needed = self
+            .replicators
+            .values()
+            .filter_map(Replicator::needs_from)
+            .min();
+        let needed = needed.unwrap_or(Position(u64::MAX));
+        if needed != self.retained {
+            self.retained = needed;
+            cx.out.push(Effect::Retain(needed));
+        }
+    }
+
+    /// The log was trimmed: who needs what is gone starts over, and gets the full state.
+    pub(super) fn on_trimmed(&mut self, cx: &mut Context<'_>) {
+        let start = cx.core.log.start();
+        let cut_off = self
+            .replicators
+            .iter()
+            .filter(|(_, replicator)| replicator.is_cut_off(start));
+        let nodes: Vec<NodeId> = cut_off.map(|(node, _)| *node).collect();
+        for node in nodes {
+            self.restart(cx, node);
+        }
+    }
+
+    /// The storage answered a question. False if it was not of this tenure.
+    pub(super) fn on_answered(
+        &mut self,
+        cx: &mut Context<'_>,
+        ticket: Ticket,
+        answer: &Answer,
+    ) -> bool {
+        let is_taken = self
+            .replicators
+            .values_mut()
+            .any(|replicator| replicator.on_answered(cx, ticket, answer));
+        if is_taken {
+            self.retain(cx);
+            self.advance(cx);
+        }
+        is_taken
+    }
+
+    /// Nothing was acknowledged for a while.
+    pub(super) fn on_resend(&mut self, cx: &mut Context<'_>, node: NodeId) {
+        if let Some(replicator) = self.replicators.get_mut(&node) {
+            replicator.on_resend(cx);
+        }
+    }
+
+    /// The replica is silent, or keeps its acknowledgements back.
+    pub(super) fn on_overdue(&mut self, cx: &mut Context<'_>, node: NodeId) {
+        if let Some(replicator) = self.replicators.get_mut(&node) {
+            replicator.is_suspect = true;
+        }
+        self.review(cx);
+        self.advance(cx);
+    }
+
+    /// Asserts what the struct promises.
+    pub(super) fn check(&self, cx_end: Position) {
+        assert_eq!(
+            self.pending.len(),
+            self.by_origin.len(),
+            "pending writes are miscounted"
+        );
+        assert!(
+            self.pending.iter().is_sorted_by_key(|pending| pending.seq),
+            "pending writes are out of order"
+        );
+        for replicator in self.replicators.values() {
+            assert!(
+                replicator.acked() <= cx_end,
+                "acknowledged what is not in the log"
+            );
+        }
+    }
+}
+
+/// Why no cluster of these limits takes the operation.
+fn too_large(limits: &Limits, operation: &Operation) -> Option<Rejection> {
+    let key = operation.key().0.len();
+    let value = operation.value().map_or(0, |value| value.0.len());
+    let (what, size, limit) = if key == 0 || key > limits.key_bytes_max {
+        ("key", key, limits.key_bytes_max)
+    } else if value > limits.value_bytes_max {
+        ("value", value, limits.value_bytes_max)
+    } else {
+        return None;
+    };
+    Some(Rejection::TooLarge {
+        what: what.to_owned(),
+        size: size as u64,
+        limit: limit as u64,
+    })
+}
+
+impl Asker {
+    fn origin(&self) -> Origin {
+        Origin {
+            client: self.client,
+            id: self.id,
+        }
+    }
+}
+
+impl Context<'_> {
+    pub(super) fn send_to_arbiter(&mut self, message: ToArbiter) {
+        self.out
+            .send(&self.core.options.arbiter, Message::ToArbiter(message));
+    }
+}
