@@ -1,0 +1,161 @@
+//! The data directory: whose it is, that nobody else uses it, and that it holds what it should.
+//!
+//! `lock` is locked for the life of the process and names it; `format` says in plain text what the directory holds.
+
+use std::fs::{self, File, OpenOptions, TryLockError};
+use std::io::{Read, Seek, Write};
+use std::path::{Path, PathBuf};
+
+use crate::engine::StoreError;
+use crate::engine::durable::files::{self, failed, mismatch, refused};
+
+/// Raised when a release can no longer read what an earlier one wrote.
+const VERSION: u32 = 1;
+
+const LOCK: &str = "lock";
+const FORMAT: &str = "format";
+
+/// Found in the root of a fresh file system, which makes a good data directory.
+const FOREIGN_BUT_HARMLESS: &str = "lost+found";
+
+/// What a data directory is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Kind {
+    Replica,
+    Arbiter,
+}
+
+impl Kind {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Replica => "replica",
+            Self::Arbiter => "arbiter",
+        }
+    }
+}
+
+/// A data directory that this process alone uses, as long as this exists.
+#[derive(Debug)]
+pub(super) struct DataDir {
+    path: PathBuf,
+    /// Holds the lock.
+    _lock: File,
+}
+
+impl DataDir {
+    /// Takes possession of `path`, creating it if need be.
+    ///
+    /// Whatever is asked for, nothing is written to a directory that holds something else.
+    pub(super) fn open(path: &Path, kind: Kind) -> Result<Self, StoreError> {
+        files::create_directory(path)?;
+        let path = path
+            .canonicalize()
+            .map_err(failed("find the directory", path))?;
+        let format = files::read_if_present(&path.join(FORMAT))?;
+        if format.is_none() {
+            check_empty(&path)?;
+        }
+        let lock = lock(&path)?;
+        match format {
+            Some(text) => check_format(&path, &text, kind)?,
+            None => files::replace(
+                &path.join(FORMAT),
+                format!("lockstep {}\nformat {VERSION}\n", kind.name()).as_bytes(),
+            )?,
+        }
+        Ok(Self { path, _lock: lock })
+    }
+
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
+}
+
+/// Refuses a directory with other people's files in it.
+fn check_empty(path: &Path) -> Result<(), StoreError> {
+    let entries = fs::read_dir(path).map_err(failed("list", path))?;
+    for entry in entries {
+        let name = entry.map_err(failed("list", path))?.file_name();
+        // A start that was interrupted right at its beginning leaves the lock or a half-written format.
+        let is_ours = [LOCK, "format.tmp", FOREIGN_BUT_HARMLESS]
+            .iter()
+            .any(|known| name == *known);
+        if !is_ours {
+            return Err(mismatch(
+                path,
+                format!(
+                    "is not a data directory but holds {}: name an empty directory",
+                    Path::new(&name).display()
+                ),
+            ));
+        }
+    }
+    Ok(())
+}
+
+fn lock(path: &Path) -> Result<File, StoreError> {
+    let file_path = path.join(LOCK);
+    let mut file = OpenOptions::new()
+        .read(true)
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .open(&file_path)
+        .map_err(refused("open", &file_path))?;
+    match file.try_lock() {
+        Ok(()) => {}
+        Err(TryLockError::WouldBlock) => {
+            let mut text = String::new();
+            // Who holds the lock is told if possible; that it is held is what matters.
+            let _ = file.read_to_string(&mut text);
+            return Err(StoreError::Locked {
+                path: path.to_owned(),
+                holder: text.trim().parse().ok(),
+            });
+        }
+        Err(TryLockError::Error(error)) => return Err(failed("lock", &file_path)(error)),
+    }
+    file.set_len(0)
+        .and_then(|()| file.rewind())
+        .and_then(|()| writeln!(file, "{}", std::process::id()))
+        .or_else(|error| match error.kind() {
+            // The name of the holder is a courtesy: a full disk does not keep a node from starting.
+            std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded => Ok(()),
+            _ => Err(failed("write", &file_path)(error)),
+        })?;
+    Ok(file)
+}
+
+fn check_format(path: &Path, contents: &[u8], kind: Kind) -> Result<(), StoreError> {
+    let file = path.join(FORMAT);
+    let parsed = std::str::from_utf8(contents).ok().and_then(|text| {
+        let mut lines = text.lines();
+        let name = lines.next()?.strip_prefix("lockstep ")?;
+        let version: u32 = lines.next()?.strip_prefix("format ")?.parse().ok()?;
+        Some((name, version))
+    });
+    let Some((name, version)) = parsed else {
+        return Err(files::damaged(
+            file,
+            0,
+            "this is not the description of a data directory",
+        ));
+    };
+    if version != VERSION {
+        return Err(StoreError::Format {
+            path: file,
+            found: version,
+            expected: VERSION,
+        });
+    }
+    if name != kind.name() {
+        return Err(mismatch(
+            path,
+            format!(
+                "is the data directory of a lockstep {name}, not of a lockstep {}: name another directory",
+                kind.name()
+            ),
+        ));
+    }
+    Ok(())
+}

@@ -1,0 +1,34 @@
+//! What an operator may choose about the disk.
+
+/// Sizes of the durable storage. The defaults suit a node with some GiB of disk and half a GiB of memory.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StoreOptions {
+    /// Bytes of a log segment, allocated ahead. The log is trimmed by whole segments; each change of segment costs a
+    /// few milliseconds once. At least 64 KiB. Default 64 MiB.
+    pub segment_bytes: u64,
+    /// Writes find no room when the file system has less than this to spare, so that the engine, which cannot undo
+    /// half a write, never meets a full disk. Default 64 MiB.
+    pub reserve_bytes: u64,
+    /// Blocks of the state kept in memory, in bytes. Default 64 MiB.
+    pub cache_bytes: u64,
+    /// Changes of the state collected in memory before they are written out, in bytes; up to four times as much is
+    /// held while the disk is slow. Default 16 MiB.
+    pub memtable_bytes: u64,
+    /// The engine's own journal, in bytes; at least 64 MiB. Default 128 MiB.
+    pub journal_bytes: u64,
+    /// Threads that write out and compact the state. Default 2.
+    pub compaction_threads: usize,
+}
+
+impl Default for StoreOptions {
+    fn default() -> Self {
+        Self {
+            segment_bytes: 64 << 20,
+            reserve_bytes: 64 << 20,
+            cache_bytes: 64 << 20,
+            memtable_bytes: 16 << 20,
+            journal_bytes: 128 << 20,
+            compaction_threads: 2,
+        }
+    }
+}

@@ -1,0 +1,3 @@
+//! Tests of how the parts work together, in one binary.
+
+mod stores;

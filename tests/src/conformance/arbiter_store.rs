@@ -1,0 +1,52 @@
+//! What every [`ArbiterStore`] must do.
+
+use std::collections::BTreeMap;
+
+use lockstep_core::config::{Address, ClusterId, Config, Incarnation, NodeId, Token};
+use lockstep_core::engine::ArbiterStore;
+use lockstep_core::storage::{ArbiterRecord, NodeRecord};
+
+/// How the suite gets at the stores it tests.
+pub trait Subject {
+    /// A store without a record.
+    fn fresh(&mut self) -> Box<dyn ArbiterStore>;
+
+    /// The same store after the end of its process and a new start.
+    fn reopen(&mut self, store: Box<dyn ArbiterStore>) -> Box<dyn ArbiterStore>;
+}
+
+/// Runs the whole suite.
+///
+/// # Panics
+/// Where the store does not do what it must.
+pub fn suite(subject: &mut dyn Subject) {
+    let store = subject.fresh();
+    assert_eq!(store.load(), None, "a fresh store has no record");
+    let mut store = subject.reopen(store);
+    assert_eq!(store.load(), None);
+    for nodes in [0, 1, 64, 3] {
+        let record = record(nodes);
+        store.save(&record).unwrap();
+        assert_eq!(store.load(), Some(&record));
+        store = subject.reopen(store);
+        assert_eq!(store.load(), Some(&record), "a record survives");
+    }
+}
+
+fn record(nodes: u64) -> ArbiterRecord {
+    let nodes = (0..nodes).map(|node| {
+        let record = NodeRecord {
+            name: format!("node-{node}"),
+            address: Address::new(format!("[::1]:{node}")),
+            incarnation: Incarnation(node),
+            token: Token(node * 3),
+            former_token: Token(node * 2),
+        };
+        (NodeId(node), record)
+    });
+    ArbiterRecord {
+        config: Config::new(ClusterId(9)),
+        nodes: nodes.collect::<BTreeMap<_, _>>(),
+        secret: 42,
+    }
+}

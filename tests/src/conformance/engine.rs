@@ -1,0 +1,327 @@
+//! What every [`Engine`] must do.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use lockstep_core::config::{Epoch, Position};
+use lockstep_core::engine::{Engine, Page, StoreError};
+use lockstep_core::epochs::EpochHistory;
+use lockstep_core::limits;
+use lockstep_core::operation::{Key, Value};
+use rand::{Rng, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+
+use super::{insert, remove};
+
+/// How the suite gets at the engines it tests.
+pub trait Subject {
+    /// The state before the first entry.
+    fn fresh(&mut self) -> Arc<dyn Engine>;
+
+    /// The same state after the end of its process and a new start.
+    fn reopen(&mut self, engine: Arc<dyn Engine>) -> Arc<dyn Engine>;
+}
+
+/// Runs the whole suite.
+///
+/// # Panics
+/// Where the engine does not do what it must.
+pub fn suite(subject: &mut dyn Subject) {
+    a_fresh_state_is_empty(subject);
+    entries_take_effect_in_their_order(subject);
+    pages_are_bounded_and_ordered(subject);
+    any_bytes_are_keys_and_values(subject);
+    a_view_does_not_change(subject);
+    a_checkpoint_survives(subject);
+    an_installed_state_replaces_the_present_one(subject);
+    a_state_that_is_not_installed_is_forgotten(subject);
+    reads_go_on_beside_changes(subject);
+    for seed in 0..10 {
+        random_entries_agree_with_a_model(subject, seed);
+    }
+}
+
+type Scan<'a> = &'a dyn Fn(Option<&Key>) -> Result<Page, StoreError>;
+
+fn all(scan: Scan<'_>) -> Vec<(Key, Value)> {
+    let mut all: Vec<(Key, Value)> = Vec::new();
+    loop {
+        let page = scan(all.last().map(|(key, _)| key)).expect("the state can be read");
+        let more = page.more;
+        assert!(!more || !page.records.is_empty(), "an empty page, yet more");
+        all.extend(page.records);
+        if !more {
+            assert!(all.is_sorted_by(|a, b| a.0 < b.0), "keys ascend");
+            return all;
+        }
+    }
+}
+
+fn state(engine: &dyn Engine) -> Vec<(Key, Value)> {
+    all(&|after| engine.scan(after))
+}
+
+fn records(pairs: &[(&str, &str)]) -> Vec<(Key, Value)> {
+    pairs
+        .iter()
+        .map(|(key, value)| (Key::from(*key), Value::from(*value)))
+        .collect()
+}
+
+fn a_fresh_state_is_empty(subject: &mut dyn Subject) {
+    let engine = subject.fresh();
+    assert_eq!(engine.applied(), Position(0));
+    assert_eq!(engine.installed(), None);
+    assert_eq!(engine.read(&Key::from("a")).unwrap(), None);
+    assert_eq!(engine.scan(None).unwrap(), Page::default());
+    assert_eq!(engine.view().unwrap().at(), Position(0));
+    assert_eq!(engine.checkpoint().unwrap(), Position(0));
+}
+
+fn entries_take_effect_in_their_order(subject: &mut dyn Subject) {
+    let engine = subject.fresh();
+    engine.apply(&[]).unwrap();
+    engine
+        .apply(&[
+            insert(1, 0, "a", "1"),
+            insert(1, 1, "b", "1"),
+            insert(1, 2, "a", "2"),
+            insert(1, 3, "c", "1"),
+            remove(1, 4, "c"),
+            remove(1, 5, "d"),
+            remove(1, 6, "b"),
+            insert(1, 7, "b", "3"),
+        ])
+        .unwrap();
+    assert_eq!(engine.applied(), Position(8));
+    assert_eq!(state(&*engine), records(&[("a", "2"), ("b", "3")]));
+    engine
+        .apply(&[remove(1, 8, "a"), insert(1, 9, "e", "")])
+        .unwrap();
+    assert_eq!(engine.applied(), Position(10));
+    assert_eq!(engine.read(&Key::from("a")).unwrap(), None);
+    assert_eq!(
+        engine.read(&Key::from("e")).unwrap(),
+        Some(Value::from("")),
+        "an empty value is a value"
+    );
+    assert_eq!(state(&*engine), records(&[("b", "3"), ("e", "")]));
+}
+
+fn pages_are_bounded_and_ordered(subject: &mut dyn Subject) {
+    let engine = subject.fresh();
+    let many = limits::CHUNK_RECORDS_MAX as u64 + 1;
+    let entries: Vec<_> = (0..many)
+        .map(|seq| insert(1, seq, &format!("s{seq:08}"), ""))
+        .collect();
+    engine.apply(&entries).unwrap();
+    let page = engine.scan(None).unwrap();
+    assert_eq!(page.records.len(), limits::CHUNK_RECORDS_MAX);
+    assert!(page.more);
+    let rest = engine
+        .scan(page.records.last().map(|(key, _)| key))
+        .unwrap();
+    assert_eq!((rest.records.len(), rest.more), (1, false));
+    let large = "x".repeat(limits::CHUNK_BYTES_MAX);
+    engine
+        .apply(&[
+            insert(1, many, "t1", &large),
+            insert(1, many + 1, "t2", &large),
+        ])
+        .unwrap();
+    let page = engine.scan(Some(&Key::from("t"))).unwrap();
+    assert_eq!(
+        (page.records.len(), page.more),
+        (1, true),
+        "a large record travels alone"
+    );
+    assert_eq!(state(&*engine).len() as u64, many + 2);
+}
+
+fn any_bytes_are_keys_and_values(subject: &mut dyn Subject) {
+    let engine = subject.fresh();
+    let keys: [&[u8]; 7] = [
+        &[0],
+        &[0, 0],
+        &[0, 255],
+        &[1],
+        b"a",
+        &[255],
+        &[255; limits::Limits::KEY_BYTES_CEILING],
+    ];
+    let entries: Vec<_> = keys
+        .iter()
+        .enumerate()
+        .map(|(seq, key)| {
+            let mut entry = (*insert(1, seq as u64, "", "")).clone();
+            entry.operation = lockstep_core::operation::Operation::Insert {
+                key: Key::from(*key),
+                value: Value::from(*key),
+            };
+            Arc::new(entry)
+        })
+        .collect();
+    engine.apply(&entries).unwrap();
+    let expected: Vec<_> = keys
+        .iter()
+        .map(|key| (Key::from(*key), Value::from(*key)))
+        .collect();
+    assert_eq!(state(&*engine), expected);
+    for (key, value) in expected {
+        assert_eq!(engine.read(&key).unwrap(), Some(value));
+    }
+}
+
+fn a_view_does_not_change(subject: &mut dyn Subject) {
+    let engine = subject.fresh();
+    engine
+        .apply(&[insert(1, 0, "a", "1"), insert(1, 1, "b", "1")])
+        .unwrap();
+    let view = engine.view().unwrap();
+    engine
+        .apply(&[
+            insert(1, 2, "a", "2"),
+            remove(1, 3, "b"),
+            insert(1, 4, "c", "1"),
+        ])
+        .unwrap();
+    assert_eq!(view.at(), Position(2));
+    let before = records(&[("a", "1"), ("b", "1")]);
+    assert_eq!(all(&|after| view.scan(after)), before);
+    engine.stage_begin().unwrap();
+    engine.stage(&records(&[("z", "9")])).unwrap();
+    engine.install(Position(50), &EpochHistory::new()).unwrap();
+    assert_eq!(state(&*engine), records(&[("z", "9")]));
+    assert_eq!(all(&|after| view.scan(after)), before);
+    assert!(view.records() >= 2, "at least the records there are");
+}
+
+fn a_checkpoint_survives(subject: &mut dyn Subject) {
+    let engine = subject.fresh();
+    engine
+        .apply(&[insert(1, 0, "a", "1"), insert(1, 1, "b", "1")])
+        .unwrap();
+    assert_eq!(engine.checkpoint().unwrap(), Position(2));
+    let engine = subject.reopen(engine);
+    assert_eq!(engine.applied(), Position(2));
+    assert_eq!(state(&*engine), records(&[("a", "1"), ("b", "1")]));
+    engine.apply(&[remove(1, 2, "a")]).unwrap();
+    assert_eq!(state(&*engine), records(&[("b", "1")]));
+}
+
+fn an_installed_state_replaces_the_present_one(subject: &mut dyn Subject) {
+    let engine = subject.fresh();
+    engine.apply(&[insert(1, 0, "a", "old")]).unwrap();
+    engine.stage_begin().unwrap();
+    engine.stage(&records(&[("x", "thrown away")])).unwrap();
+    engine.stage_begin().unwrap();
+    engine.stage(&records(&[("k", "1"), ("l", "2")])).unwrap();
+    engine.stage(&records(&[("m", "3")])).unwrap();
+    engine.apply(&[insert(1, 1, "b", "old")]).unwrap();
+    assert_eq!(
+        state(&*engine),
+        records(&[("a", "old"), ("b", "old")]),
+        "what is collected is not seen"
+    );
+    let mut history = EpochHistory::new();
+    history.append(Epoch(2), lockstep_core::config::Seq(0));
+    engine.install(Position(30), &history).unwrap();
+    let check = |engine: &dyn Engine| {
+        assert_eq!(engine.applied(), Position(30));
+        assert_eq!(engine.installed(), Some((Position(30), history.clone())));
+        assert_eq!(
+            state(engine),
+            records(&[("k", "1"), ("l", "2"), ("m", "3")])
+        );
+    };
+    check(&*engine);
+    let engine = subject.reopen(engine);
+    check(&*engine);
+    engine.apply(&[remove(2, 30, "k")]).unwrap();
+    assert_eq!(engine.applied(), Position(31));
+    assert_eq!(engine.installed(), Some((Position(30), history)));
+    engine.stage_begin().unwrap();
+    engine.install(Position(0), &EpochHistory::new()).unwrap();
+    let engine = subject.reopen(engine);
+    assert_eq!(engine.applied(), Position(0));
+    assert_eq!(state(&*engine), []);
+}
+
+fn a_state_that_is_not_installed_is_forgotten(subject: &mut dyn Subject) {
+    let engine = subject.fresh();
+    engine.apply(&[insert(1, 0, "a", "1")]).unwrap();
+    engine.stage_begin().unwrap();
+    engine.stage(&records(&[("x", "1")])).unwrap();
+    engine.checkpoint().unwrap();
+    let engine = subject.reopen(engine);
+    assert_eq!(state(&*engine), records(&[("a", "1")]));
+    engine.stage_begin().unwrap();
+    engine.stage(&records(&[("y", "1")])).unwrap();
+    engine.install(Position(5), &EpochHistory::new()).unwrap();
+    assert_eq!(state(&*engine), records(&[("y", "1")]));
+}
+
+/// Every view is the outcome of a prefix of the entries, also while entries are applied.
+fn reads_go_on_beside_changes(subject: &mut dyn Subject) {
+    let engine = subject.fresh();
+    let last = 400;
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            for seq in (0..last).step_by(2) {
+                let value = format!("{seq}");
+                engine
+                    .apply(&[insert(1, seq, "a", &value), insert(1, seq + 1, "b", &value)])
+                    .unwrap();
+            }
+        });
+        scope.spawn(|| {
+            let mut at = Position(0);
+            while at < Position(last) {
+                let view = engine.view().unwrap();
+                assert!(view.at() >= at, "a view never goes back");
+                at = view.at();
+                let values: Vec<_> = all(&|after| view.scan(after))
+                    .into_iter()
+                    .map(|(_, value)| value)
+                    .collect();
+                let expected = Value::from(format!("{}", at.0.saturating_sub(2)));
+                let expected = if at.0 == 0 {
+                    vec![]
+                } else {
+                    vec![expected.clone(), expected]
+                };
+                assert_eq!(values, expected);
+            }
+        });
+    });
+}
+
+fn random_entries_agree_with_a_model(subject: &mut dyn Subject, seed: u64) {
+    let mut rng = ChaCha8Rng::seed_from_u64(seed);
+    let mut engine = subject.fresh();
+    let mut model: BTreeMap<Key, Value> = BTreeMap::new();
+    let mut applied = 0;
+    for _ in 0..60 {
+        let mut batch = Vec::new();
+        for _ in 0..rng.random_range(1..40) {
+            let key = format!("{}", rng.random_range(0..60));
+            if rng.random_ratio(1, 3) {
+                model.remove(&Key::from(key.as_str()));
+                batch.push(remove(1, applied, &key));
+            } else {
+                let value = format!("{applied}");
+                model.insert(Key::from(key.as_str()), Value::from(value.as_str()));
+                batch.push(insert(1, applied, &key, &value));
+            }
+            applied += 1;
+        }
+        engine.apply(&batch).unwrap();
+        if rng.random_ratio(1, 20) {
+            engine.checkpoint().unwrap();
+            engine = subject.reopen(engine);
+        }
+        assert_eq!(engine.applied(), Position(applied), "seed {seed}");
+        let expected: Vec<_> = model.clone().into_iter().collect();
+        assert_eq!(state(&*engine), expected, "seed {seed}");
+    }
+}
