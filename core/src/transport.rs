@@ -50,6 +50,11 @@ pub trait Transport: Send + Sync + 'static {
 
     /// Ends all connections. Frames handed over before are sent if that takes no long wait. Waiting `recv`s end.
     async fn close(&self);
+
+    /// Why `peer` is not connected, in words for people; `None` if it is, if nobody tried, or if the transport cannot tell.
+    fn last_failure(&self, _peer: &Address) -> Option<String> {
+        None
+    }
 }
 
 /// Frames of different lanes do not delay each other.

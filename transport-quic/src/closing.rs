@@ -1,0 +1,103 @@
+//! Why connections end: codes and reasons that travel to the other side, and the words in which they are told here.
+
+use quinn::{Connection, ConnectionError, VarInt};
+
+/// Why this side ends a connection. The numbers are part of the protocol.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Code {
+    /// The transport is closed: its program ends.
+    Closed = 0,
+    /// Whoever uses the transport asked for it.
+    Disconnected = 1,
+    /// The peer has connected again.
+    Replaced = 2,
+    /// The Hello is none, of another version, or did not come.
+    Hello = 3,
+    /// What the Hello says does not agree with the certificate.
+    Identity = 4,
+    /// A frame above the limit, or a stream that should not be.
+    Violation = 5,
+    /// As many are connected as may be.
+    TooMany = 6,
+}
+
+/// Ends `connection` and tells the other side why.
+pub(crate) fn close(connection: &Connection, code: Code, reason: &str) {
+    connection.close(VarInt::from_u32(code as u32), reason.as_bytes());
+}
+
+/// How much attention the end of a connection deserves.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Weight {
+    /// In the course of things: a program ended, a connection was replaced.
+    Usual,
+    /// Somebody did something wrong, or the network did.
+    Unusual,
+}
+
+/// The end of a connection in words; `None` if this side ended it, and has said why.
+pub(crate) fn describe(error: &ConnectionError) -> Option<(Weight, String)> {
+    match error {
+        ConnectionError::LocallyClosed => None,
+        ConnectionError::ApplicationClosed(close) => {
+            let reason = String::from_utf8_lossy(&close.reason);
+            let weight = match close.error_code.into_inner() {
+                code if code == Code::Closed as u64 || code == Code::Replaced as u64 => {
+                    Weight::Usual
+                }
+                _ => Weight::Unusual,
+            };
+            Some((weight, format!("ended by the other side: {reason}")))
+        }
+        ConnectionError::ConnectionClosed(close) => {
+            let reason = String::from_utf8_lossy(&close.reason);
+            let reason = if reason.is_empty() {
+                close.error_code.to_string().into()
+            } else {
+                reason
+            };
+            Some((
+                Weight::Unusual,
+                format!("refused by the other side: {}", explain(&reason)),
+            ))
+        }
+        ConnectionError::TransportError(error) => {
+            let reason = if error.reason.is_empty() {
+                error.code.to_string()
+            } else {
+                error.reason.clone()
+            };
+            Some((Weight::Unusual, explain(&reason)))
+        }
+        ConnectionError::TimedOut => Some((Weight::Unusual, "no answer".to_owned())),
+        ConnectionError::Reset => Some((
+            Weight::Unusual,
+            "the process there is another one".to_owned(),
+        )),
+        ConnectionError::VersionMismatch | ConnectionError::CidsExhausted => {
+            Some((Weight::Unusual, error.to_string()))
+        }
+    }
+}
+
+/// Adds to the words of the TLS library what they mean here.
+fn explain(reason: &str) -> String {
+    let hint = if reason.contains("UnknownIssuer")
+        || reason.contains("unknown CA")
+        || reason.contains("BadSignature")
+    {
+        "the certificates were issued by different authorities"
+    } else if reason.contains("Expired") || reason.contains("expired") {
+        "a certificate has expired, or a clock is wrong"
+    } else if reason.contains("NotValidYet") {
+        "a certificate is not valid yet, or a clock is wrong"
+    } else if reason.contains("known protocol") || reason.contains("application protocol") {
+        "another version of this transport, or another program"
+    } else if reason.contains("NoCertificatesPresented") || reason.contains("sent no certificates")
+    {
+        "no certificate was shown"
+    } else {
+        return reason.to_owned();
+    };
+    format!("{hint} ({reason})")
+}

@@ -1,0 +1,110 @@
+//! How a transport is set up, and what can be wrong with that.
+
+use std::io;
+use std::net::SocketAddr;
+
+use lockstep_core::limits;
+
+use crate::tls::Credentials;
+
+/// Clients connected to a node at the same time, unless configured otherwise: some 15 KiB each, and a second's keep-alives.
+pub const CLIENTS_MAX: usize = 20_000;
+
+/// The setup of a node's transport.
+#[derive(Clone, Debug)]
+pub struct QuicConfig {
+    /// Where it listens. Port 0 lets the system choose one.
+    pub listen: SocketAddr,
+    /// `HOST:PORT` at which others reach it; `None`: where it listens. Port 0 stands for the port it listens on.
+    pub advertise: Option<String>,
+    /// Who it is.
+    pub credentials: Credentials,
+    /// Whether it connects to others.
+    pub dial: Dial,
+    /// Largest frame it carries; all nodes of a cluster should have the same.
+    pub frame_bytes_max: usize,
+    /// Clients connected at the same time; more are turned away.
+    pub clients_max: usize,
+}
+
+/// Does this end connect to others, or only answer?
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Dial {
+    /// It connects to whom it has something to send to.
+    Peers,
+    /// It only answers over connections that others opened; the arbiter.
+    Never,
+}
+
+impl QuicConfig {
+    /// A node that listens at `listen`, with everything else as usual.
+    pub fn new(listen: SocketAddr, credentials: Credentials) -> Self {
+        Self {
+            listen,
+            advertise: None,
+            credentials,
+            dial: Dial::Peers,
+            frame_bytes_max: limits::FRAME_BYTES_MAX,
+            clients_max: CLIENTS_MAX,
+        }
+    }
+}
+
+/// Why a transport could not be started.
+#[derive(Debug, thiserror::Error)]
+pub enum QuicError {
+    /// Another program uses the port.
+    #[error("{listen} is in use: stop the program that listens there, or choose another port")]
+    AddressInUse {
+        /// The address.
+        listen: SocketAddr,
+    },
+    /// The system does not allow it.
+    #[error("not allowed to listen at {listen}: choose a port above 1023")]
+    PermissionDenied {
+        /// The address.
+        listen: SocketAddr,
+    },
+    /// This machine does not have the address.
+    #[error(
+        "{listen} is not an address of this machine: listen at one that it has, or at 0.0.0.0 or [::]"
+    )]
+    AddressNotAvailable {
+        /// The address.
+        listen: SocketAddr,
+    },
+    /// It listens at every address of the machine, and nobody said which one others use.
+    #[error("{listen} is every address of this machine: say at which HOST:PORT others reach it")]
+    NoAdvertisedAddress {
+        /// The address.
+        listen: SocketAddr,
+    },
+    /// The address to tell others is not `HOST:PORT`.
+    #[error("{advertise:?} is not HOST:PORT")]
+    BadAdvertisedAddress {
+        /// What was given.
+        advertise: String,
+    },
+    /// The certificate or key is refused.
+    #[error("the certificate cannot be used")]
+    Tls(#[from] rustls::Error),
+    /// The socket failed for another reason.
+    #[error("cannot open a socket at {listen}")]
+    Socket {
+        /// The address.
+        listen: SocketAddr,
+        /// Why.
+        source: io::Error,
+    },
+}
+
+impl QuicError {
+    pub(crate) fn socket(listen: SocketAddr, source: io::Error) -> Self {
+        match source.kind() {
+            io::ErrorKind::AddrInUse => Self::AddressInUse { listen },
+            io::ErrorKind::PermissionDenied => Self::PermissionDenied { listen },
+            io::ErrorKind::AddrNotAvailable => Self::AddressNotAvailable { listen },
+            _ => Self::Socket { listen, source },
+        }
+    }
+}

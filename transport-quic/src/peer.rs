@@ -1,0 +1,268 @@
+//! One other end: what waits to be sent to it, and which connection leads to it.
+
+use std::sync::{Mutex, MutexGuard};
+use std::task::Waker;
+use std::time::{Duration, Instant};
+
+use async_std::task;
+use bytes::Bytes;
+use lockstep_core::config::Address;
+use lockstep_core::transport::{Lane, SenderKind};
+use quinn::{Connection, SendStream};
+use rand::Rng;
+
+use crate::address::Target;
+use crate::closing::{self, Code};
+use crate::outbox::{Offered, OutQueue, Unconnected};
+
+/// Pause before a dial that follows a failed one; doubled each time.
+const BACKOFF_MIN: Duration = Duration::from_millis(50);
+const BACKOFF_MAX: Duration = Duration::from_millis(1000);
+
+/// A connection that is given up for another one is read for this long, for what was sent on it before the other side knew.
+const RETIREMENT: Duration = Duration::from_secs(1);
+
+/// Another end, named by its address.
+pub(crate) struct Peer {
+    pub(crate) address: Address,
+    pub(crate) kind: SenderKind,
+    /// How to dial it; `None` where that cannot or must not be done.
+    pub(crate) target: Option<Target>,
+    queues: [OutQueue; Lane::ALL.len()],
+    link: Mutex<Link>,
+}
+
+/// - The queues have streams of `active`, and none without it.
+struct Link {
+    active: Option<Active>,
+    is_dialling: bool,
+    backoff: Backoff,
+}
+
+/// A connection on which both sides have said Hello.
+#[derive(Clone)]
+pub(crate) struct Active {
+    pub(crate) connection: Connection,
+    /// Of the process at the other end.
+    pub(crate) session: u64,
+    pub(crate) opened_by: OpenedBy,
+}
+
+/// Which side dialled.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum OpenedBy {
+    Us,
+    Them,
+}
+
+/// This side's streams of a connection, by lane, each with what has to stand at its beginning.
+pub(crate) type Streams = [(SendStream, Option<Bytes>); Lane::ALL.len()];
+
+/// What the caller of `send` has to do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Sent {
+    Done,
+    /// See to it that the peer is dialled: this call is the one that has to.
+    Dial,
+    Full,
+    NoConnection,
+}
+
+impl Peer {
+    pub(crate) fn new(address: Address, kind: SenderKind, target: Option<Target>) -> Self {
+        let link = Link {
+            active: None,
+            is_dialling: false,
+            backoff: Backoff::default(),
+        };
+        Self {
+            address,
+            kind,
+            target,
+            queues: Lane::ALL.map(|_| OutQueue::new(kind)),
+            link: Mutex::new(link),
+        }
+    }
+
+    pub(crate) fn send(&self, lane: Lane, frames: Vec<Bytes>) -> Sent {
+        let unconnected = match self.target {
+            Some(_) => Unconnected::Keep,
+            None => Unconnected::Drop,
+        };
+        match self.queue(lane).offer(frames, unconnected) {
+            Offered::Taken => Sent::Done,
+            Offered::Waiting if self.begin_dialling() => Sent::Dial,
+            Offered::Waiting => Sent::Done,
+            Offered::Full => Sent::Full,
+            Offered::NoConnection => Sent::NoConnection,
+        }
+    }
+
+    /// Should the caller dial? Only one is told so until `end_dialling`.
+    pub(crate) fn begin_dialling(&self) -> bool {
+        let mut link = self.link();
+        let begins = self.target.is_some() && link.active.is_none() && !link.is_dialling;
+        link.is_dialling |= begins;
+        begins
+    }
+
+    /// How long to wait before dialling; `None`: there is a connection, and dialling has ended.
+    pub(crate) fn pause_before_dialling(&self) -> Option<Duration> {
+        let mut link = self.link();
+        if link.active.is_some() {
+            link.is_dialling = false;
+            return None;
+        }
+        Some(link.backoff.begin(Instant::now()))
+    }
+
+    /// A dial has failed: what waited for it is dropped. True if more was handed over meanwhile, and dialling goes on.
+    pub(crate) fn on_dial_failed(&self) -> bool {
+        for queue in &self.queues {
+            queue.drop_waiting();
+        }
+        let mut link = self.link();
+        link.backoff.grow();
+        // Under the lock: whoever hands over frames after this finds nobody dialling.
+        link.is_dialling = link.active.is_none() && self.is_waiting();
+        link.is_dialling
+    }
+
+    /// A dial has led to a connection.
+    pub(crate) fn end_dialling(&self) {
+        self.link().is_dialling = false;
+    }
+
+    /// Makes `candidate` the connection of this peer, unless there is a better one. `task` writes on where it has to wait.
+    pub(crate) fn install(
+        &self,
+        local: &Address,
+        candidate: Active,
+        streams: Streams,
+        task: &Waker,
+    ) -> bool {
+        let mut link = self.link();
+        if let Some(old) = &link.active
+            && old.connection.close_reason().is_none()
+        {
+            if old.session != candidate.session {
+                closing::close(
+                    &old.connection,
+                    Code::Replaced,
+                    "the peer has restarted and connected again",
+                );
+            } else if old.opened_by == candidate.opened_by {
+                retire(old.connection.clone());
+            } else {
+                // Both ends know both connections and compare the same addresses, so both keep the same one.
+                let keeps = if *local < self.address {
+                    OpenedBy::Us
+                } else {
+                    OpenedBy::Them
+                };
+                if candidate.opened_by != keeps {
+                    retire(candidate.connection);
+                    return false;
+                }
+                retire(old.connection.clone());
+            }
+        }
+        link.active = Some(candidate);
+        link.backoff = Backoff::default();
+        for (queue, (stream, preamble)) in self.queues.iter().zip(streams) {
+            queue.attach(stream, preamble, task.clone());
+        }
+        true
+    }
+
+    /// The connection has ended. True if it was the peer's, and not one that another has replaced.
+    pub(crate) fn uninstall(&self, connection: &Connection) -> bool {
+        let mut link = self.link();
+        let was_active = link
+            .active
+            .as_ref()
+            .is_some_and(|active| active.connection.stable_id() == connection.stable_id());
+        if was_active {
+            link.active = None;
+            for queue in &self.queues {
+                queue.detach();
+            }
+        }
+        was_active
+    }
+
+    /// Writes on, where streams took nothing before.
+    pub(crate) fn resume(&self) {
+        for queue in &self.queues {
+            queue.resume();
+        }
+    }
+
+    pub(crate) fn active(&self) -> Option<Connection> {
+        self.link()
+            .active
+            .as_ref()
+            .map(|active| active.connection.clone())
+    }
+
+    /// Is there something to send?
+    pub(crate) fn is_waiting(&self) -> bool {
+        self.queues.iter().any(OutQueue::is_waiting)
+    }
+
+    /// Can it be forgotten without anybody's noticing?
+    pub(crate) fn is_idle(&self) -> bool {
+        let link = self.link();
+        link.active.is_none() && !link.is_dialling && !self.is_waiting()
+    }
+
+    /// Takes the streams out, to end them.
+    pub(crate) fn take_streams(&self) -> Vec<SendStream> {
+        self.queues
+            .iter()
+            .filter_map(OutQueue::take_stream)
+            .collect()
+    }
+
+    fn queue(&self, lane: Lane) -> &OutQueue {
+        &self.queues[lane as usize]
+    }
+
+    fn link(&self) -> MutexGuard<'_, Link> {
+        self.link
+            .lock()
+            .expect("nothing panics while it holds the link")
+    }
+}
+
+/// The task ends by itself.
+fn retire(connection: Connection) {
+    task::spawn(async move {
+        task::sleep(RETIREMENT).await;
+        closing::close(&connection, Code::Replaced, "another connection is in use");
+    });
+}
+
+/// When to dial next. The pause counts from the beginning of the last try: one that took long needs none after it.
+#[derive(Default)]
+struct Backoff {
+    pause: Duration,
+    last: Option<Instant>,
+}
+
+impl Backoff {
+    /// A try begins after the pause that is returned.
+    fn begin(&mut self, now: Instant) -> Duration {
+        let pause = self.last.map_or(Duration::ZERO, |last| {
+            (last + self.pause).saturating_duration_since(now)
+        });
+        self.last = Some(now + pause);
+        pause
+    }
+
+    fn grow(&mut self) {
+        let doubled = (self.pause * 2).clamp(BACKOFF_MIN, BACKOFF_MAX);
+        // Jitter keeps peers that lost the same node from dialling it in step.
+        self.pause = doubled.mul_f64(rand::rng().random_range(0.75..=1.0));
+    }
+}

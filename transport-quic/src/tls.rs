@@ -1,0 +1,362 @@
+//! Certificates as a node or client needs them: read from a directory, checked, with errors that say what to do.
+//!
+//! The directory is laid out as [`authority`](crate::authority) writes it. Of it are needed `ca.pem` and, in `nodes/` or
+//! `clients/`, the certificate and key of whoever starts. With a single one there, no name has to be given.
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use lockstep_core::transport::SenderKind;
+use rustls::crypto::{CryptoProvider, ring};
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, UnixTime};
+use rustls::server::WebPkiClientVerifier;
+use rustls::server::danger::ClientCertVerifier;
+use rustls::sign::CertifiedKey;
+use rustls::{CertificateError, RootCertStore};
+use x509_parser::prelude::{FromDer, X509Certificate};
+
+use crate::authority;
+use crate::identity::{Identity, Name};
+
+/// What a node or client shows to others, and whom it trusts: its certificate, its key, and the cluster's authority.
+#[derive(Clone, Debug)]
+pub struct Credentials {
+    pub(crate) identity: Identity,
+    pub(crate) chain: Vec<CertificateDer<'static>>,
+    pub(crate) key: Arc<PrivateKeyDer<'static>>,
+    pub(crate) roots: Arc<RootCertStore>,
+    pub(crate) verifier: Arc<dyn ClientCertVerifier>,
+}
+
+/// Why certificates cannot be used. Every text says what to do.
+#[derive(Debug, thiserror::Error)]
+pub enum TlsError {
+    /// There is no `ca.pem`.
+    #[error(
+        "{path} is missing: make the cluster's certificates with `lockstep certs init`, or copy that file from where they were made"
+    )]
+    NoAuthority {
+        /// Where it should be.
+        path: PathBuf,
+    },
+    /// There is no certificate of the kind needed.
+    #[error(
+        "{folder} holds no certificate: issue one with `lockstep certs {command}`, and copy its .pem and .key there"
+    )]
+    NoCertificate {
+        /// Where it should be.
+        folder: PathBuf,
+        /// The words behind `lockstep certs`.
+        command: &'static str,
+    },
+    /// There are several, and none was chosen.
+    #[error("{folder} holds several certificates ({}): choose one with --name", names.join(", "))]
+    Several {
+        /// Where they are.
+        folder: PathBuf,
+        /// Whose they are.
+        names: Vec<String>,
+    },
+    /// A certificate or its key is not there.
+    #[error("{path} is missing: issue it with `lockstep certs {command}`, or copy it there")]
+    Missing {
+        /// Where it should be.
+        path: PathBuf,
+        /// The words behind `lockstep certs`.
+        command: &'static str,
+    },
+    /// A file cannot be read.
+    #[error("cannot read {path}")]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// A file does not contain what its name says.
+    #[error("{path} does not contain {what} in PEM format: issue it again, or copy it again")]
+    NotPem {
+        /// The file.
+        path: PathBuf,
+        /// A certificate or a private key.
+        what: &'static str,
+    },
+    /// The certificate has expired.
+    #[error("{path} expired at {at}: issue it again with `lockstep certs {command}`")]
+    Expired {
+        /// The file.
+        path: PathBuf,
+        /// When it did.
+        at: String,
+        /// The words behind `lockstep certs`.
+        command: &'static str,
+    },
+    /// The certificate is not valid yet.
+    #[error("{path} is valid from {from} on: set this machine's clock")]
+    NotYetValid {
+        /// The file.
+        path: PathBuf,
+        /// When it begins to be.
+        from: String,
+    },
+    /// The certificate was issued by another authority.
+    #[error(
+        "{path} was not issued by the authority of {authority}: they belong to different clusters, or `lockstep certs init` was run again"
+    )]
+    OtherAuthority {
+        /// The certificate.
+        path: PathBuf,
+        /// The authority's certificate.
+        authority: PathBuf,
+    },
+    /// The key belongs to another certificate.
+    #[error("the key {key} does not belong to the certificate {path}: copy the pair again")]
+    KeyMismatch {
+        /// The certificate.
+        path: PathBuf,
+        /// The key.
+        key: PathBuf,
+    },
+    /// The certificate is of another kind or name than the file's place says.
+    #[error(
+        "{path} is not the certificate of {expected}: it was renamed, moved, or made by another program"
+    )]
+    OtherIdentity {
+        /// The file.
+        path: PathBuf,
+        /// Whose it should be.
+        expected: Identity,
+    },
+    /// The TLS library refuses the certificate or key for another reason.
+    #[error("{path} cannot be used")]
+    Unusable {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: rustls::Error,
+    },
+}
+
+impl Credentials {
+    /// Reads those of the node `name`, or of the only one there is.
+    ///
+    /// # Errors
+    /// Something is missing, damaged, expired or does not belong together.
+    pub fn load_node(dir: &Path, name: Option<&str>) -> Result<Self, TlsError> {
+        Self::load(dir, SenderKind::Node, name)
+    }
+
+    /// Reads those of the client `name`, or of the only one there is.
+    ///
+    /// # Errors
+    /// Something is missing, damaged, expired or does not belong together.
+    pub fn load_client(dir: &Path, name: Option<&str>) -> Result<Self, TlsError> {
+        Self::load(dir, SenderKind::Client, name)
+    }
+
+    /// The name in the certificate.
+    pub fn name(&self) -> &Name {
+        &self.identity.name
+    }
+
+    fn load(dir: &Path, kind: SenderKind, name: Option<&str>) -> Result<Self, TlsError> {
+        let authority_path = dir.join("ca.pem");
+        let folder = authority::folder(dir, kind);
+        let command = command(kind);
+        if !authority_path.exists() {
+            return Err(TlsError::NoAuthority {
+                path: authority_path,
+            });
+        }
+        let name = match name {
+            Some(name) => name.to_owned(),
+            None => only_name(&folder, kind)?,
+        };
+        let path = folder.join(format!("{name}.pem"));
+        let key_path = folder.join(format!("{name}.key"));
+
+        let roots = Arc::new(read_roots(&authority_path)?);
+        let chain = read_certificates(&path, command)?;
+        let key = read_key(&key_path, command)?;
+        let verifier = WebPkiClientVerifier::builder_with_provider(Arc::clone(&roots), provider())
+            .build()
+            .map_err(|_| TlsError::NotPem {
+                path: authority_path.clone(),
+                what: "a certificate",
+            })?;
+        let leaf = chain.first().expect("read_certificates gives at least one");
+        verifier
+            .verify_client_cert(leaf, &chain[1..], UnixTime::now())
+            .map_err(|error| certificate_error(error, &path, &authority_path, leaf, command))?;
+        CertifiedKey::from_der(chain.clone(), key.clone_key(), &provider()).map_err(|source| {
+            match source {
+                rustls::Error::InconsistentKeys(_) => TlsError::KeyMismatch {
+                    path: path.clone(),
+                    key: key_path.clone(),
+                },
+                source => TlsError::Unusable {
+                    path: key_path.clone(),
+                    source,
+                },
+            }
+        })?;
+        let identity = Identity::of(leaf).ok();
+        let identity = identity
+            .filter(|identity| identity.kind == kind && identity.name.as_str() == name)
+            .ok_or_else(|| match Name::new(&name) {
+                Ok(name) => TlsError::OtherIdentity {
+                    path: path.clone(),
+                    expected: Identity { kind, name },
+                },
+                Err(_) => TlsError::Missing {
+                    path: path.clone(),
+                    command,
+                },
+            })?;
+        Ok(Self {
+            identity,
+            chain,
+            key: Arc::new(key),
+            roots,
+            verifier,
+        })
+    }
+}
+
+/// The one implementation of cryptography this transport uses.
+pub(crate) fn provider() -> Arc<CryptoProvider> {
+    Arc::new(ring::default_provider())
+}
+
+fn command(kind: SenderKind) -> &'static str {
+    match kind {
+        SenderKind::Node => "node NAME --host HOST",
+        SenderKind::Client => "client NAME",
+    }
+}
+
+fn only_name(folder: &Path, kind: SenderKind) -> Result<String, TlsError> {
+    let none = || TlsError::NoCertificate {
+        folder: folder.to_owned(),
+        command: command(kind),
+    };
+    let read_error = |source: io::Error| match source.kind() {
+        io::ErrorKind::NotFound => none(),
+        _ => TlsError::Read {
+            path: folder.to_owned(),
+            source,
+        },
+    };
+    let mut names = Vec::new();
+    for entry in fs::read_dir(folder).map_err(read_error)? {
+        let path = entry.map_err(read_error)?.path();
+        let is_certificate = path.extension().is_some_and(|extension| extension == "pem");
+        if let Some(name) = path.file_stem().and_then(|name| name.to_str())
+            && is_certificate
+        {
+            names.push(name.to_owned());
+        }
+    }
+    names.sort_unstable();
+    match names.len() {
+        0 => Err(none()),
+        1 => Ok(names.remove(0)),
+        _ => Err(TlsError::Several {
+            folder: folder.to_owned(),
+            names,
+        }),
+    }
+}
+
+fn read_roots(path: &Path) -> Result<RootCertStore, TlsError> {
+    let mut roots = RootCertStore::empty();
+    for certificate in read_certificates(path, "init")? {
+        roots.add(certificate).map_err(|_| TlsError::NotPem {
+            path: path.to_owned(),
+            what: "a certificate",
+        })?;
+    }
+    Ok(roots)
+}
+
+fn read(path: &Path, command: &'static str) -> Result<Vec<u8>, TlsError> {
+    fs::read(path).map_err(|source| match source.kind() {
+        io::ErrorKind::NotFound => TlsError::Missing {
+            path: path.to_owned(),
+            command,
+        },
+        _ => TlsError::Read {
+            path: path.to_owned(),
+            source,
+        },
+    })
+}
+
+/// At least one.
+fn read_certificates(
+    path: &Path,
+    command: &'static str,
+) -> Result<Vec<CertificateDer<'static>>, TlsError> {
+    let pem = read(path, command)?;
+    CertificateDer::pem_slice_iter(&pem)
+        .collect::<Result<Vec<_>, _>>()
+        .ok()
+        .filter(|certificates| !certificates.is_empty())
+        .ok_or_else(|| TlsError::NotPem {
+            path: path.to_owned(),
+            what: "a certificate",
+        })
+}
+
+fn read_key(path: &Path, command: &'static str) -> Result<PrivateKeyDer<'static>, TlsError> {
+    let pem = read(path, command)?;
+    PrivateKeyDer::from_pem_slice(&pem).map_err(|_| TlsError::NotPem {
+        path: path.to_owned(),
+        what: "a private key",
+    })
+}
+
+fn certificate_error(
+    error: rustls::Error,
+    path: &Path,
+    authority: &Path,
+    leaf: &CertificateDer<'_>,
+    command: &'static str,
+) -> TlsError {
+    let path = path.to_owned();
+    let validity = |end: fn(&X509Certificate<'_>) -> String| {
+        X509Certificate::from_der(leaf).map_or_else(|_| "?".to_owned(), |(_, parsed)| end(&parsed))
+    };
+    let rustls::Error::InvalidCertificate(reason) = &error else {
+        return TlsError::Unusable {
+            path,
+            source: error,
+        };
+    };
+    match reason {
+        CertificateError::Expired | CertificateError::ExpiredContext { .. } => TlsError::Expired {
+            path,
+            at: validity(|parsed| parsed.validity().not_after.to_string()),
+            command,
+        },
+        CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => {
+            TlsError::NotYetValid {
+                path,
+                from: validity(|parsed| parsed.validity().not_before.to_string()),
+            }
+        }
+        CertificateError::UnknownIssuer | CertificateError::BadSignature => {
+            TlsError::OtherAuthority {
+                path,
+                authority: authority.to_owned(),
+            }
+        }
+        _ => TlsError::Unusable {
+            path,
+            source: error,
+        },
+    }
+}

@@ -1,0 +1,148 @@
+//! Nodes and clients that belong together, and how they find each other.
+
+use std::net::SocketAddr;
+
+use async_std::task::block_on;
+use bytes::Bytes;
+use lockstep_core::config::Address;
+use lockstep_core::transport::{Lane, SenderKind, Transport, TransportError};
+use lockstep_transport_quic::{Dial, QuicConfig, QuicError, QuicTransport, endpoint_of};
+
+use crate::lab::{Lab, bind_again, listen_of, send_until_received};
+
+#[test]
+fn nodes_exchange_frames_under_the_names_of_their_certificates() {
+    block_on(async {
+        let lab = Lab::new();
+        let (a, b) = (lab.node("a"), lab.node("b"));
+        assert!(a.local().as_str().starts_with("a@127.0.0.1:"));
+        let received = send_until_received(&a, b.local(), &b, b"there").await;
+        assert_eq!(
+            (&received.from, received.sender),
+            (a.local(), SenderKind::Node)
+        );
+        let received = send_until_received(&b, a.local(), &a, b"back").await;
+        assert_eq!(
+            (&received.from, received.sender),
+            (b.local(), SenderKind::Node)
+        );
+    });
+}
+
+#[test]
+fn a_client_dials_by_host_and_is_answered_where_its_frame_came_from() {
+    block_on(async {
+        let lab = Lab::new();
+        let (node, client) = (lab.node("a"), lab.client("c"));
+        let host_only = Address::new(endpoint_of(node.local()));
+        let received = send_until_received(&client, &host_only, &node, b"question").await;
+        assert_eq!(received.sender, SenderKind::Client);
+        let answer = send_until_received(&node, &received.from, &client, b"answer").await;
+        assert_eq!(
+            (&answer.from, answer.sender),
+            (&host_only, SenderKind::Node)
+        );
+
+        client.close().await;
+        let gone = loop {
+            let frames = vec![Bytes::from_static(b"late")];
+            match node.send(&received.from, Lane::Log, frames).await {
+                Ok(()) => async_std::task::yield_now().await,
+                Err(error) => break error,
+            }
+        };
+        assert!(matches!(gone, TransportError::NotConnected { .. }));
+    });
+}
+
+#[test]
+fn ipv6_and_names_of_hosts_work_for_nodes_and_clients() {
+    block_on(async {
+        let lab = Lab::new();
+        let listen: SocketAddr = "[::1]:0".parse().unwrap();
+        let bind = |name| QuicTransport::bind(QuicConfig::new(listen, lab.node_credentials(name)));
+        let (a, b) = (bind("a").unwrap(), bind("b").unwrap());
+        assert!(a.local().as_str().starts_with("a@[::1]:"));
+        let received = send_until_received(&a, b.local(), &b, b"six").await;
+        assert_eq!(&received.from, a.local());
+
+        // One client reaches nodes of both families, by number and by name.
+        let (four, client) = (lab.node("four"), lab.client("c"));
+        let host_only = Address::new(endpoint_of(b.local()));
+        send_until_received(&client, &host_only, &b, b"by number").await;
+        let by_name = Address::new(format!("localhost:{}", listen_of(&four).port()));
+        send_until_received(&client, &by_name, &four, b"by name").await;
+    });
+}
+
+#[test]
+fn an_end_that_never_dials_answers_and_is_otherwise_silent() {
+    block_on(async {
+        let lab = Lab::new();
+        let mut config = lab.config("arbiter");
+        config.dial = Dial::Never;
+        let arbiter = QuicTransport::bind(config).unwrap();
+        let node = lab.node("a");
+        let frames = || vec![Bytes::from_static(b"?")];
+        let error = arbiter.send(node.local(), Lane::Log, frames()).await;
+        assert!(matches!(error, Err(TransportError::NotConnected { .. })));
+
+        let host_only = Address::new(endpoint_of(arbiter.local()));
+        send_until_received(&node, &host_only, &arbiter, b"join").await;
+        let answer = send_until_received(&arbiter, node.local(), &node, b"joined").await;
+        assert_eq!(answer.from, host_only);
+    });
+}
+
+#[test]
+fn a_restarted_node_is_reached_again_at_once() {
+    block_on(async {
+        let lab = Lab::new();
+        let a = lab.node("a");
+        let mut config = lab.config("b");
+        let b = QuicTransport::bind(config.clone()).unwrap();
+        config.listen = listen_of(&b);
+        send_until_received(&a, b.local(), &b, b"before").await;
+        drop(b);
+        let b = bind_again(config).await;
+        send_until_received(&a, b.local(), &b, b"after").await;
+        send_until_received(&b, a.local(), &a, b"after, back").await;
+    });
+}
+
+#[test]
+fn what_is_wrong_with_an_address_to_listen_at_is_said() {
+    block_on(async {
+        let lab = Lab::new();
+        let a = lab.node("a");
+        let try_at = |listen: SocketAddr| {
+            QuicTransport::bind(QuicConfig::new(listen, lab.node_credentials("b"))).err()
+        };
+        let in_use = try_at(listen_of(&a));
+        assert!(matches!(in_use, Some(QuicError::AddressInUse { .. })));
+        let everywhere = try_at("0.0.0.0:0".parse().unwrap());
+        assert!(matches!(
+            everywhere,
+            Some(QuicError::NoAdvertisedAddress { .. })
+        ));
+        let foreign = try_at("192.0.2.1:0".parse().unwrap());
+        assert!(matches!(
+            foreign,
+            Some(QuicError::AddressNotAvailable { .. })
+        ));
+
+        let mut config = lab.config("b");
+        config.listen = "0.0.0.0:0".parse().unwrap();
+        config.advertise = Some("localhost:0".to_owned());
+        let b = QuicTransport::bind(config.clone()).unwrap();
+        assert!(b.local().as_str().starts_with("b@localhost:"));
+        assert!(!b.local().as_str().ends_with(":0"));
+        send_until_received(&a, b.local(), &b, b"found").await;
+        config.advertise = Some("c@localhost:0".to_owned());
+        let error = QuicTransport::bind(config).err();
+        assert!(matches!(
+            error,
+            Some(QuicError::BadAdvertisedAddress { .. })
+        ));
+    });
+}
