@@ -80,10 +80,10 @@ macro_rules! counter {
             /// The first value.
             pub const ZERO: Self = Self(0);
 
-            /// The value after this one.
+            /// The value after this one. The greatest has none after it, so that no number a peer makes up overflows.
             #[must_use]
             pub fn next(self) -> Self {
-                Self(self.0 + 1)
+                Self(self.0.saturating_add(1))
             }
         }
 
@@ -127,7 +127,7 @@ counter! {
 impl Position {
     /// The position right behind `seq`.
     pub fn behind(seq: Seq) -> Self {
-        Self(seq.0 + 1)
+        Self(seq.0.saturating_add(1))
     }
 
     /// The position right before `seq`.

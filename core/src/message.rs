@@ -319,8 +319,6 @@ pub struct BeaconAck {
     pub echo: Timestamp,
     /// Its handshake; 0 while it has none. The primary starts over when it is not the one it thinks of.
     pub sync: u64,
-    /// The replica's disk has no room.
-    pub disk_full: bool,
 }
 
 /// A reading of one node's clock, of use to that incarnation of it alone.

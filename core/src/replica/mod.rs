@@ -1,32 +1,29 @@
 //! The replica: one process that is primary or secondary, as the arbiter's configuration says.
 //!
-//! This file dispatches by role and enters configurations; what a role does is in its own file: `primary.rs` with a
-//! `replicator.rs` for each other replica, `secondary.rs`. `reads.rs` and `disk.rs` serve every role.
+//! This file dispatches by role. What a role does is in its own file: `primary.rs` with a `replicator.rs` for each other
+//! replica, `secondary.rs`; how roles begin and end is in `membership.rs`. `reads.rs` and `disk.rs` serve every role.
 
+mod context;
 mod disk;
+mod membership;
 mod primary;
 mod reads;
 mod replicator;
 mod secondary;
-#[cfg(test)]
-mod tests;
 
-use std::sync::Arc;
-use std::time::Duration;
-
-use crate::config::{Address, Config, ConfigVersion, Epoch, Member, NodeId, Position, Token};
+use crate::config::{Address, Config, NodeId};
 use crate::event::Event;
 use crate::limits::{self, Limits};
 use crate::log::Log;
 use crate::message::{
-    ConfigQuery, FromArbiter, Join, JoinRefused, Joined, Leave, Message, NodeStatus, Peer,
-    PeerMessage, Reply, ReplyBody, Request, RequestBody, RoleName, SyncStart, ToArbiter,
+    Message, NodeStatus, Peer, PeerMessage, ReplyBody, Request, RequestBody, RoleName, SyncStart,
 };
-use crate::operation::{Entry, Operation, ReadLevel, Rejection};
+use crate::operation::{Operation, ReadLevel, Rejection};
 use crate::process::{Effect, Input, Outbox, Process};
-use crate::storage::{Answer, Meta, Recovered, Ticket, Write};
+use crate::storage::{Answer, Meta, Recovered, Ticket};
 use crate::time::{Instant, Timers};
 
+use context::{Context, Core};
 use disk::{Disk, Proof};
 use primary::Primary;
 use reads::{Asker, Reads};
@@ -101,19 +98,6 @@ pub struct Replica {
     role: Role,
 }
 
-/// What every role has.
-#[derive(Clone, Debug)]
-struct Core {
-    options: ReplicaOptions,
-    meta: Meta,
-    config: Option<Config>,
-    log: Log,
-    disk: Disk,
-    reads: Reads,
-    timers: Timers<Timer>,
-    arbiter_heard: bool,
-}
-
 #[derive(Clone, Debug)]
 enum Role {
     /// Asks the arbiter to be let in.
@@ -132,13 +116,6 @@ enum Role {
     Left,
 }
 
-/// What a handler works with: the time, what every role has, and where effects go.
-struct Context<'a> {
-    now: Instant,
-    core: &'a mut Core,
-    out: &'a mut Outbox,
-}
-
 impl Replica {
     /// A replica that takes up what its disk holds.
     pub fn open(options: ReplicaOptions, recovered: Recovered) -> Self {
@@ -152,6 +129,7 @@ impl Replica {
             reads: Reads::default(),
             timers: Timers::new(),
             arbiter_heard: false,
+            installing: None,
         };
         Self {
             core,
@@ -226,195 +204,6 @@ impl Replica {
         }
     }
 
-    // ------------------------------------------------------------------------------------------ the arbiter
-
-    fn on_start(&mut self, now: Instant, out: &mut Outbox) {
-        let cx = &mut self.core.context(now, out);
-        cx.join();
-        cx.arm(Timer::ConfigQuery, limits::CONFIG_QUERY_INTERVAL);
-    }
-
-    fn on_arbiter(&mut self, now: Instant, message: FromArbiter, out: &mut Outbox) {
-        self.core.context(now, out).hear_arbiter();
-        match message {
-            FromArbiter::JoinedPrimary(joined) | FromArbiter::JoinedSecondary(joined) => {
-                self.on_joined(now, joined, out);
-            }
-            FromArbiter::JoinRefused(refused) => self.on_join_refused(now, refused, out),
-            FromArbiter::Replicas(config) | FromArbiter::ProposalRefused(config) => match self.role
-            {
-                // It takes part in nothing before its Join is answered.
-                Role::Starting | Role::Refused | Role::Left => {}
-                Role::Entering { .. } | Role::Primary(_) | Role::Secondary(_) | Role::Leaving => {
-                    self.on_config(now, config, out);
-                }
-            },
-        }
-    }
-
-    fn on_joined(&mut self, now: Instant, joined: Joined, out: &mut Outbox) {
-        let Joined {
-            config,
-            incarnation,
-            token,
-        } = joined;
-        let is_mine =
-            incarnation == self.core.meta.incarnation && config.is_member(self.core.meta.node);
-        if !matches!(self.role, Role::Starting)
-            || !is_mine
-            || !self.core.is_newer(&config, IsNewer::OrSame)
-        {
-            return;
-        }
-        self.core.timers.disarm(Timer::Join);
-        self.enter(now, config, Some(token), out);
-    }
-
-    fn on_join_refused(&mut self, now: Instant, refused: JoinRefused, out: &mut Outbox) {
-        if matches!(self.role, Role::Starting) && refused.incarnation == self.core.meta.incarnation
-        {
-            let cx = &mut self.core.context(now, out);
-            cx.core.timers.disarm(Timer::Join);
-            cx.core.timers.disarm(Timer::ConfigQuery);
-            cx.out.notify(Event::JoinRefused(refused.reason));
-            self.role = Role::Refused;
-        }
-    }
-
-    fn on_config(&mut self, now: Instant, config: Config, out: &mut Outbox) {
-        if !self.core.is_newer(&config, IsNewer::Strictly) {
-            return;
-        }
-        if config.is_member(self.core.meta.node) {
-            if matches!(self.role, Role::Leaving) {
-                self.core.config = Some(config);
-                self.core.context(now, out).leave();
-            } else {
-                self.enter(now, config, None, out);
-            }
-            return;
-        }
-        self.core.config = Some(config);
-        if matches!(self.role, Role::Leaving) {
-            self.finish_leaving(now, out);
-        } else {
-            self.end_role(now, out);
-            self.role = Role::Starting;
-            self.core.context(now, out).join();
-        }
-    }
-
-    /// Takes up a newer configuration, in which it has a place. What it means is durable before it is acted on.
-    fn enter(&mut self, now: Instant, config: Config, token: Option<Token>, out: &mut Outbox) {
-        let meta = Meta {
-            cluster: Some(config.cluster),
-            token: token.unwrap_or(self.core.meta.token),
-            epoch: config.epoch.max(self.core.meta.epoch),
-            ..self.core.meta.clone()
-        };
-        let is_new_epoch = meta.epoch > self.core.meta.epoch;
-        self.core.config = Some(config);
-        if meta != self.core.meta {
-            self.end_role(now, out);
-            self.core.meta = meta.clone();
-            let cx = &mut self.core.context(now, out);
-            let ticket = cx.persist(Write::Meta(meta), Proof::Other);
-            self.role = Role::Entering {
-                ticket,
-                opens_tenure: is_new_epoch,
-            };
-        } else if matches!(self.role, Role::Starting) {
-            self.take_role(now, is_new_epoch, out);
-        } else if !matches!(self.role, Role::Entering { .. }) {
-            self.reconfigure(now, out);
-        }
-    }
-
-    /// The role that the configuration gives it. Only an epoch it has never acted in makes it primary: a former start
-    /// of it may have acted in an older one, and forgotten how.
-    fn take_role(&mut self, now: Instant, opens_tenure: bool, out: &mut Outbox) {
-        let cx = &mut self.core.context(now, out);
-        let Some((primary, epoch)) = cx
-            .core
-            .config
-            .as_ref()
-            .and_then(|config| Some((config.primary?, config.epoch)))
-        else {
-            return;
-        };
-        if primary != cx.core.meta.node {
-            self.role = Role::Secondary(Secondary::new(primary, epoch));
-        } else if opens_tenure {
-            self.role = Role::Primary(Box::new(Primary::open(cx, epoch)));
-        } else {
-            self.role = Role::Starting;
-            return cx.join();
-        }
-        self.notify_entered(out);
-    }
-
-    /// A newer configuration of the epoch it acts in.
-    fn reconfigure(&mut self, now: Instant, out: &mut Outbox) {
-        let cx = &mut self.core.context(now, out);
-        match &mut self.role {
-            Role::Primary(primary) => primary.on_config(cx),
-            Role::Secondary(_)
-            | Role::Starting
-            | Role::Refused
-            | Role::Entering { .. }
-            | Role::Leaving
-            | Role::Left => {}
-        }
-        self.notify_entered(out);
-    }
-
-    fn notify_entered(&self, out: &mut Outbox) {
-        if let Some(config) = &self.core.config {
-            let (epoch, version) = (config.epoch, config.version);
-            out.notify(Event::Entered {
-                role: self.role(),
-                epoch,
-                version,
-            });
-        }
-    }
-
-    fn end_role(&mut self, now: Instant, out: &mut Outbox) {
-        if let Role::Primary(primary) = &mut self.role {
-            primary.close(&mut self.core.context(now, out));
-        }
-    }
-
-    // ---------------------------------------------------------------------------------------------- leaving
-
-    fn on_leave(&mut self, now: Instant, out: &mut Outbox) {
-        let cx = &mut self.core.context(now, out);
-        match &mut self.role {
-            Role::Starting | Role::Refused | Role::Entering { .. } => self.finish_leaving(now, out),
-            Role::Primary(primary) => primary.on_leave(cx),
-            Role::Secondary(_) => {
-                cx.leave();
-                cx.arm(Timer::LeavePatience, limits::LEAVE_PATIENCE);
-                self.role = Role::Leaving;
-            }
-            Role::Leaving | Role::Left => {}
-        }
-    }
-
-    fn finish_leaving(&mut self, now: Instant, out: &mut Outbox) {
-        self.end_role(now, out);
-        self.role = Role::Left;
-        for timer in [
-            Timer::Join,
-            Timer::ConfigQuery,
-            Timer::Leave,
-            Timer::LeavePatience,
-        ] {
-            self.core.timers.disarm(timer);
-        }
-        out.notify(Event::Left);
-    }
-
     // --------------------------------------------------------------------------------------- other replicas
 
     fn on_peer(&mut self, now: Instant, from: Address, peer: Peer, out: &mut Outbox) {
@@ -431,8 +220,7 @@ impl Replica {
                 && matches!(peer.body, PeerMessage::SyncStart(SyncStart { .. }))
             {
                 // There is a newer configuration: do not wait for the next regular question.
-                let node = cx.core.meta.node;
-                cx.send_to_arbiter(ToArbiter::ConfigQuery(ConfigQuery { node }));
+                cx.query_config();
             }
             return cx.out.notify(Event::Stale { from });
         }
@@ -462,14 +250,16 @@ impl Replica {
             RequestBody::Get {
                 key,
                 level: ReadLevel::Local,
-            } => match self.serving(now, &asker, out) {
-                Some(mut cx) => reads::on_get(&mut cx, asker, key),
-                None => {}
-            },
-            RequestBody::Scan { after } => match self.serving(now, &asker, out) {
-                Some(mut cx) => reads::on_scan(&mut cx, asker, after),
-                None => {}
-            },
+            } => {
+                if let Some(mut cx) = self.serving(now, &asker, out) {
+                    reads::on_get(&mut cx, asker, key);
+                }
+            }
+            RequestBody::Scan { after } => {
+                if let Some(mut cx) = self.serving(now, &asker, out) {
+                    reads::on_scan(&mut cx, asker, after);
+                }
+            }
             RequestBody::Status => {
                 let status = Box::new(self.status());
                 self.core
@@ -501,14 +291,18 @@ impl Replica {
         asker: &Asker,
         out: &'a mut Outbox,
     ) -> Option<Context<'a>> {
+        let is_serving = match &self.role {
+            Role::Primary(_) | Role::Secondary(_) | Role::Entering { .. } => true,
+            // It had a place and asks for another one, so what it has is of this cluster.
+            Role::Starting => self.core.config.is_some(),
+            Role::Refused | Role::Leaving | Role::Left => false,
+        };
         let mut cx = self.core.context(now, out);
-        match &self.role {
-            Role::Primary(_) | Role::Secondary(_) | Role::Entering { .. } => Some(cx),
-            Role::Starting | Role::Refused | Role::Leaving | Role::Left => {
-                cx.reject(asker, Rejection::NotReady);
-                None
-            }
+        if !is_serving {
+            cx.reject(asker, Rejection::NotReady);
+            return None;
         }
+        Some(cx)
     }
 
     fn status(&self) -> NodeStatus {
@@ -553,6 +347,7 @@ impl Replica {
             cx.core.log.advance_persisted(position);
             cx.out.notify(Event::Persisted(cx.core.log.persisted()));
         }
+        cx.on_installed(ticket);
         match &mut self.role {
             Role::Entering {
                 ticket: awaited,
@@ -594,8 +389,7 @@ impl Replica {
         match (timer, &mut self.role) {
             (Timer::Join, Role::Starting) => cx.join(),
             (Timer::ConfigQuery, _) => {
-                let node = cx.core.meta.node;
-                cx.send_to_arbiter(ToArbiter::ConfigQuery(ConfigQuery { node }));
+                cx.query_config();
                 cx.arm(Timer::ConfigQuery, limits::CONFIG_QUERY_INTERVAL);
             }
             (Timer::ArbiterSilent, _) => {
@@ -662,158 +456,12 @@ impl Process for Replica {
             // Only clients are called.
             Input::Call(..) => {}
         }
+        if matches!(&self.role, Role::Primary(primary) if primary.is_drained()) {
+            self.finish_leaving(now, out);
+        }
     }
 
     fn timers(&self) -> &Timers<Timer> {
         &self.core.timers
-    }
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum IsNewer {
-    Strictly,
-    OrSame,
-}
-
-impl Core {
-    fn context<'a>(&'a mut self, now: Instant, out: &'a mut Outbox) -> Context<'a> {
-        Context {
-            now,
-            core: self,
-            out,
-        }
-    }
-
-    /// Is this a configuration of its cluster, sound, and newer than the one it knows?
-    fn is_newer(&self, config: &Config, how: IsNewer) -> bool {
-        let known = self
-            .config
-            .as_ref()
-            .map_or(ConfigVersion::ZERO, |config| config.version);
-        let is_ours = self
-            .meta
-            .cluster
-            .is_none_or(|cluster| cluster == config.cluster);
-        let is_newer = match how {
-            IsNewer::Strictly => config.version > known,
-            IsNewer::OrSame => config.version >= known,
-        };
-        is_ours && is_newer && config.is_valid() && config.epoch >= self.known_epoch()
-    }
-
-    fn known_epoch(&self) -> Epoch {
-        self.config
-            .as_ref()
-            .map_or(Epoch::ZERO, |config| config.epoch)
-    }
-}
-
-impl Context<'_> {
-    fn arm(&mut self, timer: Timer, patience: Duration) {
-        self.core.timers.arm(timer, self.now + patience);
-    }
-
-    fn member(&self, node: NodeId) -> Option<&Member> {
-        self.core
-            .config
-            .as_ref()
-            .and_then(|config| config.members.get(&node))
-    }
-
-    /// Reports a message that does not fit.
-    fn stale(&mut self, sender: NodeId) {
-        if let Some(member) = self.member(sender) {
-            let from = member.address.clone();
-            self.out.notify(Event::Stale { from });
-        }
-    }
-
-    /// Says `body` to the replica at `to`, in the present epoch.
-    fn tell(&mut self, to: &Address, body: PeerMessage) {
-        let (sender, epoch) = (self.core.meta.node, self.core.known_epoch());
-        self.out.send(
-            to,
-            Message::Peer(Peer {
-                sender,
-                epoch,
-                body,
-            }),
-        );
-    }
-
-    fn reply(&mut self, asker: &Asker, body: ReplyBody) {
-        let reply = Reply {
-            client: asker.client,
-            id: asker.id,
-            body,
-        };
-        self.out.send(&asker.address, Message::Reply(reply));
-    }
-
-    fn reject(&mut self, asker: &Asker, reason: Rejection) {
-        self.reply(asker, ReplyBody::OperationRejected { reason });
-    }
-
-    fn persist(&mut self, write: Write, proof: Proof) -> Ticket {
-        self.core
-            .disk
-            .persist(self.now, write, proof, &mut self.core.timers, self.out)
-    }
-
-    /// Appends consecutive entries that follow the log's end, and has them stored.
-    fn append(&mut self, entries: Vec<Arc<Entry>>) {
-        for entry in &entries {
-            let (epoch, seq) = (entry.epoch, entry.seq);
-            self.core.log.append(Arc::clone(entry));
-            self.out.notify(Event::Appended { epoch, seq });
-        }
-        let committed = self.core.log.committed();
-        let end = self.core.log.end();
-        self.persist(Write::Append { entries, committed }, Proof::Log(end));
-    }
-
-    /// Takes up that the log is committed up to `position`.
-    fn commit(&mut self, position: Position) {
-        let entries = self.core.log.advance_committed(position);
-        if !entries.is_empty() {
-            self.out.notify(Event::Committed(self.core.log.committed()));
-            self.out.push(Effect::Apply { entries });
-        }
-    }
-
-    fn join(&mut self) {
-        let core = &self.core;
-        let join = Join {
-            node: core.meta.node,
-            incarnation: core.meta.incarnation,
-            token: core.meta.token,
-            cluster: core.meta.cluster,
-            name: core.options.name.clone(),
-            address: core.options.address.clone(),
-        };
-        self.send_to_arbiter(ToArbiter::Join(join));
-        self.arm(Timer::Join, limits::RETRY_INTERVAL);
-    }
-
-    fn leave(&mut self) {
-        let core = &self.core;
-        let leave = Leave {
-            node: core.meta.node,
-            incarnation: core.meta.incarnation,
-            version: core
-                .config
-                .as_ref()
-                .map_or(ConfigVersion::ZERO, |config| config.version),
-        };
-        self.send_to_arbiter(ToArbiter::Leave(leave));
-        self.arm(Timer::Leave, limits::RETRY_INTERVAL);
-    }
-
-    fn hear_arbiter(&mut self) {
-        if !self.core.arbiter_heard {
-            self.core.arbiter_heard = true;
-            self.out.notify(Event::ArbiterHeard);
-        }
-        self.arm(Timer::ArbiterSilent, limits::ARBITER_SILENCE);
     }
 }

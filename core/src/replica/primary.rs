@@ -7,17 +7,18 @@ use crate::config::{Epoch, NodeId, Position, Seq};
 use crate::event::Event;
 use crate::limits::{self, Limits};
 use crate::message::{
-    Beacon, BeaconAck, Change, Message, Peer, PeerMessage, PeerStatus, Propose, ReplyBody,
-    Timestamp, ToArbiter,
+    Beacon, BeaconAck, Change, Peer, PeerMessage, PeerStatus, Propose, ReplyBody, Timestamp,
+    ToArbiter,
 };
 use crate::operation::{Entry, Operation, Origin, Rejection};
 use crate::process::Effect;
 use crate::storage::{Answer, Ticket};
 use crate::time::Instant;
 
+use super::Timer;
+use super::context::Context;
 use super::reads::Asker;
 use super::replicator::{Replicator, Standing};
-use super::{Context, Timer};
 
 /// One tenure of this replica as primary.
 ///
@@ -198,7 +199,6 @@ impl Primary {
             self.fail(cx, &pending);
         }
         self.rearm_deadline(cx);
-        self.finish_leaving(cx);
     }
 
     fn fail(&mut self, cx: &mut Context<'_>, pending: &Pending) {
@@ -215,19 +215,17 @@ impl Primary {
     }
 
     /// The operator wants this replica to stop: it takes no more writes and answers those it has.
-    pub(super) fn on_leave(&mut self, cx: &mut Context<'_>) {
+    pub(super) fn on_leave(&mut self) {
         self.is_leaving = true;
-        self.finish_leaving(cx);
+    }
+
+    /// Has it answered everything, and takes nothing more?
+    pub(super) fn is_drained(&self) -> bool {
+        self.is_leaving && self.pending.is_empty()
     }
 
     pub(super) fn is_leaving(&self) -> bool {
         self.is_leaving
-    }
-
-    fn finish_leaving(&mut self, cx: &mut Context<'_>) {
-        if self.is_leaving && self.pending.is_empty() {
-            cx.out.notify(Event::Left);
-        }
     }
 
     // --------------------------------------------------------------------------------------- configuration
@@ -383,7 +381,7 @@ impl Primary {
         let Some(replicator) = self.replicators.get_mut(&node) else {
             return;
         };
-        replicator.expect_to_hear(cx);
+        replicator.on_heard(cx);
         match peer.body {
             PeerMessage::SyncReply(reply) => replicator.on_sync_reply(cx, &reply),
             PeerMessage::SnapshotAck(ack) => replicator.on_ack(cx, ack.sync, ack.persisted),
@@ -537,12 +535,5 @@ impl Asker {
             client: self.client,
             id: self.id,
         }
-    }
-}
-
-impl Context<'_> {
-    pub(super) fn send_to_arbiter(&mut self, message: ToArbiter) {
-        self.out
-            .send(&self.core.options.arbiter, Message::ToArbiter(message));
     }
 }

@@ -11,7 +11,7 @@ use crate::message::ReplyBody;
 use crate::operation::{ClientId, Key, Rejection, RequestId, Value};
 use crate::storage::{Answer, Query, Ticket};
 
-use super::Context;
+use super::context::Context;
 
 /// Questions of clients that wait for the state.
 #[derive(Clone, Debug, Default)]
@@ -169,7 +169,18 @@ fn forget(cx: &mut Context<'_>) {
     }
 }
 
-/// The state was replaced: positions it had reached before mean nothing any more.
+/// The state was replaced: positions it had reached before mean nothing any more, and what waits is asked again, so that
+/// no answer of the former state comes after one of the present.
 pub(super) fn on_installed(cx: &mut Context<'_>) {
     cx.core.reads.reached.clear();
+    for read in std::mem::take(&mut cx.core.reads.waiting).into_values() {
+        let query = match &read.what {
+            What::Get(key) => Query::Get { key: key.clone() },
+            What::Scan(after) => Query::Scan {
+                after: after.clone(),
+            },
+        };
+        let ticket = cx.core.disk.query(query, cx.out);
+        cx.core.reads.waiting.insert(ticket, read);
+    }
 }

@@ -4,6 +4,7 @@
 //! entries to it, and sends again what was not acknowledged. Who counts for what is decided in `primary.rs`.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 
 use crate::config::{Address, Incarnation, NodeId, Position};
 use crate::epochs::common_prefix;
@@ -16,9 +17,9 @@ use crate::operation::{Entry, Key};
 use crate::process::Effect;
 use crate::storage::{Answer, Query, Ticket};
 use crate::time::Instant;
-use std::sync::Arc;
 
-use super::{Context, Timer};
+use super::Timer;
+use super::context::Context;
 
 /// What an acknowledgement of the replica counts for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -228,8 +229,15 @@ impl Replicator {
         }
     }
 
-    /// It was heard: it is not silent.
-    pub(super) fn expect_to_hear(&mut self, cx: &mut Context<'_>) {
+    /// It was heard, so it is not silent; and not suspect if it owes nothing.
+    pub(super) fn on_heard(&mut self, cx: &mut Context<'_>) {
+        if matches!(&self.stage, Stage::Streaming(stream) if stream.marks.is_empty()) {
+            self.is_suspect = false;
+        }
+        self.expect_to_hear(cx);
+    }
+
+    fn expect_to_hear(&mut self, cx: &mut Context<'_>) {
         let patience = match self.standing {
             Standing::InSync | Standing::Counted => limits::SILENCE,
             Standing::Joining => limits::JOINING_SILENCE,

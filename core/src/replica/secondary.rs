@@ -8,14 +8,14 @@ use crate::epochs::EpochHistory;
 use crate::event::Event;
 use crate::limits;
 use crate::message::{
-    Beacon, BeaconAck, ConfigQuery, Peer, PeerMessage, SnapshotAck, Snapshots, StateAck,
-    StateChunk, SyncEnd, SyncFrom, SyncReply, SyncStart, ToArbiter,
+    Beacon, BeaconAck, Peer, PeerMessage, SnapshotAck, Snapshots, StateAck, StateChunk, SyncEnd,
+    SyncFrom, SyncReply, SyncStart,
 };
 use crate::operation::Entry;
 use crate::storage::{Ticket, Write};
 
+use super::context::Context;
 use super::disk::Proof;
-use super::{Context, reads};
 
 /// One epoch of this replica under another one.
 #[derive(Clone, Debug)]
@@ -52,8 +52,8 @@ struct Loading {
     writing: VecDeque<(Ticket, u64)>,
     /// What it has done; `None` before it has begun.
     written: Option<u64>,
-    /// The state is being put in place.
-    installing: Option<Ticket>,
+    /// It is being put in place.
+    is_installing: bool,
 }
 
 impl Secondary {
@@ -108,6 +108,9 @@ impl Secondary {
         if start.sync <= self.sync() && !is_repeated {
             return; // A late copy.
         }
+        if cx.core.installing.is_some() {
+            return; // What the log is then is not known yet. The primary asks again.
+        }
         self.stage = Stage::Replied { sync: start.sync };
         let log = &cx.core.log;
         let reply = SyncReply {
@@ -136,7 +139,7 @@ impl Secondary {
                     is_complete: false,
                     writing: VecDeque::from([(ticket, 0)]),
                     written: None,
-                    installing: None,
+                    is_installing: false,
                 });
             }
             // The primary has not heard that the handshake is done.
@@ -176,7 +179,7 @@ impl Secondary {
         let Stage::Streaming { sync } = self.stage else {
             return;
         };
-        if snapshots.sync != sync || !self.is_well_formed(&snapshots.entries) {
+        if snapshots.sync != sync || !self.is_well_formed(cx, &snapshots.entries) {
             return cx.stale(self.primary);
         }
         let end = cx.core.log.end();
@@ -214,12 +217,18 @@ impl Secondary {
     }
 
     /// Are these entries that a primary of this epoch can have sent?
-    fn is_well_formed(&self, entries: &[Arc<Entry>]) -> bool {
+    fn is_well_formed(&self, cx: &Context<'_>, entries: &[Arc<Entry>]) -> bool {
         let consecutive = |pair: &[Arc<Entry>]| {
             pair[0].seq.next() == pair[1].seq && pair[0].epoch <= pair[1].epoch
         };
+        let end = cx.core.log.end();
+        let last_epoch = cx.core.log.history().last_epoch();
         entries.windows(2).all(consecutive)
-            && entries.last().is_none_or(|last| last.epoch <= self.epoch)
+            && entries.iter().all(|entry| entry.epoch <= self.epoch)
+            && entries
+                .iter()
+                .filter(|entry| !end.covers(entry.seq))
+                .all(|entry| entry.epoch >= last_epoch)
     }
 
     fn acknowledge(&self, cx: &mut Context<'_>) {
@@ -243,24 +252,15 @@ impl Secondary {
         if sync != 0 {
             cx.commit(beacon.committed);
         }
-        let disk_full = cx.core.disk.is_full();
         let echo = beacon.sent;
-        self.say(
-            cx,
-            PeerMessage::BeaconAck(BeaconAck {
-                echo,
-                sync,
-                disk_full,
-            }),
-        );
+        self.say(cx, PeerMessage::BeaconAck(BeaconAck { echo, sync }));
         if cx
             .core
             .config
             .as_ref()
             .is_some_and(|config| config.version < beacon.version)
         {
-            let node = cx.core.meta.node;
-            cx.send_to_arbiter(ToArbiter::ConfigQuery(ConfigQuery { node }));
+            cx.query_config();
         }
     }
 
@@ -272,7 +272,7 @@ impl Secondary {
             if matches!(self.stage, Stage::Streaming { sync } if sync == chunk.sync)
                 && chunk.is_last
             {
-                let next = chunk.index + 1;
+                let next = chunk.index.saturating_add(1);
                 self.say(
                     cx,
                     PeerMessage::StateAck(StateAck {
@@ -330,12 +330,12 @@ impl Secondary {
                 self.stage = Stage::Streaming { sync: *sync };
                 self.acknowledge(cx);
             }
-            Stage::Loading(loading) if loading.installing == Some(ticket) => {
-                let (sync, at, next) = (loading.sync, loading.at, loading.next);
-                cx.core.log.reset(at, loading.history.clone());
-                reads::on_installed(cx);
-                self.stage = Stage::Streaming { sync };
-                self.say(cx, PeerMessage::StateAck(StateAck { sync, next }));
+            Stage::Loading(loading) if loading.is_installing => {
+                if cx.core.installing.is_none() {
+                    let (sync, next) = (loading.sync, loading.next);
+                    self.stage = Stage::Streaming { sync };
+                    self.say(cx, PeerMessage::StateAck(StateAck { sync, next }));
+                }
             }
             Stage::Loading(loading) => {
                 while loading
@@ -345,13 +345,9 @@ impl Secondary {
                 {
                     loading.written = loading.writing.pop_front().map(|(_, written)| written);
                 }
-                if loading.is_complete && loading.writing.is_empty() && loading.installing.is_none()
-                {
-                    let write = Write::Install {
-                        at: loading.at,
-                        history: loading.history.clone(),
-                    };
-                    loading.installing = Some(cx.persist(write, Proof::Other));
+                if loading.is_complete && loading.writing.is_empty() {
+                    loading.is_installing = true;
+                    cx.install(loading.at, loading.history.clone());
                 } else {
                     self.acknowledge_state(cx);
                 }

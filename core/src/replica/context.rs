@@ -1,0 +1,234 @@
+//! What the files of the roles work with: what every role has, the time, and where effects go.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::config::{Address, Config, ConfigVersion, Epoch, Member, NodeId, Position};
+use crate::epochs::EpochHistory;
+use crate::event::Event;
+use crate::limits;
+use crate::log::Log;
+use crate::message::{
+    ConfigQuery, Join, Leave, Message, Peer, PeerMessage, Reply, ReplyBody, ToArbiter,
+};
+use crate::operation::{Entry, Rejection};
+use crate::process::{Effect, Outbox};
+use crate::storage::{Meta, Ticket, Write};
+use crate::time::{Instant, Timers};
+
+use super::disk::{Disk, Proof};
+use super::reads::{self, Asker, Reads};
+use super::{ReplicaOptions, Timer};
+
+/// What every role has.
+#[derive(Clone, Debug)]
+pub(super) struct Core {
+    pub(super) options: ReplicaOptions,
+    pub(super) meta: Meta,
+    pub(super) config: Option<Config>,
+    pub(super) log: Log,
+    pub(super) disk: Disk,
+    pub(super) reads: Reads,
+    pub(super) timers: Timers<Timer>,
+    pub(super) arbiter_heard: bool,
+    /// A full state that is being put in place. What the disk has begun is finished, whatever becomes of the role.
+    pub(super) installing: Option<Installing>,
+}
+
+/// A full state on its way into the place of the present one.
+#[derive(Clone, Debug)]
+pub(super) struct Installing {
+    ticket: Ticket,
+    at: Position,
+    history: EpochHistory,
+}
+
+/// What a handler works with: the time, what every role has, and where effects go.
+pub(super) struct Context<'a> {
+    pub(super) now: Instant,
+    pub(super) core: &'a mut Core,
+    pub(super) out: &'a mut Outbox,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum IsNewer {
+    Strictly,
+    OrSame,
+}
+
+impl Core {
+    pub(super) fn context<'a>(&'a mut self, now: Instant, out: &'a mut Outbox) -> Context<'a> {
+        Context {
+            now,
+            core: self,
+            out,
+        }
+    }
+
+    /// Is this a configuration of its cluster, sound, and newer than the one it knows?
+    pub(super) fn is_newer(&self, config: &Config, how: IsNewer) -> bool {
+        let known = self
+            .config
+            .as_ref()
+            .map_or(ConfigVersion::ZERO, |config| config.version);
+        let is_ours = self
+            .meta
+            .cluster
+            .is_none_or(|cluster| cluster == config.cluster);
+        let is_newer = match how {
+            IsNewer::Strictly => config.version > known,
+            IsNewer::OrSame => config.version >= known,
+        };
+        is_ours && is_newer && config.is_valid() && config.epoch >= self.known_epoch()
+    }
+
+    pub(super) fn known_epoch(&self) -> Epoch {
+        self.config
+            .as_ref()
+            .map_or(Epoch::ZERO, |config| config.epoch)
+    }
+}
+
+impl Context<'_> {
+    pub(super) fn arm(&mut self, timer: Timer, patience: Duration) {
+        self.core.timers.arm(timer, self.now + patience);
+    }
+
+    pub(super) fn member(&self, node: NodeId) -> Option<&Member> {
+        self.core
+            .config
+            .as_ref()
+            .and_then(|config| config.members.get(&node))
+    }
+
+    /// Reports a message that does not fit.
+    pub(super) fn stale(&mut self, sender: NodeId) {
+        if let Some(member) = self.member(sender) {
+            let from = member.address.clone();
+            self.out.notify(Event::Stale { from });
+        }
+    }
+
+    /// Says `body` to the replica at `to`, in the present epoch.
+    pub(super) fn tell(&mut self, to: &Address, body: PeerMessage) {
+        let (sender, epoch) = (self.core.meta.node, self.core.known_epoch());
+        self.out.send(
+            to,
+            Message::Peer(Peer {
+                sender,
+                epoch,
+                body,
+            }),
+        );
+    }
+
+    pub(super) fn reply(&mut self, asker: &Asker, body: ReplyBody) {
+        let reply = Reply {
+            client: asker.client,
+            id: asker.id,
+            body,
+        };
+        self.out.send(&asker.address, Message::Reply(reply));
+    }
+
+    pub(super) fn reject(&mut self, asker: &Asker, reason: Rejection) {
+        self.reply(asker, ReplyBody::OperationRejected { reason });
+    }
+
+    pub(super) fn persist(&mut self, write: Write, proof: Proof) -> Ticket {
+        self.core
+            .disk
+            .persist(self.now, write, proof, &mut self.core.timers, self.out)
+    }
+
+    /// Appends consecutive entries that follow the log's end, and has them stored.
+    pub(super) fn append(&mut self, entries: Vec<Arc<Entry>>) {
+        for entry in &entries {
+            let (epoch, seq) = (entry.epoch, entry.seq);
+            self.core.log.append(Arc::clone(entry));
+            self.out.notify(Event::Appended { epoch, seq });
+        }
+        let committed = self.core.log.committed();
+        let end = self.core.log.end();
+        self.persist(Write::Append { entries, committed }, Proof::Log(end));
+    }
+
+    /// Takes up that the log is committed up to `position`.
+    pub(super) fn commit(&mut self, position: Position) {
+        let entries = self.core.log.advance_committed(position);
+        if !entries.is_empty() {
+            self.out.notify(Event::Committed(self.core.log.committed()));
+            self.out.push(Effect::Apply { entries });
+        }
+    }
+
+    pub(super) fn join(&mut self) {
+        let core = &self.core;
+        let join = Join {
+            node: core.meta.node,
+            incarnation: core.meta.incarnation,
+            token: core.meta.token,
+            cluster: core.meta.cluster,
+            name: core.options.name.clone(),
+            address: core.options.address.clone(),
+        };
+        self.send_to_arbiter(ToArbiter::Join(join));
+        self.arm(Timer::Join, limits::RETRY_INTERVAL);
+    }
+
+    pub(super) fn leave(&mut self) {
+        let core = &self.core;
+        let leave = Leave {
+            node: core.meta.node,
+            incarnation: core.meta.incarnation,
+            version: core
+                .config
+                .as_ref()
+                .map_or(ConfigVersion::ZERO, |config| config.version),
+        };
+        self.send_to_arbiter(ToArbiter::Leave(leave));
+        self.arm(Timer::Leave, limits::RETRY_INTERVAL);
+    }
+
+    pub(super) fn hear_arbiter(&mut self) {
+        if !self.core.arbiter_heard {
+            self.core.arbiter_heard = true;
+            self.out.notify(Event::ArbiterHeard);
+        }
+        self.arm(Timer::ArbiterSilent, limits::ARBITER_SILENCE);
+    }
+
+    pub(super) fn send_to_arbiter(&mut self, message: ToArbiter) {
+        self.out
+            .send(&self.core.options.arbiter, Message::ToArbiter(message));
+    }
+
+    pub(super) fn query_config(&mut self) {
+        let node = self.core.meta.node;
+        self.send_to_arbiter(ToArbiter::ConfigQuery(ConfigQuery { node }));
+    }
+
+    /// Puts the full state that was collected in the place of the present one.
+    pub(super) fn install(&mut self, at: Position, history: EpochHistory) {
+        let write = Write::Install {
+            at,
+            history: history.clone(),
+        };
+        let ticket = self.persist(write, Proof::Other);
+        self.core.installing = Some(Installing {
+            ticket,
+            at,
+            history,
+        });
+    }
+
+    /// A write is done: if it was an installation, the log begins anew behind it.
+    pub(super) fn on_installed(&mut self, ticket: Ticket) {
+        let is_done = |installing: &mut Installing| installing.ticket == ticket;
+        if let Some(Installing { at, history, .. }) = self.core.installing.take_if(is_done) {
+            self.core.disk.limit_proofs(at);
+            self.core.log.reset(at, history);
+            reads::on_installed(self);
+        }
+    }
+}

@@ -1,0 +1,210 @@
+//! The replica's conversation with the arbiter: joining, entering configurations, leaving.
+
+use crate::config::{Config, Token};
+use crate::event::Event;
+use crate::limits;
+use crate::message::{FromArbiter, JoinRefused, Joined};
+use crate::process::Outbox;
+use crate::storage::{Meta, Write};
+use crate::time::Instant;
+
+use super::context::IsNewer;
+use super::disk::Proof;
+use super::primary::Primary;
+use super::secondary::Secondary;
+use super::{Replica, Role, Timer};
+
+impl Replica {
+    pub(super) fn on_start(&mut self, now: Instant, out: &mut Outbox) {
+        let cx = &mut self.core.context(now, out);
+        cx.join();
+        cx.arm(Timer::ConfigQuery, limits::CONFIG_QUERY_INTERVAL);
+    }
+
+    pub(super) fn on_arbiter(&mut self, now: Instant, message: FromArbiter, out: &mut Outbox) {
+        self.core.context(now, out).hear_arbiter();
+        match message {
+            FromArbiter::JoinedPrimary(joined) | FromArbiter::JoinedSecondary(joined) => {
+                self.on_joined(now, joined, out);
+            }
+            FromArbiter::JoinRefused(refused) => self.on_join_refused(now, refused, out),
+            FromArbiter::Replicas(config) | FromArbiter::ProposalRefused(config) => match self.role
+            {
+                // It takes part in nothing before its Join is answered.
+                Role::Starting | Role::Refused | Role::Left => {}
+                Role::Entering { .. } | Role::Primary(_) | Role::Secondary(_) | Role::Leaving => {
+                    self.on_config(now, config, out);
+                }
+            },
+        }
+    }
+
+    pub(super) fn on_joined(&mut self, now: Instant, joined: Joined, out: &mut Outbox) {
+        let Joined {
+            config,
+            incarnation,
+            token,
+        } = joined;
+        let is_mine =
+            incarnation == self.core.meta.incarnation && config.is_member(self.core.meta.node);
+        if !matches!(self.role, Role::Starting)
+            || !is_mine
+            || !self.core.is_newer(&config, IsNewer::OrSame)
+        {
+            return;
+        }
+        self.core.timers.disarm(Timer::Join);
+        self.enter(now, config, Some(token), out);
+    }
+
+    pub(super) fn on_join_refused(&mut self, now: Instant, refused: JoinRefused, out: &mut Outbox) {
+        if matches!(self.role, Role::Starting) && refused.incarnation == self.core.meta.incarnation
+        {
+            let cx = &mut self.core.context(now, out);
+            cx.core.timers.disarm(Timer::Join);
+            cx.core.timers.disarm(Timer::ConfigQuery);
+            cx.out.notify(Event::JoinRefused(refused.reason));
+            self.role = Role::Refused;
+        }
+    }
+
+    pub(super) fn on_config(&mut self, now: Instant, config: Config, out: &mut Outbox) {
+        if !self.core.is_newer(&config, IsNewer::Strictly) {
+            return;
+        }
+        if config.is_member(self.core.meta.node) {
+            if matches!(self.role, Role::Leaving) {
+                self.core.config = Some(config);
+                self.core.context(now, out).leave();
+            } else {
+                self.enter(now, config, None, out);
+            }
+            return;
+        }
+        self.core.config = Some(config);
+        if matches!(self.role, Role::Leaving) {
+            self.finish_leaving(now, out);
+        } else {
+            self.end_role(now, out);
+            self.role = Role::Starting;
+            self.core.context(now, out).join();
+        }
+    }
+
+    /// Takes up a newer configuration, in which it has a place. What it means is durable before it is acted on.
+    pub(super) fn enter(
+        &mut self,
+        now: Instant,
+        config: Config,
+        token: Option<Token>,
+        out: &mut Outbox,
+    ) {
+        let meta = Meta {
+            cluster: Some(config.cluster),
+            token: token.unwrap_or(self.core.meta.token),
+            epoch: config.epoch.max(self.core.meta.epoch),
+            ..self.core.meta.clone()
+        };
+        let is_new_epoch = meta.epoch > self.core.meta.epoch;
+        self.core.config = Some(config);
+        if meta != self.core.meta {
+            self.end_role(now, out);
+            self.core.meta = meta.clone();
+            let cx = &mut self.core.context(now, out);
+            let ticket = cx.persist(Write::Meta(meta), Proof::Other);
+            self.role = Role::Entering {
+                ticket,
+                opens_tenure: is_new_epoch,
+            };
+        } else if matches!(self.role, Role::Starting) {
+            self.take_role(now, is_new_epoch, out);
+        } else if !matches!(self.role, Role::Entering { .. }) {
+            self.reconfigure(now, out);
+        }
+    }
+
+    /// The role that the configuration gives it. Only an epoch it has never acted in makes it primary: a former start
+    /// of it may have acted in an older one, and forgotten how.
+    pub(super) fn take_role(&mut self, now: Instant, opens_tenure: bool, out: &mut Outbox) {
+        let cx = &mut self.core.context(now, out);
+        let Some((primary, epoch)) = cx
+            .core
+            .config
+            .as_ref()
+            .and_then(|config| Some((config.primary?, config.epoch)))
+        else {
+            return;
+        };
+        if primary != cx.core.meta.node {
+            self.role = Role::Secondary(Secondary::new(primary, epoch));
+        } else if opens_tenure {
+            self.role = Role::Primary(Box::new(Primary::open(cx, epoch)));
+        } else {
+            self.role = Role::Starting;
+            return cx.join();
+        }
+        self.notify_entered(out);
+    }
+
+    /// A newer configuration of the epoch it acts in.
+    pub(super) fn reconfigure(&mut self, now: Instant, out: &mut Outbox) {
+        let cx = &mut self.core.context(now, out);
+        match &mut self.role {
+            Role::Primary(primary) => primary.on_config(cx),
+            Role::Secondary(_)
+            | Role::Starting
+            | Role::Refused
+            | Role::Entering { .. }
+            | Role::Leaving
+            | Role::Left => {}
+        }
+        self.notify_entered(out);
+    }
+
+    pub(super) fn notify_entered(&self, out: &mut Outbox) {
+        if let Some(config) = &self.core.config {
+            let (epoch, version) = (config.epoch, config.version);
+            out.notify(Event::Entered {
+                role: self.role(),
+                epoch,
+                version,
+            });
+        }
+    }
+
+    pub(super) fn end_role(&mut self, now: Instant, out: &mut Outbox) {
+        if let Role::Primary(primary) = &mut self.role {
+            primary.close(&mut self.core.context(now, out));
+        }
+    }
+
+    // ---------------------------------------------------------------------------------------------- leaving
+
+    pub(super) fn on_leave(&mut self, now: Instant, out: &mut Outbox) {
+        let cx = &mut self.core.context(now, out);
+        match &mut self.role {
+            Role::Starting | Role::Refused | Role::Entering { .. } => self.finish_leaving(now, out),
+            Role::Primary(primary) => primary.on_leave(),
+            Role::Secondary(_) => {
+                cx.leave();
+                cx.arm(Timer::LeavePatience, limits::LEAVE_PATIENCE);
+                self.role = Role::Leaving;
+            }
+            Role::Leaving | Role::Left => {}
+        }
+    }
+
+    pub(super) fn finish_leaving(&mut self, now: Instant, out: &mut Outbox) {
+        self.end_role(now, out);
+        self.role = Role::Left;
+        for timer in [
+            Timer::Join,
+            Timer::ConfigQuery,
+            Timer::Leave,
+            Timer::LeavePatience,
+        ] {
+            self.core.timers.disarm(timer);
+        }
+        out.notify(Event::Left);
+    }
+}
