@@ -10,7 +10,7 @@ use super::*;
 use crate::config::{Incarnation, NodeId, Position};
 use crate::driver::clock::Clock;
 use crate::engine::memory::{MemoryEngine, MemoryLog};
-use crate::message::{ConfigQuery, Message, Request, RequestBody, ToArbiter};
+use crate::message::{ConfigQuery, Join, Message, Request, RequestBody, ToArbiter};
 use crate::operation::{ClientId, RequestId};
 use crate::process::{Input, Outbox};
 use crate::storage::{Ticket, Write};
@@ -154,6 +154,17 @@ fn node_message() -> Message {
     Message::ToArbiter(ToArbiter::ConfigQuery(ConfigQuery { node: NodeId(1) }))
 }
 
+fn join(name: String) -> Join {
+    Join {
+        node: NodeId(1),
+        incarnation: Incarnation(1),
+        token: crate::config::Token(0),
+        cluster: None,
+        name,
+        address: Address::new("puppet"),
+    }
+}
+
 fn puppet_storage() -> Storage {
     let log = Box::new(MemoryLog::new(NodeId(1)));
     Storage::replica(log, Arc::new(MemoryEngine::new()), 1 << 20)
@@ -215,15 +226,7 @@ fn what_one_round_says_to_a_peer_travels_together() {
 fn a_message_too_large_for_the_transport_is_lost_alone() {
     let stage = Stage::new(Storage::none(), |_, input, _, outbox| {
         if let Input::Start = input {
-            let body = RequestBody::Get {
-                key: vec![0; 2000].into(),
-                level: crate::operation::ReadLevel::Local,
-            };
-            let large = Message::Request(Request {
-                client: ClientId(1),
-                id: RequestId(1),
-                body,
-            });
+            let large = Message::ToArbiter(ToArbiter::Join(join("n".repeat(2000))));
             outbox.send(&Address::new("b"), large);
             outbox.send(&Address::new("b"), request(2));
         }
