@@ -18,3 +18,6 @@ pub mod storage;
 pub mod time;
 pub mod transport;
 pub mod wire;
+
+#[cfg(feature = "driver")]
+pub use driver::handle::Handle;

@@ -38,7 +38,7 @@ use self::handle::PendingCall;
 use self::run::Driver;
 use self::storage::Storage;
 
-pub use self::start::start_arbiter;
+pub use self::start::{connect, start_arbiter, start_replica};
 
 /// What a process runs on.
 pub struct Parts {

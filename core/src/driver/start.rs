@@ -3,11 +3,38 @@
 use std::sync::Arc;
 
 use crate::arbiter::{self, Arbiter};
-use crate::config::ClusterId;
+use crate::client::Client;
+use crate::config::{Address, ClusterId};
+use crate::driver::handle::{ClientOptions, Handle};
 use crate::driver::storage::Storage;
-use crate::driver::{Parts, Running, Watch, spawn};
-use crate::engine::ArbiterStore;
+use crate::driver::{DriverError, Parts, Running, Watch, spawn};
+use crate::engine::recovery::recover;
+use crate::engine::{ArbiterStore, Engine, LogStore};
+use crate::operation::ClientId;
+use crate::replica::{Replica, ReplicaOptions};
 use crate::transport::Transport;
+
+/// Starts a replica on what its disk holds. Takes as long as the disk needs for applying the end of its log, so it is
+/// not for a task's thread that others share.
+///
+/// # Errors
+/// If log and state do not fit together, or the disk fails.
+pub fn start_replica(
+    options: ReplicaOptions,
+    mut log: Box<dyn LogStore>,
+    engine: Arc<dyn Engine>,
+    transport: Arc<dyn Transport>,
+    watch: Arc<dyn Watch>,
+) -> Result<Running, DriverError> {
+    let recovered = recover(log.as_mut(), engine.as_ref())?;
+    let storage = Storage::replica(log, engine, options.limits.log_bytes_max);
+    let parts = Parts {
+        transport,
+        storage,
+        watch,
+    };
+    Ok(spawn(Replica::open(options, recovered), parts))
+}
 
 /// Starts an arbiter on what its disk holds. Where that is nothing, this is the first start of a new cluster.
 pub fn start_arbiter(
@@ -25,6 +52,17 @@ pub fn start_arbiter(
         watch,
     };
     spawn(Arbiter::open(record), parts)
+}
+
+/// A client of the cluster that has replicas at these addresses, of which one must be reachable. Returns at once: calls
+/// wait until the cluster is found, up to their deadline.
+pub fn connect(
+    transport: Arc<dyn Transport>,
+    replicas: Vec<Address>,
+    options: &ClientOptions,
+) -> Handle {
+    let client = Client::new(ClientId(draw()), replicas);
+    Handle::over(client, transport, options)
 }
 
 /// A number that nobody else has drawn.

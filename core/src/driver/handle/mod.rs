@@ -143,7 +143,7 @@ pub enum ReadError {
 }
 
 impl Handle {
-    /// A client made of a process that answers calls; most programs want [`connect`](Self::connect).
+    /// A client made of a process that answers calls; programs want [`connect`](crate::driver::connect).
     pub fn over<P>(process: P, transport: Arc<dyn Transport>, options: &ClientOptions) -> Self
     where
         P: Process + 'static,

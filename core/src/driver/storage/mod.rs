@@ -5,11 +5,13 @@
 //! - `state`: the state thread applies committed entries and takes in transferred states; `checkpoints` beside it.
 //! - `reads`: answers to Gets on threads of their own, scans and views on another.
 //! - `record`: the arbiter's only write.
+//! - `order`: the state never gets ahead of the log.
 //! - `tickets`: what is asked for again is not done again.
 //!
 //! The queues to the threads are unbounded: a process bounds what it has asked for and not got (`limits`).
 
 mod log;
+mod order;
 mod reads;
 mod record;
 mod state;
@@ -32,6 +34,7 @@ use crate::operation::{Entry, Key};
 use crate::storage::{Answer, Query, Ticket, Write};
 
 use self::log::{LogRequest, LogThread};
+use self::order::Order;
 use self::reads::{BulkRequest, BulkThread, Reader};
 use self::record::{RecordRequest, RecordThread};
 use self::state::{Checkpointer, Installs, StateRequest, StateThread};
@@ -63,6 +66,7 @@ enum Disk {
         state: Queue<StateRequest>,
         gets: Sender<(Ticket, Key)>,
         bulk: Queue<BulkRequest>,
+        order: Order,
     },
 }
 
@@ -99,6 +103,7 @@ impl Storage {
     pub fn replica(log: Box<dyn LogStore>, engine: Arc<dyn Engine>, log_bytes_max: u64) -> Self {
         let (report, completions) = async_channel::unbounded();
         let fate = Fate::default();
+        let order = Order::new(log.end());
         let (log_queue, log_requests) = Queue::new();
         let (state_queue, state_requests) = Queue::new();
         let (bulk_queue, bulk_requests) = Queue::new();
@@ -140,6 +145,7 @@ impl Storage {
                 state: state_queue,
                 gets,
                 bulk: bulk_queue,
+                order,
             },
             tickets: Tickets::default(),
             completions,
@@ -201,7 +207,13 @@ impl Storage {
                     write,
                 });
             }
-            (Disk::Replica { log, state, .. }, write) => {
+            (
+                Disk::Replica {
+                    log, state, order, ..
+                },
+                write,
+            ) => {
+                order.on_write(ticket, &write);
                 let (for_log, for_state) = split(write)?;
                 if let Some(write) = for_state {
                     state.push(StateRequest::Write(Submission {
@@ -225,13 +237,22 @@ impl Storage {
 
     /// Notes down entries to apply for the next `flush`.
     pub(super) fn apply(&mut self, entries: Vec<Arc<Entry>>) -> Result<(), DriverError> {
-        let Disk::Replica { state, .. } = &mut self.disk else {
+        let Disk::Replica { order, .. } = &mut self.disk else {
             return Err(DriverError::NoStorage);
         };
-        if !entries.is_empty() {
-            state.push(StateRequest::Apply(entries));
-        }
+        order.hold(entries);
+        self.release();
         Ok(())
+    }
+
+    /// Passes on the entries that have become durable in the log.
+    fn release(&mut self) {
+        if let Disk::Replica { state, order, .. } = &mut self.disk {
+            let entries = order.release();
+            if !entries.is_empty() {
+                state.push(StateRequest::Apply(entries));
+            }
+        }
     }
 
     /// Hands over a question. Whatever was reported as `Applied` before is in its answer.
@@ -295,6 +316,10 @@ impl Storage {
     /// The process is about to be told that the write is durable.
     pub(super) fn on_persisted(&mut self, ticket: Ticket) {
         self.tickets.done(ticket);
+        if let Disk::Replica { order, .. } = &mut self.disk {
+            order.on_persisted(ticket);
+            self.release();
+        }
     }
 
     /// The write was not done; asked for again, it will be tried again.
@@ -305,6 +330,9 @@ impl Storage {
     /// The process is about to be told that the disk is full.
     pub(super) fn on_disk_full(&mut self) {
         self.tickets.all_undone();
+        if let Disk::Replica { order, .. } = &mut self.disk {
+            order.on_disk_full();
+        }
     }
 
     /// Makes the threads drop what they have not begun, as a crash would.

@@ -404,6 +404,7 @@ fn an_installed_state_begins_the_log_anew() {
     let mut persisted = Vec::new();
     let mut applied = None;
     while persisted.len() < 5 || applied.is_none() {
+        storage.flush();
         match storage.next() {
             Completion::Persisted(tickets) => persisted.extend(tickets),
             Completion::Applied(position) => applied = Some(position),
@@ -447,23 +448,59 @@ fn a_transfer_without_room_throws_away_its_end_as_well() {
     storage.expect_persisted(&[3]);
 }
 
+/// Has the log and the state take in the entry `seq`, which is the next.
+fn commit(storage: &mut Storage, seq: u64, bytes: usize) {
+    let entries = vec![entry(seq, bytes)];
+    let committed = Position::ZERO;
+    let ticket = Ticket(1000 + seq);
+    let write = Write::Append {
+        entries: entries.clone(),
+        committed,
+    };
+    storage.persist(ticket, write).unwrap();
+    storage.apply(entries).unwrap();
+    storage.flush();
+    storage.expect_persisted(&[ticket.0]);
+    storage.flush();
+    let applied = storage.next();
+    assert!(
+        matches!(applied, Completion::Applied(position) if position == Position(seq + 1)),
+        "{applied:?}"
+    );
+}
+
+#[test]
+fn the_state_never_gets_ahead_of_the_log() {
+    let bench = Bench::default();
+    let (mut storage, gate) = bench.gated();
+    storage.persist(Ticket(1), append(0..2)).unwrap();
+    storage.apply(vec![entry(0, 10), entry(1, 10)]).unwrap();
+    storage.flush();
+    gate.begun.recv().unwrap();
+    let key = || Query::Get { key: "k0".into() };
+    let early = storage.put_question(2, key());
+    assert_eq!(early, Answer::Value(None), "applied before it was durable");
+    gate.release.send(()).unwrap();
+    storage.expect_persisted(&[1]);
+    storage.flush();
+    assert!(matches!(storage.next(), Completion::Applied(Position(2))));
+    let late = storage.put_question(3, key());
+    assert!(matches!(late, Answer::Value(Some(_))), "{late:?}");
+}
+
 #[test]
 fn a_get_sees_what_was_reported_as_applied() {
     let mut storage = Bench::default().storage();
-    storage.apply(vec![entry(0, 3)]).unwrap();
-    storage.flush();
-    assert!(matches!(storage.next(), Completion::Applied(Position(1))));
-    let value = storage.put_question(1, Query::Get { key: "k0".into() });
+    commit(&mut storage, 0, 3);
+    let value = storage.put_question(2000, Query::Get { key: "k0".into() });
     assert_eq!(value, Answer::Value(Some("vvv".into())));
 }
 
 #[test]
 fn a_view_stands_still_until_it_is_closed() {
     let mut storage = Bench::default().storage();
-    storage.apply(vec![entry(0, 1)]).unwrap();
-    storage.flush();
-    storage.next();
-    let opened = storage.put_question(1, Query::OpenView);
+    commit(&mut storage, 0, 1);
+    let opened = storage.put_question(2000, Query::OpenView);
     assert_eq!(
         opened,
         Answer::View {
@@ -471,20 +508,19 @@ fn a_view_stands_still_until_it_is_closed() {
             records: 1
         }
     );
-    storage.apply(vec![entry(1, 1)]).unwrap();
-    storage.flush();
-    storage.next();
+    commit(&mut storage, 1, 1);
     let view = Query::ReadView {
-        view: Ticket(1),
+        view: Ticket(2000),
         after: None,
     };
-    let Answer::Page { records, more } = storage.put_question(2, view.clone()) else {
+    let Answer::Page { records, more } = storage.put_question(2001, view.clone()) else {
         panic!("not a page");
     };
     assert_eq!((records.len(), more), (1, false));
-    storage.close_view(Ticket(1)).unwrap();
-    storage.query(Ticket(3), view).unwrap();
-    let Answer::Page { records, .. } = storage.put_question(4, Query::Scan { after: None }) else {
+    storage.close_view(Ticket(2000)).unwrap();
+    storage.query(Ticket(2002), view).unwrap();
+    let Answer::Page { records, .. } = storage.put_question(2003, Query::Scan { after: None })
+    else {
         panic!("not a page");
     };
     assert_eq!(records.len(), 2);
@@ -541,10 +577,10 @@ fn a_failed_sync_is_the_end() {
 fn closing_finishes_what_was_handed_over_and_makes_the_state_durable() {
     let bench = Bench::default();
     let mut storage = bench.storage();
-    storage.persist(Ticket(1), append(0..3)).unwrap();
-    storage.apply(vec![entry(0, 1)]).unwrap();
+    commit(&mut storage, 0, 1);
+    storage.persist(Ticket(2000), append(1..3)).unwrap();
     block_on(storage.close()).unwrap();
-    assert_eq!(bench.counts(), (1, 1, 3));
+    assert_eq!(bench.counts(), (2, 2, 3));
     assert_eq!(bench.shared.checkpoints.load(Ordering::SeqCst), 1);
 }
 

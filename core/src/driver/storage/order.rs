@@ -1,0 +1,81 @@
+//! The state must never get ahead of the log: a start that finds entries in the state which the log does not hold
+//! could not tell what they were. So entries are applied once they are durable in the log, and held until then.
+//!
+//! Only a joining replica ever notices: it may learn that entries are committed before its own disk has them.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
+
+use crate::config::Position;
+use crate::operation::Entry;
+use crate::storage::{Ticket, Write};
+
+/// Which entries may be applied.
+#[derive(Debug)]
+pub(super) struct Order {
+    /// The log is durable up to here.
+    durable: Position,
+    /// Where it will be once the write is.
+    ends: BTreeMap<Ticket, Position>,
+    /// Committed, but not durable here.
+    held: VecDeque<Arc<Entry>>,
+}
+
+impl Order {
+    pub(super) fn new(log_end: Position) -> Self {
+        Self {
+            durable: log_end,
+            ends: BTreeMap::new(),
+            held: VecDeque::new(),
+        }
+    }
+
+    /// A write is handed over.
+    pub(super) fn on_write(&mut self, ticket: Ticket, write: &Write) {
+        match write {
+            Write::Append { entries, .. } => {
+                if let Some(last) = entries.last() {
+                    self.ends.insert(ticket, Position::behind(last.seq));
+                }
+            }
+            Write::Truncate { keep } => {
+                // What comes to stand behind `keep` is something else.
+                self.durable = self.durable.min(*keep);
+                self.ends
+                    .values_mut()
+                    .for_each(|end| *end = (*end).min(*keep));
+            }
+            Write::Install { at, .. } => {
+                // It takes the place of whatever the log and the state have, and of what they were to get.
+                *self = Self::new(Position::ZERO);
+                self.ends.insert(ticket, *at);
+            }
+            Write::Meta(_) | Write::StageBegin | Write::Stage { .. } | Write::Arbiter(_) => {}
+        }
+    }
+
+    /// A write is durable.
+    pub(super) fn on_persisted(&mut self, ticket: Ticket) {
+        if let Some(end) = self.ends.remove(&ticket) {
+            self.durable = self.durable.max(end);
+        }
+    }
+
+    /// Nothing that was handed over will be done.
+    pub(super) fn on_disk_full(&mut self) {
+        self.ends.clear();
+    }
+
+    /// Entries are committed.
+    pub(super) fn hold(&mut self, entries: Vec<Arc<Entry>>) {
+        self.held.extend(entries);
+    }
+
+    /// Takes the entries that may be applied.
+    pub(super) fn release(&mut self) -> Vec<Arc<Entry>> {
+        let durable = self
+            .held
+            .partition_point(|entry| self.durable.covers(entry.seq));
+        self.held.drain(..durable).collect()
+    }
+}
