@@ -1,23 +1,153 @@
-//! The Lockstep protocol, and the async-std driver that runs it.
+//! Lockstep: a replicated key-value store. This crate is its protocol, and the async-std driver that runs it.
+//!
+//! # In one sentence
+//!
+//! Primary-backup replication with an external configuration master (the family of PacificA, Microsoft Research 2008,
+//! and Vertical Paxos II, Lamport, Malkhi, Zhou 2009): the **arbiter** decides who is primary and who is in sync, and a
+//! write is acknowledged only when **every** in-sync replica has it on disk.
+//!
+//! # Who takes part
+//!
+//! | process | what it does | where |
+//! | --- | --- | --- |
+//! | arbiter | keeps the [`Config`](config::Config), durably, and changes it by compare-and-swap on its version | [`arbiter`] |
+//! | replica | keeps the data; **primary**, **secondary** (in sync) or **joining**, as the configuration says | [`replica`] |
+//! | client | finds the primary, numbers requests, retries what was certainly not executed | [`client`] |
+//!
+//! The three have one shape, [`Process`](process::Process): an input and the time go in, effects come out. They do no
+//! IO, wait for nothing, read no clock and draw no random numbers. Time is an argument, expiry is an input, durability is
+//! a message to oneself: `Effect::Persist` goes out, `Input::Persisted` comes back when the disk has it, and only that
+//! releases acknowledgements. So the same code runs under the [`driver`], in a seeded simulator, and under a
+//! test that plays all the others.
+//!
+//! # Numbers
+//!
+//! An entry of the log has a [`Seq`](config::Seq), its place, and the [`Epoch`](config::Epoch) it was made in, and keeps
+//! both for ever. A [`Position`](config::Position) is a count of entries. Of every log there are four positions,
+//! in this order:
+//!
+//! ```text
+//!   0 ........ start ........ applied ........ committed ........ persisted ........ end
+//!     trimmed         in the            on every           on this            in memory
+//!                     state             in-sync disk       disk
+//! ```
+//!
+//! (`committed` may be ahead of `persisted` on a replica that is not counted yet.)
+//!
+//! # The flows
+//!
+//! Each has a golden script of its name among the tests.
+//!
+//! ## Write
+//!
+//! ```text
+//!  client         primary                  its disk   secondary          its disk
+//!    | Insert ------>| append, Local reads     |          |                  |
+//!    |               |   see it ---- Persist ->|          |                  |
+//!    |               |------------- Snapshots ----------->| append  Persist >|
+//!    |               |<------------ Persisted -|          |<------ Persisted |
+//!    |               |<------------------------ SnapshotAck                  |
+//!    |<----------- OperationAck{seq}: every counted replica has it on disk   |
+//! ```
+//!
+//! The primary's disk, the network and the other disks work at the same time. Everything is pipelined: what arrives
+//! while a disk is busy shares its next sync. After one second without confirmation the answer is `OperationFailed`: the
+//! outcome is unknown, the entry stays in the log and may still commit. `OperationRejected` means: certainly not executed.
+//!
+//! ## Read
+//!
+//! [`ReadLevel::Local`](operation::ReadLevel::Local): any replica answers at once with the newest value it has received.
+//! Per replica and key such reads never go backwards, except across a restart of the primary, where a value that was
+//! never acknowledged may disappear.
+//!
+//! ## Join and catch-up
+//!
+//! ```text
+//!  replica            arbiter            primary
+//!    | Join ------------>| joining, version+1   |
+//!    |<- JoinedSecondary |---- Replicas ------->| a Replicator is made
+//!    |<----------------------- SyncStart -------|
+//!    | SyncReply{epochs of my log} ------------>| longest common prefix
+//!    |<------ SyncEnd{keep} or {full state} ----|
+//!    | truncates, or takes StateChunks in       |
+//!    |<----------------------- Snapshots -------| and so on, window by window
+//!    | SnapshotAck ---------------------------->| everything is on its way: counted from here on
+//!    |                   |<- Propose AddInSync -| it has all that is committed
+//!    |<-- Replicas ------|---- Replicas ------->| in sync
+//! ```
+//!
+//! A replica counts **before** it is proposed, so whatever is committed from then on is on its disk by the time the
+//! arbiter makes it eligible. Writes never stop for a join.
+//!
+//! ## Removal of a dead or hanging secondary
+//!
+//! A secondary that has not answered Beacons for [`limits::SILENCE`], or has not acknowledged an entry within
+//! [`limits::ACKNOWLEDGEMENT_OVERDUE`], is proposed for removal. Only when the arbiter has confirmed does the primary
+//! commit without it; the writes that waited for it still make their second. When it is back it learns from the
+//! arbiter that it is out, joins, and catches up.
+//!
+//! ## Restart of a secondary
+//!
+//! It joins with a higher incarnation and stays in sync, if it was not removed meanwhile; the primary starts a new
+//! handshake. Acknowledgements carry the number of their handshake, so nothing of the former start counts.
+//!
+//! ## Restart of the primary
+//!
+//! The arbiter gives the recorded primary the next epoch. It keeps its whole log, brings every in-sync replica to exactly
+//! that log (they truncate what it never had on disk, which nobody was told is committed), and commits the tail again
+//! under acknowledgements of the new epoch. Entries keep the epoch they were made in.
+//!
+//! ## Leave
+//!
+//! A secondary stops serving, tells the arbiter, and ends when it is out of the configuration. A primary answers the
+//! writes it has, then ends; until it starts again the cluster serves reads only.
+//!
+//! ## Restart of the arbiter
+//!
+//! Its configuration is durable before anybody hears of it, so nobody notices. While it is down nothing can change:
+//! reads and writes go on as long as no in-sync replica fails; then writes wait for it.
+//!
+//! # Where to read on
+//!
+//! The modules in reading order: [`config`], [`operation`], [`limits`], [`time`], [`epochs`], [`message`], [`wire`],
+//! [`storage`], [`event`], [`engine`], [`log`], [`process`], [`replica`], [`arbiter`], [`client`], [`transport`],
+//! [`driver`].
+
+// Reading order, not the alphabet.
+pub mod config;
+
+pub mod operation;
+
+pub mod limits;
+
+pub mod time;
+
+pub mod epochs;
+
+pub mod message;
+
+pub mod wire;
+
+pub mod storage;
+
+pub mod event;
+
+pub mod engine;
+
+pub mod log;
+
+pub mod process;
+
+pub mod replica;
 
 pub mod arbiter;
+
 pub mod client;
-pub mod config;
+
+pub mod transport;
+
 #[cfg(feature = "driver")]
 pub mod driver;
-pub mod engine;
-pub mod epochs;
-pub mod event;
-pub mod limits;
-pub mod log;
-pub mod message;
-pub mod operation;
-pub mod process;
-pub mod replica;
-pub mod storage;
-pub mod time;
-pub mod transport;
-pub mod wire;
 
 #[cfg(feature = "driver")]
 pub use driver::handle::Handle;
