@@ -4,9 +4,12 @@
 //! delayed, duplicated and overtaken as a seed decides, per link and direction.
 //!
 //! Reading order: [`conditions`] (what can be wrong with a link, and what is counted), `inbox` (what waits for a
-//! receiver), [`network`] (who is there, and how a frame gets from one to the other), `transport` (one end of it).
+//! receiver), [`network`] (who is there, and how a frame gets from one to the other), `transport` (one end of it), [`cluster`] (all of it
+//! in use: a cluster for the tests of other programs).
 
+pub mod cluster;
 pub mod conditions;
+mod disk;
 mod inbox;
 pub mod network;
 mod transport;
@@ -14,6 +17,7 @@ mod transport;
 #[cfg(test)]
 mod tests;
 
+pub use cluster::Cluster;
 pub use conditions::{Conditions, Counts};
 pub use network::Network;
 pub use transport::MemTransport;
