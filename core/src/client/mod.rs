@@ -3,6 +3,9 @@
 //! A write is sent only to a replica that has shown itself to be the primary, so that "nobody was reached" can be told
 //! from "perhaps executed". It is never sent a second time unless its first copy was rejected.
 
+#[cfg(test)]
+mod tests;
+
 use std::collections::{BTreeMap, VecDeque};
 
 use crate::config::Address;
