@@ -179,6 +179,9 @@ pub enum JoinRefusal {
 pub struct Peer {
     /// Who speaks.
     pub sender: NodeId,
+    /// Who is spoken to. A node that lost its disk has the address of the node it was before, and must not take what
+    /// that one is told for its own.
+    pub receiver: NodeId,
     /// The epoch in which it speaks; any but the receiver's own is ignored.
     pub epoch: Epoch,
     /// What it says.
@@ -317,7 +320,8 @@ pub struct Beacon {
 pub struct BeaconAck {
     /// The Beacon's.
     pub echo: Timestamp,
-    /// Its handshake; 0 while it has none. The primary starts over when it is not the one it thinks of.
+    /// The handshake it is in or has completed; 0 while there is none. The primary starts over when it is not the one it
+    /// thinks of.
     pub sync: u64,
 }
 

@@ -259,7 +259,8 @@ impl Outbox {
 
 /// Lets `earlier` say what `later` says as well, if one message can say both.
 fn merge(earlier: &mut Peer, later: &Peer) -> bool {
-    if (earlier.sender, earlier.epoch) != (later.sender, later.epoch) {
+    let who = |peer: &Peer| (peer.sender, peer.receiver, peer.epoch);
+    if who(earlier) != who(later) {
         return false;
     }
     match (&mut earlier.body, &later.body) {

@@ -109,17 +109,15 @@ impl Context<'_> {
         }
     }
 
-    /// Says `body` to the replica at `to`, in the present epoch.
-    pub(super) fn tell(&mut self, to: &Address, body: PeerMessage) {
-        let (sender, epoch) = (self.core.meta.node, self.core.known_epoch());
-        self.out.send(
-            to,
-            Message::Peer(Peer {
-                sender,
-                epoch,
-                body,
-            }),
-        );
+    /// Says `body` to `receiver`, which is at `to`, in the present epoch.
+    pub(super) fn tell(&mut self, receiver: NodeId, to: &Address, body: PeerMessage) {
+        let peer = Peer {
+            sender: self.core.meta.node,
+            receiver,
+            epoch: self.core.known_epoch(),
+            body,
+        };
+        self.out.send(to, Message::Peer(peer));
     }
 
     pub(super) fn reply(&mut self, asker: &Asker, body: ReplyBody) {

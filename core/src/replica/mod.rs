@@ -215,7 +215,8 @@ impl Replica {
             .members
             .get(&peer.sender)
             .is_some_and(|member| member.address == from);
-        if !is_vouched || peer.epoch != config.epoch {
+        let is_for_me = peer.receiver == cx.core.meta.node;
+        if !is_vouched || !is_for_me || peer.epoch != config.epoch {
             if peer.epoch > config.epoch
                 && matches!(peer.body, PeerMessage::SyncStart(SyncStart { .. }))
             {

@@ -400,10 +400,10 @@ impl Primary {
         let Some(replicator) = self.replicators.get(&node) else {
             return;
         };
-        let Some((sync, since)) = replicator.synced() else {
+        let Some((sync, since)) = replicator.answered() else {
             return;
         };
-        // It has lost the handshake. What it said before it completed that one does not count.
+        // It has lost the handshake. What it said before it took it up does not count.
         let is_later = ack.echo.incarnation == cx.core.meta.incarnation && ack.echo.at >= since;
         if is_later && ack.sync != sync {
             self.restart(cx, node);
@@ -424,7 +424,7 @@ impl Primary {
             version: config.version,
         };
         for replicator in self.replicators.values() {
-            cx.tell(replicator.address(), PeerMessage::Beacon(beacon.clone()));
+            replicator.say(cx, PeerMessage::Beacon(beacon.clone()));
         }
         cx.arm(Timer::Beacon, limits::BEACON_INTERVAL);
         self.retain(cx);

@@ -46,6 +46,8 @@ pub(super) struct Replicator {
     pub(super) is_suspect: bool,
     acked: Position,
     sync: u64,
+    /// When the SyncReply came; means nothing in `Greeting`.
+    answered_at: Instant,
     stage: Stage,
 }
 
@@ -81,7 +83,6 @@ struct Transfer {
 
 #[derive(Clone, Debug)]
 struct Stream {
-    since: Instant,
     next: Position,
     /// What is sent and not acknowledged: where each batch ends, and its bytes.
     flights: VecDeque<(Position, usize)>,
@@ -110,6 +111,7 @@ impl Replicator {
             is_suspect: false,
             acked: Position::ZERO,
             sync,
+            answered_at: cx.now,
             stage: Stage::Greeting,
         };
         cx.out.notify(Event::ReplicatorStarted(node));
@@ -150,8 +152,9 @@ impl Replicator {
         cx.arm(Timer::Resend(self.node), limits::RETRY_INTERVAL);
     }
 
-    fn say(&self, cx: &mut Context<'_>, body: PeerMessage) {
-        cx.tell(&self.address, body);
+    /// Says `body` to the replica.
+    pub(super) fn say(&self, cx: &mut Context<'_>, body: PeerMessage) {
+        cx.tell(self.node, &self.address, body);
     }
 
     fn close_view(&self, cx: &mut Context<'_>) {
@@ -162,10 +165,6 @@ impl Replicator {
         }
     }
 
-    pub(super) fn address(&self) -> &Address {
-        &self.address
-    }
-
     pub(super) fn incarnation(&self) -> Incarnation {
         self.incarnation
     }
@@ -174,14 +173,14 @@ impl Replicator {
         self.acked
     }
 
-    /// The handshake, and when it was completed, if it was.
-    pub(super) fn synced(&self) -> Option<(u64, Instant)> {
+    /// The handshake, and since when the replica has been in it: it has answered. `None` before.
+    pub(super) fn answered(&self) -> Option<(u64, Instant)> {
         match &self.stage {
-            Stage::Streaming(stream) => Some((self.sync, stream.since)),
-            Stage::Greeting
-            | Stage::OpeningView { .. }
+            Stage::Greeting => None,
+            Stage::OpeningView { .. }
             | Stage::Ending { .. }
-            | Stage::Transferring(_) => None,
+            | Stage::Transferring(_)
+            | Stage::Streaming(_) => Some((self.sync, self.answered_at)),
         }
     }
 
@@ -269,7 +268,8 @@ impl Replicator {
         if self.standing == Standing::Joining {
             self.acked = Position::ZERO;
         }
-        if keep >= log.start() {
+        self.answered_at = cx.now;
+        if keep >= cx.core.log.start() {
             self.stage = Stage::Ending { keep };
             let start = SyncFrom::Log { keep };
             self.say(
@@ -322,7 +322,6 @@ impl Replicator {
             from,
         });
         self.stage = Stage::Streaming(Stream {
-            since: cx.now,
             next: from,
             flights: VecDeque::new(),
             flight_bytes: 0,
@@ -350,7 +349,11 @@ impl Replicator {
                 limits::SNAPSHOTS_ENTRIES_MAX,
             );
             match next {
-                Some(entries) => stream.send(cx, &self.address, self.sync, entries),
+                Some(entries) => {
+                    stream.on_sent(cx.now, &entries);
+                    let snapshots = snapshots(cx, self.sync, entries);
+                    cx.tell(self.node, &self.address, snapshots);
+                }
                 None => {
                     let query = Query::Log { from: stream.next };
                     stream.reading = Some(cx.core.disk.query(query, cx.out));
@@ -422,7 +425,11 @@ impl Replicator {
             }
             Stage::Transferring(transfer) => {
                 for chunk in &transfer.unacknowledged {
-                    cx.tell(&self.address, PeerMessage::StateChunk(chunk.clone()));
+                    cx.tell(
+                        self.node,
+                        &self.address,
+                        PeerMessage::StateChunk(chunk.clone()),
+                    );
                 }
             }
             Stage::Streaming(stream) => {
@@ -530,7 +537,7 @@ impl Replicator {
                 };
                 transfer.next += 1;
                 transfer.unacknowledged.push_back(chunk.clone());
-                cx.tell(&self.address, PeerMessage::StateChunk(chunk));
+                cx.tell(self.node, &self.address, PeerMessage::StateChunk(chunk));
                 cx.core
                     .timers
                     .arm_if_idle(Timer::Resend(self.node), cx.now + limits::RETRY_INTERVAL);
@@ -559,7 +566,9 @@ impl Replicator {
             .first()
             .is_some_and(|entry| entry.seq == stream.next.next_seq())
         {
-            stream.send(cx, &self.address, self.sync, entries.to_vec());
+            stream.on_sent(cx.now, entries);
+            let snapshots = snapshots(cx, self.sync, entries.to_vec());
+            self.say(cx, snapshots);
             self.pump(cx);
         } else {
             // What was asked for is no longer what is wanted; the next try is due in a while.
@@ -579,7 +588,8 @@ impl Replicator {
 }
 
 impl Stream {
-    fn send(&mut self, cx: &mut Context<'_>, to: &Address, sync: u64, entries: Vec<Arc<Entry>>) {
+    /// Takes up that `entries` are being sent.
+    fn on_sent(&mut self, now: Instant, entries: &[Arc<Entry>]) {
         let Some(last) = entries.last() else { return };
         let end = Position::behind(last.seq);
         let bytes: usize = entries.iter().map(|entry| entry.size()).sum();
@@ -588,17 +598,8 @@ impl Stream {
         self.flight_bytes += bytes;
         if end > self.sent {
             self.sent = end;
-            self.marks.push_back((end, cx.now));
+            self.marks.push_back((end, now));
         }
-        let committed = cx.core.log.committed();
-        cx.tell(
-            to,
-            PeerMessage::Snapshots(Snapshots {
-                sync,
-                entries,
-                committed,
-            }),
-        );
     }
 
     /// Forgets what is acknowledged; returns its bytes.
@@ -633,4 +634,13 @@ impl Transfer {
             self.reading = Some(cx.core.disk.query(query, cx.out));
         }
     }
+}
+
+fn snapshots(cx: &Context<'_>, sync: u64, entries: Vec<Arc<Entry>>) -> PeerMessage {
+    let committed = cx.core.log.committed();
+    PeerMessage::Snapshots(Snapshots {
+        sync,
+        entries,
+        committed,
+    })
 }

@@ -86,7 +86,7 @@ impl Secondary {
     fn say(&self, cx: &mut Context<'_>, body: PeerMessage) {
         if let Some(primary) = cx.member(self.primary) {
             let address = primary.address.clone();
-            cx.tell(&address, body);
+            cx.tell(self.primary, &address, body);
         }
     }
 
@@ -242,16 +242,10 @@ impl Secondary {
     }
 
     fn on_beacon(&mut self, cx: &mut Context<'_>, beacon: &Beacon) {
-        let sync = match self.stage {
-            Stage::Streaming { sync } => sync,
-            Stage::Waiting
-            | Stage::Replied { .. }
-            | Stage::Truncating { .. }
-            | Stage::Loading(_) => 0,
-        };
-        if sync != 0 {
+        if matches!(self.stage, Stage::Streaming { .. }) {
             cx.commit(beacon.committed);
         }
+        let sync = self.sync();
         let echo = beacon.sent;
         self.say(cx, PeerMessage::BeaconAck(BeaconAck { echo, sync }));
         if cx
