@@ -50,9 +50,7 @@ impl EpochHistory {
 
     /// The epoch of the entry `seq`, given that the log reaches beyond it; `None` if it is too old to be known.
     pub fn epoch_of(&self, seq: Seq) -> Option<Epoch> {
-        let after = self
-            .runs
-            .partition_point(|run| run.1.covers(seq) || run.1.next_seq() == seq);
+        let after = self.runs.partition_point(|run| run.1.next_seq() <= seq);
         after.checked_sub(1).map(|index| self.runs[index].0)
     }
 
