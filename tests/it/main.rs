@@ -1,3 +1,4 @@
 //! Tests of how the parts work together, in one binary.
 
+mod simulation;
 mod stores;

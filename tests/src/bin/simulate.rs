@@ -1,0 +1,114 @@
+//! Runs simulations: many seeds and a table of what they showed, or one seed with its conversation.
+
+use std::io::IsTerminal;
+use std::process::ExitCode;
+use std::thread;
+
+use clap::{Parser, ValueEnum};
+use indicatif::{ProgressBar, ProgressStyle};
+use lockstep_tests::campaign::{self, Campaign};
+use lockstep_tests::chaos;
+use lockstep_tests::trace::Detail;
+
+/// Simulates clusters in which everything goes wrong, and checks after every step that the store keeps its promises.
+#[derive(Parser)]
+struct Args {
+    /// How many seeds to run
+    #[arg(long, default_value_t = 10_000)]
+    seeds: u64,
+    /// The first seed
+    #[arg(long, default_value_t = 0)]
+    start: u64,
+    /// Run this seed alone
+    #[arg(long)]
+    seed: Option<u64>,
+    /// With --seed: print the conversation
+    #[arg(long, requires = "seed")]
+    trace: bool,
+    /// With --trace: leave out Beacons, disk work and other routine
+    #[arg(long, requires = "trace")]
+    story: bool,
+    /// Threads that share the seeds; all cores if not given
+    #[arg(long)]
+    threads: Option<usize>,
+    /// How to print the summary
+    #[arg(long, value_enum, default_value_t = Output::Text)]
+    output: Output,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Output {
+    Text,
+    Json,
+}
+
+fn main() -> ExitCode {
+    let args = Args::parse();
+    match args.seed {
+        Some(seed) => one(&args, seed),
+        None => many(&args),
+    }
+}
+
+fn one(args: &Args, seed: u64) -> ExitCode {
+    let detail = match (args.trace, args.story) {
+        (false, _) => Detail::Off,
+        (true, true) => Detail::Story,
+        (true, false) => Detail::All,
+    };
+    let report = chaos::run(seed, detail);
+    for line in &report.lines {
+        println!("{line}");
+    }
+    match report.violation {
+        None => {
+            println!("seed {seed}: {} calls, all is well", report.calls);
+            ExitCode::SUCCESS
+        }
+        Some(violation) => {
+            println!("seed {seed}: {violation}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn many(args: &Args) -> ExitCode {
+    let threads = args
+        .threads
+        .or_else(|| thread::available_parallelism().ok().map(Into::into))
+        .unwrap_or(1);
+    let campaign = Campaign {
+        start: args.start,
+        seeds: args.seeds,
+        threads,
+    };
+    // A panic of a process is reported with its seed; the backtraces would only hide that.
+    std::panic::set_hook(Box::new(|_| {}));
+    let bar = if std::io::stderr().is_terminal() && args.output == Output::Text {
+        ProgressBar::new(args.seeds)
+    } else {
+        ProgressBar::hidden()
+    };
+    let style = "{bar:40} {pos}/{len} seeds, {per_sec}, {eta} left";
+    bar.set_style(ProgressStyle::with_template(style).expect("the template is well-formed"));
+    let summary = campaign.run(|done| bar.set_position(done + 1));
+    bar.finish_and_clear();
+    match args.output {
+        Output::Json => println!("{}", summary.json()),
+        Output::Text => {
+            println!("{}", summary.table());
+            for missing in summary.counts.missing() {
+                println!("never happened: {missing}");
+            }
+            for (seed, violation) in &summary.failures {
+                println!("seed {seed}: {violation}");
+                println!("    {}", campaign::replay_command(*seed));
+            }
+        }
+    }
+    if summary.failures.is_empty() && summary.counts.missing().is_empty() {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    }
+}

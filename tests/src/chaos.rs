@@ -1,0 +1,331 @@
+//! One simulation from its seed: a cluster and a mix of faults of its own, chaos for some seconds, then calm, and then
+//! everything must be well again within a bounded time (PROTOCOL 9.8).
+
+use std::any::Any;
+use std::panic::{self, AssertUnwindSafe};
+
+use lockstep_core::limits::Limits;
+use lockstep_core::operation::{Key, Value};
+use lockstep_core::process::{CallBody, Outcome};
+use rand::seq::IndexedRandom;
+use rand::{Rng, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+
+use crate::cluster::{Cluster, ClusterOptions, MS};
+use crate::faults::{Counts, Fault};
+use crate::invariants::Violation;
+use crate::network::NetworkOptions;
+use crate::trace::{Detail, Trace};
+use crate::workload::Workload;
+
+/// After the last fault everything is well within this time: silences are noticed, everybody joins, catches up and is added.
+const RECOVERY: u64 = 8_000 * MS;
+
+/// How often it is looked whether it is.
+const LOOK: u64 = 50 * MS;
+
+/// What a simulation gave.
+#[derive(Debug)]
+pub struct Report {
+    /// What happened how often.
+    pub counts: Counts,
+    /// Calls made by clients.
+    pub calls: u64,
+    /// Entries committed.
+    pub committed: u64,
+    /// Virtual nanoseconds it took.
+    pub time: u64,
+    /// What went wrong.
+    pub violation: Option<Violation>,
+    /// The conversation, if it was to be recorded.
+    pub lines: Vec<String>,
+}
+
+/// Faults that happen now and then, as opposed to those of single frames.
+const EVENTS: &[Fault] = &[
+    Fault::CutBothWays,
+    Fault::CutOneWay,
+    Fault::Isolation,
+    Fault::SlowLink,
+    Fault::Pause,
+    Fault::CrashPrimary,
+    Fault::CrashSecondary,
+    Fault::CrashArbiter,
+    Fault::CrashClient,
+    Fault::DiskHang,
+    Fault::DiskFull,
+    Fault::Wipe,
+    Fault::Leave,
+];
+
+/// What a seed stands for.
+struct Plan {
+    cluster: ClusterOptions,
+    workload: Workload,
+    /// The faults of this seed.
+    mix: Vec<Fault>,
+    /// Mean nanoseconds between two of them.
+    interval: u64,
+    chaos: u64,
+}
+
+impl Plan {
+    fn draw(seed: u64) -> Self {
+        // Not the stream the cluster draws from, so that its draws do not repeat these.
+        let mut rng = ChaCha8Rng::seed_from_u64(seed ^ 0x05ee_d0fc_4a05);
+        let mut of_some = |often: f64, max: f64| {
+            if rng.random_bool(often) {
+                rng.random_range(0.0..max)
+            } else {
+                0.0
+            }
+        };
+        let (loss, duplication, reordering) =
+            (of_some(0.5, 0.2), of_some(0.4, 0.2), of_some(0.4, 0.2));
+        let latency = [20_000, 200_000, 2 * MS, 10 * MS];
+        let latency = *latency.choose(&mut rng).expect("not empty");
+        let disk = [50_000, MS, 10 * MS];
+        let disk = *disk.choose(&mut rng).expect("not empty");
+        let network = NetworkOptions {
+            latency: latency / 2..2 * latency,
+            loss,
+            duplication,
+            reordering,
+        };
+        let is_tight = rng.random_bool(0.5);
+        let limits = Limits {
+            uncommitted_bytes_max: if is_tight { 1_500 } else { 64 << 10 },
+            window_bytes_max: if is_tight { 600 } else { 16 << 10 },
+            tail_bytes_max: if is_tight { 800 } else { 4 << 10 },
+            log_bytes_max: if rng.random_bool(0.6) { 1_500 } else { 1 << 20 },
+            ..Limits::default()
+        };
+        let cluster = ClusterOptions {
+            seed,
+            replicas: *[2, 3, 3, 3, 4].choose(&mut rng).expect("not empty"),
+            clients: rng.random_range(1..=3),
+            limits,
+            network,
+            disk_latency: disk / 2..2 * disk,
+            read_latency: disk / 10..disk,
+            checkpoints: rng.random_range(0.05..1.0),
+            turn_time: 1_000..20_000,
+            drift: rng.random_range(0..5_000),
+        };
+        let mut mix: Vec<_> = EVENTS
+            .iter()
+            .filter(|_| rng.random_bool(0.35))
+            .copied()
+            .collect();
+        if mix.is_empty() {
+            mix.push(Fault::CrashSecondary);
+        }
+        Self {
+            cluster,
+            workload: Workload::draw(&mut rng),
+            mix,
+            interval: rng.random_range(80..700) * MS,
+            chaos: rng.random_range(1_500..4_500) * MS,
+        }
+    }
+}
+
+/// Runs the simulation of a seed. A panic of a process is a violation like others.
+pub fn run(seed: u64, detail: Detail) -> Report {
+    let plan = Plan::draw(seed);
+    let mut cluster = Cluster::new(plan.cluster.clone());
+    cluster.trace = Trace::new(detail);
+    let whole = panic::catch_unwind(AssertUnwindSafe(|| {
+        disturb(&mut cluster, plan);
+        if cluster.violation().is_none() {
+            cluster.heal();
+            recover(&mut cluster);
+        }
+    }));
+    if let Err(payload) = whole {
+        cluster.violate("no process panics", panic_text(&*payload));
+    }
+    Report {
+        counts: cluster.counts.clone(),
+        calls: cluster.history.records().count() as u64,
+        committed: cluster.ledger().end().0,
+        time: cluster.now(),
+        violation: cluster.violation().cloned(),
+        lines: cluster.trace.take_lines(),
+    }
+}
+
+/// What a panic said.
+fn panic_text(payload: &(dyn Any + Send)) -> String {
+    payload
+        .downcast_ref::<String>()
+        .cloned()
+        .or_else(|| payload.downcast_ref::<&str>().map(|&text| text.to_owned()))
+        .unwrap_or_else(|| "panic".to_owned())
+}
+
+/// Everybody starts at some time, clients call, and faults happen.
+fn disturb(cluster: &mut Cluster, plan: Plan) {
+    let mut workload = plan.workload;
+    for index in 0..cluster.nodes().len() {
+        let delay = cluster.rng().random_range(0..200) * MS;
+        cluster.start_later(index, delay);
+    }
+    let mut next_call = workload.pause(cluster);
+    let mut next_fault = 300 * MS + cluster.rng().random_range(0..2 * plan.interval);
+    while cluster.violation().is_none() {
+        let next = next_call.min(next_fault);
+        if next > plan.chaos {
+            return;
+        }
+        cluster.run_until(next);
+        if next == next_call {
+            workload.tick(cluster);
+            next_call = cluster.now() + workload.pause(cluster).max(1);
+        } else {
+            let fault = *plan.mix.choose(cluster.rng()).expect("never empty");
+            inject(cluster, fault);
+            next_fault = cluster.now() + cluster.rng().random_range(1..2 * plan.interval);
+        }
+    }
+}
+
+fn inject(cluster: &mut Cluster, fault: Fault) {
+    let replicas = cluster.replicas();
+    let nodes = cluster.nodes().len();
+    let primary = cluster.primary();
+    let replica = cluster.rng().random_range(replicas.clone());
+    let secondary = replicas
+        .clone()
+        .filter(|index| Some(*index) != primary)
+        .collect::<Vec<_>>();
+    let secondary = *secondary.choose(cluster.rng()).unwrap_or(&replica);
+    // Links between nodes matter most; those of clients fail now and then.
+    let ends = if cluster.rng().random_bool(0.8) {
+        replicas.end
+    } else {
+        nodes
+    };
+    let one = cluster.rng().random_range(0..ends);
+    let other = cluster.rng().random_range(0..ends);
+    let time = match cluster.rng().random_range(0..3) {
+        0 => cluster.rng().random_range(5..100) * MS,
+        1 => cluster.rng().random_range(100..700) * MS,
+        _ => cluster.rng().random_range(700..2_500) * MS,
+    };
+    match fault {
+        Fault::CutBothWays => cluster.cut(one, other, time),
+        Fault::CutOneWay => cluster.cut_one_way(one, other, time),
+        Fault::Isolation => cluster.isolate(one, time),
+        Fault::SlowLink => cluster.slow_down(one, other, time),
+        Fault::Pause => cluster.pause(one, time),
+        Fault::CrashPrimary => cluster.crash(primary.unwrap_or(replica), time),
+        Fault::CrashSecondary => cluster.crash(secondary, time),
+        Fault::CrashArbiter => cluster.crash(0, time),
+        Fault::CrashClient => {
+            let clients = cluster.clients();
+            let client = cluster.rng().random_range(clients);
+            cluster.crash(client, time);
+        }
+        Fault::DiskHang => cluster.hang_disk(cluster_disk(one, replica), time),
+        Fault::DiskFull => cluster.fill_disk(replica, time),
+        Fault::Wipe => {
+            // The last copy of the data must not be lost: the store promises nothing then.
+            if primary.is_some() && Some(secondary) != primary {
+                cluster.wipe(secondary, time);
+            }
+        }
+        Fault::Leave => cluster.leave(replica),
+        Fault::Loss | Fault::Duplication | Fault::Reordering => {
+            unreachable!("these are properties of the network")
+        }
+    }
+}
+
+/// The arbiter's disk may hang as well as that of a replica; clients have none.
+fn cluster_disk(one: usize, replica: usize) -> usize {
+    if one == 0 { 0 } else { replica }
+}
+
+/// Waits until everybody is in sync and has the same, then writes once more.
+fn recover(cluster: &mut Cluster) {
+    let deadline = cluster.now() + RECOVERY;
+    loop {
+        cluster.run_until(cluster.now() + LOOK);
+        if cluster.violation().is_some() {
+            return;
+        }
+        let missing = missing_for_calm(cluster);
+        if missing.is_none() {
+            break;
+        }
+        if let Some(missing) = missing
+            && cluster.now() >= deadline
+        {
+            cluster.violate("everything is well again when faults stop", missing);
+            return;
+        }
+    }
+    write_once_more(cluster);
+    if cluster.violation().is_none() {
+        cluster.finish();
+    }
+}
+
+fn write_once_more(cluster: &mut Cluster) {
+    let client = cluster.clients().start;
+    let call = cluster.call(
+        client,
+        CallBody::Insert {
+            key: Key::from("last"),
+            value: Value::from("write"),
+        },
+        2_000 * MS,
+    );
+    cluster.run_until(cluster.now() + 2_500 * MS);
+    if cluster.violation().is_some() {
+        return;
+    }
+    let ended = cluster.history.record(call).map(|record| &record.ended);
+    let outcome = ended.map(|ended| format!("{ended:?}"));
+    let is_acknowledged = matches!(ended, Some(Some((_, Outcome::Acknowledged { .. }))));
+    if !is_acknowledged {
+        let what = format!("the last write: {outcome:?}");
+        cluster.violate("everything is well again when faults stop", what);
+    } else if let Some(missing) = missing_for_calm(cluster) {
+        cluster.violate("everything is well again when faults stop", missing);
+    }
+}
+
+/// What is not yet as it must be some time after the last fault.
+fn missing_for_calm(cluster: &Cluster) -> Option<String> {
+    let config = cluster.config();
+    for index in cluster.replicas() {
+        let node = &cluster.nodes()[index];
+        let disk = node.disk().expect("a replica has a disk");
+        if !node.is_up() {
+            return Some(format!("{} is down", node.name));
+        }
+        if !config.in_sync.contains(&disk.meta().node) {
+            return Some(format!("{} is not in sync", node.name));
+        }
+        let end = cluster.ledger().end();
+        if disk.log().end() != end || disk.state().applied != end {
+            return Some(format!(
+                "{} has a log up to {} and a state of {}, committed are {end}",
+                node.name,
+                disk.log().end(),
+                disk.state().applied
+            ));
+        }
+    }
+    if config.in_sync.len() != cluster.replicas().len() || !config.joining.is_empty() {
+        return Some("nodes that are gone are still members".to_owned());
+    }
+    for client in cluster.clients() {
+        if cluster.history.open(client) > 0 {
+            return Some(format!("{} waits", cluster.nodes()[client].name));
+        }
+    }
+    None
+}

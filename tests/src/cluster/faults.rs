@@ -1,0 +1,210 @@
+//! What can be done to a simulated cluster: each fault ends by itself at a given moment.
+
+use lockstep_core::config::NodeId;
+use lockstep_core::process::Input;
+use rand::Rng;
+
+use super::{Cluster, MS, Plan, Role};
+use crate::disk::Disk;
+use crate::faults::{Fault, Path};
+use crate::invariants::Fact;
+
+impl Cluster {
+    /// A node loses power and comes back `outage` later. What its disk had not synced is lost.
+    pub fn crash(&mut self, index: usize, outage: u64) {
+        if !self.nodes[index].is_up() {
+            return;
+        }
+        let fault = match &self.nodes[index].role {
+            Role::Arbiter(_) => Fault::CrashArbiter,
+            Role::Client => Fault::CrashClient,
+            Role::Replica(..) if self.primary() == Some(index) => Fault::CrashPrimary,
+            Role::Replica(..) => Fault::CrashSecondary,
+        };
+        self.counts.fault(fault);
+        self.power_off(index);
+        self.plan(self.now + outage, Plan::Start { node: index });
+    }
+
+    /// A node loses power and stays away.
+    pub fn power_off(&mut self, index: usize) {
+        self.trace
+            .note(self.now, format_args!("{} crashes", self.nodes[index].name));
+        let former = self.config().version;
+        self.stop_process(index);
+        match &mut self.nodes[index].role {
+            Role::Arbiter(disk) => disk.crash(&mut self.rng),
+            Role::Replica(disk, _) => {
+                let loss = disk.crash(&mut self.rng);
+                if loss.entries_lost > 0 {
+                    self.counts.path(Path::EntriesLost);
+                }
+                if loss.is_torn {
+                    self.counts.path(Path::TornAppend);
+                }
+                if loss.state_fell_back {
+                    self.counts.path(Path::StateFellBack);
+                }
+            }
+            Role::Client => self.history.abandon(index, self.now),
+        }
+        if self.config().version != former {
+            self.tell(&Fact::Decided);
+        }
+        self.tell(&Fact::Ceased { node: index });
+    }
+
+    fn stop_process(&mut self, index: usize) {
+        let node = &mut self.nodes[index];
+        node.machine = None;
+        node.inbox.clear();
+        node.turn_at = None;
+        // What is still under way at the disk belongs to a start that is over.
+        node.starts += 1;
+    }
+
+    /// The process of a replica that has left ends; it starts again some time later.
+    pub(super) fn end_in_good_order(&mut self, index: usize) {
+        self.trace
+            .note(self.now, format_args!("{} ends", self.nodes[index].name));
+        self.stop_process(index);
+        if let Role::Replica(disk, _) = &mut self.nodes[index].role {
+            disk.stop();
+        }
+        self.tell(&Fact::Ceased { node: index });
+        if self.comes_back_after_leaving {
+            let outage = self.rng.random_range(50..800) * MS;
+            self.plan(self.now + outage, Plan::Start { node: index });
+        }
+    }
+
+    /// Asks a replica to leave.
+    pub fn leave(&mut self, index: usize) {
+        let node = &mut self.nodes[index];
+        if node.is_up() && !node.is_leaving {
+            node.is_leaving = true;
+            self.counts.fault(Fault::Leave);
+            self.trace.note(
+                self.now,
+                format_args!("{} is to leave", self.nodes[index].name),
+            );
+            self.deliver(index, Input::Leave);
+        }
+    }
+
+    /// The data directory of a replica is lost for good; a new node of the same name starts `outage` later.
+    pub fn wipe(&mut self, index: usize, outage: u64) {
+        if !self.nodes[index].is_up() {
+            return;
+        }
+        self.counts.fault(Fault::Wipe);
+        self.power_off(index);
+        let fresh = Disk::new(NodeId(self.rng.random()), self.options.limits.log_bytes_max);
+        if let Role::Replica(disk, _) = &mut self.nodes[index].role {
+            self.lost_disks.push(std::mem::replace(disk, fresh));
+        }
+        self.trace.note(
+            self.now,
+            format_args!("{} lost its disk", self.nodes[index].name),
+        );
+        self.plan(self.now + outage, Plan::Start { node: index });
+    }
+
+    /// A process does nothing for a while.
+    pub fn pause(&mut self, index: usize, time: u64) {
+        self.counts.fault(Fault::Pause);
+        self.trace
+            .note(self.now, format_args!("{} pauses", self.nodes[index].name));
+        let until = self.now + time;
+        let node = &mut self.nodes[index];
+        node.busy_until = node.busy_until.max(until);
+    }
+
+    /// Two nodes do not reach each other for a while.
+    pub fn cut(&mut self, one: usize, other: usize, time: u64) {
+        self.counts.fault(Fault::CutBothWays);
+        self.note_pair("cut", one, other);
+        self.network.cut(one, other, self.now + time);
+        self.network.cut(other, one, self.now + time);
+    }
+
+    /// What `from` sends to `to` is lost for a while.
+    pub fn cut_one_way(&mut self, from: usize, to: usize, time: u64) {
+        self.counts.fault(Fault::CutOneWay);
+        self.note_pair("cut one way", from, to);
+        self.network.cut(from, to, self.now + time);
+    }
+
+    /// A node reaches nobody for a while.
+    pub fn isolate(&mut self, index: usize, time: u64) {
+        self.counts.fault(Fault::Isolation);
+        self.trace.note(
+            self.now,
+            format_args!("{} is isolated", self.nodes[index].name),
+        );
+        for other in 0..self.nodes.len() {
+            self.network.cut(index, other, self.now + time);
+            self.network.cut(other, index, self.now + time);
+        }
+    }
+
+    /// What two nodes send each other takes long for a while.
+    pub fn slow_down(&mut self, one: usize, other: usize, time: u64) {
+        self.counts.fault(Fault::SlowLink);
+        self.note_pair("slow", one, other);
+        self.network.slow(one, other, self.now + time);
+        self.network.slow(other, one, self.now + time);
+    }
+
+    /// A disk completes nothing for a while.
+    pub fn hang_disk(&mut self, index: usize, time: u64) {
+        self.counts.fault(Fault::DiskHang);
+        self.trace.note(
+            self.now,
+            format_args!("the disk of {} hangs", self.nodes[index].name),
+        );
+        let until = self.now + time;
+        let node = &mut self.nodes[index];
+        node.hung_until = node.hung_until.max(until);
+    }
+
+    /// A disk has no room for a while.
+    pub fn fill_disk(&mut self, index: usize, time: u64) {
+        if let Role::Replica(disk, _) = &mut self.nodes[index].role {
+            disk.set_full(true);
+            self.counts.fault(Fault::DiskFull);
+            self.trace.note(
+                self.now,
+                format_args!("the disk of {} is full", self.nodes[index].name),
+            );
+            self.plan(self.now + time, Plan::Room { node: index });
+        }
+    }
+
+    /// Ends every fault: links are whole, disks work, processes run, who is down starts.
+    pub fn heal(&mut self) {
+        self.trace.note(self.now, format_args!("calm"));
+        self.network.heal();
+        self.options.network.loss = 0.0;
+        for index in 0..self.nodes.len() {
+            let node = &mut self.nodes[index];
+            node.hung_until = node.hung_until.min(self.now);
+            node.busy_until = node.busy_until.min(self.now);
+            if let Role::Replica(disk, _) = &mut node.role {
+                disk.set_full(false);
+            }
+            self.plan_turn(index);
+            self.start(index);
+        }
+    }
+
+    fn note_pair(&mut self, what: &str, one: usize, other: usize) {
+        self.trace.note(
+            self.now,
+            format_args!(
+                "{what}: {} {}",
+                self.nodes[one].name, self.nodes[other].name
+            ),
+        );
+    }
+}

@@ -1,0 +1,545 @@
+//! The simulator: a whole cluster in one thread on virtual time, the same for the same seed.
+//!
+//! Everything that happens is an event in one queue, ordered by time and then by when it was planned. Processes are
+//! the real ones, messages go through the codec. What can go wrong is in `faults`; when it does is up to `chaos`.
+//! The invariants are told every fact and see everything.
+
+mod effects;
+mod faults;
+mod node;
+
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BinaryHeap};
+use std::ops::Range;
+
+use bytes::Bytes;
+use lockstep_core::arbiter::{self, Arbiter};
+use lockstep_core::client::Client;
+use lockstep_core::config::{Address, ClusterId, Config, NodeId};
+use lockstep_core::limits::Limits;
+use lockstep_core::operation::ClientId;
+use lockstep_core::process::{CallBody, CallId, Input, Outbox};
+use lockstep_core::replica::{Replica, ReplicaOptions};
+use lockstep_core::storage::{Query, Ticket};
+use rand::{Rng, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+
+pub use self::node::{Clock, Machine, NoTimer, Node, Role, Stimulus};
+use crate::disk::Disk;
+use crate::faults::Counts;
+use crate::history::History;
+use crate::invariants::{self, Fact, Invariant, Ledger, Violation};
+use crate::network::{Fate, Network, NetworkOptions};
+use crate::paths::PathFinder;
+use crate::record::RecordDisk;
+use crate::shadow::Shadow;
+use crate::trace::Trace;
+
+/// Nanoseconds in a millisecond.
+pub const MS: u64 = 1_000_000;
+
+/// What a cluster is made of.
+#[derive(Clone, Debug)]
+pub struct ClusterOptions {
+    /// Everything that is drawn is drawn from this.
+    pub seed: u64,
+    /// How many replicas.
+    pub replicas: usize,
+    /// How many clients.
+    pub clients: usize,
+    /// The same for all replicas.
+    pub limits: Limits,
+    /// The links.
+    pub network: NetworkOptions,
+    /// Nanoseconds a disk takes for what waits, its sync included.
+    pub disk_latency: Range<u64>,
+    /// Nanoseconds an answer from the disk or an application takes.
+    pub read_latency: Range<u64>,
+    /// How often an application is followed by a checkpoint.
+    pub checkpoints: f64,
+    /// Nanoseconds a process takes for a turn.
+    pub turn_time: Range<u64>,
+    /// Clocks run up to this many millionths fast or slow.
+    pub drift: i64,
+}
+
+impl ClusterOptions {
+    /// A cluster in which everything always takes as long, for scripts.
+    pub fn steady(replicas: usize, clients: usize) -> Self {
+        Self {
+            seed: 0,
+            replicas,
+            clients,
+            limits: Limits::default(),
+            network: NetworkOptions::steady(MS),
+            disk_latency: MS / 2..MS / 2 + 1,
+            read_latency: MS / 10..MS / 10 + 1,
+            checkpoints: 1.0,
+            turn_time: 1..2,
+            drift: 0,
+        }
+    }
+}
+
+/// Something planned.
+enum Plan {
+    /// A frame arrives.
+    Arrive {
+        from: usize,
+        to: usize,
+        frame: Bytes,
+    },
+    /// A process takes what waits for it.
+    Turn { node: usize },
+    /// The disk is done with its batch.
+    Written { node: usize, start: u64 },
+    /// The disk has applied what waited.
+    Applied { node: usize, start: u64 },
+    /// The disk answers a question.
+    Answer {
+        node: usize,
+        start: u64,
+        ticket: Ticket,
+        query: Query,
+    },
+    /// A crashed node starts.
+    Start { node: usize },
+    /// The disk has room again.
+    Room { node: usize },
+}
+
+struct Planned {
+    at: u64,
+    order: u64,
+    plan: Plan,
+}
+
+impl PartialEq for Planned {
+    fn eq(&self, other: &Self) -> bool {
+        self.order == other.order
+    }
+}
+
+impl Eq for Planned {}
+
+impl PartialOrd for Planned {
+    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for Planned {
+    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
+        (self.at, self.order).cmp(&(other.at, other.order))
+    }
+}
+
+/// A simulated cluster: node 0 is the arbiter, then come the replicas, then the clients.
+pub struct Cluster {
+    /// How often what went wrong and what rarely happens did.
+    pub counts: Counts,
+    /// What the clients did and learned.
+    pub history: History,
+    /// The conversation, if it is recorded.
+    pub trace: Trace,
+    options: ClusterOptions,
+    now: u64,
+    planned: u64,
+    queue: BinaryHeap<Reverse<Planned>>,
+    rng: ChaCha8Rng,
+    network: Network,
+    nodes: Vec<Node>,
+    addresses: BTreeMap<Address, usize>,
+    /// Disks that are gone for good, kept because acknowledgements once rested on them.
+    lost_disks: Vec<Disk>,
+    ledger: Ledger,
+    invariants: Vec<Box<dyn Invariant>>,
+    paths: PathFinder,
+    violation: Option<Violation>,
+    calls: u64,
+    turns_at_once: u32,
+    comes_back_after_leaving: bool,
+}
+
+/// Inputs a process takes in one turn.
+const TURN_INPUTS_MAX: usize = 64;
+
+/// Turns without time passing that no process in order takes.
+const TURNS_AT_ONCE_MAX: u32 = 20_000;
+
+impl Cluster {
+    /// A cluster with everything switched off; `start` starts a node.
+    pub fn new(options: ClusterOptions) -> Self {
+        let mut rng = ChaCha8Rng::seed_from_u64(options.seed);
+        let cluster = ClusterId(rng.random());
+        let record = arbiter::first_record(cluster, rng.random());
+        let mut nodes = vec![Node::new(
+            "a".to_owned(),
+            Role::Arbiter(Box::new(RecordDisk::new(record))),
+        )];
+        for number in 1..=options.replicas {
+            let disk = Disk::new(NodeId(rng.random()), options.limits.log_bytes_max);
+            nodes.push(Node::new(
+                format!("r{number}"),
+                Role::Replica(Box::new(disk), Box::default()),
+            ));
+        }
+        for number in 1..=options.clients {
+            nodes.push(Node::new(format!("c{number}"), Role::Client));
+        }
+        let addresses = nodes
+            .iter()
+            .enumerate()
+            .map(|(index, node)| (node.address.clone(), index))
+            .collect();
+        Self {
+            counts: Counts::default(),
+            history: History::default(),
+            trace: Trace::default(),
+            now: 0,
+            planned: 0,
+            queue: BinaryHeap::new(),
+            network: Network::new(nodes.len(), options.network.clone()),
+            rng,
+            nodes,
+            addresses,
+            lost_disks: Vec::new(),
+            ledger: Ledger::default(),
+            invariants: invariants::all(),
+            paths: PathFinder::default(),
+            violation: None,
+            calls: 0,
+            turns_at_once: 0,
+            comes_back_after_leaving: true,
+            options,
+        }
+    }
+
+    // -------------------------------------------------------------------------------------- what one sees
+
+    /// Nanoseconds since the simulation began.
+    pub fn now(&self) -> u64 {
+        self.now
+    }
+
+    /// What the cluster is made of.
+    pub fn options(&self) -> &ClusterOptions {
+        &self.options
+    }
+
+    /// All participants.
+    pub fn nodes(&self) -> &[Node] {
+        &self.nodes
+    }
+
+    /// The indices of the replicas.
+    pub fn replicas(&self) -> Range<usize> {
+        1..1 + self.options.replicas
+    }
+
+    /// The indices of the clients.
+    pub fn clients(&self) -> Range<usize> {
+        1 + self.options.replicas..self.nodes.len()
+    }
+
+    /// The index of the node of a name.
+    pub fn index_of(&self, name: &str) -> Option<usize> {
+        self.addresses.get(&Address::new(name)).copied()
+    }
+
+    /// The configuration as the arbiter has it on its disk.
+    pub fn config(&self) -> &Config {
+        let Role::Arbiter(disk) = &self.nodes[0].role else {
+            unreachable!("node 0 is the arbiter");
+        };
+        &disk.record().config
+    }
+
+    /// The index of the recorded primary.
+    pub fn primary(&self) -> Option<usize> {
+        let primary = self.config().primary?;
+        self.replicas()
+            .find(|index| self.node_id(*index) == Some(primary))
+    }
+
+    /// The identity in a replica's data directory.
+    pub fn node_id(&self, index: usize) -> Option<NodeId> {
+        self.nodes[index].disk().map(|disk| disk.meta().node)
+    }
+
+    /// The disk of a node, also of one that is gone.
+    pub fn disk_of(&self, node: NodeId) -> Option<&Disk> {
+        self.nodes
+            .iter()
+            .filter_map(Node::disk)
+            .chain(&self.lost_disks)
+            .find(|disk| disk.meta().node == node)
+    }
+
+    /// The entries that are committed, for ever.
+    pub fn ledger(&self) -> &Ledger {
+        &self.ledger
+    }
+
+    /// The first invariant that was violated.
+    pub fn violation(&self) -> Option<&Violation> {
+        self.violation.as_ref()
+    }
+
+    /// Draws from the cluster's randomness.
+    pub fn rng(&mut self) -> &mut ChaCha8Rng {
+        &mut self.rng
+    }
+
+    // -------------------------------------------------------------------------------------- what one does
+
+    /// Starts a node that is down, from what its disk has.
+    pub fn start(&mut self, index: usize) {
+        if self.nodes[index].is_up() {
+            return;
+        }
+        let clock = Clock {
+            offset: self.rng.random_range(0..60_000) * MS,
+            drift: self
+                .rng
+                .random_range(-self.options.drift..=self.options.drift),
+        };
+        let replica_addresses: Vec<_> = self
+            .replicas()
+            .map(|replica| self.nodes[replica].address.clone())
+            .collect();
+        let arbiter = self.nodes[0].address.clone();
+        let client = ClientId(self.rng.random());
+        let node = &mut self.nodes[index];
+        node.clock = clock;
+        node.starts += 1;
+        node.busy_until = self.now;
+        node.hung_until = 0;
+        node.is_applying = false;
+        node.is_leaving = false;
+        node.has_left = false;
+        node.inbox = [Input::Start].into();
+        node.machine = Some(match &mut node.role {
+            Role::Arbiter(disk) => Machine::Arbiter(Box::new(Arbiter::open(disk.record().clone()))),
+            Role::Replica(disk, shadow) => {
+                let recovered = disk.start();
+                **shadow = Shadow::of(disk);
+                let options = ReplicaOptions {
+                    name: node.name.clone(),
+                    address: node.address.clone(),
+                    arbiter,
+                    limits: self.options.limits.clone(),
+                    software: "simulated".to_owned(),
+                };
+                Machine::Replica(Box::new(Replica::open(options, recovered)))
+            }
+            Role::Client => Machine::Client(Box::new(Client::new(client, replica_addresses))),
+        });
+        self.trace
+            .note(self.now, format_args!("{} starts", self.nodes[index].name));
+        self.tell(&Fact::Started { node: index });
+        self.plan_turn(index);
+    }
+
+    /// Starts a node some time later.
+    pub fn start_later(&mut self, index: usize, delay: u64) {
+        self.plan(self.now + delay, Plan::Start { node: index });
+    }
+
+    /// Hands a call to a client. Its outcome goes to the history.
+    pub fn call(&mut self, client: usize, body: CallBody, patience: u64) -> CallId {
+        let id = CallId(self.calls);
+        self.calls += 1;
+        let node = &mut self.nodes[client];
+        let deadline = node.clock.local(self.now + patience);
+        self.history.begin(id, client, body.clone(), self.now);
+        node.inbox.push_back(Input::Call(
+            id,
+            lockstep_core::process::Call { body, deadline },
+        ));
+        self.plan_turn(client);
+        id
+    }
+
+    /// Lets everything happen that is due up to `time`, unless an invariant breaks before.
+    pub fn run_until(&mut self, time: u64) {
+        while self.violation.is_none() {
+            match self.queue.peek() {
+                Some(Reverse(next)) if next.at <= time => {}
+                Some(_) | None => {
+                    self.now = self.now.max(time);
+                    return;
+                }
+            }
+            let Reverse(next) = self.queue.pop().expect("it was just seen");
+            if next.at > self.now {
+                self.turns_at_once = 0;
+            }
+            self.now = next.at;
+            self.carry_out(next.plan);
+        }
+    }
+
+    fn carry_out(&mut self, plan: Plan) {
+        match plan {
+            Plan::Arrive { from, to, frame } => self.arrive(from, to, &frame),
+            Plan::Turn { node } => {
+                if self.nodes[node].turn_at == Some(self.now) {
+                    self.nodes[node].turn_at = None;
+                    self.turn(node);
+                }
+            }
+            Plan::Written { node, start } => self.written(node, start),
+            Plan::Applied { node, start } => self.applied(node, start),
+            Plan::Answer {
+                node,
+                start,
+                ticket,
+                query,
+            } => self.answer(node, start, ticket, query),
+            Plan::Start { node } => self.start(node),
+            Plan::Room { node } => {
+                if let Role::Replica(disk, _) = &mut self.nodes[node].role {
+                    disk.set_full(false);
+                }
+            }
+        }
+    }
+
+    fn plan(&mut self, at: u64, plan: Plan) {
+        self.planned += 1;
+        self.queue.push(Reverse(Planned {
+            at: at.max(self.now),
+            order: self.planned,
+            plan,
+        }));
+    }
+
+    /// Puts something into a node's inbox.
+    fn deliver(&mut self, index: usize, stimulus: Stimulus) {
+        if self.nodes[index].is_up() {
+            self.nodes[index].inbox.push_back(stimulus);
+            self.plan_turn(index);
+        }
+    }
+
+    /// Sees to it that the node has a turn as soon as there is something for it to do.
+    fn plan_turn(&mut self, index: usize) {
+        let node = &mut self.nodes[index];
+        let Some(machine) = &node.machine else { return };
+        let wanted = if node.inbox.is_empty() {
+            match machine.due() {
+                Some(instant) => node.clock.global(instant),
+                None => return,
+            }
+        } else {
+            self.now
+        };
+        let at = wanted.max(node.busy_until).max(self.now);
+        if node.turn_at.is_none_or(|planned| planned > at) {
+            node.turn_at = Some(at);
+            self.plan(at, Plan::Turn { node: index });
+        }
+    }
+
+    /// A process takes what waits for it and what its timers want, then its effects are carried out.
+    fn turn(&mut self, index: usize) {
+        if self.nodes[index].busy_until > self.now {
+            return self.plan_turn(index);
+        }
+        self.turns_at_once += 1;
+        if self.turns_at_once > TURNS_AT_ONCE_MAX {
+            self.violate("liveness", format!("{} spins", self.nodes[index].name));
+            return;
+        }
+        let timers_first = self.rng.random_bool(0.5);
+        let Some(mut machine) = self.nodes[index].machine.take() else {
+            return;
+        };
+        let local = self.nodes[index].clock.local(self.now);
+        let mut outbox = Outbox::new();
+        let mut steps = 0;
+        while steps < TURN_INPUTS_MAX {
+            if timers_first && machine.step_timer(local, &mut outbox) {
+                steps += 1;
+                continue;
+            }
+            let Some(stimulus) = self.nodes[index].inbox.pop_front() else {
+                if !machine.step_timer(local, &mut outbox) {
+                    break;
+                }
+                steps += 1;
+                continue;
+            };
+            self.tell(&Fact::Input {
+                node: index,
+                stimulus: &stimulus,
+            });
+            if let Input::Persisted(ticket) = stimulus
+                && let Role::Replica(_, shadow) = &mut self.nodes[index].role
+            {
+                shadow.on_persisted(ticket);
+            }
+            machine.step(local, stimulus, &mut outbox);
+            steps += 1;
+        }
+        self.nodes[index].machine = Some(machine);
+        for effect in outbox.drain() {
+            self.take_effect(index, effect);
+        }
+        self.tell(&Fact::Stepped { node: index });
+        let turn_time = self.rng.random_range(self.options.turn_time.clone());
+        let node = &mut self.nodes[index];
+        node.turned = self.now;
+        node.busy_until = node.busy_until.max(self.now + turn_time);
+        if node.has_left {
+            self.end_in_good_order(index);
+        } else {
+            self.plan_turn(index);
+        }
+    }
+
+    /// Tells the invariants, and stops at the first that breaks.
+    fn tell(&mut self, fact: &Fact<'_>) {
+        let mut paths = std::mem::take(&mut self.paths);
+        let mut counts = std::mem::take(&mut self.counts);
+        paths.observe(self, fact, &mut counts);
+        self.paths = paths;
+        self.counts = counts;
+        let mut invariants = std::mem::take(&mut self.invariants);
+        for invariant in &mut invariants {
+            if self.violation.is_some() {
+                break;
+            }
+            if let Err(what) = invariant.observe(self, fact) {
+                self.violate(invariant.name(), what);
+            }
+        }
+        self.invariants = invariants;
+    }
+
+    /// Asks the invariants that speak of the end of a simulation.
+    pub fn finish(&mut self) {
+        self.tell(&Fact::Ended);
+    }
+
+    /// Notes a violation, unless there is one already.
+    pub fn violate(&mut self, invariant: &'static str, what: String) {
+        if self.violation.is_none() {
+            self.trace
+                .note(self.now, format_args!("VIOLATED {invariant}: {what}"));
+            self.violation = Some(Violation {
+                invariant,
+                what,
+                at: self.now,
+            });
+        }
+    }
+
+    fn fate(&mut self, from: usize, to: usize) -> Fate {
+        let clients = self.clients();
+        let may_duplicate = !clients.contains(&from) && !clients.contains(&to);
+        self.network
+            .draw(&mut self.rng, self.now, from, to, may_duplicate)
+    }
+}

@@ -1,0 +1,572 @@
+//! The simulated disk of a replica: log, state, staged state, and what of them survives a crash.
+//!
+//! It carries out `storage::Write`, `Query` and `Apply` as `core/src/storage.rs` documents them and notes every breach
+//! of that contract by the process. It knows no time: the cluster decides when a batch, an answer or an application
+//! is done, and when the disk hangs, is full or loses power.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::ops::Bound;
+use std::sync::Arc;
+
+use lockstep_core::config::{Epoch, Incarnation, NodeId, Position, Seq, Token};
+use lockstep_core::epochs::EpochHistory;
+use lockstep_core::limits;
+use lockstep_core::operation::{Entry, Key, Value};
+use lockstep_core::process::Input;
+use lockstep_core::storage::{Answer, Meta, Query, Recovered, Ticket, Write};
+use rand::Rng;
+use rand_chacha::ChaCha8Rng;
+
+/// Keys and their values.
+pub type Records = BTreeMap<Key, Value>;
+
+/// The log as it is on the platter.
+#[derive(Clone, Debug, Default)]
+pub struct DiskLog {
+    start: Position,
+    entries: VecDeque<Arc<Entry>>,
+    bytes: u64,
+    history: EpochHistory,
+    /// The highest committed position that was written with entries.
+    hint: Position,
+}
+
+impl DiskLog {
+    /// Where it begins.
+    pub fn start(&self) -> Position {
+        self.start
+    }
+
+    /// Where it ends.
+    pub fn end(&self) -> Position {
+        Position(self.start.0 + self.entries.len() as u64)
+    }
+
+    /// The entry at `seq`, if the log has it.
+    pub fn entry(&self, seq: Seq) -> Option<&Arc<Entry>> {
+        let index = seq.0.checked_sub(self.start.0)?;
+        self.entries.get(usize::try_from(index).ok()?)
+    }
+
+    /// The entries, ascending.
+    pub fn entries(&self) -> impl Iterator<Item = &Arc<Entry>> {
+        self.entries.iter()
+    }
+
+    /// The committed position last written with entries.
+    pub fn hint(&self) -> Position {
+        self.hint
+    }
+
+    fn push(&mut self, entry: Arc<Entry>) {
+        self.history.append(entry.epoch, entry.seq);
+        self.bytes += entry.size() as u64;
+        self.entries.push_back(entry);
+    }
+
+    fn truncate(&mut self, end: Position) {
+        while self.end() > end {
+            let cut = self.entries.pop_back().expect("end is behind start");
+            self.bytes -= cut.size() as u64;
+        }
+        self.history.truncate(end);
+    }
+
+    fn trim_one(&mut self) {
+        let dropped = self
+            .entries
+            .pop_front()
+            .expect("only trimmed before its end");
+        self.bytes -= dropped.size() as u64;
+        self.start = self.start.next();
+    }
+}
+
+/// The outcome of the entries `0..applied`.
+#[derive(Clone, Debug, Default)]
+pub struct DiskState {
+    /// The keys.
+    pub records: Records,
+    /// Up to where the log is in them.
+    pub applied: Position,
+}
+
+impl DiskState {
+    fn apply(&mut self, entry: &Entry) {
+        match entry.operation.value() {
+            Some(value) => self
+                .records
+                .insert(entry.operation.key().clone(), value.clone()),
+            None => self.records.remove(entry.operation.key()),
+        };
+        self.applied = Position::behind(entry.seq);
+    }
+}
+
+/// What a crash did to a disk.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Loss {
+    /// Entries that were written and not synced, and are gone.
+    pub entries_lost: usize,
+    /// Some entries of one append survived, and some did not.
+    pub is_torn: bool,
+    /// The state fell back to an earlier checkpoint.
+    pub state_fell_back: bool,
+}
+
+/// The disk of one data directory.
+#[derive(Debug)]
+pub struct Disk {
+    meta: Meta,
+    log: DiskLog,
+    state: DiskState,
+    checkpoint: DiskState,
+    staged: Option<Records>,
+    views: BTreeMap<Ticket, DiskState>,
+    views_closed_early: BTreeSet<Ticket>,
+    queue: VecDeque<(Ticket, Write)>,
+    batch: VecDeque<(Ticket, Write)>,
+    /// Committed entries that are to be applied, once the log has them durably.
+    applies: VecDeque<Arc<Entry>>,
+    /// The newest write taken in; asking for it or an older one again changes nothing.
+    accepted: Option<Ticket>,
+    /// The newest write ever asked for.
+    asked: Option<Ticket>,
+    /// The write that found no room: nothing behind it is done before it is asked for again.
+    refused: Option<Ticket>,
+    retain: Option<Position>,
+    is_full: bool,
+    log_bytes_max: u64,
+    breaches: Vec<String>,
+}
+
+impl Disk {
+    /// The empty data directory of a new node.
+    pub fn new(node: NodeId, log_bytes_max: u64) -> Self {
+        Self {
+            meta: Meta {
+                node,
+                cluster: None,
+                incarnation: Incarnation::ZERO,
+                token: Token(0),
+                epoch: Epoch::ZERO,
+            },
+            log: DiskLog::default(),
+            state: DiskState::default(),
+            checkpoint: DiskState::default(),
+            staged: None,
+            views: BTreeMap::new(),
+            views_closed_early: BTreeSet::new(),
+            queue: VecDeque::new(),
+            batch: VecDeque::new(),
+            applies: VecDeque::new(),
+            accepted: None,
+            asked: None,
+            refused: None,
+            retain: None,
+            is_full: false,
+            log_bytes_max,
+            breaches: Vec::new(),
+        }
+    }
+
+    /// What the node knows about itself, durably.
+    pub fn meta(&self) -> &Meta {
+        &self.meta
+    }
+
+    /// The durable log.
+    pub fn log(&self) -> &DiskLog {
+        &self.log
+    }
+
+    /// The state as it is read.
+    pub fn state(&self) -> &DiskState {
+        &self.state
+    }
+
+    /// Does `entry` survive a loss of power now, in the log or in the state made of it?
+    pub fn holds(&self, entry: &Entry) -> bool {
+        match self.log.entry(entry.seq) {
+            Some(held) => **held == *entry,
+            None => self.log.start.covers(entry.seq),
+        }
+    }
+
+    /// Breaches of the storage contract since the last call.
+    pub fn take_breaches(&mut self) -> Vec<String> {
+        std::mem::take(&mut self.breaches)
+    }
+
+    /// Makes the disk full, or makes room.
+    pub fn set_full(&mut self, is_full: bool) {
+        self.is_full = is_full;
+    }
+
+    /// Bytes of entries and records asked for and not yet written.
+    pub fn bytes_waiting(&self) -> usize {
+        self.queue
+            .iter()
+            .chain(&self.batch)
+            .map(|(_, write)| match write {
+                Write::Append { entries, .. } => entries.iter().map(|entry| entry.size()).sum(),
+                Write::Stage { records } => records
+                    .iter()
+                    .map(|(key, value)| key.0.len() + value.0.len())
+                    .sum(),
+                Write::Truncate { .. }
+                | Write::Meta(_)
+                | Write::StageBegin
+                | Write::Install { .. }
+                | Write::Arbiter(_) => 0,
+            })
+            .sum()
+    }
+
+    /// Applications asked for and not done.
+    pub fn applies_waiting(&self) -> usize {
+        self.applies.len()
+    }
+
+    /// States held fixed.
+    pub fn views_open(&self) -> usize {
+        self.views.len()
+    }
+
+    // ------------------------------------------------------------------------------------------- writes
+
+    /// Is this write asked for the first time?
+    pub fn is_new(&self, ticket: Ticket) -> bool {
+        self.asked.is_none_or(|asked| ticket > asked)
+    }
+
+    /// Takes a write in.
+    pub fn ask(&mut self, ticket: Ticket, write: Write) {
+        self.asked = self.asked.max(Some(ticket));
+        if let Some(refused) = self.refused {
+            if ticket != refused {
+                return;
+            }
+            self.refused = None;
+        } else if self.accepted.is_some_and(|accepted| ticket <= accepted) {
+            return;
+        }
+        self.accepted = Some(ticket);
+        self.queue.push_back((ticket, write));
+    }
+
+    /// Begins to write what waits, if there is anything and nothing is under way: one sync will do for all of it.
+    pub fn begin(&mut self) -> bool {
+        if !self.batch.is_empty() || self.queue.is_empty() {
+            return false;
+        }
+        self.batch = std::mem::take(&mut self.queue);
+        true
+    }
+
+    /// The batch is written and synced.
+    pub fn finish<T>(&mut self, reports: &mut Vec<Input<T>>) {
+        while let Some((ticket, write)) = self.batch.pop_front() {
+            let takes_room = matches!(write, Write::Append { .. } | Write::Stage { .. });
+            if self.is_full && takes_room {
+                self.refused = Some(ticket);
+                self.batch.clear();
+                self.queue.clear();
+                reports.push(Input::DiskFull);
+                return;
+            }
+            self.carry_out(write);
+            reports.push(Input::Persisted(ticket));
+        }
+    }
+
+    fn carry_out(&mut self, write: Write) {
+        match write {
+            Write::Append { entries, committed } => {
+                self.append(entries);
+                self.log.hint = self.log.hint.max(committed);
+            }
+            Write::Truncate { keep } => {
+                if keep < self.log.start || keep > self.log.end() {
+                    self.breach(format!(
+                        "truncate to {keep} a log of {}..{}",
+                        self.log.start,
+                        self.log.end()
+                    ));
+                } else if keep < self.state.applied {
+                    self.breach(format!(
+                        "truncate to {keep} what is applied up to {}",
+                        self.state.applied
+                    ));
+                } else {
+                    self.log.truncate(keep);
+                }
+            }
+            Write::Meta(meta) => {
+                if meta.node != self.meta.node || meta.incarnation != self.meta.incarnation {
+                    self.breach("meta of another node or incarnation".to_owned());
+                }
+                self.meta = meta;
+            }
+            Write::StageBegin => self.staged = Some(Records::new()),
+            Write::Stage { records } => {
+                let Some(staged) = &mut self.staged else {
+                    return self.breach("stage without a beginning".to_owned());
+                };
+                for (key, value) in records {
+                    if staged.last_key_value().is_some_and(|last| *last.0 >= key) {
+                        self.breaches.push(format!("staged {key:?} out of order"));
+                    }
+                    staged.insert(key, value);
+                }
+            }
+            Write::Install { at, history } => {
+                let Some(records) = self.staged.take() else {
+                    return self.breach("install of nothing staged".to_owned());
+                };
+                if at < self.state.applied {
+                    self.breach(format!("install at {at} below {}", self.state.applied));
+                }
+                self.state = DiskState {
+                    records,
+                    applied: at,
+                };
+                self.checkpoint = self.state.clone();
+                self.applies.clear();
+                self.log = DiskLog {
+                    start: at,
+                    entries: VecDeque::new(),
+                    bytes: 0,
+                    history,
+                    hint: at,
+                };
+            }
+            Write::Arbiter(_) => self.breach("the arbiter's record on a replica".to_owned()),
+        }
+    }
+
+    fn append(&mut self, entries: Vec<Arc<Entry>>) {
+        for entry in entries {
+            if Position::before(entry.seq) != self.log.end() {
+                return self.breach(format!(
+                    "append of {} to a log that ends at {}",
+                    entry.seq,
+                    self.log.end()
+                ));
+            }
+            if entry.epoch < self.log.history.last_epoch() {
+                return self.breach(format!(
+                    "append of epoch {} behind a newer one",
+                    entry.epoch
+                ));
+            }
+            self.log.push(entry);
+        }
+    }
+
+    fn breach(&mut self, what: String) {
+        self.breaches.push(what);
+    }
+
+    // --------------------------------------------------------------------------------- state and reads
+
+    /// Takes an application in.
+    pub fn ask_apply(&mut self, entries: Vec<Arc<Entry>>) {
+        self.applies.extend(entries);
+    }
+
+    /// Is there something to apply that the log has?
+    pub fn can_apply(&self) -> bool {
+        self.applies
+            .front()
+            .is_some_and(|entry| self.log.end().covers(entry.seq))
+    }
+
+    /// All that waits is applied, as far as the log has it: the state never gets ahead of the log.
+    pub fn finish_applies<T>(&mut self, reports: &mut Vec<Input<T>>) {
+        let before = self.state.applied;
+        while self.can_apply()
+            && let Some(entry) = self.applies.pop_front()
+        {
+            if Position::before(entry.seq) == self.state.applied {
+                self.state.apply(&entry);
+            } else {
+                self.breach(format!(
+                    "applied {} to a state of {}",
+                    entry.seq, self.state.applied
+                ));
+            }
+        }
+        if self.state.applied > before {
+            reports.push(Input::Applied(self.state.applied));
+        }
+    }
+
+    /// Keeps the log from here on.
+    pub fn retain(&mut self, position: Position) {
+        self.retain = Some(position);
+    }
+
+    /// Makes the state durable and drops the part of the log that is too much. Returns where the log begins, if that is new.
+    pub fn checkpoint(&mut self) -> Option<Position> {
+        self.checkpoint = self.state.clone();
+        let before = self.retain.map_or(self.checkpoint.applied, |kept| {
+            kept.min(self.checkpoint.applied)
+        });
+        let former = self.log.start;
+        while self.log.bytes > self.log_bytes_max && self.log.start < before {
+            self.log.trim_one();
+        }
+        (self.log.start > former).then_some(self.log.start)
+    }
+
+    /// Answers a question as of now.
+    pub fn answer(&mut self, ticket: Ticket, query: Query) -> Option<Answer> {
+        match query {
+            Query::Get { key } => Some(Answer::Value(self.state.records.get(&key).cloned())),
+            Query::Scan { after } => Some(page(&self.state.records, after.as_ref())),
+            Query::Log { from } => Some(Answer::Entries(self.read_log(from))),
+            Query::OpenView => {
+                if self.views_closed_early.remove(&ticket) {
+                    return None;
+                }
+                self.views.insert(ticket, self.state.clone());
+                Some(Answer::View {
+                    at: self.state.applied,
+                    records: self.state.records.len() as u64,
+                })
+            }
+            // There is no answer if the process let go of it while the question was on its way.
+            Query::ReadView { view, after } => self
+                .views
+                .get(&view)
+                .map(|state| page(&state.records, after.as_ref())),
+        }
+    }
+
+    /// Lets go of a state held fixed.
+    pub fn close_view(&mut self, ticket: Ticket) {
+        if self.views.remove(&ticket).is_none() {
+            self.views_closed_early.insert(ticket);
+        }
+    }
+
+    fn read_log(&self, from: Position) -> Vec<Arc<Entry>> {
+        let mut bytes = 0;
+        let mut entries = Vec::new();
+        let mut next = from.next_seq();
+        while let Some(entry) = self.log.entry(next) {
+            bytes += entry.size();
+            if bytes > limits::SNAPSHOTS_BYTES_MAX && !entries.is_empty() {
+                break;
+            }
+            entries.push(entry.clone());
+            next = next.next();
+        }
+        entries
+    }
+
+    // ------------------------------------------------------------------------------ crash and recovery
+
+    /// Power is lost: of what is under way any beginning survives, of the applied state any checkpoint or all.
+    pub fn crash(&mut self, rng: &mut ChaCha8Rng) -> Loss {
+        let mut loss = Loss::default();
+        let whole = rng.random_range(0..=self.batch.len());
+        let waiting = self.batch.split_off(whole);
+        for (_, write) in std::mem::take(&mut self.batch) {
+            self.carry_out(write);
+        }
+        let under_way = usize::from(!waiting.is_empty());
+        let unsynced = waiting.into_iter().chain(std::mem::take(&mut self.queue));
+        for (index, (_, write)) in unsynced.enumerate() {
+            let Write::Append { mut entries, .. } = write else {
+                continue;
+            };
+            let kept = if index < under_way {
+                rng.random_range(0..=entries.len())
+            } else {
+                0
+            };
+            loss.entries_lost += entries.len() - kept;
+            loss.is_torn |= kept > 0 && kept < entries.len();
+            entries.truncate(kept);
+            self.append(entries);
+        }
+        if rng.random_bool(0.5) {
+            loss.state_fell_back = self.checkpoint.applied < self.state.applied;
+            self.state = self.checkpoint.clone();
+        }
+        self.checkpoint = self.state.clone();
+        self.forget_process();
+        loss
+    }
+
+    /// The process has ended in good order; what it asked for is on the disk.
+    pub fn stop(&mut self) {
+        let mut ignored: Vec<Input<()>> = Vec::new();
+        self.finish(&mut ignored);
+        self.begin();
+        self.finish(&mut ignored);
+        self.finish_applies(&mut ignored);
+        self.forget_process();
+    }
+
+    fn forget_process(&mut self) {
+        self.batch.clear();
+        self.queue.clear();
+        self.applies.clear();
+        self.staged = None;
+        self.views.clear();
+        self.views_closed_early.clear();
+        self.accepted = None;
+        self.asked = None;
+        self.refused = None;
+        self.retain = None;
+    }
+
+    /// A process starts: raises the incarnation, applies what is known to be committed, and tells what there is.
+    pub fn start(&mut self) -> Recovered {
+        self.meta.incarnation = self.meta.incarnation.next();
+        let committed = self.log.hint.min(self.log.end());
+        while self.state.applied < committed {
+            let entry = self
+                .log
+                .entry(self.state.applied.next_seq())
+                .expect("the log is trimmed only below a checkpoint")
+                .clone();
+            self.state.apply(&entry);
+        }
+        let tail = self
+            .log
+            .entries
+            .iter()
+            .filter(|entry| !self.state.applied.covers(entry.seq))
+            .cloned()
+            .collect();
+        Recovered {
+            meta: self.meta.clone(),
+            log_start: self.log.start,
+            log_end: self.log.end(),
+            history: self.log.history.clone(),
+            applied: self.state.applied,
+            tail,
+        }
+    }
+}
+
+/// Records per page: few, so that scans and state transfers take several steps.
+const PAGE_RECORDS: usize = 3;
+
+fn page(records: &Records, after: Option<&Key>) -> Answer {
+    let start = after.map_or(Bound::Unbounded, Bound::Excluded);
+    let mut rest = records.range::<Key, _>((start, Bound::Unbounded));
+    let records: Vec<_> = rest
+        .by_ref()
+        .take(PAGE_RECORDS)
+        .map(|(key, value)| (key.clone(), value.clone()))
+        .collect();
+    Answer::Page {
+        records,
+        more: rest.next().is_some(),
+    }
+}

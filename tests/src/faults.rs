@@ -1,0 +1,171 @@
+//! What can go wrong in a simulation, what rarely happens in one, and how often both did.
+//!
+//! A campaign adds the counts up and fails if something never happened: a fault that is not injected and a path that
+//! is not taken prove nothing.
+
+use std::collections::BTreeMap;
+use std::fmt::Debug;
+
+macro_rules! counted {
+    ($(#[$doc:meta])* $name:ident { $($(#[$variant_doc:meta])* $variant:ident = $text:literal,)* }) => {
+        $(#[$doc])*
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub enum $name {
+            $($(#[$variant_doc])* $variant,)*
+        }
+
+        impl $name {
+            /// All of them.
+            pub const ALL: &[Self] = &[$(Self::$variant,)*];
+
+            /// In words.
+            pub fn text(self) -> &'static str {
+                match self {
+                    $(Self::$variant => $text,)*
+                }
+            }
+        }
+    };
+}
+
+counted! {
+    /// Something that goes wrong.
+    Fault {
+        /// A frame is lost.
+        Loss = "frame lost",
+        /// A frame arrives twice.
+        Duplication = "frame duplicated",
+        /// A frame is overtaken by later ones.
+        Reordering = "frame overtaken",
+        /// Two nodes do not reach each other.
+        CutBothWays = "link cut in both directions",
+        /// One node does not reach another that reaches it.
+        CutOneWay = "link cut in one direction",
+        /// A node reaches nobody and nobody reaches it.
+        Isolation = "node isolated",
+        /// Frames between two nodes take long.
+        SlowLink = "link slowed down",
+        /// A process does nothing for a while, and then goes on.
+        Pause = "process paused",
+        /// The primary loses power.
+        CrashPrimary = "primary crashed",
+        /// A replica that is not the primary loses power.
+        CrashSecondary = "secondary crashed",
+        /// The arbiter loses power.
+        CrashArbiter = "arbiter crashed",
+        /// A client ends, and another one starts.
+        CrashClient = "client crashed",
+        /// A disk completes nothing for a while.
+        DiskHang = "disk hung",
+        /// A disk has no room for a while.
+        DiskFull = "disk full",
+        /// A replica loses its data directory for good, and a new one starts in its place.
+        Wipe = "data directory lost",
+        /// A replica leaves, and starts again later.
+        Leave = "replica left",
+    }
+}
+
+counted! {
+    /// Something that happens rarely and has to be shown to work.
+    Path {
+        /// A restarted primary had entries that it did not know to be committed.
+        Recommit = "primary restarted with uncommitted entries",
+        /// A replica cut off entries that the primary does not have.
+        Truncation = "log truncated",
+        /// A replica kept all it had in a handshake.
+        WholeLogKept = "handshake kept the whole log",
+        /// A replica got the full state.
+        StateTransfer = "full state transferred",
+        /// A transfer of the full state ended before it was complete.
+        StateTransferInterrupted = "full state transfer interrupted",
+        /// A replica that had data came back by the log alone.
+        ReturnByLog = "return by log",
+        /// The primary had the arbiter remove a replica.
+        Removal = "replica removed",
+        /// The primary had the arbiter add a replica.
+        Addition = "replica added",
+        /// Writes were acknowledged while the arbiter was down.
+        AckWithoutArbiter = "write acknowledged without arbiter",
+        /// Writes were acknowledged while a replica was joining.
+        AckDuringJoin = "write acknowledged during a join",
+        /// The primary alone was in sync, and acknowledged.
+        AckAlone = "write acknowledged by the primary alone",
+        /// A write was not confirmed within its second.
+        OperationFailed = "write failed",
+        /// A write was rejected because too much was in flight.
+        Overloaded = "write rejected: overloaded",
+        /// A write was rejected because the disk was full.
+        RejectedDiskFull = "write rejected: disk full",
+        /// A write went to a replica that is not the primary.
+        RejectedNotPrimary = "write rejected: not primary",
+        /// A request came too early.
+        RejectedNotReady = "request rejected: not ready",
+        /// A replica found its disk full.
+        DiskFull = "full disk noticed",
+        /// A replica found room again.
+        DiskHasRoom = "room on disk noticed",
+        /// A crash took entries that had not been synced.
+        EntriesLost = "unsynced entries lost in a crash",
+        /// A crash tore an append.
+        TornAppend = "append torn by a crash",
+        /// A crash took the state back to a checkpoint.
+        StateFellBack = "state fell back to a checkpoint",
+        /// The log was trimmed.
+        Trimmed = "log trimmed",
+        /// A replica left in good order.
+        Left = "replica left in good order",
+        /// A message of another epoch or handshake was ignored.
+        Stale = "stale message ignored",
+        /// The arbiter refused a proposal.
+        ProposalRefused = "proposal refused",
+        /// The arbiter was not heard for long.
+        ArbiterSilent = "arbiter silent",
+        /// A client did not learn what became of its write.
+        UnknownOutcome = "outcome unknown",
+    }
+}
+
+/// How often what happened.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// Faults injected.
+    pub faults: BTreeMap<Fault, u64>,
+    /// Paths taken.
+    pub paths: BTreeMap<Path, u64>,
+}
+
+impl Counts {
+    /// `fault` happened.
+    pub fn fault(&mut self, fault: Fault) {
+        *self.faults.entry(fault).or_default() += 1;
+    }
+
+    /// `path` was taken.
+    pub fn path(&mut self, path: Path) {
+        *self.paths.entry(path).or_default() += 1;
+    }
+
+    /// Adds the counts of another simulation.
+    pub fn add(&mut self, other: &Self) {
+        for (fault, count) in &other.faults {
+            *self.faults.entry(*fault).or_default() += count;
+        }
+        for (path, count) in &other.paths {
+            *self.paths.entry(*path).or_default() += count;
+        }
+    }
+
+    /// What never happened, in words.
+    pub fn missing(&self) -> Vec<&'static str> {
+        let faults = Fault::ALL
+            .iter()
+            .filter(|fault| !self.faults.contains_key(fault))
+            .map(|fault| fault.text());
+        let paths = Path::ALL
+            .iter()
+            .filter(|path| !self.paths.contains_key(path))
+            .map(|path| path.text());
+        faults.chain(paths).collect()
+    }
+}

@@ -1,0 +1,191 @@
+//! PROTOCOL 9.1: committed entries are identical on all replicas, for ever, and never truncated.
+
+use std::sync::Arc;
+
+use lockstep_core::config::{Position, Seq};
+use lockstep_core::operation::Entry;
+use lockstep_core::storage::Write;
+
+use super::{Fact, Invariant};
+use crate::cluster::Cluster;
+use crate::disk::Records;
+use crate::shadow::Shadow;
+
+/// The committed entries, as the first replica that called each of them committed had it.
+#[derive(Debug, Default)]
+pub struct Ledger {
+    entries: Vec<Arc<Entry>>,
+}
+
+/// Entries compared again whenever a replica's committed position advances.
+const LOOK_BACK: usize = 16;
+
+impl Ledger {
+    /// Where it ends.
+    pub fn end(&self) -> Position {
+        Position(self.entries.len() as u64)
+    }
+
+    /// The committed entry at `seq`.
+    pub fn entry(&self, seq: Seq) -> Option<&Arc<Entry>> {
+        self.entries.get(usize::try_from(seq.0).ok()?)
+    }
+
+    /// All of them.
+    pub fn entries(&self) -> &[Arc<Entry>] {
+        &self.entries
+    }
+
+    /// The records that the entries before `position` make.
+    pub fn state_at(&self, position: Position) -> Records {
+        let mut records = Records::new();
+        for entry in &self.entries {
+            if !position.covers(entry.seq) {
+                break;
+            }
+            let key = entry.operation.key().clone();
+            match entry.operation.value() {
+                Some(value) => records.insert(key, value.clone()),
+                None => records.remove(&key),
+            };
+        }
+        records
+    }
+
+    /// A replica whose log is `log` says that it is committed up to `position`.
+    ///
+    /// # Errors
+    /// If it does not have, or has differently, what is committed.
+    pub fn advance(&mut self, log: &Shadow, position: Position) -> Result<(), String> {
+        if position > log.end() {
+            return Err(format!(
+                "committed up to {position}, but its log ends at {}",
+                log.end()
+            ));
+        }
+        let known = self.end().min(position).0;
+        let known = usize::try_from(known).expect("no longer than the ledger");
+        for committed in self.entries[..known].iter().rev().take(LOOK_BACK) {
+            if let Some(held) = log.entry(committed.seq) {
+                same(held, committed)?;
+            }
+        }
+        while self.end() < position {
+            let Some(entry) = log.entry(self.end().next_seq()) else {
+                return Err(format!(
+                    "committed up to {position} without entry {}",
+                    self.end()
+                ));
+            };
+            self.entries.push(entry.clone());
+        }
+        Ok(())
+    }
+}
+
+fn same(held: &Arc<Entry>, committed: &Arc<Entry>) -> Result<(), String> {
+    if Arc::ptr_eq(held, committed) || held == committed {
+        Ok(())
+    } else {
+        Err(format!("has {held:?}, committed is {committed:?}"))
+    }
+}
+
+/// Checks what replicas write, apply and hold against the ledger.
+pub(super) struct CommittedForEver;
+
+impl Invariant for CommittedForEver {
+    fn name(&self) -> &'static str {
+        "committed entries are identical for ever"
+    }
+
+    fn observe(&mut self, cluster: &Cluster, fact: &Fact<'_>) -> Result<(), String> {
+        let (node, checked) = match fact {
+            Fact::Apply { node, entries } => (*node, check_applied(cluster, entries)),
+            Fact::Persist { node, write } => (*node, check_write(cluster, *node, write)),
+            Fact::Started { node } => (*node, check_disk(cluster, *node)),
+            Fact::Ended => {
+                return cluster
+                    .replicas()
+                    .try_for_each(|node| check_disk(cluster, node));
+            }
+            _ => return Ok(()),
+        };
+        checked.map_err(|what| format!("{}: {what}", cluster.nodes()[node].name))
+    }
+}
+
+fn check_applied(cluster: &Cluster, entries: &[Arc<Entry>]) -> Result<(), String> {
+    entries
+        .iter()
+        .try_for_each(|entry| match cluster.ledger().entry(entry.seq) {
+            Some(committed) => same(entry, committed),
+            None => Err(format!("applies {entry:?}, which is not committed")),
+        })
+}
+
+fn check_write(cluster: &Cluster, node: usize, write: &Write) -> Result<(), String> {
+    let ledger = cluster.ledger();
+    match write {
+        Write::Append { committed, .. } if *committed > ledger.end() => Err(format!(
+            "notes that {committed} entries are committed, {} are",
+            ledger.end()
+        )),
+        Write::Truncate { keep } => {
+            // What is cut off is still on the disk: the write has only been asked for.
+            let log = cluster.nodes()[node].disk().map(crate::disk::Disk::log);
+            let cut = log.and_then(|log| log.entry(keep.next_seq()));
+            match (cut, ledger.entry(keep.next_seq())) {
+                (Some(cut), Some(committed)) if cut == committed => {
+                    Err(format!("truncates {cut:?}, which is committed"))
+                }
+                _ => Ok(()),
+            }
+        }
+        Write::Install { at, .. } => {
+            if *at > ledger.end() {
+                return Err(format!("installs position {at}, which is not committed"));
+            }
+            let staged = cluster.nodes()[node].shadow().map(Shadow::staged);
+            let committed = ledger.state_at(*at);
+            match staged {
+                Some(staged) if *staged != committed => Err(format!(
+                    "installs {staged:?} at {at} instead of {committed:?}"
+                )),
+                _ => Ok(()),
+            }
+        }
+        Write::Append { .. }
+        | Write::Meta(_)
+        | Write::StageBegin
+        | Write::Stage { .. }
+        | Write::Arbiter(_) => Ok(()),
+    }
+}
+
+/// Compares the whole log and the state of a replica.
+fn check_disk(cluster: &Cluster, node: usize) -> Result<(), String> {
+    let Some(disk) = cluster.nodes()[node].disk() else {
+        return Ok(());
+    };
+    let ledger = cluster.ledger();
+    if cluster.config().in_sync.contains(&disk.meta().node) {
+        for entry in disk.log().entries() {
+            if let Some(committed) = ledger.entry(entry.seq) {
+                same(entry, committed)?;
+            }
+        }
+    }
+    let applied = disk.state().applied;
+    if applied > ledger.end() {
+        return Err(format!("applied up to {applied}, which is not committed"));
+    }
+    let committed = ledger.state_at(applied);
+    if disk.state().records != committed {
+        return Err(format!(
+            "the state at {applied} is {:?} instead of {committed:?}",
+            disk.state().records
+        ));
+    }
+    Ok(())
+}

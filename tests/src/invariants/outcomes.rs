@@ -1,0 +1,92 @@
+//! What clients are told is true at the end: acknowledged writes are in the log where they were said to be, and calls
+//! that were rejected or reached nobody left no trace.
+
+use std::collections::BTreeMap;
+
+use lockstep_core::operation::{Operation, Value};
+use lockstep_core::process::{CallBody, Outcome};
+
+use super::{Fact, Invariant};
+use crate::cluster::Cluster;
+use crate::history::Record;
+
+/// Compares the history with the ledger.
+pub(super) struct OutcomesAreTrue;
+
+impl Invariant for OutcomesAreTrue {
+    fn name(&self) -> &'static str {
+        "clients are told the truth"
+    }
+
+    fn observe(&mut self, cluster: &Cluster, fact: &Fact<'_>) -> Result<(), String> {
+        match fact {
+            Fact::Completed { call, outcome, .. } => match cluster.history.record(*call) {
+                Some(record) => check_acknowledged(cluster, record, outcome),
+                None => Ok(()),
+            },
+            Fact::Ended => {
+                let mut written: BTreeMap<&Value, u32> = BTreeMap::new();
+                for entry in cluster.ledger().entries() {
+                    if let Some(value) = entry.operation.value() {
+                        *written.entry(value).or_default() += 1;
+                    }
+                }
+                cluster.history.records().try_for_each(|record| {
+                    check_effects(record, &written)?;
+                    match &record.ended {
+                        Some((_, outcome)) => check_acknowledged(cluster, record, outcome),
+                        None => Ok(()),
+                    }
+                })
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+fn check_acknowledged(cluster: &Cluster, record: &Record, outcome: &Outcome) -> Result<(), String> {
+    let Outcome::Acknowledged { seq, .. } = outcome else {
+        return Ok(());
+    };
+    let Some(entry) = cluster.ledger().entry(*seq) else {
+        return Err(format!(
+            "{:?} was acknowledged as {seq}, which is not committed",
+            record.body
+        ));
+    };
+    let wanted = match &record.body {
+        CallBody::Insert { key, value } => Operation::Insert {
+            key: key.clone(),
+            value: value.clone(),
+        },
+        CallBody::Remove { key } => Operation::Remove { key: key.clone() },
+        CallBody::Get { .. } | CallBody::Scan { .. } | CallBody::Status { .. } => {
+            return Err(format!("{:?} was acknowledged", record.body));
+        }
+    };
+    if entry.operation != wanted {
+        return Err(format!("{wanted:?} was acknowledged as {entry:?}"));
+    }
+    Ok(())
+}
+
+/// How often may the value of an Insert be in the log, going by what its client was told?
+fn check_effects(record: &Record, written: &BTreeMap<&Value, u32>) -> Result<(), String> {
+    let CallBody::Insert { value, .. } = &record.body else {
+        return Ok(());
+    };
+    let times = written.get(value).copied().unwrap_or(0);
+    let allowed = match &record.ended {
+        Some((_, Outcome::Acknowledged { .. })) => 1..=1,
+        Some((_, Outcome::Rejected { .. } | Outcome::Unreachable)) => 0..=0,
+        Some(_) | None => 0..=1,
+    };
+    if allowed.contains(&times) {
+        Ok(())
+    } else {
+        Err(format!(
+            "{:?} took effect {times} times, its client was told {:?}",
+            record.body, record.ended
+        ))
+    }
+}

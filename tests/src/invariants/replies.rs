@@ -1,0 +1,154 @@
+//! PROTOCOL 9.7: exactly one reply per request; a write is answered within its second, `OperationFailed` exactly then.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use lockstep_core::event::Event;
+use lockstep_core::limits;
+use lockstep_core::message::{Message, Reply, ReplyBody, RequestBody, RoleName};
+use lockstep_core::operation::{ClientId, RequestId};
+use lockstep_core::process::Input;
+use lockstep_core::time::Instant;
+
+use super::{Fact, Invariant};
+use crate::cluster::Cluster;
+
+/// A request that has no reply yet.
+struct Open {
+    /// When it arrived first, by the replica's clock.
+    arrived: Instant,
+    /// How many replies it may have: a client repeats a read that is not answered, and each copy is answered.
+    replies: u32,
+}
+
+/// The requests under way at each replica.
+#[derive(Default)]
+pub(super) struct OneReply {
+    open: BTreeMap<(usize, ClientId, RequestId), Open>,
+    /// The writes among them, by arrival.
+    writes: BTreeSet<(usize, Instant, ClientId, RequestId)>,
+    /// Replicas whose tenure has ended: they may give up earlier.
+    leaving: BTreeSet<usize>,
+}
+
+impl Invariant for OneReply {
+    fn name(&self) -> &'static str {
+        "one reply per request, for a write within its second"
+    }
+
+    fn observe(&mut self, cluster: &Cluster, fact: &Fact<'_>) -> Result<(), String> {
+        match fact {
+            Fact::Input {
+                node,
+                stimulus:
+                    Input::Message {
+                        message: Message::Request(request),
+                        ..
+                    },
+            } => {
+                let arrived = cluster.nodes()[*node].clock.local(cluster.now());
+                let open = self
+                    .open
+                    .entry((*node, request.client, request.id))
+                    .or_insert(Open {
+                        arrived,
+                        replies: 0,
+                    });
+                match request.body {
+                    RequestBody::Insert { .. } | RequestBody::Remove { .. } => {
+                        open.replies = 1;
+                        self.writes
+                            .insert((*node, open.arrived, request.client, request.id));
+                    }
+                    RequestBody::Get { .. } | RequestBody::Scan { .. } | RequestBody::Status => {
+                        open.replies += 1;
+                    }
+                }
+                Ok(())
+            }
+            Fact::Sent {
+                node,
+                message: Message::Reply(reply),
+                ..
+            } => self
+                .replied(cluster, *node, reply)
+                .map_err(|what| format!("{}: {what}", cluster.nodes()[*node].name)),
+            Fact::Event {
+                node,
+                event: Event::Entered { role, .. },
+            } => {
+                if *role == RoleName::Leaving {
+                    self.leaving.insert(*node);
+                }
+                Ok(())
+            }
+            Fact::Ceased { node } => {
+                self.leaving.remove(node);
+                self.open.retain(|(replica, ..), _| replica != node);
+                self.writes.retain(|(replica, ..)| replica != node);
+                Ok(())
+            }
+            Fact::Stepped { node } => self.check_overdue(cluster, *node),
+            Fact::Ended => match self.open.keys().next() {
+                Some((node, client, id)) => Err(format!(
+                    "{} never answered {id} of {client:?}",
+                    cluster.nodes()[*node].name
+                )),
+                None => Ok(()),
+            },
+            _ => Ok(()),
+        }
+    }
+}
+
+impl OneReply {
+    fn check_overdue(&self, cluster: &Cluster, node: usize) -> Result<(), String> {
+        let local = cluster.nodes()[node].clock.local(cluster.now());
+        let first = (node, Instant::ZERO, ClientId(0), RequestId(0));
+        match self.writes.range(first..).next() {
+            Some((replica, arrived, client, id))
+                if *replica == node && *arrived + limits::OPERATION_DEADLINE <= local =>
+            {
+                Err(format!(
+                    "write {id} of {client:?} has no answer after a second"
+                ))
+            }
+            Some(_) | None => Ok(()),
+        }
+    }
+
+    fn replied(&mut self, cluster: &Cluster, node: usize, reply: &Reply) -> Result<(), String> {
+        let id = (node, reply.client, reply.id);
+        let Some(open) = self.open.get_mut(&id) else {
+            return Err(format!("nobody waits for {reply:?}"));
+        };
+        let arrived = open.arrived;
+        open.replies -= 1;
+        if open.replies == 0 {
+            self.open.remove(&id);
+        }
+        self.writes.remove(&(node, arrived, reply.client, reply.id));
+        let clock = cluster.nodes()[node].clock;
+        let deadline = arrived + limits::OPERATION_DEADLINE;
+        let local = clock.local(cluster.now());
+        // A process that was paused over the deadline takes what came before it and its timer in the same turn.
+        let is_first_turn_since = clock.local(cluster.nodes()[node].turned) < deadline;
+        let is_leaving = self.leaving.contains(&node);
+        match reply.body {
+            ReplyBody::OperationAck { .. } if local > deadline && !is_first_turn_since => Err(
+                format!("{} acknowledged {:?} late", reply.id, local - deadline),
+            ),
+            ReplyBody::OperationFailed if local < deadline && !is_leaving => {
+                Err(format!("{} failed {:?} early", reply.id, deadline - local))
+            }
+            ReplyBody::OperationFailed if !is_first_turn_since => {
+                Err(format!("{} failed {:?} late", reply.id, local - deadline))
+            }
+            ReplyBody::OperationAck { .. }
+            | ReplyBody::OperationFailed
+            | ReplyBody::OperationRejected { .. }
+            | ReplyBody::GetResult { .. }
+            | ReplyBody::ScanResult { .. }
+            | ReplyBody::Status(_) => Ok(()),
+        }
+    }
+}

@@ -1,0 +1,319 @@
+//! The conversation of a simulated cluster, line by line: golden scripts and failing seeds use this one notation.
+//!
+//! A line is a time in milliseconds, who speaks to whom, and the message in short. `e` is an epoch, `v` a version of
+//! the configuration, `s` a handshake, `#` a request, a position is a plain number.
+
+use std::fmt::{self, Write as _};
+
+use lockstep_core::config::Config;
+use lockstep_core::event::Event;
+use lockstep_core::message::{
+    Change, FromArbiter, Joined, Message, PeerMessage, ReplyBody, RequestBody, SyncFrom, ToArbiter,
+};
+use lockstep_core::operation::{Entry, Operation};
+use lockstep_core::process::Outcome;
+use lockstep_core::storage::Write;
+
+use crate::network::Fate;
+
+/// What of a conversation is recorded.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Detail {
+    /// Nothing.
+    #[default]
+    Off,
+    /// What tells the story: no Beacons, no questions for the configuration, no steps of the disk.
+    Story,
+    /// Everything.
+    All,
+}
+
+/// A recorded conversation.
+#[derive(Debug, Default)]
+pub struct Trace {
+    detail: Detail,
+    lines: Vec<String>,
+}
+
+/// Lines kept; a trace of everything is for looking at the end of it.
+const LINES_MAX: usize = 200_000;
+
+impl Trace {
+    /// A trace of that detail.
+    pub fn new(detail: Detail) -> Self {
+        Self {
+            detail,
+            lines: Vec::new(),
+        }
+    }
+
+    /// The lines so far; they are forgotten here.
+    pub fn take_lines(&mut self) -> Vec<String> {
+        std::mem::take(&mut self.lines)
+    }
+
+    /// Something done to the cluster.
+    pub fn note(&mut self, now: u64, what: fmt::Arguments<'_>) {
+        if self.detail != Detail::Off {
+            self.push(now, format_args!("-- {what}"));
+        }
+    }
+
+    /// A message that is sent.
+    pub fn message(&mut self, now: u64, from: &str, to: &str, message: &Message, fate: Fate) {
+        let is_routine = match message {
+            Message::ToArbiter(ToArbiter::ConfigQuery(_)) => true,
+            Message::Peer(peer) => matches!(
+                peer.body,
+                PeerMessage::Beacon(_) | PeerMessage::BeaconAck(_)
+            ),
+            Message::ToArbiter(_)
+            | Message::FromArbiter(_)
+            | Message::Request(_)
+            | Message::Reply(_) => false,
+        };
+        if self.hides(is_routine) {
+            return;
+        }
+        let fate = match fate {
+            Fate::Arrives(_) => "",
+            Fate::Overtaken(_) => "   (overtaken)",
+            Fate::Twice(..) => "   (twice)",
+            Fate::Lost => "   (lost)",
+            Fate::Cut => "   (cut)",
+        };
+        self.push(now, format_args!("{from} → {to}  {}{fate}", brief(message)));
+    }
+
+    /// An event a process reports.
+    pub fn event(&mut self, now: u64, name: &str, event: &Event) {
+        let is_routine = matches!(
+            event,
+            Event::Appended { .. }
+                | Event::Persisted(_)
+                | Event::Committed(_)
+                | Event::Acknowledged(_)
+                | Event::Failed(_)
+        );
+        if !self.hides(is_routine) {
+            self.push(now, format_args!("{name} * {event:?}"));
+        }
+    }
+
+    /// A write a process asks for.
+    pub fn persist(&mut self, now: u64, name: &str, write: &Write) {
+        if self.hides(true) {
+            return;
+        }
+        let what = match write {
+            Write::Append { entries, .. } => format!("append {}", range(entries)),
+            Write::Truncate { keep } => format!("truncate to {keep}"),
+            Write::Meta(meta) => format!("meta e{} start {}", meta.epoch, meta.incarnation),
+            Write::StageBegin => "stage".to_owned(),
+            Write::Stage { records } => format!("stage {} records", records.len()),
+            Write::Install { at, .. } => format!("install {at}"),
+            Write::Arbiter(record) => format!("record {}", config(&record.config)),
+        };
+        self.push(now, format_args!("{name} = {what}"));
+    }
+
+    /// An outcome a client gives to its program.
+    pub fn complete(&mut self, now: u64, name: &str, outcome: &Outcome) {
+        if !self.hides(false) {
+            self.push(now, format_args!("{name} ! {}", in_short(outcome)));
+        }
+    }
+
+    fn hides(&self, is_routine: bool) -> bool {
+        match self.detail {
+            Detail::Off => true,
+            Detail::Story => is_routine,
+            Detail::All => false,
+        }
+    }
+
+    fn push(&mut self, now: u64, what: fmt::Arguments<'_>) {
+        if self.lines.len() < LINES_MAX {
+            let (millis, micros) = (now / 1_000_000, now / 1_000 % 1_000);
+            self.lines.push(format!("{millis:>6}.{micros:03}  {what}"));
+        }
+    }
+}
+
+/// A message in short.
+pub fn brief(message: &Message) -> String {
+    match message {
+        Message::ToArbiter(message) => to_arbiter(message),
+        Message::FromArbiter(message) => match message {
+            FromArbiter::JoinedPrimary(answer) => joined("JoinedPrimary", answer),
+            FromArbiter::JoinedSecondary(answer) => joined("JoinedSecondary", answer),
+            FromArbiter::JoinRefused(answer) => format!("JoinRefused {}", answer.reason),
+            FromArbiter::Replicas(current) => format!("Replicas {}", config(current)),
+            FromArbiter::ProposalRefused(current) => {
+                format!("ProposalRefused {}", config(current))
+            }
+        },
+        Message::Peer(peer) => format!("e{} {}", peer.epoch, peer_message(&peer.body)),
+        Message::Request(request) => {
+            let body = match &request.body {
+                RequestBody::Insert { key, value } => format!("Insert {key:?}={value:?}"),
+                RequestBody::Remove { key } => format!("Remove {key:?}"),
+                RequestBody::Get { key, level } => format!("Get {key:?} {level:?}"),
+                RequestBody::Scan { after } => format!("Scan after {after:?}"),
+                RequestBody::Status => "Status".to_owned(),
+            };
+            format!("{body} #{}", request.id)
+        }
+        Message::Reply(reply) => format!("{} #{}", reply_body(&reply.body), reply.id),
+    }
+}
+
+fn to_arbiter(message: &ToArbiter) -> String {
+    match message {
+        ToArbiter::Join(join) => format!("Join start {}", join.incarnation),
+        ToArbiter::Leave(leave) => format!("Leave v{}", leave.version),
+        ToArbiter::ConfigQuery(_) => "ConfigQuery".to_owned(),
+        ToArbiter::Propose(propose) => {
+            let change = match propose.change {
+                Change::AddInSync(node) => format!("AddInSync {node:?}"),
+                Change::RemoveInSync(node) => format!("RemoveInSync {node:?}"),
+            };
+            format!("Propose v{} {change}", propose.version)
+        }
+    }
+}
+
+fn joined(name: &str, answer: &Joined) -> String {
+    format!(
+        "{name} start {} {}",
+        answer.incarnation,
+        config(&answer.config)
+    )
+}
+
+/// A configuration in short: the primary first, then who else is in sync, then who is joining.
+fn config(config: &Config) -> String {
+    let name = |node| {
+        config
+            .members
+            .get(node)
+            .map_or("?", |member| member.name.as_str())
+    };
+    let mut text = format!("v{} e{}", config.version, config.epoch);
+    let mut list = |title: &str, names: Vec<&str>| {
+        if !names.is_empty() {
+            write!(text, " {title} {}", names.join(" ")).expect("a string takes everything");
+        }
+    };
+    list("primary", config.primary.iter().map(name).collect());
+    let others = config
+        .in_sync
+        .iter()
+        .filter(|node| Some(**node) != config.primary);
+    let mut others: Vec<_> = others.map(name).collect();
+    others.sort_unstable();
+    list("in sync", others);
+    let mut joining: Vec<_> = config.joining.iter().map(name).collect();
+    joining.sort_unstable();
+    list("joining", joining);
+    text
+}
+
+fn peer_message(body: &PeerMessage) -> String {
+    match body {
+        PeerMessage::SyncStart(start) => format!("SyncStart s{}", start.sync),
+        PeerMessage::SyncReply(reply) => format!(
+            "SyncReply s{} end {} committed {}",
+            reply.sync, reply.end, reply.committed
+        ),
+        PeerMessage::SyncEnd(end) => {
+            let start = match &end.start {
+                SyncFrom::Log { keep } => format!("log from {keep}"),
+                SyncFrom::State { at, records, .. } => format!("state at {at}, {records} records"),
+            };
+            format!("SyncEnd s{} {start}", end.sync)
+        }
+        PeerMessage::Snapshots(snapshots) => format!(
+            "Snapshots s{} {} committed {}",
+            snapshots.sync,
+            match snapshots.entries.as_slice() {
+                [] => "none".to_owned(),
+                [entry] => one(entry),
+                entries => range(entries),
+            },
+            snapshots.committed
+        ),
+        PeerMessage::SnapshotAck(ack) => {
+            format!("SnapshotAck s{} persisted {}", ack.sync, ack.persisted)
+        }
+        PeerMessage::StateChunk(chunk) => format!(
+            "StateChunk s{} {} of {} records{}",
+            chunk.sync,
+            chunk.index,
+            chunk.records.len(),
+            if chunk.is_last { ", the last" } else { "" }
+        ),
+        PeerMessage::StateAck(ack) => format!("StateAck s{} next {}", ack.sync, ack.next),
+        PeerMessage::Beacon(beacon) => {
+            format!("Beacon v{} committed {}", beacon.version, beacon.committed)
+        }
+        PeerMessage::BeaconAck(ack) => format!("BeaconAck s{}", ack.sync),
+    }
+}
+
+fn one(entry: &Entry) -> String {
+    match &entry.operation {
+        Operation::Insert { key, value } => format!("{}: {key:?}={value:?}", entry.seq),
+        Operation::Remove { key } => format!("{}: {key:?} removed", entry.seq),
+    }
+}
+
+fn range(entries: &[std::sync::Arc<Entry>]) -> String {
+    match entries {
+        [] => "none".to_owned(),
+        [entry] => entry.seq.to_string(),
+        [first, .., last] => format!("{}..={}", first.seq, last.seq),
+    }
+}
+
+fn reply_body(body: &ReplyBody) -> String {
+    match body {
+        ReplyBody::OperationAck { seq } => format!("OperationAck {seq}"),
+        ReplyBody::OperationFailed => "OperationFailed".to_owned(),
+        ReplyBody::OperationRejected { reason } => format!("OperationRejected: {reason}"),
+        ReplyBody::GetResult {
+            key,
+            value,
+            position,
+        } => match value {
+            Some(value) => format!("GetResult {key:?}={value:?} at {position}"),
+            None => format!("GetResult {key:?} absent at {position}"),
+        },
+        ReplyBody::ScanResult { records, resume } => {
+            format!("ScanResult {} records, resume {resume:?}", records.len())
+        }
+        ReplyBody::Status(status) => format!(
+            "Status {:?} persisted {} committed {}",
+            status.role, status.persisted, status.committed
+        ),
+    }
+}
+
+fn in_short(outcome: &Outcome) -> String {
+    match outcome {
+        Outcome::Acknowledged { id, seq } => format!("#{id} acknowledged as {seq}"),
+        Outcome::Unknown { id } => format!("#{id} unknown"),
+        Outcome::Rejected { id, reason } => format!("#{id} rejected: {reason}"),
+        Outcome::Unreachable => "unreachable".to_owned(),
+        Outcome::Value { value, replica, .. } => match value {
+            Some(value) => format!("{value:?} from {replica}"),
+            None => format!("absent at {replica}"),
+        },
+        Outcome::Page {
+            records,
+            resume,
+            replica,
+        } => format!("{records:?}, resume {resume:?}, from {replica}"),
+        Outcome::Status { status, replica } => format!("{:?} at {replica}", status.role),
+    }
+}
