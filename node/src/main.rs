@@ -1,2 +1,101 @@
-//! The node program.
-fn main() {}
+//! The program `lockstep`: reads the command line, does what it says, and ends with an exit code that tells how it went.
+//!
+//! Reading order: `args` and [`config_file`] (what can be typed), [`output`] (what is printed, exit codes), [`commands`]
+//! (one file each), [`assemble`] (the only place that names concrete transports and engines), [`session`] (a cluster as
+//! commands see it).
+
+mod args;
+mod assemble;
+mod commands;
+mod config_file;
+mod events;
+mod import;
+mod logging;
+mod output;
+mod records;
+mod session;
+mod shell;
+mod signals;
+mod status;
+
+use std::env;
+use std::ffi::OsString;
+use std::path::Path;
+use std::process::ExitCode;
+
+use clap::{CommandFactory, FromArgMatches};
+
+use crate::args::{Args, Format};
+use crate::output::{Exit, Failure};
+
+fn main() -> ExitCode {
+    let arguments: Vec<OsString> = env::args_os().collect();
+    let (result, format) = match read(&arguments) {
+        Ok(args) => {
+            let format = args.common.output;
+            let result = logging::start(&args.common).and_then(|()| commands::run(args));
+            (result, format)
+        }
+        Err(NotRead::Failure(failure)) => (Err(failure), wanted_format(&arguments)),
+        Err(NotRead::Shown) => (Ok(Exit::Done), Format::Text),
+    };
+    match result {
+        Ok(exit) => exit.into(),
+        Err(failure) => {
+            output::print_failure(&failure, format);
+            failure.exit().into()
+        }
+    }
+}
+
+/// Why there are no arguments.
+enum NotRead {
+    /// Something is wrong with them.
+    Failure(Failure),
+    /// Help or version were asked for, and shown.
+    Shown,
+}
+
+fn read(arguments: &[OsString]) -> Result<Args, NotRead> {
+    let mut command = config_file::with_environment(Args::command());
+    let file = config_file::path(arguments, env::var_os("LOCKSTEP_CONFIG"));
+    if let Some(file) = &file {
+        command = config_file::with_file(command, file)
+            .map_err(|error| NotRead::Failure(Failure::Usage(error.to_string())))?;
+    }
+    command
+        .try_get_matches_from(arguments)
+        .and_then(|matches| Args::from_arg_matches(&matches))
+        .map_err(|error| not_parsed(&error, file.as_deref()))
+}
+
+fn not_parsed(error: &clap::Error, file: Option<&Path>) -> NotRead {
+    if !error.use_stderr() {
+        // Whoever closes the pipe has seen enough.
+        let _ = error.print();
+        return NotRead::Shown;
+    }
+    let text = error.render().to_string();
+    let mut text = text
+        .strip_prefix("error: ")
+        .unwrap_or(&text)
+        .trim_end()
+        .to_owned();
+    if let Some(file) = file {
+        text.push_str(&format!("\n(flags were also read from {})", file.display()));
+    }
+    NotRead::Failure(Failure::Usage(text))
+}
+
+/// How errors are printed while the flags are not understood.
+fn wanted_format(arguments: &[OsString]) -> Format {
+    let in_words = arguments
+        .windows(2)
+        .any(|pair| pair[0] == "--output" && pair[1] == "json");
+    let in_one = arguments.iter().any(|argument| argument == "--output=json");
+    if in_words || in_one {
+        Format::Json
+    } else {
+        Format::Text
+    }
+}

@@ -1,0 +1,187 @@
+//! Flags of what speaks to a cluster.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::builder::BoolishValueParser;
+
+use super::values::duration;
+
+/// Which cluster, and as whom.
+#[derive(Clone, Debug, Default, clap::Args)]
+#[command(next_help_heading = "Cluster")]
+pub(crate) struct Connection {
+    /// Addresses of replicas; one that answers is enough. By default the cluster of `lockstep dev` in this directory
+    #[arg(long, value_name = "HOST:PORT,…", value_delimiter = ',')]
+    pub(crate) cluster: Vec<String>,
+
+    /// Where ca.pem and the client's certificate are
+    #[arg(long, value_name = "DIR")]
+    pub(crate) tls_dir: Option<PathBuf>,
+
+    /// Which of the client certificates in the TLS directory to use, where there are several
+    #[arg(long, value_name = "NAME")]
+    pub(crate) name: Option<String>,
+}
+
+/// How long a command tries.
+#[derive(Clone, Debug, clap::Args)]
+pub(crate) struct DeadlineArg {
+    /// How long to try before giving up
+    #[arg(long, value_name = "DURATION", default_value = "5s", value_parser = duration)]
+    pub(crate) deadline: Duration,
+}
+
+/// At which replica.
+#[derive(Clone, Debug, clap::Args)]
+pub(crate) struct ReplicaArg {
+    /// Read at this replica only: its name, node id or address, as `lockstep status` shows them
+    #[arg(long, value_name = "NAME")]
+    pub(crate) replica: Option<String>,
+}
+
+/// `lockstep put`.
+#[derive(Clone, Debug, clap::Args)]
+#[command(after_help = "\
+Prints nothing if all went well. With --output json: id, seq, outcome (ack, failed, rejected).
+Binary values come from standard input: lockstep put photo - < photo.jpg")]
+pub(crate) struct PutArgs {
+    /// The key
+    #[arg(allow_negative_numbers = true)]
+    pub(crate) key: String,
+
+    /// The value; `-` reads it from standard input, to its end
+    #[arg(allow_negative_numbers = true)]
+    pub(crate) value: String,
+
+    /// How long.
+    #[command(flatten)]
+    pub(crate) deadline: DeadlineArg,
+
+    /// Which cluster.
+    #[command(flatten)]
+    pub(crate) connection: Connection,
+}
+
+/// `lockstep get`.
+#[derive(Clone, Debug, clap::Args)]
+#[command(after_help = "Prints the bytes of the value and a newline, nothing else.")]
+pub(crate) struct GetArgs {
+    /// The key
+    #[arg(allow_negative_numbers = true)]
+    pub(crate) key: String,
+
+    /// Where.
+    #[command(flatten)]
+    pub(crate) replica: ReplicaArg,
+
+    /// How long.
+    #[command(flatten)]
+    pub(crate) deadline: DeadlineArg,
+
+    /// Which cluster.
+    #[command(flatten)]
+    pub(crate) connection: Connection,
+}
+
+/// `lockstep remove`.
+#[derive(Clone, Debug, clap::Args)]
+#[command(
+    after_help = "Prints nothing if all went well. With --output json: id, seq, outcome (ack, failed, rejected)."
+)]
+pub(crate) struct RemoveArgs {
+    /// The key
+    #[arg(allow_negative_numbers = true)]
+    pub(crate) key: String,
+
+    /// How long.
+    #[command(flatten)]
+    pub(crate) deadline: DeadlineArg,
+
+    /// Which cluster.
+    #[command(flatten)]
+    pub(crate) connection: Connection,
+}
+
+/// `lockstep import`.
+#[derive(Clone, Debug, clap::Args)]
+#[command(after_help = "\
+One record a line, as `lockstep export` prints them:
+  {\"key\": \"greeting\", \"value\": \"hello\"}
+  {\"key_base64\": \"AAE=\", \"value_base64\": \"/w==\"}        for what is not UTF-8
+
+Many writes are on their way at once. Lines of the same key take effect in the order of the file. A write whose outcome
+is unknown is repeated until --deadline is over: setting the same key to the same value twice does no harm.")]
+pub(crate) struct ImportArgs {
+    /// The file; `-` reads standard input
+    pub(crate) file: PathBuf,
+
+    /// Writes on their way at once
+    #[arg(long, visible_alias = "writers", value_name = "N", default_value_t = 1024, value_parser = clap::value_parser!(u32).range(1..=16384))]
+    pub(crate) in_flight: u32,
+
+    /// Go on after lines that are no records, and count them; otherwise the first one ends the import
+    #[arg(long, value_parser = BoolishValueParser::new())]
+    pub(crate) skip_bad: bool,
+
+    /// How long to try each record before giving up; long enough for a replica to fail and return
+    #[arg(long, value_name = "DURATION", default_value = "30s", value_parser = duration)]
+    pub(crate) deadline: Duration,
+
+    /// Which cluster.
+    #[command(flatten)]
+    pub(crate) connection: Connection,
+}
+
+/// `lockstep export`.
+#[derive(Clone, Debug, clap::Args)]
+#[command(after_help = "\
+Prints records as `lockstep import` reads them. Each record is committed; records written during the export may be
+missing from it.")]
+pub(crate) struct ExportArgs {
+    /// Where.
+    #[command(flatten)]
+    pub(crate) replica: ReplicaArg,
+
+    /// How long to try for each page of records before giving up
+    #[arg(long, value_name = "DURATION", default_value = "30s", value_parser = duration)]
+    pub(crate) deadline: Duration,
+
+    /// Which cluster.
+    #[command(flatten)]
+    pub(crate) connection: Connection,
+}
+
+/// `lockstep status`.
+#[derive(Clone, Debug, clap::Args)]
+#[command(after_help = "\
+Columns:
+  role        primary: takes the writes; secondary; joining: being brought up to date
+  in sync     every acknowledged write is on its disk
+  persisted   the highest seq on its disk; seqs number the writes from 0
+  committed   the highest seq it knows to be on every in-sync replica
+  lag         writes the primary has on disk and it has not")]
+pub(crate) struct StatusArgs {
+    /// How long to wait for each replica
+    #[arg(long, value_name = "DURATION", default_value = "2s", value_parser = duration)]
+    pub(crate) deadline: Duration,
+
+    /// Which cluster.
+    #[command(flatten)]
+    pub(crate) connection: Connection,
+}
+
+/// `lockstep shell`.
+#[derive(Clone, Debug, clap::Args)]
+#[command(
+    after_help = "Type help in it. Commands can also come from a pipe: echo 'put a b' | lockstep shell"
+)]
+pub(crate) struct ShellArgs {
+    /// How long.
+    #[command(flatten)]
+    pub(crate) deadline: DeadlineArg,
+
+    /// Which cluster.
+    #[command(flatten)]
+    pub(crate) connection: Connection,
+}

@@ -1,0 +1,132 @@
+//! What can be typed: every command and flag of the program, with its help text. Says nothing of what they do.
+
+mod client;
+mod server;
+mod values;
+
+use std::path::PathBuf;
+
+use clap::{Parser, Subcommand, ValueEnum};
+
+pub(crate) use client::{
+    Connection, ExportArgs, GetArgs, ImportArgs, PutArgs, RemoveArgs, ShellArgs, StatusArgs,
+};
+pub(crate) use server::{
+    ArbiterArgs, Bounds, CertsArgs, CertsCommand, DevArgs, NodeArgs, ReplicaArgs, TransportName,
+};
+
+/// The exit codes, as the help text tells them; `output::Exit` is where they come from.
+const EXIT_CODES: &str = "\
+Exit codes:
+  0  done
+  1  the key was not found
+  2  wrong usage: a flag, a value or a configuration file
+  3  rejected: certainly not executed, the message says why
+  4  outcome unknown: the write may or may not have taken effect
+  5  the cluster was not reached, and nothing was executed
+  6  this process failed: its disk, its data directory, its certificates, its network
+
+Flags can also be set in the environment (LOCKSTEP_CLUSTER for --cluster, and so on) and in a TOML file given with
+--config: `cluster = \"…\"` at the top holds for every command that has the flag, in a table [replica] for that
+command alone. The command line goes before the environment, the environment before the file.";
+
+const FIRST_STEPS: &str = "\
+First steps:
+  lockstep dev                   a cluster of three replicas in this process, kept in ./.lockstep
+  lockstep put greeting hello    from a second terminal in the same directory
+  lockstep get greeting
+  lockstep status";
+
+/// Lockstep: a replicated key-value store.
+///
+/// An acknowledged write is on the disk of every in-sync replica. An arbiter decides who that is; it may be down for
+/// hours while reads and writes go on.
+#[derive(Debug, Parser)]
+#[command(
+    name = "lockstep",
+    version,
+    arg_required_else_help = true,
+    propagate_version = true,
+    max_term_width = 120,
+    after_help = FIRST_STEPS,
+    after_long_help = format!("{FIRST_STEPS}\n\n{EXIT_CODES}"),
+)]
+pub(crate) struct Args {
+    /// Flags of every command.
+    #[command(flatten)]
+    pub(crate) common: CommonArgs,
+    /// What to do.
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+/// Flags of every command.
+#[derive(Clone, Debug, clap::Args)]
+#[command(next_help_heading = "Common options")]
+pub(crate) struct CommonArgs {
+    /// Reads flags from this TOML file as well
+    #[arg(long, value_name = "FILE", global = true)]
+    pub(crate) config: Option<PathBuf>,
+
+    /// How results are printed on standard output
+    #[arg(
+        long,
+        value_name = "FORMAT",
+        global = true,
+        value_enum,
+        default_value_t
+    )]
+    pub(crate) output: Format,
+
+    /// What is logged on standard error: a level (error, warn, info, debug, trace), or directives such as
+    /// `lockstep=debug,quinn=info`
+    #[arg(long, value_name = "LEVEL", global = true, default_value = "warn")]
+    pub(crate) log: String,
+
+    /// How log lines look
+    #[arg(
+        long,
+        value_name = "FORMAT",
+        global = true,
+        value_enum,
+        default_value_t
+    )]
+    pub(crate) log_format: Format,
+}
+
+/// How something is printed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Format {
+    /// For people.
+    #[default]
+    Text,
+    /// For programs.
+    Json,
+}
+
+/// What the program can do.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Run a whole cluster in this process: an arbiter and replicas, durable, for trying out and developing
+    Dev(DevArgs),
+    /// Run the arbiter of a cluster; every cluster has exactly one
+    Arbiter(ArbiterArgs),
+    /// Run a replica of a cluster
+    Replica(ReplicaArgs),
+    /// Make the certificates of a cluster
+    Certs(CertsArgs),
+    /// Set a key
+    Put(PutArgs),
+    /// Print the value of a key; exit code 1 if there is none
+    Get(GetArgs),
+    /// Delete a key; no matter whether it is there
+    Remove(RemoveArgs),
+    /// Write the records of an NDJSON file
+    Import(ImportArgs),
+    /// Print all records as NDJSON, in the order of their keys
+    Export(ExportArgs),
+    /// Show who is who in the cluster and how far everybody is
+    Status(StatusArgs),
+    /// Type commands one after the other, with history and completion
+    Shell(ShellArgs),
+}

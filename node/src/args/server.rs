@@ -1,0 +1,304 @@
+//! Flags of what runs nodes: `dev`, `arbiter`, `replica`; and of `certs`, which makes what nodes need to be trusted.
+
+use std::path::PathBuf;
+
+use clap::{Subcommand, ValueEnum};
+use lockstep_core::limits::Limits;
+
+use super::values::ByteSize;
+
+/// How nodes reach each other.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub(crate) enum TransportName {
+    /// QUIC over UDP with mutual TLS.
+    #[default]
+    Quic,
+    /// Memory of one process, without sockets; only for `dev`.
+    Mem,
+}
+
+/// `lockstep dev`.
+#[derive(Clone, Debug, clap::Args)]
+#[command(after_help = "\
+Certificates are made at the first start. Stop it with Ctrl-C and start it again: the data is kept in the data
+directory; to begin anew, remove that. Commands typed in the same directory (put, get, status, …) find the cluster by
+themselves; from elsewhere, give them --config DATA-DIR/client.toml.
+
+With --transport mem there are no sockets, so no other process can reach it: it offers the shell in place.")]
+pub(crate) struct DevArgs {
+    /// How many replicas to run; may be changed from start to start
+    #[arg(long, value_name = "N", default_value_t = 3, value_parser = clap::value_parser!(u16).range(1..=16))]
+    pub(crate) replicas: u16,
+
+    /// How they reach each other
+    #[arg(long, value_enum, default_value_t)]
+    pub(crate) transport: TransportName,
+
+    /// Where data and certificates are kept
+    #[arg(long, value_name = "DIR", default_value = ".lockstep")]
+    pub(crate) data_dir: PathBuf,
+
+    /// Where the arbiter listens; the replicas take the ports after it. Port 0 lets the system choose all ports
+    #[arg(long, value_name = "HOST:PORT", default_value = "127.0.0.1:7100")]
+    pub(crate) listen: String,
+
+    /// Bounds of the replicas.
+    #[command(flatten)]
+    pub(crate) bounds: LimitArgs,
+}
+
+/// `lockstep arbiter`.
+#[derive(Clone, Debug, clap::Args)]
+#[command(after_help = "\
+Example:
+  lockstep certs init --tls-dir tls
+  lockstep certs node arbiter --host 10.0.0.1 --tls-dir tls
+  lockstep arbiter --listen 0.0.0.0:7100 --data-dir /var/lib/lockstep/arbiter --tls-dir tls --name arbiter")]
+pub(crate) struct ArbiterArgs {
+    /// Where and as whom it runs.
+    #[command(flatten)]
+    pub(crate) node: NodeArgs,
+}
+
+/// `lockstep replica`.
+#[derive(Clone, Debug, clap::Args)]
+#[command(after_help = "\
+Example:
+  lockstep certs node replica-1 --host 10.0.0.2 --tls-dir tls
+  lockstep replica --arbiter 10.0.0.1:7100 --listen 0.0.0.0:7101 --advertise 10.0.0.2:7101 \\
+      --data-dir /var/lib/lockstep/replica-1 --tls-dir tls --name replica-1
+
+SIGTERM and SIGINT let a secondary leave the cluster in good order before it stops; a second signal stops it at once.
+Either is safe. A replica that starts again with its data directory returns by itself.")]
+pub(crate) struct ReplicaArgs {
+    /// Where and as whom it runs.
+    #[command(flatten)]
+    pub(crate) node: NodeArgs,
+
+    /// Address of the arbiter
+    #[arg(long, value_name = "HOST:PORT")]
+    pub(crate) arbiter: String,
+
+    /// Its bounds.
+    #[command(flatten)]
+    pub(crate) bounds: LimitArgs,
+}
+
+/// Where and as whom a node runs.
+#[derive(Clone, Debug, clap::Args)]
+pub(crate) struct NodeArgs {
+    /// How nodes and clients reach it; separate processes have no choice but quic
+    #[arg(long, value_enum, default_value_t)]
+    pub(crate) transport: TransportName,
+
+    /// Address and UDP port to listen at; port 0 lets the system choose
+    #[arg(long, value_name = "HOST:PORT")]
+    pub(crate) listen: String,
+
+    /// Address others reach it at, if that is not the one it listens at (0.0.0.0, a port forwarding)
+    #[arg(long, value_name = "HOST:PORT")]
+    pub(crate) advertise: Option<String>,
+
+    /// Where its data is kept; locked while the process runs
+    #[arg(long, value_name = "DIR")]
+    pub(crate) data_dir: PathBuf,
+
+    /// Where the CA's certificate and its own are, as `lockstep certs` makes them
+    #[arg(long, value_name = "DIR")]
+    pub(crate) tls_dir: PathBuf,
+
+    /// Which of the node certificates in the TLS directory is its own; needed where there are several
+    #[arg(long, value_name = "NAME")]
+    pub(crate) name: Option<String>,
+}
+
+/// Bounds of a replica. All replicas of a cluster should have the same.
+#[derive(Clone, Debug, clap::Args)]
+#[command(next_help_heading = "Limits (all replicas of a cluster should have the same)")]
+pub(crate) struct LimitArgs {
+    /// Longest key; at most 4KiB
+    #[arg(long, value_name = "SIZE", default_value_t = size(Limits::default().key_bytes_max))]
+    pub(crate) key_bytes_max: ByteSize,
+
+    /// Longest value; at most 16MiB
+    #[arg(long, value_name = "SIZE", default_value_t = size(Limits::default().value_bytes_max))]
+    pub(crate) value_bytes_max: ByteSize,
+
+    /// Writes are rejected while fewer replicas than this are in sync
+    #[arg(long, value_name = "N", default_value_t = Limits::default().min_in_sync, value_parser = clap::value_parser!(u32).range(1..=64))]
+    pub(crate) min_in_sync: u32,
+
+    /// Log kept on disk; a replica that misses more when it returns gets the full state
+    #[arg(long, value_name = "SIZE", default_value_t = ByteSize(Limits::default().log_bytes_max))]
+    pub(crate) log_bytes_max: ByteSize,
+
+    /// Log kept in memory for replicas that are a little behind
+    #[arg(long, value_name = "SIZE", default_value_t = size(Limits::default().tail_bytes_max))]
+    pub(crate) tail_bytes_max: ByteSize,
+
+    /// Writes in flight at the primary; beyond that it rejects
+    #[arg(long, value_name = "SIZE", default_value_t = size(Limits::default().uncommitted_bytes_max))]
+    pub(crate) uncommitted_bytes_max: ByteSize,
+
+    /// State kept in memory for reads; the data itself may be larger than memory
+    #[arg(long, value_name = "SIZE", default_value = "64MiB")]
+    pub(crate) cache_bytes: ByteSize,
+
+    /// Writes on their way to one replica
+    #[arg(long, value_name = "SIZE", default_value_t = size(Limits::default().window_bytes_max))]
+    pub(crate) window_bytes_max: ByteSize,
+}
+
+fn size(bytes: usize) -> ByteSize {
+    ByteSize(bytes as u64)
+}
+
+/// The bounds of a replica, checked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Bounds {
+    /// Those of the protocol.
+    pub(crate) limits: Limits,
+    /// State kept in memory, in bytes.
+    pub(crate) cache_bytes: u64,
+}
+
+impl LimitArgs {
+    /// The bounds these flags choose.
+    ///
+    /// # Errors
+    /// Says which flag is beyond what can be configured.
+    pub(crate) fn bounds(&self) -> Result<Bounds, String> {
+        let bounded = |flag: &str, value: ByteSize, least: usize, most: usize| {
+            if (least..=most).contains(&value.as_usize()) {
+                return Ok(value.as_usize());
+            }
+            let (least, most) = (size(least), size(most));
+            Err(format!(
+                "--{flag} {value} is outside the range of {least} to {most}"
+            ))
+        };
+        let memory = 64 << 30;
+        let value_bytes_max = bounded(
+            "value-bytes-max",
+            self.value_bytes_max,
+            1,
+            Limits::VALUE_BYTES_CEILING,
+        )?;
+        let limits = Limits {
+            key_bytes_max: bounded(
+                "key-bytes-max",
+                self.key_bytes_max,
+                1,
+                Limits::KEY_BYTES_CEILING,
+            )?,
+            value_bytes_max,
+            // One write of the largest size must always find room.
+            uncommitted_bytes_max: bounded(
+                "uncommitted-bytes-max",
+                self.uncommitted_bytes_max,
+                value_bytes_max + Limits::KEY_BYTES_CEILING,
+                memory,
+            )?,
+            window_bytes_max: bounded("window-bytes-max", self.window_bytes_max, 64 << 10, memory)?,
+            tail_bytes_max: bounded("tail-bytes-max", self.tail_bytes_max, 64 << 10, memory)?,
+            log_bytes_max: bounded("log-bytes-max", self.log_bytes_max, 1 << 20, 1 << 50)? as u64,
+            min_in_sync: self.min_in_sync,
+        };
+        let cache_bytes = bounded("cache-bytes", self.cache_bytes, 1 << 20, 1 << 40)? as u64;
+        Ok(Bounds {
+            limits,
+            cache_bytes,
+        })
+    }
+}
+
+/// `lockstep certs`.
+#[derive(Clone, Debug, clap::Args)]
+#[command(after_help = "\
+`init` makes the CA of a cluster; `node` and `client` make certificates signed by it. A machine needs ca.pem and its
+own certificate and key; ca.key signs new ones and should stay in a safe place.")]
+pub(crate) struct CertsArgs {
+    /// What to make.
+    #[command(subcommand)]
+    pub(crate) command: CertsCommand,
+}
+
+/// What `lockstep certs` makes.
+#[derive(Clone, Debug, Subcommand)]
+pub(crate) enum CertsCommand {
+    /// Make the CA of a new cluster
+    Init(TlsDirArg),
+    /// Make the certificate of an arbiter or replica
+    Node(NodeCertArgs),
+    /// Make the certificate of a client: it may read and write, but not act as a node
+    Client(ClientCertArgs),
+}
+
+/// The TLS directory.
+#[derive(Clone, Debug, clap::Args)]
+pub(crate) struct TlsDirArg {
+    /// Where CA and certificates are kept
+    #[arg(long, value_name = "DIR")]
+    pub(crate) tls_dir: PathBuf,
+}
+
+/// `lockstep certs node`.
+#[derive(Clone, Debug, clap::Args)]
+pub(crate) struct NodeCertArgs {
+    /// Name of the node, unique in the cluster
+    pub(crate) name: String,
+
+    /// Host names and IP addresses it is reached at
+    #[arg(long = "host", value_name = "HOST", required = true, num_args = 1.., value_delimiter = ',')]
+    pub(crate) hosts: Vec<String>,
+
+    /// Where.
+    #[command(flatten)]
+    pub(crate) tls_dir: TlsDirArg,
+}
+
+/// `lockstep certs client`.
+#[derive(Clone, Debug, clap::Args)]
+pub(crate) struct ClientCertArgs {
+    /// Name of the client
+    pub(crate) name: String,
+
+    /// Where.
+    #[command(flatten)]
+    pub(crate) tls_dir: TlsDirArg,
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+    use crate::args::{Args, Command};
+
+    fn bounds(flags: &[&str]) -> Result<Bounds, String> {
+        let args = Args::try_parse_from([&["lockstep", "dev"], flags].concat()).unwrap();
+        let Command::Dev(dev) = args.command else {
+            panic!("another command")
+        };
+        dev.bounds.bounds()
+    }
+
+    #[test]
+    fn the_flags_have_the_defaults_of_the_protocol() {
+        assert_eq!(bounds(&[]).unwrap().limits, Limits::default());
+    }
+
+    #[test]
+    fn what_cannot_be_configured_is_named() {
+        let check = |flag: &str, value: &str| {
+            let error = bounds(&[flag, value]).unwrap_err();
+            assert!(error.contains(flag) && error.contains(value), "{error}");
+        };
+        check("--value-bytes-max", "17MiB");
+        check("--value-bytes-max", "0");
+        check("--key-bytes-max", "5KiB");
+        check("--uncommitted-bytes-max", "1MiB");
+        check("--log-bytes-max", "1KiB");
+        assert!(bounds(&["--value-bytes-max", "16MiB"]).is_ok());
+    }
+}

@@ -1,0 +1,172 @@
+//! How commands reach a cluster: by flags, or by the file that `lockstep dev` leaves for them.
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use lockstep_core::config::Address;
+use lockstep_core::driver::handle::ClientOptions;
+use lockstep_transport_quic::{Credentials, QuicTransport};
+use serde::{Deserialize, Serialize};
+
+use super::nodes::{node_address, tls_failure};
+use crate::args::Connection;
+use crate::output::{self, Failure};
+use crate::session::Session;
+
+/// The file in the data directory of `dev` that tells commands how to reach it. It is a configuration file too, so
+/// that commands elsewhere can be given it with `--config`.
+pub(crate) const CLIENT_FILE: &str = "client.toml";
+/// Where the file is looked for: the default data directory of `dev`.
+const DEV_DIR: &str = ".lockstep";
+
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+struct ClientFile {
+    cluster: Vec<String>,
+    tls_dir: PathBuf,
+}
+
+/// A client of the cluster that the flags name, or of the one that `dev` runs in this directory. Reaches for nobody yet.
+pub(crate) async fn client(
+    connection: &Connection,
+    deadline: Duration,
+    in_flight_max: usize,
+) -> Result<Session, Failure> {
+    let (cluster, tls_dir) = whereabouts(connection)?;
+    let name = connection.name.as_deref();
+    let credentials = Credentials::load_client(&tls_dir, name).map_err(tls_failure)?;
+    let addresses = cluster
+        .iter()
+        .map(|text| node_address("--cluster", text))
+        .collect::<Result<Vec<Address>, Failure>>()?;
+    let transport = QuicTransport::client(credentials)
+        .map_err(|error| Failure::Broken(output::chain(&error)))?;
+    let options = ClientOptions {
+        deadline,
+        in_flight_max,
+    };
+    Ok(Session::connect(Arc::new(transport), addresses, &options))
+}
+
+fn whereabouts(connection: &Connection) -> Result<(Vec<String>, PathBuf), Failure> {
+    // A variable that is set to nothing is not set.
+    let cluster: Vec<String> = connection
+        .cluster
+        .iter()
+        .map(|address| address.trim().to_owned())
+        .filter(|address| !address.is_empty())
+        .collect();
+    let missing = |flag: &str| {
+        Failure::Usage(format!(
+            "{flag} is missing: give both --cluster HOST:PORT,… and --tls-dir DIR (or LOCKSTEP_CLUSTER and LOCKSTEP_TLS_DIR)"
+        ))
+    };
+    match &connection.tls_dir {
+        Some(tls_dir) if !cluster.is_empty() => Ok((cluster, tls_dir.clone())),
+        Some(_) => Err(missing("--cluster")),
+        None if !cluster.is_empty() => Err(missing("--tls-dir")),
+        None => read_client_file(&Path::new(DEV_DIR).join(CLIENT_FILE)),
+    }
+}
+
+fn read_client_file(path: &Path) -> Result<(Vec<String>, PathBuf), Failure> {
+    let text = fs::read_to_string(path).map_err(|error| match error.kind() {
+        io::ErrorKind::NotFound => Failure::Usage(
+            "no cluster is given, and none was started in this directory: give --cluster HOST:PORT,… and --tls-dir DIR, \
+             or start one with `lockstep dev`"
+                .to_owned(),
+        ),
+        _ => Failure::broken(format!("cannot read {}", path.display()), &error),
+    })?;
+    let file: ClientFile = toml::from_str(&text)
+        .map_err(|error| Failure::Usage(format!("{}: {error}", path.display())))?;
+    Ok((file.cluster, file.tls_dir))
+}
+
+/// Tells commands in this directory how to reach the cluster.
+pub(crate) fn write_client_file(
+    data_dir: &Path,
+    cluster: Vec<String>,
+    tls_dir: &Path,
+) -> Result<(), Failure> {
+    let path = data_dir.join(CLIENT_FILE);
+    let failed =
+        |error: io::Error| Failure::broken(format!("cannot write {}", path.display()), &error);
+    let file = ClientFile {
+        cluster,
+        // Commands elsewhere may be given the file.
+        tls_dir: tls_dir.canonicalize().map_err(failed)?,
+    };
+    let text = toml::to_string(&file).expect("plain data becomes TOML");
+    let text = format!(
+        "# Written by `lockstep dev` at every start: how commands reach its cluster.\n{text}"
+    );
+    fs::write(&path, text).map_err(failed)
+}
+
+/// Takes the file away: the cluster cannot be reached by other processes.
+pub(crate) fn remove_client_file(data_dir: &Path) -> Result<(), Failure> {
+    let path = data_dir.join(CLIENT_FILE);
+    match fs::remove_file(&path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(Failure::broken(
+            format!("cannot remove {}", path.display()),
+            &error,
+        )),
+        Ok(()) | Err(_) => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn connection(cluster: &[&str], tls_dir: Option<&str>) -> Connection {
+        Connection {
+            cluster: cluster
+                .iter()
+                .map(|address| (*address).to_owned())
+                .collect(),
+            tls_dir: tls_dir.map(PathBuf::from),
+            name: None,
+        }
+    }
+
+    #[test]
+    fn cluster_and_certificates_go_together() {
+        let (cluster, tls_dir) =
+            whereabouts(&connection(&["a:1", " b:2", ""], Some("tls"))).unwrap();
+        assert_eq!(cluster, ["a:1", "b:2"]);
+        assert_eq!(tls_dir, Path::new("tls"));
+        let error = |connection: &Connection| whereabouts(connection).unwrap_err().to_string();
+        assert!(error(&connection(&["a:1"], None)).starts_with("--tls-dir"));
+        assert!(error(&connection(&[], Some("tls"))).starts_with("--cluster"));
+        assert!(error(&connection(&[""], Some("tls"))).starts_with("--cluster"));
+    }
+
+    #[test]
+    fn what_dev_writes_is_found_again() {
+        let dir = tempfile::tempdir().unwrap();
+        let cluster = vec!["127.0.0.1:1".to_owned(), "[::1]:2".to_owned()];
+        write_client_file(dir.path(), cluster.clone(), dir.path()).unwrap();
+        let (found, tls_dir) = read_client_file(&dir.path().join(CLIENT_FILE)).unwrap();
+        assert_eq!(found, cluster);
+        assert_eq!(tls_dir, dir.path().canonicalize().unwrap());
+    }
+
+    #[test]
+    fn the_file_of_dev_is_a_configuration_file_too() {
+        use clap::CommandFactory;
+        let dir = tempfile::tempdir().unwrap();
+        write_client_file(dir.path(), vec!["a:1".to_owned()], dir.path()).unwrap();
+        let path = dir.path().join(CLIENT_FILE);
+        let command = crate::config_file::with_file(crate::args::Args::command(), &path).unwrap();
+        assert!(
+            command
+                .try_get_matches_from(["lockstep", "get", "k"])
+                .is_ok()
+        );
+    }
+}

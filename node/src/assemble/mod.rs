@@ -1,0 +1,9 @@
+//! Puts the parts together: the only place that names concrete transports and engines.
+
+mod certificates;
+mod clients;
+mod nodes;
+
+pub(crate) use certificates::{issue_client, issue_node, make_authority, make_dev_certificates};
+pub(crate) use clients::{CLIENT_FILE, client, remove_client_file, write_client_file};
+pub(crate) use nodes::{Network, Node, Place, node_address};

@@ -1,0 +1,238 @@
+//! Arbiters and replicas on a transport and a disk.
+
+use std::net::{SocketAddr, ToSocketAddrs};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use async_std::channel::Receiver;
+use async_std::task;
+use lockstep_core::config::Address;
+use lockstep_core::driver::handle::ClientOptions;
+use lockstep_core::driver::{self, Running};
+use lockstep_core::engine::StoreError;
+use lockstep_core::engine::durable::{self, StoreOptions};
+use lockstep_core::message::RoleName;
+use lockstep_core::replica::ReplicaOptions;
+use lockstep_core::transport::Transport;
+use lockstep_transport_quic::address::Target;
+use lockstep_transport_quic::tls::TlsError;
+use lockstep_transport_quic::{Credentials, Dial, QuicConfig, QuicTransport, endpoint_of};
+
+use crate::args::Bounds;
+use crate::commands::serve;
+use crate::events::Watcher;
+use crate::output::{self, Failure};
+use crate::session::Session;
+
+/// Over what nodes and clients reach each other.
+#[derive(Clone)]
+pub(crate) enum Network {
+    /// QUIC, with certificates from this directory.
+    Quic {
+        /// The directory.
+        tls_dir: PathBuf,
+    },
+    /// The memory of this process.
+    Mem(lockstep_transport_mem::Network),
+}
+
+/// Where and as whom a node runs.
+#[derive(Clone, Debug)]
+pub(crate) struct Place<'a> {
+    /// Its name; over QUIC `None` where there is only one certificate.
+    pub(crate) name: Option<&'a str>,
+    /// `HOST:PORT` to listen at; of no meaning in memory.
+    pub(crate) listen: &'a str,
+    /// `HOST:PORT` others reach it at, if that is another.
+    pub(crate) advertise: Option<&'a str>,
+    /// Its data directory.
+    pub(crate) data_dir: &'a Path,
+}
+
+/// A node at work.
+pub(crate) struct Node {
+    /// Its name.
+    pub(crate) name: String,
+    /// Where others reach it.
+    pub(crate) address: Address,
+    /// The process.
+    pub(crate) running: Running,
+    /// Told of each change of its role; an arbiter has none.
+    pub(crate) roles: Receiver<RoleName>,
+}
+
+impl Node {
+    /// Its address as people write it.
+    pub(crate) fn endpoint(&self) -> &str {
+        endpoint_of(&self.address)
+    }
+}
+
+impl Network {
+    /// A network in the memory of this process.
+    pub(crate) fn mem() -> Self {
+        // The seed is for disturbances, and nobody disturbs this network.
+        Self::Mem(lockstep_transport_mem::Network::new(0))
+    }
+
+    /// Starts an arbiter.
+    pub(crate) async fn arbiter(&self, place: &Place<'_>) -> Result<Node, Failure> {
+        // The disk first: whether the node runs already is seen there, and said better than by a port in use.
+        let store = open(place.data_dir, durable::open_arbiter).await?;
+        let (name, transport) = self.end(place, Dial::Never)?;
+        let address = transport.local().clone();
+        let (watcher, roles) = Watcher::new(&name);
+        let running = driver::start_arbiter(Box::new(store), transport, Arc::new(watcher));
+        Ok(Node {
+            name,
+            address,
+            running,
+            roles,
+        })
+    }
+
+    /// Starts a replica of the cluster whose arbiter is at `arbiter`.
+    pub(crate) async fn replica(
+        &self,
+        place: &Place<'_>,
+        arbiter: &Address,
+        bounds: &Bounds,
+    ) -> Result<Node, Failure> {
+        let options = StoreOptions {
+            cache_bytes: bounds.cache_bytes,
+            ..StoreOptions::default()
+        };
+        let store = open(place.data_dir, move |path| {
+            durable::open_replica(path, &options)
+        })
+        .await?;
+        let (name, transport) = self.end(place, Dial::Peers)?;
+        let address = transport.local().clone();
+        let (watcher, roles) = Watcher::new(&name);
+        let options = ReplicaOptions {
+            name: name.clone(),
+            address: address.clone(),
+            arbiter: arbiter.clone(),
+            limits: bounds.limits.clone(),
+            software: env!("CARGO_PKG_VERSION").to_owned(),
+        };
+        let start = move || {
+            let (log, engine) = (Box::new(store.log), Arc::new(store.engine));
+            driver::start_replica(options, log, engine, transport, Arc::new(watcher))
+        };
+        // Applies the end of the log, which can take seconds.
+        let running = task::spawn_blocking(start)
+            .await
+            .map_err(|error| serve::failure(&error))?;
+        Ok(Node {
+            name,
+            address,
+            running,
+            roles,
+        })
+    }
+
+    /// One end of the network, for a node, and the node's name.
+    fn end(&self, place: &Place<'_>, dial: Dial) -> Result<(String, Arc<dyn Transport>), Failure> {
+        match self {
+            Self::Mem(network) => {
+                let name = place.name.unwrap_or("node");
+                Ok((name.to_owned(), Arc::new(network.node(name))))
+            }
+            Self::Quic { tls_dir } => {
+                let credentials =
+                    Credentials::load_node(tls_dir, place.name).map_err(tls_failure)?;
+                let name = credentials.name().to_string();
+                let mut config = QuicConfig::new(resolve(place.listen)?, credentials);
+                config.advertise = place.advertise.map(str::to_owned);
+                config.dial = dial;
+                let transport = QuicTransport::bind(config).map_err(|error| {
+                    let text = output::chain(&error);
+                    Failure::Broken(format!("{text} (--listen, --advertise)"))
+                })?;
+                Ok((name, Arc::new(transport)))
+            }
+        }
+    }
+
+    /// A client of replicas in this process.
+    pub(crate) fn session(
+        &self,
+        addresses: Vec<Address>,
+        options: &ClientOptions,
+    ) -> Option<Session> {
+        match self {
+            Self::Mem(network) => {
+                let transport = Arc::new(network.client("shell"));
+                Some(Session::connect(transport, addresses, options))
+            }
+            Self::Quic { .. } => None,
+        }
+    }
+}
+
+/// Opens a data directory on a thread that may block: recovery can take seconds.
+async fn open<S: Send + 'static>(
+    path: &Path,
+    open: impl FnOnce(&Path) -> Result<S, StoreError> + Send + 'static,
+) -> Result<S, Failure> {
+    let path = path.to_owned();
+    task::spawn_blocking(move || open(&path))
+        .await
+        .map_err(|error| store_failure(&error))
+}
+
+fn store_failure(error: &StoreError) -> Failure {
+    let text = output::chain(error);
+    match error {
+        StoreError::Locked { .. } => Failure::Broken(format!(
+            "{text}: stop that one first, or choose another directory with --data-dir"
+        )),
+        StoreError::NoRoom { .. }
+        | StoreError::Damaged { .. }
+        | StoreError::Format { .. }
+        | StoreError::Mismatch { .. }
+        | StoreError::Io { .. }
+        | StoreError::Engine(_) => Failure::Broken(text),
+    }
+}
+
+/// The words for certificates that cannot be used: what is missing or ambiguous is the user's to choose.
+pub(super) fn tls_failure(error: TlsError) -> Failure {
+    let text = output::chain(&error);
+    match error {
+        TlsError::NoAuthority { .. }
+        | TlsError::NoCertificate { .. }
+        | TlsError::Several { .. }
+        | TlsError::Missing { .. } => Failure::Usage(text),
+        TlsError::Read { .. }
+        | TlsError::NotPem { .. }
+        | TlsError::Expired { .. }
+        | TlsError::NotYetValid { .. }
+        | TlsError::OtherAuthority { .. }
+        | TlsError::KeyMismatch { .. }
+        | TlsError::OtherIdentity { .. }
+        | TlsError::Unusable { .. } => Failure::Broken(text),
+    }
+}
+
+/// The address of a node as the user gave it.
+pub(crate) fn node_address(flag: &str, text: &str) -> Result<Address, Failure> {
+    Target::parse(text).map_err(|error| Failure::Usage(format!("{flag}: {error}")))?;
+    Ok(Address::new(text))
+}
+
+/// The socket address of `HOST:PORT`.
+fn resolve(listen: &str) -> Result<SocketAddr, Failure> {
+    let wrong = |problem: String| {
+        Failure::Usage(format!(
+            "--listen {listen}: {problem}; write HOST:PORT, as in 127.0.0.1:7101, 0.0.0.0:7101 or [::]:7101"
+        ))
+    };
+    let mut addresses = listen
+        .to_socket_addrs()
+        .map_err(|error| wrong(error.to_string()))?;
+    addresses
+        .next()
+        .ok_or_else(|| wrong("the host has no address".to_owned()))
+}

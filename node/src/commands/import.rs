@@ -1,0 +1,383 @@
+//! `import`: many writes on their way at once, each repeated until it is acknowledged or its time is over.
+
+use std::io::{self, IsTerminal};
+use std::time::{Duration, Instant};
+
+use async_std::channel::{self, Receiver, Sender};
+use async_std::task;
+use futures_lite::FutureExt;
+use indicatif::{ProgressBar, ProgressStyle};
+use lockstep_core::operation::Rejection;
+use serde_json::json;
+
+use crate::args::{Format, ImportArgs};
+use crate::assemble;
+use crate::import::latencies::Latencies;
+use crate::import::reader::{Batch, Item, Line, Reader};
+use crate::import::window::Window;
+use crate::output::{self, Exit, Failure};
+use crate::session::{NotWritten, Session};
+
+/// Bytes on their way at once: a fraction of what a primary takes by default.
+const WINDOW_BYTES_MAX: usize = 16 << 20;
+/// After this an unanswered write is sent again: a primary that is there answers within a second.
+const TRY_DEADLINE: Duration = Duration::from_secs(3);
+/// Between two tries, lest a replica that rejects at once is asked in a loop.
+const TRY_PAUSE: Duration = Duration::from_millis(100);
+/// Bad lines that are shown one by one.
+const BAD_LINES_SHOWN: u64 = 20;
+
+/// `lockstep import`.
+pub(crate) async fn import(args: ImportArgs, format: Format) -> Result<Exit, Failure> {
+    let reader = Reader::open(&args.file)?;
+    let in_flight = args.in_flight as usize;
+    let session = assemble::client(&args.connection, TRY_DEADLINE, in_flight).await?;
+    let progress = progress(&reader, format);
+    let (sender, written) = channel::unbounded();
+    let import = Import {
+        session: session.clone(),
+        deadline: args.deadline,
+        skip_bad: args.skip_bad,
+        window: Window::new(in_flight, WINDOW_BYTES_MAX),
+        sender,
+        written,
+        progress,
+        tally: Tally::new(args.in_flight),
+    };
+    let (tally, result) = import.run(&reader.batches).await;
+    session.close().await;
+    let reason = result.as_ref().err().map(Failure::to_string);
+    match format {
+        Format::Text if tally.records > 0 || result.is_ok() => output::print(&tally.text())?,
+        Format::Text => {}
+        Format::Json => {
+            output::print_json(&tally.json(reason.as_deref()))?;
+            return Ok(result.err().map_or(Exit::Done, |failure| failure.exit()));
+        }
+    }
+    result.map(|()| Exit::Done)
+}
+
+/// An import at work.
+///
+/// - What is on its way is in `window`; each has a task that reports to `written`, so that holds no more than the window.
+struct Import {
+    session: Session,
+    deadline: Duration,
+    skip_bad: bool,
+    window: Window,
+    sender: Sender<Written>,
+    written: Receiver<Written>,
+    progress: ProgressBar,
+    tally: Tally,
+}
+
+/// What became of one record.
+struct Written {
+    line: Line,
+    result: Result<(), Failure>,
+    latency: Duration,
+    retries: u64,
+}
+
+enum Next {
+    Batch(Batch),
+    EndOfInput,
+    Written(Box<Written>),
+}
+
+impl Import {
+    async fn run(mut self, batches: &Receiver<Batch>) -> (Tally, Result<(), Failure>) {
+        let mut waiting = Vec::new().into_iter();
+        let mut is_reading = true;
+        let mut result = Ok(());
+        loop {
+            while result.is_ok() && self.window.has_room() {
+                let Some(item) = waiting.next() else { break };
+                result = self.take(item);
+            }
+            if result.is_err() {
+                // What is on its way is waited for, so that the summary is true; nothing else is sent.
+                self.window.drop_waiting();
+                waiting = Vec::new().into_iter();
+                is_reading = false;
+            }
+            if !is_reading && waiting.len() == 0 && self.window.is_empty() {
+                break;
+            }
+            match self.next(batches, is_reading && waiting.len() == 0).await {
+                Next::Batch(batch) => {
+                    self.progress.set_position(batch.read);
+                    waiting = batch.items.into_iter();
+                }
+                Next::EndOfInput => is_reading = false,
+                Next::Written(written) => {
+                    let outcome = self.on_written(*written);
+                    result = result.and(outcome);
+                }
+            }
+        }
+        self.progress.finish_and_clear();
+        self.tally.seconds = self.tally.begun.elapsed().as_secs_f64();
+        (self.tally, result)
+    }
+
+    /// The next thing that happens: a write is done, or, if wanted, there is more to write.
+    async fn next(&self, batches: &Receiver<Batch>, is_wanted: bool) -> Next {
+        let written = async {
+            let written = self.written.recv().await;
+            Next::Written(Box::new(
+                written.expect("the sender is beside the receiver"),
+            ))
+        };
+        if !is_wanted {
+            return written.await;
+        }
+        let batch = async {
+            match batches.recv().await {
+                Ok(batch) => Next::Batch(batch),
+                Err(_) => Next::EndOfInput,
+            }
+        };
+        written.or(batch).await
+    }
+
+    fn take(&mut self, item: Item) -> Result<(), Failure> {
+        match item {
+            Item::Line(line) => {
+                if let Some(line) = self.window.offer(line) {
+                    self.send(line);
+                }
+                Ok(())
+            }
+            Item::Bad { number, error } => self.on_bad(number, &error.to_string()),
+            Item::Failed(error) => Err(Failure::broken("cannot read on", &error)),
+        }
+    }
+
+    fn send(&self, line: Line) {
+        let (session, sender) = (self.session.clone(), self.sender.clone());
+        let deadline = self.deadline;
+        // Ends with its deadline at the latest.
+        task::spawn(async move {
+            let written = write(&session, line, deadline).await;
+            // Nobody waits for it when the import was given up.
+            let _ = sender.send(written).await;
+        });
+    }
+
+    fn on_written(&mut self, written: Written) -> Result<(), Failure> {
+        let Written {
+            line,
+            result,
+            latency,
+            retries,
+        } = written;
+        let size = line.record.size();
+        if let Some(next) = self.window.finish(&line.record.key, size) {
+            self.send(next);
+        }
+        self.tally.retries += retries;
+        match result {
+            Ok(()) => {
+                self.tally.add(size, latency);
+                if self.tally.records.is_multiple_of(64) {
+                    self.progress.set_message(self.tally.rate());
+                }
+                Ok(())
+            }
+            Err(Failure::Rejected {
+                reason: reason @ Rejection::TooLarge { .. },
+            }) => self.on_bad(line.number, &reason.to_string()),
+            Err(failure) => Err(Failure::InLine {
+                number: line.number,
+                failure: Box::new(failure),
+            }),
+        }
+    }
+
+    fn on_bad(&mut self, number: u64, error: &str) -> Result<(), Failure> {
+        if !self.skip_bad {
+            let text = format!("{error} (--skip-bad goes on after such lines)");
+            let failure = Box::new(Failure::Usage(text));
+            return Err(Failure::InLine { number, failure });
+        }
+        self.tally.bad_lines += 1;
+        if self.tally.bad_lines <= BAD_LINES_SHOWN {
+            self.progress
+                .suspend(|| eprintln!("lockstep: skipped line {number}: {error}"));
+        }
+        if self.tally.bad_lines == BAD_LINES_SHOWN {
+            self.progress
+                .suspend(|| eprintln!("lockstep: further bad lines are only counted"));
+        }
+        Ok(())
+    }
+}
+
+/// Writes a record, again and again until it is acknowledged or its time is over.
+///
+/// A try whose outcome is unknown is repeated too: the value is the same, and no other line of the same key is on its
+/// way, so that it does not matter whether the first try takes effect as well.
+async fn write(session: &Session, line: Line, deadline: Duration) -> Written {
+    let begun = Instant::now();
+    let mut retries = 0;
+    let result = loop {
+        let left = deadline.saturating_sub(begun.elapsed());
+        let session = session.with_deadline(left.min(TRY_DEADLINE));
+        let (key, value) = (line.record.key.clone(), line.record.value.clone());
+        match session.put(key, value).await {
+            Ok(_) => break Ok(()),
+            Err(NotWritten { failure, .. })
+                if is_worth_another_try(&failure) && begun.elapsed() + TRY_PAUSE < deadline =>
+            {
+                retries += 1;
+                task::sleep(TRY_PAUSE).await;
+            }
+            Err(NotWritten { failure, .. }) => break Err(failure),
+        }
+    };
+    Written {
+        line,
+        result,
+        latency: begun.elapsed(),
+        retries,
+    }
+}
+
+fn is_worth_another_try(failure: &Failure) -> bool {
+    match failure {
+        Failure::Rejected { reason } => match reason {
+            Rejection::NotPrimary { .. }
+            | Rejection::NotReady
+            | Rejection::Overloaded
+            | Rejection::DiskFull
+            | Rejection::TooFewReplicas { .. } => true,
+            Rejection::TooLarge { .. } | Rejection::Unauthorized | Rejection::Malformed => false,
+        },
+        Failure::Unknown | Failure::Unreachable(_) => true,
+        Failure::NotFound { .. }
+        | Failure::Usage(_)
+        | Failure::Refused(_)
+        | Failure::Broken(_)
+        | Failure::InLine { .. }
+        | Failure::OutputClosed => false,
+    }
+}
+
+/// What an import has done so far.
+struct Tally {
+    begun: Instant,
+    writers: u32,
+    records: u64,
+    bytes: u64,
+    bad_lines: u64,
+    retries: u64,
+    seconds: f64,
+    latencies: Latencies,
+}
+
+impl Tally {
+    fn new(writers: u32) -> Self {
+        Self {
+            begun: Instant::now(),
+            writers,
+            records: 0,
+            bytes: 0,
+            bad_lines: 0,
+            retries: 0,
+            seconds: 0.0,
+            latencies: Latencies::new(),
+        }
+    }
+
+    fn add(&mut self, size: usize, latency: Duration) {
+        self.records += 1;
+        self.bytes += size as u64;
+        self.latencies.add(latency);
+    }
+
+    fn rate(&self) -> String {
+        let rate = per_second(self.records, self.begun.elapsed().as_secs_f64());
+        format!(
+            "{} records, {}/s",
+            output::count(self.records),
+            output::count(rate as u64)
+        )
+    }
+
+    fn text(&self) -> String {
+        let mut text = format!(
+            "imported {} records ({}) in {:.1} s: {} records/s",
+            output::count(self.records),
+            output::bytes(self.bytes),
+            self.seconds,
+            output::count(per_second(self.records, self.seconds) as u64),
+        );
+        if let (Some(p50), Some(p99)) = (self.millis(0.5), self.millis(0.99)) {
+            text.push_str(&format!(
+                ", a write takes {p50:.1} ms (p50), {p99:.1} ms (p99)"
+            ));
+        }
+        if self.retries > 0 {
+            text.push_str(&format!(
+                "; {} writes were repeated",
+                output::count(self.retries)
+            ));
+        }
+        if self.bad_lines > 0 {
+            text.push_str(&format!(
+                "; {} bad lines were skipped",
+                output::count(self.bad_lines)
+            ));
+        }
+        text
+    }
+
+    fn json(&self, error: Option<&str>) -> serde_json::Value {
+        json!({
+            "records": self.records,
+            "bytes": self.bytes,
+            "seconds": round(self.seconds),
+            "writers": self.writers,
+            "writes_per_second": round(per_second(self.records, self.seconds)),
+            "p50_ms": self.millis(0.5).map(round),
+            "p99_ms": self.millis(0.99).map(round),
+            "max_ms": self.latencies.longest().map(|longest| round(longest.as_secs_f64() * 1e3)),
+            "retries": self.retries,
+            "bad_lines": self.bad_lines,
+            "error": error,
+        })
+    }
+
+    fn millis(&self, share: f64) -> Option<f64> {
+        let latency = self.latencies.quantile(share);
+        latency.map(|latency| latency.as_secs_f64() * 1e3)
+    }
+}
+
+fn per_second(count: u64, seconds: f64) -> f64 {
+    count as f64 / seconds.max(1e-6)
+}
+
+/// Three decimals are plenty.
+fn round(number: f64) -> f64 {
+    (number * 1e3).round() / 1e3
+}
+
+/// A bar where the length is known, a counter where it is not, nothing where no person looks.
+fn progress(reader: &Reader, format: Format) -> ProgressBar {
+    if format == Format::Json || !io::stderr().is_terminal() {
+        return ProgressBar::hidden();
+    }
+    let (bar, template) = match reader.length {
+        Some(length) => (
+            ProgressBar::new(length),
+            "{bar:30} {percent:>3} %  {msg}  {eta} left",
+        ),
+        None => (ProgressBar::new_spinner(), "{spinner} {msg}"),
+    };
+    let style = ProgressStyle::with_template(template).expect("the template is well formed");
+    bar.set_style(style);
+    bar
+}

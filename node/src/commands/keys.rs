@@ -1,0 +1,147 @@
+//! `put`, `get` and `remove`, from the command line and from the shell.
+
+use std::io::{self, Read};
+
+use lockstep_core::config::Address;
+use lockstep_core::driver::handle::Acknowledged;
+use lockstep_core::limits::Limits;
+use lockstep_core::operation::{Key, Value};
+use serde_json::json;
+
+use crate::args::{Format, GetArgs, PutArgs, RemoveArgs};
+use crate::assemble;
+use crate::output::{self, Exit, Failure};
+use crate::records;
+use crate::session::{NotWritten, Session};
+
+/// `lockstep put`.
+pub(crate) async fn put(args: PutArgs, format: Format) -> Result<Exit, Failure> {
+    let value = match args.value.as_str() {
+        "-" => read_value()?,
+        text => text.into(),
+    };
+    let session = assemble::client(&args.connection, args.deadline.deadline, 1).await?;
+    let exit = put_with(&session, args.key.into(), value, format).await;
+    session.close().await;
+    exit
+}
+
+/// `lockstep get`.
+pub(crate) async fn get(args: GetArgs, format: Format) -> Result<Exit, Failure> {
+    let session = assemble::client(&args.connection, args.deadline.deadline, 1).await?;
+    let replica = match &args.replica.replica {
+        Some(name) => Some(session.find_replica(name).await?),
+        None => None,
+    };
+    let exit = get_with(&session, &args.key, replica.as_ref(), format).await;
+    session.close().await;
+    exit
+}
+
+/// `lockstep remove`.
+pub(crate) async fn remove(args: RemoveArgs, format: Format) -> Result<Exit, Failure> {
+    let session = assemble::client(&args.connection, args.deadline.deadline, 1).await?;
+    let exit = remove_with(&session, args.key.into(), format).await;
+    session.close().await;
+    exit
+}
+
+/// Sets a key and prints what became of it.
+pub(crate) async fn put_with(
+    session: &Session,
+    key: Key,
+    value: Value,
+    format: Format,
+) -> Result<Exit, Failure> {
+    print_outcome(session.put(key, value).await, format)
+}
+
+/// Deletes a key and prints what became of it.
+pub(crate) async fn remove_with(
+    session: &Session,
+    key: Key,
+    format: Format,
+) -> Result<Exit, Failure> {
+    print_outcome(session.remove(key).await, format)
+}
+
+/// Prints the value of a key.
+pub(crate) async fn get_with(
+    session: &Session,
+    key: &str,
+    replica: Option<&Address>,
+    format: Format,
+) -> Result<Exit, Failure> {
+    let read = session.get(key.into(), replica).await?;
+    match (format, read.value) {
+        (Format::Text, Some(value)) => output::print_bytes(value.as_ref())?,
+        (Format::Text, None) => {
+            let key = key.to_owned();
+            return Err(Failure::NotFound { key });
+        }
+        (Format::Json, value) => {
+            let is_found = value.is_some();
+            let (text, base64) = match &value {
+                Some(value) => records::text_or_base64(value.as_ref()),
+                None => (None, None),
+            };
+            let mut object = json!({ "key": key, "found": is_found, "value": text });
+            if let Some(base64) = base64 {
+                object["value_base64"] = base64.into();
+            }
+            object["replica"] = read.replica.as_str().into();
+            output::print_json(&object)?;
+            if !is_found {
+                return Ok(Exit::NotFound);
+            }
+        }
+    }
+    Ok(Exit::Done)
+}
+
+fn print_outcome(
+    outcome: Result<Acknowledged, NotWritten>,
+    format: Format,
+) -> Result<Exit, Failure> {
+    match (format, outcome) {
+        (Format::Text, Ok(ack)) => {
+            output::print(&format!("ack, seq {}", ack.seq))?;
+            Ok(Exit::Done)
+        }
+        (Format::Text, Err(not_written)) => Err(not_written.failure),
+        (Format::Json, Ok(ack)) => {
+            output::print_json(&json!({ "id": ack.id.0, "seq": ack.seq.0, "outcome": "ack" }))?;
+            Ok(Exit::Done)
+        }
+        (Format::Json, Err(NotWritten { id, failure })) => {
+            // `failed` is the protocol's word for an unknown outcome; anything else was certainly not executed.
+            let outcome = match failure.exit() {
+                Exit::Unknown => "failed",
+                Exit::Done
+                | Exit::NotFound
+                | Exit::Usage
+                | Exit::Rejected
+                | Exit::Unreachable
+                | Exit::Broken => "rejected",
+            };
+            output::print_json(&json!({
+                "id": id.map(|id| id.0),
+                "seq": null,
+                "outcome": outcome,
+                "reason": failure.to_string(),
+            }))?;
+            Ok(failure.exit())
+        }
+    }
+}
+
+/// Standard input to its end, or one byte more than any value may have.
+fn read_value() -> Result<Value, Failure> {
+    let mut bytes = Vec::new();
+    io::stdin()
+        .lock()
+        .take(Limits::VALUE_BYTES_CEILING as u64 + 1)
+        .read_to_end(&mut bytes)
+        .map_err(|error| Failure::broken("cannot read standard input", &error))?;
+    Ok(bytes.into())
+}

@@ -1,0 +1,34 @@
+//! The commands, one file each, or a few that belong together.
+
+pub(crate) mod certs;
+pub(crate) mod dev;
+pub(crate) mod export;
+pub(crate) mod import;
+pub(crate) mod keys;
+pub(crate) mod node;
+pub(crate) mod serve;
+pub(crate) mod status;
+
+use async_std::task;
+
+use crate::args::{Args, Command};
+use crate::output::{Exit, Failure};
+use crate::shell;
+
+/// Does what the command line says.
+pub(crate) fn run(args: Args) -> Result<Exit, Failure> {
+    let format = args.common.output;
+    match args.command {
+        Command::Dev(args) => task::block_on(dev::dev(args, format)),
+        Command::Arbiter(args) => task::block_on(node::arbiter(args, format)),
+        Command::Replica(args) => task::block_on(node::replica(args, format)),
+        Command::Certs(args) => certs::certs(&args, format),
+        Command::Put(args) => task::block_on(keys::put(args, format)),
+        Command::Get(args) => task::block_on(keys::get(args, format)),
+        Command::Remove(args) => task::block_on(keys::remove(args, format)),
+        Command::Import(args) => task::block_on(import::import(args, format)),
+        Command::Export(args) => task::block_on(export::export(args)),
+        Command::Status(args) => task::block_on(status::status(args, format)),
+        Command::Shell(args) => task::block_on(shell::shell(args, format)),
+    }
+}

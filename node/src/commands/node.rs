@@ -1,0 +1,86 @@
+//! `arbiter` and `replica`: one node in this process.
+
+use std::future;
+
+use futures_lite::FutureExt;
+use lockstep_core::message::RoleName;
+use serde_json::json;
+
+use super::serve::{self, OnSignal};
+use crate::args::{ArbiterArgs, Format, NodeArgs, ReplicaArgs, TransportName};
+use crate::assemble::{self, Network, Place};
+use crate::output::{self, Exit, Failure};
+use crate::signals::EndSignals;
+use crate::status::role_name;
+
+/// `lockstep arbiter`.
+pub(crate) async fn arbiter(args: ArbiterArgs, format: Format) -> Result<Exit, Failure> {
+    let network = network(&args.node)?;
+    let mut signals = EndSignals::watch()?;
+    let node = network.arbiter(&place(&args.node)).await?;
+    announce("ready", &node.name, node.endpoint(), "arbiter", format)?;
+    serve::until_end(node.running, OnSignal::Stop, &mut signals).await?;
+    Ok(Exit::Done)
+}
+
+/// `lockstep replica`.
+pub(crate) async fn replica(args: ReplicaArgs, format: Format) -> Result<Exit, Failure> {
+    let network = network(&args.node)?;
+    let arbiter = assemble::node_address("--arbiter", &args.arbiter)?;
+    let bounds = args.bounds.bounds().map_err(Failure::Usage)?;
+    let mut signals = EndSignals::watch()?;
+    let place = place(&args.node);
+    let node = network.replica(&place, &arbiter, &bounds).await?;
+    let (name, endpoint) = (node.name.clone(), node.endpoint().to_owned());
+    announce("listening", &name, &endpoint, "starting", format)?;
+    let joined = async {
+        let roles = [RoleName::Primary, RoleName::Secondary, RoleName::Joining];
+        if let Some(role) = serve::until_role(&node.roles, &roles).await {
+            announce("ready", &name, &endpoint, role_name(role), format)?;
+        }
+        // Further roles are in the log.
+        future::pending().await
+    };
+    serve::until_end(node.running, OnSignal::Leave, &mut signals)
+        .or(joined)
+        .await?;
+    Ok(Exit::Done)
+}
+
+fn network(args: &NodeArgs) -> Result<Network, Failure> {
+    match args.transport {
+        TransportName::Quic => Ok(Network::Quic {
+            tls_dir: args.tls_dir.clone(),
+        }),
+        TransportName::Mem => Err(Failure::Usage(
+            "--transport mem connects nodes of one process only; use quic, or run the whole cluster in one process \
+             with `lockstep dev --transport mem`"
+                .to_owned(),
+        )),
+    }
+}
+
+fn place(args: &NodeArgs) -> Place<'_> {
+    Place {
+        name: args.name.as_deref(),
+        listen: &args.listen,
+        advertise: args.advertise.as_deref(),
+        data_dir: &args.data_dir,
+    }
+}
+
+/// Says on standard output what whoever started the node waits for.
+fn announce(
+    what: &str,
+    name: &str,
+    endpoint: &str,
+    role: &str,
+    format: Format,
+) -> Result<(), Failure> {
+    match format {
+        Format::Text => output::print(&format!("{what}: {name} at {endpoint}, {role}")),
+        Format::Json => output::print_json(&json!({
+            "event": what, "name": name, "address": endpoint, "role": role,
+        })),
+    }
+}

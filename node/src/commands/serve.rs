@@ -1,0 +1,95 @@
+//! A node's life after its start: until it ends by itself or a signal ends it.
+
+use std::time::Duration;
+
+use async_std::channel::Receiver;
+use async_std::future::timeout;
+use futures_lite::FutureExt;
+use lockstep_core::driver::{DriverError, Exit as Ended, Running};
+use lockstep_core::message::RoleName;
+
+use crate::output::{self, Failure};
+use crate::signals::EndSignals;
+
+/// A node that was told to end and has not after this is not waited for; its data does not need it.
+pub(crate) const END_PATIENCE: Duration = Duration::from_secs(15);
+
+/// What a first signal makes a node do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum OnSignal {
+    /// It leaves the cluster in good order, then stops.
+    Leave,
+    /// It stops.
+    Stop,
+}
+
+/// Waits until `running` ends: by itself, or since a signal came. A second signal is not patient.
+pub(crate) async fn until_end(
+    running: Running,
+    on_signal: OnSignal,
+    signals: &mut EndSignals,
+) -> Result<(), Failure> {
+    let control = running.control();
+    let mut ended = Box::pin(running.ended());
+    let first = async {
+        signals.next().await;
+        None
+    };
+    if let Some(result) = first.or(async { Some((&mut ended).await) }).await {
+        return result.map(|_| ()).map_err(|error| failure(&error));
+    }
+    match on_signal {
+        OnSignal::Leave => control.leave(),
+        OnSignal::Stop => control.stop(),
+    }
+    let again = async {
+        signals.next().await;
+        Ok(())
+    };
+    again.or(in_time(ended)).await
+}
+
+/// Waits for the end of a node that was told to end.
+async fn in_time(ended: impl Future<Output = Result<Ended, DriverError>>) -> Result<(), Failure> {
+    match timeout(END_PATIENCE, ended).await {
+        Ok(Ok(Ended::Stopped | Ended::Left)) => Ok(()),
+        Ok(Err(error)) => Err(failure(&error)),
+        Err(_) => Err(did_not_stop()),
+    }
+}
+
+/// The words for a node that was told to stop in vain.
+pub(crate) fn did_not_stop() -> Failure {
+    Failure::Broken(
+        "the node did not stop in time and was ended as by a crash; its data is safe, the next start takes longer"
+            .to_owned(),
+    )
+}
+
+/// Waits until the node has one of the roles, and returns it; `None` if it ends before.
+pub(crate) async fn until_role(
+    roles: &Receiver<RoleName>,
+    wanted: &[RoleName],
+) -> Option<RoleName> {
+    loop {
+        let role = roles.recv().await.ok()?;
+        if wanted.contains(&role) {
+            return Some(role);
+        }
+    }
+}
+
+/// The words for the end of a node that nobody asked for.
+pub(crate) fn failure(error: &DriverError) -> Failure {
+    match error {
+        DriverError::JoinRefused(reason) => Failure::Refused(reason.to_string()),
+        DriverError::Storage(_)
+        | DriverError::StorageHangs
+        | DriverError::NoStorage
+        | DriverError::TransportClosed
+        | DriverError::Panicked(_)
+        | DriverError::Thread(_) => {
+            Failure::Broken(format!("the node ended: {}", output::chain(error)))
+        }
+    }
+}

@@ -1,0 +1,328 @@
+//! Where flags come from besides the command line: `LOCKSTEP_*` variables, and a TOML file whose values take the place
+//! of the built-in defaults. So the command line goes before the environment, and the environment before the file.
+
+use std::collections::BTreeSet;
+use std::ffi::OsString;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use clap::{Arg, ArgAction, Command};
+use toml::{Table, Value};
+
+/// Name of the flag that names the file; its own value can only come from elsewhere.
+const CONFIG: &str = "config";
+
+/// What is wrong with a configuration file.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum ConfigFileError {
+    /// It cannot be read.
+    #[error("cannot read the configuration file {path}: {source}", path = path.display())]
+    Unreadable {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// It is not TOML.
+    #[error("the configuration file {path} is not TOML: {source}", path = path.display())]
+    NotToml {
+        /// The file.
+        path: PathBuf,
+        /// Where and why.
+        source: toml::de::Error,
+    },
+    /// It has a key that is no flag.
+    #[error("unknown key `{key}` in the configuration file {path}: {hint}", path = path.display())]
+    UnknownKey {
+        /// The file.
+        path: PathBuf,
+        /// The key, with the table it is in.
+        key: String,
+        /// What can stand there.
+        hint: String,
+    },
+    /// A value is not text, a number, a truth value or a list of these.
+    #[error("`{key}` in the configuration file {path} must be text, a number, true, false or a list of these", path = path.display())]
+    WrongType {
+        /// The file.
+        path: PathBuf,
+        /// The key.
+        key: String,
+    },
+}
+
+/// The file named by `--config` or `LOCKSTEP_CONFIG`. Looked up before the command line is parsed, since parsing needs it.
+pub(crate) fn path(arguments: &[OsString], environment: Option<OsString>) -> Option<PathBuf> {
+    let mut arguments = arguments
+        .iter()
+        .skip(1)
+        .take_while(|argument| *argument != "--");
+    while let Some(argument) = arguments.next() {
+        if argument == "--config" {
+            return arguments.next().map(PathBuf::from);
+        }
+        if let Some(path) = argument
+            .to_str()
+            .and_then(|text| text.strip_prefix("--config="))
+        {
+            return Some(path.into());
+        }
+    }
+    environment
+        .filter(|path| !path.is_empty())
+        .map(PathBuf::from)
+}
+
+/// Lets every flag be set by an environment variable: `--tls-dir` by `LOCKSTEP_TLS_DIR`.
+pub(crate) fn with_environment(command: Command) -> Command {
+    each_flag(command, |flag, long| {
+        flag.env(format!(
+            "LOCKSTEP_{}",
+            long.to_uppercase().replace('-', "_")
+        ))
+    })
+}
+
+/// Puts the values of the file at `path` into the places of the defaults.
+///
+/// # Errors
+/// Says which key of the file cannot be used.
+pub(crate) fn with_file(command: Command, path: &Path) -> Result<Command, ConfigFileError> {
+    let text = std::fs::read_to_string(path).map_err(|source| ConfigFileError::Unreadable {
+        path: path.into(),
+        source,
+    })?;
+    with_text(command, path, &text)
+}
+
+fn with_text(command: Command, path: &Path, text: &str) -> Result<Command, ConfigFileError> {
+    let table: Table = text.parse().map_err(|source| ConfigFileError::NotToml {
+        path: path.into(),
+        source,
+    })?;
+    let everywhere = longs(&command);
+    let commands: BTreeSet<String> = command
+        .get_subcommands()
+        .map(|sub| sub.get_name().to_owned())
+        .collect();
+
+    // Values for every command first: those of a command's own table then take their place.
+    let mut command = command;
+    for (key, value) in &table {
+        if commands.contains(key) && value.is_table() {
+            continue;
+        }
+        if !everywhere.contains(key) {
+            let hint =
+                "no command has such a flag; a key is a flag's name without the dashes in front";
+            return Err(unknown(path, key, hint));
+        }
+        command = with_default(command, key, &strings(path, key, value)?);
+    }
+    for (name, value) in &table {
+        let Some(own) = value.as_table().filter(|_| commands.contains(name)) else {
+            continue;
+        };
+        let flags = command.find_subcommand(name).map(longs).unwrap_or_default();
+        for (key, value) in own {
+            let full = format!("{name}.{key}");
+            if !flags.contains(key) {
+                let known: Vec<&str> = flags.iter().map(String::as_str).collect();
+                let hint = format!("`lockstep {name}` has {}", known.join(", "));
+                return Err(unknown(path, &full, hint));
+            }
+            let values = strings(path, &full, value)?;
+            command = command.mut_subcommand(name, |sub| with_default(sub, key, &values));
+        }
+    }
+    Ok(command)
+}
+
+fn unknown(path: &Path, key: &str, hint: impl Into<String>) -> ConfigFileError {
+    ConfigFileError::UnknownKey {
+        path: path.into(),
+        key: key.into(),
+        hint: hint.into(),
+    }
+}
+
+/// The flags of a command and of all commands in it that a file can set.
+fn longs(command: &Command) -> BTreeSet<String> {
+    let own = command
+        .get_arguments()
+        .filter_map(Arg::get_long)
+        .filter(|long| *long != CONFIG)
+        .map(str::to_owned);
+    let below = command.get_subcommands().flat_map(longs);
+    own.chain(below).collect()
+}
+
+fn with_default(command: Command, key: &str, values: &[String]) -> Command {
+    each_flag(command, |flag, long| {
+        if long == key {
+            flag.required(false).default_values(values.to_vec())
+        } else {
+            flag
+        }
+    })
+}
+
+fn each_flag(command: Command, change: impl Fn(Arg, &str) -> Arg + Copy) -> Command {
+    command
+        .mut_args(|arg| match arg.get_long().map(str::to_owned) {
+            Some(long) if !is_display(&arg) => change(arg, &long),
+            Some(_) | None => arg,
+        })
+        .mut_subcommands(|sub| each_flag(sub, change))
+}
+
+fn is_display(arg: &Arg) -> bool {
+    matches!(
+        arg.get_action(),
+        ArgAction::Help | ArgAction::HelpShort | ArgAction::HelpLong | ArgAction::Version
+    )
+}
+
+fn strings(path: &Path, key: &str, value: &Value) -> Result<Vec<String>, ConfigFileError> {
+    let wrong = || ConfigFileError::WrongType {
+        path: path.into(),
+        key: key.into(),
+    };
+    let one = |value: &Value| match value {
+        Value::String(text) => Ok(text.clone()),
+        Value::Integer(number) => Ok(number.to_string()),
+        Value::Float(number) => Ok(number.to_string()),
+        Value::Boolean(truth) => Ok(truth.to_string()),
+        Value::Datetime(_) | Value::Array(_) | Value::Table(_) => Err(wrong()),
+    };
+    match value {
+        Value::Array(values) => values.iter().map(one).collect(),
+        Value::String(_)
+        | Value::Integer(_)
+        | Value::Float(_)
+        | Value::Boolean(_)
+        | Value::Datetime(_)
+        | Value::Table(_) => Ok(vec![one(value)?]),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::{CommandFactory, FromArgMatches};
+
+    use super::*;
+    use crate::args::{Args, Command as Chosen};
+
+    fn parse(text: &str, arguments: &[&str]) -> Args {
+        let command = with_text(Args::command(), Path::new("test.toml"), text).unwrap();
+        let matches = command.try_get_matches_from(arguments).unwrap();
+        Args::from_arg_matches(&matches).unwrap()
+    }
+
+    fn error(text: &str) -> String {
+        with_text(Args::command(), Path::new("test.toml"), text)
+            .unwrap_err()
+            .to_string()
+    }
+
+    const REPLICA: &str = "
+        tls-dir = 'everywhere'
+        log = 'info'
+        [replica]
+        arbiter = '10.0.0.1:7100'
+        listen = '0.0.0.0:7101'
+        data-dir = 'd'
+        min-in-sync = 2
+        value-bytes-max = '2MiB'
+        [arbiter]
+        tls-dir = 'of the arbiter'
+    ";
+
+    #[test]
+    fn the_file_gives_what_the_command_line_does_not() {
+        let args = parse(REPLICA, &["lockstep", "replica", "--listen", "[::]:1"]);
+        assert_eq!(args.common.log, "info");
+        let Chosen::Replica(replica) = args.command else {
+            panic!("another command")
+        };
+        assert_eq!(replica.node.listen, "[::]:1");
+        assert_eq!(replica.node.tls_dir, Path::new("everywhere"));
+        assert_eq!(replica.arbiter, "10.0.0.1:7100");
+        assert_eq!(replica.bounds.min_in_sync, 2);
+        assert_eq!(replica.bounds.value_bytes_max.0, 2 << 20);
+    }
+
+    #[test]
+    fn the_table_of_a_command_goes_before_the_top() {
+        let args = parse(
+            REPLICA,
+            &["lockstep", "arbiter", "--listen", "a:1", "--data-dir", "d"],
+        );
+        let Chosen::Arbiter(arbiter) = args.command else {
+            panic!("another command")
+        };
+        assert_eq!(arbiter.node.tls_dir, Path::new("of the arbiter"));
+    }
+
+    #[test]
+    fn a_list_and_a_truth_value_can_stand_in_the_file() {
+        let text = "cluster = ['a:1', 'b:2']\n[import]\nskip-bad = true";
+        let args = parse(text, &["lockstep", "import", "-"]);
+        let Chosen::Import(import) = args.command else {
+            panic!("another command")
+        };
+        assert_eq!(import.connection.cluster, ["a:1", "b:2"]);
+        assert!(import.skip_bad);
+    }
+
+    #[test]
+    fn an_unknown_key_is_named() {
+        assert!(error("tsl-dir = 'x'").contains("unknown key `tsl-dir`"));
+        assert!(error("[replica]\ncluster = 'x'").contains("unknown key `replica.cluster`"));
+        assert!(error("[other]\ncluster = 'x'").contains("unknown key `other`"));
+        assert!(error("config = 'x'").contains("unknown key `config`"));
+        assert!(error("cluster = { a = 1 }").contains("`cluster`"));
+        assert!(error("cluster = ").contains("not TOML"));
+    }
+
+    #[test]
+    fn the_file_is_found_on_the_command_line_before_the_environment() {
+        let check = |arguments: &[&str], environment: Option<&str>, expected: Option<&str>| {
+            let arguments: Vec<OsString> = arguments.iter().map(OsString::from).collect();
+            let found = path(&arguments, environment.map(OsString::from));
+            assert_eq!(found, expected.map(PathBuf::from), "{arguments:?}");
+        };
+        check(&["lockstep", "get", "k"], None, None);
+        check(&["lockstep", "get", "k"], Some("e"), Some("e"));
+        check(&["lockstep", "get", "k"], Some(""), None);
+        check(
+            &["lockstep", "--config", "f", "get", "k"],
+            Some("e"),
+            Some("f"),
+        );
+        check(&["lockstep", "get", "k", "--config=f"], None, Some("f"));
+        check(&["lockstep", "put", "k", "--", "--config=f"], None, None);
+    }
+
+    #[test]
+    fn every_flag_has_a_variable() {
+        let command = with_environment(Args::command());
+        let get = command.find_subcommand("get").unwrap();
+        let variable = |long: &str| {
+            let flag = get.get_arguments().find(|arg| arg.get_long() == Some(long));
+            flag.unwrap()
+                .get_env()
+                .unwrap()
+                .to_str()
+                .unwrap()
+                .to_owned()
+        };
+        assert_eq!(variable("cluster"), "LOCKSTEP_CLUSTER");
+        assert_eq!(variable("tls-dir"), "LOCKSTEP_TLS_DIR");
+    }
+
+    #[test]
+    fn the_definitions_are_consistent() {
+        with_environment(Args::command()).debug_assert();
+    }
+}

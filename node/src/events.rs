@@ -1,0 +1,106 @@
+//! What the processes report: put into words for the log, and their roles passed on to whoever waits for them.
+
+use std::sync::Mutex;
+
+use async_std::channel::{self, Receiver, Sender};
+use lockstep_core::config::Address;
+use lockstep_core::driver::Watch;
+use lockstep_core::event::Event;
+use lockstep_core::message::RoleName;
+use tracing::{debug, error, info, trace, warn};
+
+use crate::status::role_name;
+
+/// Watches one process.
+pub(crate) struct Watcher {
+    node: String,
+    role: Mutex<Option<RoleName>>,
+    roles: Sender<RoleName>,
+}
+
+impl Watcher {
+    /// Watches the process called `node`; the receiver is told of each change of its role.
+    pub(crate) fn new(node: &str) -> (Self, Receiver<RoleName>) {
+        // Roles change with configurations, which takes a disk and the arbiter each time: nobody falls far behind.
+        let (roles, receiver) = channel::unbounded();
+        let watcher = Self {
+            node: node.to_owned(),
+            role: Mutex::new(None),
+            roles,
+        };
+        (watcher, receiver)
+    }
+}
+
+impl Watch for Watcher {
+    fn on_event(&self, event: &Event) {
+        log(&self.node, event);
+        if let Event::Entered { role, .. } = event {
+            let mut last = self.role.lock().expect("nobody panics while holding it");
+            if last.replace(*role) != Some(*role) {
+                // Nobody needs to listen.
+                let _ = self.roles.try_send(*role);
+            }
+        }
+    }
+
+    fn on_disconnect(&self, peer: &Address, reason: &str) {
+        warn!(node = self.node, %peer, reason, "cut a peer off");
+    }
+
+    fn on_unsent(&self, to: &Address, reason: &str) {
+        debug!(node = self.node, %to, reason, "did not send a message");
+    }
+}
+
+/// Logs what the process `node` reports: what an operator has to know as a warning, what changes rarely as information,
+/// what every write brings about as traces.
+fn log(node: &str, event: &Event) {
+    match event {
+        Event::Entered {
+            role,
+            epoch,
+            version,
+        } => {
+            info!(node, role = role_name(*role), %epoch, %version, "entered a configuration");
+        }
+        Event::JoinRefused(reason) => error!(node, %reason, "the arbiter refuses this node"),
+        Event::Appended { epoch, seq } => trace!(node, %epoch, %seq, "appended"),
+        Event::Persisted(position) => trace!(node, %position, "persisted"),
+        Event::Committed(position) => trace!(node, %position, "committed"),
+        Event::Truncated { from, to } => info!(node, %from, %to, "cut the log off"),
+        Event::Acknowledged(seq) => trace!(node, %seq, "acknowledged"),
+        Event::Failed(seq) => debug!(node, %seq, "could not confirm a write in time"),
+        Event::ReplicatorStarted(peer) => info!(node, %peer, "replicator started"),
+        Event::ReplicatorStopped(peer) => info!(node, %peer, "replicator stopped"),
+        Event::Synced { node: peer, from } => info!(node, %peer, %from, "handshake completed"),
+        Event::StateTransferStarted { node: peer, at } => {
+            info!(node, %peer, %at, "began to send the full state");
+        }
+        Event::StateTransferred(peer) => info!(node, %peer, "the full state has arrived"),
+        Event::Proposed { version, change } => {
+            info!(node, %version, ?change, "proposed a change of the configuration");
+        }
+        Event::Stale { from } => debug!(node, %from, "ignored a message that is out of date"),
+        Event::DiskFull => warn!(
+            node,
+            "the disk has no room: writes are rejected until it has"
+        ),
+        Event::DiskHasRoom => warn!(node, "the disk has room again"),
+        Event::ArbiterSilent => {
+            warn!(
+                node,
+                "the arbiter is silent: reads and writes go on, joins and removals wait"
+            );
+        }
+        Event::ArbiterHeard => info!(node, "the arbiter is heard"),
+        Event::Joined {
+            node: peer,
+            incarnation,
+        } => {
+            info!(node, %peer, %incarnation, "accepted a join");
+        }
+        Event::Decided(version) => info!(node, %version, "decided on a configuration"),
+        Event::Left => info!(node, "left the configuration"),
+    }
+}

@@ -1,0 +1,5 @@
+//! The parts of an import that need no cluster: reading the file, keeping the order of a key, counting.
+
+pub(crate) mod latencies;
+pub(crate) mod reader;
+pub(crate) mod window;

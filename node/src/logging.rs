@@ -1,0 +1,67 @@
+//! Logs on standard error: which, and how they look. What is worth logging is decided where it happens; the protocol's
+//! events are put into words in `events`.
+
+use std::io::{self, IsTerminal};
+
+use tracing_subscriber::EnvFilter;
+
+use crate::args::{CommonArgs, Format};
+use crate::output::Failure;
+
+/// The crates of this project, whose level a bare `--log LEVEL` sets. Others stay at warnings: at `debug` they would
+/// drown what the user wants to see.
+const OURS: [&str; 4] = [
+    "lockstep",
+    "lockstep_core",
+    "lockstep_transport_mem",
+    "lockstep_transport_quic",
+];
+const LEVELS: [&str; 6] = ["off", "error", "warn", "info", "debug", "trace"];
+
+/// Begins to log as the flags say.
+///
+/// # Errors
+/// If `--log` is neither a level nor a list of directives.
+pub(crate) fn start(args: &CommonArgs) -> Result<(), Failure> {
+    let filter = EnvFilter::try_new(directives(&args.log)).map_err(|error| {
+        Failure::Usage(format!(
+            "--log {}: {error}; give a level ({}) or directives such as lockstep=debug,quinn=info",
+            args.log,
+            LEVELS.join(", ")
+        ))
+    })?;
+    let subscriber = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_ansi(io::stderr().is_terminal())
+        .with_writer(io::stderr);
+    match args.log_format {
+        Format::Text => subscriber.with_target(false).init(),
+        Format::Json => subscriber.json().flatten_event(true).init(),
+    }
+    Ok(())
+}
+
+fn directives(log: &str) -> String {
+    let level = log.to_ascii_lowercase();
+    if !LEVELS.contains(&level.as_str()) {
+        return log.to_owned();
+    }
+    let others = if level == "off" { "off" } else { "warn" };
+    let ours = OURS.map(|name| format!("{name}={level}"));
+    format!("{others},{}", ours.join(","))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_level_is_for_our_crates_and_directives_are_taken_as_they_are() {
+        assert!(directives("Debug").starts_with("warn,lockstep=debug,lockstep_core=debug"));
+        assert!(directives("off").starts_with("off,"));
+        assert_eq!(directives("quinn=info"), "quinn=info");
+        for log in LEVELS.iter().chain(&["quinn=info,lockstep=trace"]) {
+            assert!(EnvFilter::try_new(directives(log)).is_ok(), "{log}");
+        }
+    }
+}

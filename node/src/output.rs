@@ -1,0 +1,287 @@
+//! What people and scripts see: results on standard output, errors on standard error, the exit code.
+
+use std::fmt;
+use std::io::{self, Write};
+use std::process::ExitCode;
+
+use lockstep_core::operation::Rejection;
+use serde_json::{Value as Json, json};
+
+use crate::args::Format;
+
+/// How a command ended. The numbers are fixed: scripts rely on them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Exit {
+    /// It did what it was asked for.
+    Done = 0,
+    /// The key is absent.
+    NotFound = 1,
+    /// It was asked in a wrong way.
+    Usage = 2,
+    /// Certainly not executed, for a reason that a replica or the arbiter gave.
+    Rejected = 3,
+    /// A write may or may not have taken effect.
+    Unknown = 4,
+    /// Nobody was reached, and nothing was executed.
+    Unreachable = 5,
+    /// This process failed.
+    Broken = 6,
+}
+
+impl From<Exit> for ExitCode {
+    fn from(exit: Exit) -> Self {
+        ExitCode::from(exit as u8)
+    }
+}
+
+/// Why a command did not do what it was asked for. The messages are complete: they go to the user as they are.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum Failure {
+    /// The key is absent.
+    #[error("there is no key {key:?}")]
+    NotFound {
+        /// The key, as text.
+        key: String,
+    },
+    /// A flag, a file or a line is wrong.
+    #[error("{0}")]
+    Usage(String),
+    /// A replica refused the request for good, or until the deadline.
+    #[error("rejected, nothing was executed: {reason}{}", advice(.reason))]
+    Rejected {
+        /// Why.
+        reason: Rejection,
+    },
+    /// The arbiter does not take this node in.
+    #[error("the arbiter refuses this node: {0}")]
+    Refused(String),
+    /// The outcome of a write is not known.
+    #[error(
+        "the outcome is unknown: the write was sent, but not confirmed in time; it may or may not take effect. \
+         Read the key to find out, or repeat the write"
+    )]
+    Unknown,
+    /// Nobody answered.
+    #[error("{0}")]
+    Unreachable(String),
+    /// Disk, network or certificates of this process.
+    #[error("{0}")]
+    Broken(String),
+    /// One line of a file could not be imported.
+    #[error("line {number}: {failure}")]
+    InLine {
+        /// Its number, from 1.
+        number: u64,
+        /// Why.
+        failure: Box<Failure>,
+    },
+    /// Whoever reads standard output has gone; not worth a word.
+    #[error("standard output was closed")]
+    OutputClosed,
+}
+
+fn advice(reason: &Rejection) -> &'static str {
+    match reason {
+        Rejection::NotPrimary { .. } | Rejection::NotReady => {
+            "; the cluster may be starting or changing, see `lockstep status` and try again"
+        }
+        Rejection::Overloaded => "; try again, or with less at once (--in-flight)",
+        Rejection::DiskFull => "; free some space there, writes resume by themselves",
+        Rejection::TooFewReplicas { .. } => "; start the missing replicas, see `lockstep status`",
+        Rejection::Unauthorized => "; use a certificate made by `lockstep certs client`",
+        Rejection::TooLarge { .. } | Rejection::Malformed => "",
+    }
+}
+
+impl Failure {
+    /// The exit code this leads to.
+    pub(crate) fn exit(&self) -> Exit {
+        match self {
+            Self::NotFound { .. } => Exit::NotFound,
+            Self::Usage(_) => Exit::Usage,
+            Self::Rejected { .. } | Self::Refused(_) => Exit::Rejected,
+            Self::Unknown => Exit::Unknown,
+            Self::Unreachable(_) => Exit::Unreachable,
+            Self::Broken(_) => Exit::Broken,
+            Self::InLine { failure, .. } => failure.exit(),
+            Self::OutputClosed => Exit::Done,
+        }
+    }
+
+    /// The name of its kind, for programs.
+    fn kind(&self) -> &'static str {
+        match self {
+            Self::NotFound { .. } => "not-found",
+            Self::Usage(_) => "usage",
+            Self::Rejected { .. } => "rejected",
+            Self::Refused(_) => "refused",
+            Self::Unknown => "unknown",
+            Self::Unreachable(_) => "unreachable",
+            Self::Broken(_) => "failed",
+            Self::InLine { failure, .. } => failure.kind(),
+            Self::OutputClosed => "output-closed",
+        }
+    }
+
+    /// A failure of this process: what it was doing, and everything that led to it.
+    pub(crate) fn broken(doing: impl fmt::Display, error: &dyn std::error::Error) -> Self {
+        Self::Broken(format!("{doing}: {}", chain(error)))
+    }
+
+    /// A failure to write to standard output.
+    pub(crate) fn output(error: &io::Error) -> Self {
+        if error.kind() == io::ErrorKind::BrokenPipe {
+            Self::OutputClosed
+        } else {
+            Self::broken("cannot write to standard output", error)
+        }
+    }
+}
+
+/// An error and its causes on one line.
+pub(crate) fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        let more = error.to_string();
+        // Some errors repeat their source in their own words.
+        if !text.ends_with(&more) {
+            text = format!("{text}: {more}");
+        }
+        cause = error.source();
+    }
+    text
+}
+
+/// Prints `failure` where it belongs: on standard error for people, on standard output for programs.
+pub(crate) fn print_failure(failure: &Failure, format: Format) {
+    match (failure, format) {
+        (Failure::OutputClosed, _) => {}
+        (_, Format::Text) => eprintln!("lockstep: {failure}"),
+        (_, Format::Json) => {
+            let error = json!({ "kind": failure.kind(), "message": failure.to_string() });
+            // Nobody is left to tell if this fails too.
+            let _ = print_json(&json!({ "error": error }));
+        }
+    }
+}
+
+/// Prints a line on standard output and sees to it that it gets there.
+pub(crate) fn print(line: &str) -> Result<(), Failure> {
+    print_bytes(line.as_bytes())
+}
+
+/// Prints bytes and a newline on standard output and sees to it that they get there.
+pub(crate) fn print_bytes(bytes: &[u8]) -> Result<(), Failure> {
+    let mut out = io::stdout().lock();
+    out.write_all(bytes)
+        .and_then(|()| out.write_all(b"\n"))
+        .and_then(|()| out.flush())
+        .map_err(|error| Failure::output(&error))
+}
+
+/// Prints one JSON object on standard output.
+pub(crate) fn print_json(object: &Json) -> Result<(), Failure> {
+    print(&object.to_string())
+}
+
+/// A number of bytes for people.
+pub(crate) fn bytes(count: u64) -> String {
+    const UNITS: [(&str, f64); 4] = [("GB", 1e9), ("MB", 1e6), ("kB", 1e3), ("bytes", 1.0)];
+    let (unit, factor) = UNITS
+        .into_iter()
+        .find(|(_, factor)| count as f64 >= *factor)
+        .unwrap_or(("bytes", 1.0));
+    if factor == 1.0 {
+        format!("{count} {unit}")
+    } else {
+        format!("{:.1} {unit}", count as f64 / factor)
+    }
+}
+
+/// A count with separators between the thousands.
+pub(crate) fn count(number: u64) -> String {
+    let digits = number.to_string();
+    let mut text = String::new();
+    for (place, digit) in digits.char_indices() {
+        if place > 0 && (digits.len() - place).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_failure_has_the_exit_code_the_help_promises() {
+        let check = |failure: Failure, code: u8| assert_eq!(failure.exit() as u8, code);
+        check(Failure::NotFound { key: "k".into() }, 1);
+        check(Failure::Usage("x".into()), 2);
+        let reason = Rejection::NotReady;
+        check(Failure::Rejected { reason }, 3);
+        check(Failure::Refused("x".into()), 3);
+        check(Failure::Unknown, 4);
+        check(Failure::Unreachable("x".into()), 5);
+        check(Failure::Broken("x".into()), 6);
+    }
+
+    #[test]
+    fn a_closed_pipe_is_no_failure() {
+        let gone = Failure::output(&io::ErrorKind::BrokenPipe.into());
+        assert_eq!(gone, Failure::OutputClosed);
+        assert_eq!(gone.exit(), Exit::Done);
+        let full = Failure::output(&io::ErrorKind::StorageFull.into());
+        assert_eq!(full.exit(), Exit::Broken);
+    }
+
+    #[test]
+    fn an_error_is_told_with_its_causes_once() {
+        #[derive(Debug, thiserror::Error)]
+        #[error("{what}")]
+        struct Outer {
+            what: &'static str,
+            source: io::Error,
+        }
+        let source = || io::Error::other("no such file");
+        let what = "cannot open x";
+        assert_eq!(
+            chain(&Outer {
+                what,
+                source: source()
+            }),
+            "cannot open x: no such file"
+        );
+        let what = "cannot open x: no such file";
+        assert_eq!(
+            chain(&Outer {
+                what,
+                source: source()
+            }),
+            "cannot open x: no such file"
+        );
+    }
+
+    #[test]
+    fn numbers_are_written_for_people() {
+        for (number, text) in [
+            (0, "0"),
+            (999, "999"),
+            (1_000, "1,000"),
+            (1_234_567, "1,234,567"),
+        ] {
+            assert_eq!(count(number), text);
+        }
+        for (number, text) in [
+            (0, "0 bytes"),
+            (999, "999 bytes"),
+            (1_500, "1.5 kB"),
+            (2_000_000, "2.0 MB"),
+        ] {
+            assert_eq!(bytes(number), text);
+        }
+    }
+}

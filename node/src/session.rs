@@ -1,0 +1,241 @@
+//! A cluster as the commands see it: a client, the addresses it was given, and failures in words for the user.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_std::channel;
+use async_std::task;
+use lockstep_core::config::Address;
+use lockstep_core::driver;
+use lockstep_core::driver::handle::{
+    Acknowledged, ClientOptions, Handle, Page, Read, ReadError, WriteError,
+};
+use lockstep_core::limits::Limits;
+use lockstep_core::message::NodeStatus;
+use lockstep_core::operation::{Key, Rejection, RequestId, Value};
+use lockstep_core::transport::Transport;
+
+use crate::output::Failure;
+use crate::status;
+
+/// A client of a cluster, for the commands.
+#[derive(Clone)]
+pub(crate) struct Session {
+    handle: Handle,
+    transport: Arc<dyn Transport>,
+    addresses: Vec<Address>,
+}
+
+/// A write that was not acknowledged.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct NotWritten {
+    /// The request, if there was one.
+    pub(crate) id: Option<RequestId>,
+    /// Why.
+    pub(crate) failure: Failure,
+}
+
+impl Session {
+    /// A client of the replicas at `addresses`. Reaches for nobody yet.
+    pub(crate) fn connect(
+        transport: Arc<dyn Transport>,
+        addresses: Vec<Address>,
+        options: &ClientOptions,
+    ) -> Self {
+        let handle = driver::connect(transport.clone(), addresses.clone(), options);
+        Self {
+            handle,
+            transport,
+            addresses,
+        }
+    }
+
+    /// The same session, whose requests give up after `deadline`.
+    pub(crate) fn with_deadline(&self, deadline: Duration) -> Self {
+        Self {
+            handle: self.handle.with_deadline(deadline),
+            transport: self.transport.clone(),
+            addresses: self.addresses.clone(),
+        }
+    }
+
+    /// Sets a key.
+    pub(crate) async fn put(&self, key: Key, value: Value) -> Result<Acknowledged, NotWritten> {
+        check_size("key", key.0.len(), Limits::KEY_BYTES_CEILING)?;
+        check_size("value", value.0.len(), Limits::VALUE_BYTES_CEILING)?;
+        let outcome = self.handle.insert(key, value).await;
+        outcome.map_err(|error| self.not_written(error))
+    }
+
+    /// Deletes a key.
+    pub(crate) async fn remove(&self, key: Key) -> Result<Acknowledged, NotWritten> {
+        check_size("key", key.0.len(), Limits::KEY_BYTES_CEILING)?;
+        let outcome = self.handle.remove(key).await;
+        outcome.map_err(|error| self.not_written(error))
+    }
+
+    /// Reads a key, at one replica or any.
+    pub(crate) async fn get(&self, key: Key, replica: Option<&Address>) -> Result<Read, Failure> {
+        let outcome = match replica {
+            Some(replica) => self.handle.get_at(replica, key).await,
+            None => self.handle.get(key).await,
+        };
+        outcome.map_err(|error| self.not_read(error, replica))
+    }
+
+    /// Reads a page of records behind `after`, at one replica or any.
+    pub(crate) async fn scan(
+        &self,
+        after: Option<Key>,
+        replica: Option<&Address>,
+    ) -> Result<Page, Failure> {
+        let outcome = self.handle.scan(after, replica.cloned()).await;
+        outcome.map_err(|error| self.not_read(error, replica))
+    }
+
+    /// What the members of the cluster say of themselves, those that answer.
+    pub(crate) async fn statuses(&self) -> Result<Vec<NodeStatus>, Failure> {
+        let first = self
+            .handle
+            .status_of_any()
+            .await
+            .map_err(|error| self.not_read(error, None))?;
+        let members: Vec<Address> = match &first.config {
+            Some(config) => config
+                .members
+                .iter()
+                .filter(|(node, _)| **node != first.node)
+                .map(|(_, member)| member.address.clone())
+                .collect(),
+            // It has not heard of the cluster's members; perhaps another one has.
+            None => self.addresses.clone(),
+        };
+        let mut answers = vec![first];
+        for answer in self.ask_all(members).await {
+            if answers.iter().all(|known| known.node != answer.node) {
+                answers.push(answer);
+            }
+        }
+        Ok(answers)
+    }
+
+    /// Asks all of them at the same time.
+    async fn ask_all(&self, members: Vec<Address>) -> Vec<NodeStatus> {
+        let (sender, receiver) = channel::unbounded();
+        for member in members {
+            let (handle, sender) = (self.handle.clone(), sender.clone());
+            // Ends with its deadline at the latest.
+            task::spawn(async move {
+                if let Ok(status) = handle.status(&member).await {
+                    // The receiver waits for all senders to be dropped.
+                    let _ = sender.send(status).await;
+                }
+            });
+        }
+        drop(sender);
+        let mut answers = Vec::new();
+        while let Ok(answer) = receiver.recv().await {
+            answers.push(answer);
+        }
+        answers
+    }
+
+    /// The address of the replica that the user means: by its name, its node id or its address.
+    pub(crate) async fn find_replica(&self, wanted: &str) -> Result<Address, Failure> {
+        let answers = self.statuses().await?;
+        let mut names = Vec::new();
+        for (node, member) in status::newest_config(&answers)
+            .iter()
+            .flat_map(|config| &config.members)
+        {
+            let address = member.address.as_str();
+            let spellings = [
+                member.name.as_str(),
+                &node.to_string(),
+                address,
+                status::host_and_port(address),
+            ];
+            if spellings.contains(&wanted) {
+                return Ok(member.address.clone());
+            }
+            names.push(member.name.as_str());
+        }
+        // A replica that is no member can still be asked, by its address.
+        if wanted.contains(':') {
+            return Ok(Address::new(wanted));
+        }
+        names.sort_unstable();
+        Err(Failure::Usage(format!(
+            "there is no replica {wanted} in the cluster; it has {}",
+            names.join(", ")
+        )))
+    }
+
+    /// Ends the client in good order.
+    pub(crate) async fn close(&self) {
+        self.handle.close().await;
+    }
+
+    fn not_written(&self, error: WriteError) -> NotWritten {
+        let (id, failure) = match error {
+            WriteError::Rejected { id, reason } => (Some(id), Failure::Rejected { reason }),
+            WriteError::Unknown { id } => (Some(id), Failure::Unknown),
+            WriteError::Unreachable => (None, self.unreachable(None)),
+            WriteError::Interrupted => (None, Failure::Unknown),
+            WriteError::Closed => (None, closed()),
+        };
+        NotWritten { id, failure }
+    }
+
+    fn not_read(&self, error: ReadError, replica: Option<&Address>) -> Failure {
+        match error {
+            ReadError::Rejected { reason, .. } => Failure::Rejected { reason },
+            ReadError::Unreachable => self.unreachable(replica),
+            ReadError::Closed => closed(),
+        }
+    }
+
+    fn unreachable(&self, replica: Option<&Address>) -> Failure {
+        let reason = |address: &Address| {
+            let endpoint = status::host_and_port(address.as_str());
+            match self.transport.last_failure(address) {
+                Some(reason) => format!("{endpoint} ({reason})"),
+                None => endpoint.to_owned(),
+            }
+        };
+        Failure::Unreachable(match replica {
+            Some(replica) => format!(
+                "the replica at {} did not answer in time; see `lockstep status`",
+                reason(replica)
+            ),
+            None => format!(
+                "no replica was reached in time, nothing was executed; tried {}. Is the cluster running?",
+                self.addresses
+                    .iter()
+                    .map(reason)
+                    .collect::<Vec<_>>()
+                    .join(", ")
+            ),
+        })
+    }
+}
+
+fn closed() -> Failure {
+    Failure::Broken("the client ended unexpectedly; --log info tells more".to_owned())
+}
+
+/// What no cluster takes is not sent: it might not even fit into a frame.
+fn check_size(what: &str, size: usize, limit: usize) -> Result<(), NotWritten> {
+    if size <= limit {
+        return Ok(());
+    }
+    let reason = Rejection::TooLarge {
+        what: what.to_owned(),
+        size: size as u64,
+        limit: limit as u64,
+    };
+    Err(NotWritten {
+        id: None,
+        failure: Failure::Rejected { reason },
+    })
+}

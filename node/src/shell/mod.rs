@@ -1,0 +1,126 @@
+//! The shell: a line is read, a command carried out, and so on until the end of the input. Reading blocks, so it has a
+//! thread to itself.
+
+mod editor;
+pub(crate) mod line;
+
+use async_std::task;
+use lockstep_core::operation::Key;
+
+use crate::args::{Format, ShellArgs};
+use crate::assemble;
+use crate::commands::{keys, status};
+use crate::output::{self, Exit, Failure};
+use crate::records;
+use crate::session::Session;
+
+use self::editor::{Input, Lines};
+use self::line::Command;
+
+/// `lockstep shell`.
+pub(crate) async fn shell(args: ShellArgs, format: Format) -> Result<Exit, Failure> {
+    let session = assemble::client(&args.connection, args.deadline.deadline, 1).await?;
+    let exit = run(&session, format).await;
+    session.close().await;
+    exit
+}
+
+/// Reads commands and carries them out until there are no more. What goes wrong is printed and does not end it.
+pub(crate) async fn run(session: &Session, format: Format) -> Result<Exit, Failure> {
+    let mut lines = Lines::open()?;
+    if lines.is_interactive() {
+        output::print("Type help for the commands, exit or Ctrl-D to leave.")?;
+    }
+    loop {
+        let (read, again) = task::spawn_blocking(move || {
+            let read = lines.next();
+            (read, lines)
+        })
+        .await;
+        lines = again;
+        let command = match read {
+            Input::Line(line) => line::parse(&line),
+            Input::Cancelled => continue,
+            Input::End => return Ok(Exit::Done),
+            Input::Failed(failure) => return Err(failure),
+        };
+        let result = match command {
+            Ok(None) => continue,
+            Ok(Some(Command::Exit)) => return Ok(Exit::Done),
+            Ok(Some(command)) => carry_out(session, command, format).await,
+            Err(error) => Err(Failure::Usage(error)),
+        };
+        match result {
+            Ok(_) => {}
+            Err(Failure::OutputClosed) => return Ok(Exit::Done),
+            Err(failure) => output::print_failure(&failure, format),
+        }
+    }
+}
+
+async fn carry_out(session: &Session, command: Command, format: Format) -> Result<Exit, Failure> {
+    match command {
+        Command::Put { key, value } => {
+            keys::put_with(session, key.into(), value.into(), format).await
+        }
+        Command::Get { key } => keys::get_with(session, &key, None, format).await,
+        Command::Remove { key } => keys::remove_with(session, key.into(), format).await,
+        Command::Scan { from, limit } => scan(session, &from, limit).await,
+        Command::Status => status::status_with(session, format).await,
+        Command::Help => output::print(&line::help()).map(|()| Exit::Done),
+        Command::Exit => Ok(Exit::Done),
+    }
+}
+
+/// Prints records as `export` does, from the key `from` on.
+async fn scan(session: &Session, from: &str, limit: usize) -> Result<Exit, Failure> {
+    let mut after = just_before(from);
+    let mut left = limit;
+    let mut replica = None;
+    let mut lines = Vec::new();
+    while left > 0 {
+        let page = session.scan(after, replica.as_ref()).await?;
+        let wanted = page
+            .records
+            .iter()
+            .filter(|(key, _)| key.as_ref() >= from.as_bytes());
+        for (key, value) in wanted.take(left) {
+            records::write(&mut lines, key, value);
+            left -= 1;
+        }
+        replica = Some(page.replica);
+        match page.resume {
+            Some(resume) => after = Some(resume),
+            None => break,
+        }
+    }
+    output::print_bytes(lines.trim_ascii_end())?;
+    Ok(Exit::Done)
+}
+
+/// A key right before `from`, or almost: scans begin behind a key, not at it.
+fn just_before(from: &str) -> Option<Key> {
+    let (last, shorter) = from.as_bytes().split_last()?;
+    let mut key = shorter.to_vec();
+    if let Some(before) = last.checked_sub(1) {
+        key.push(before);
+        key.extend_from_slice(&[0xff; 8]);
+    }
+    (!key.is_empty()).then(|| key.into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_scan_begins_behind_a_key_before_the_wanted_one() {
+        for from in ["a", "abc", "a\0", "\u{1}"] {
+            let before = just_before(from).unwrap();
+            assert!(before.as_ref() < from.as_bytes(), "{from}");
+        }
+        assert!(just_before("abc").unwrap().as_ref() > &b"abb"[..]);
+        assert_eq!(just_before(""), None);
+        assert_eq!(just_before("\0"), None);
+    }
+}

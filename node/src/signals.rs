@@ -1,0 +1,32 @@
+//! SIGTERM and SIGINT: the first asks for an end in good order, the second for one at once.
+
+use async_signal::{Signal, Signals};
+use async_std::stream::StreamExt;
+
+use crate::output::Failure;
+
+/// Signals that ask this process to end.
+pub(crate) struct EndSignals(Signals);
+
+impl EndSignals {
+    /// Begins to watch; from now on the signals do not end the process by themselves.
+    ///
+    /// # Errors
+    /// If the operating system refuses.
+    pub(crate) fn watch() -> Result<Self, Failure> {
+        Signals::new([Signal::Term, Signal::Int])
+            .map(Self)
+            .map_err(|error| Failure::broken("cannot watch for signals", &error))
+    }
+
+    /// Waits for the next one. Cancel-safe.
+    pub(crate) async fn next(&mut self) {
+        while let Some(signal) = self.0.next().await {
+            if signal.is_ok() {
+                return;
+            }
+        }
+        // The stream has no end; should it have one, no signal comes any more.
+        std::future::pending().await
+    }
+}
