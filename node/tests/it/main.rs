@@ -1,0 +1,8 @@
+//! The program as its users meet it: real processes, real sockets, real files.
+
+mod certs;
+mod cluster;
+mod dev;
+mod import;
+mod support;
+mod usage;
