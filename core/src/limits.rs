@@ -76,9 +76,6 @@ pub const SNAPSHOTS_BYTES_MAX: usize = 256 << 10;
 /// Entries in one Snapshots message, by number.
 pub const SNAPSHOTS_ENTRIES_MAX: usize = 1024;
 
-/// How many effects back the outbox looks for a message to the same peer that a new one can travel with.
-pub const OUTBOX_MERGE_DISTANCE: usize = 32;
-
 /// One chunk of a state transfer or page of a scan. A single record larger than this travels alone.
 pub const CHUNK_BYTES_MAX: usize = 256 << 10;
 

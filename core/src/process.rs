@@ -1,5 +1,6 @@
 //! The one shape of arbiter, replica and client: an input and the time go in, effects come out.
 
+use std::collections::BTreeMap;
 use std::fmt::Debug;
 use std::sync::Arc;
 
@@ -198,6 +199,8 @@ pub enum Outcome {
 #[derive(Debug, Default)]
 pub struct Outbox {
     effects: Vec<Effect>,
+    /// Where the last message between replicas to each address is, and the bytes of its entries.
+    last: BTreeMap<Address, (usize, usize)>,
 }
 
 impl Outbox {
@@ -209,21 +212,19 @@ impl Outbox {
     /// Sends `message` to `to`.
     pub fn send(&mut self, to: &Address, message: Message) {
         if let Message::Peer(peer) = &message {
-            let last = self
-                .effects
-                .iter_mut()
-                .rev()
-                .take(limits::OUTBOX_MERGE_DISTANCE)
-                .find_map(|effect| match effect {
-                    Effect::Send {
-                        to: earlier,
-                        message: Message::Peer(peer),
-                    } if earlier == to => Some(peer),
-                    _ => None,
-                });
-            if last.is_some_and(|last| merge(last, peer)) {
+            let added = entry_bytes(peer);
+            if let Some((index, bytes)) = self.last.get_mut(to)
+                && let Effect::Send {
+                    message: Message::Peer(earlier),
+                    ..
+                } = &mut self.effects[*index]
+                && *bytes + added <= limits::SNAPSHOTS_BYTES_MAX
+                && merge(earlier, peer)
+            {
+                *bytes += added;
                 return;
             }
+            self.last.insert(to.clone(), (self.effects.len(), added));
         }
         self.effects.push(Effect::Send {
             to: to.clone(),
@@ -253,6 +254,7 @@ impl Outbox {
 
     /// Takes the effects out, in order.
     pub fn drain(&mut self) -> impl Iterator<Item = Effect> + '_ {
+        self.last.clear();
         self.effects.drain(..)
     }
 }
@@ -271,8 +273,7 @@ fn merge(earlier: &mut Peer, later: &Peer) -> bool {
                 (Some(last), Some(next)) => last.seq.next() == next.seq,
                 (_, None) | (None, _) => true,
             };
-            let fits = first.entries.len() + second.entries.len() <= limits::SNAPSHOTS_ENTRIES_MAX
-                && size(&first.entries) + size(&second.entries) <= limits::SNAPSHOTS_BYTES_MAX;
+            let fits = first.entries.len() + second.entries.len() <= limits::SNAPSHOTS_ENTRIES_MAX;
             if follows && fits {
                 first.entries.extend(second.entries.iter().cloned());
                 first.committed = first.committed.max(second.committed);
@@ -289,6 +290,94 @@ fn merge(earlier: &mut Peer, later: &Peer) -> bool {
     }
 }
 
-fn size(entries: &[Arc<Entry>]) -> usize {
-    entries.iter().map(|entry| entry.size()).sum()
+fn entry_bytes(peer: &Peer) -> usize {
+    match &peer.body {
+        PeerMessage::Snapshots(snapshots) => {
+            snapshots.entries.iter().map(|entry| entry.size()).sum()
+        }
+        PeerMessage::SyncStart(_)
+        | PeerMessage::SyncReply(_)
+        | PeerMessage::SyncEnd(_)
+        | PeerMessage::SnapshotAck(_)
+        | PeerMessage::StateChunk(_)
+        | PeerMessage::StateAck(_)
+        | PeerMessage::Beacon(_)
+        | PeerMessage::BeaconAck(_) => 0,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::{Epoch, NodeId};
+    use crate::message::{SnapshotAck, Snapshots};
+    use crate::operation::{ClientId, Operation, Origin};
+
+    fn snapshots(seqs: std::ops::Range<u64>, value_bytes: usize) -> PeerMessage {
+        let entry = |seq| Entry {
+            epoch: Epoch(1),
+            seq: Seq(seq),
+            operation: Operation::Insert {
+                key: "k".into(),
+                value: vec![0; value_bytes].into(),
+            },
+            origin: Origin {
+                client: ClientId(1),
+                id: RequestId(seq),
+            },
+        };
+        PeerMessage::Snapshots(Snapshots {
+            sync: 1,
+            entries: seqs.map(|seq| Arc::new(entry(seq))).collect(),
+            committed: Position(0),
+        })
+    }
+
+    /// How many messages go out when all `bodies` are sent before the outbox is emptied.
+    fn check(bodies: Vec<PeerMessage>, expected: usize) {
+        let mut out = Outbox::new();
+        for body in bodies {
+            let peer = Peer {
+                sender: NodeId(1),
+                receiver: NodeId(2),
+                epoch: Epoch(1),
+                body,
+            };
+            out.send(&Address::new("r2"), Message::Peer(peer));
+            out.notify(Event::Left);
+        }
+        let sends = out
+            .drain()
+            .filter(|effect| matches!(effect, Effect::Send { .. }));
+        assert_eq!(sends.count(), expected);
+        assert!(out.last.is_empty());
+    }
+
+    #[test]
+    fn what_follows_directly_and_fits_travels_as_one_message() {
+        let ack = |persisted| {
+            PeerMessage::SnapshotAck(SnapshotAck {
+                sync: 1,
+                persisted: Position(persisted),
+            })
+        };
+        check(
+            vec![snapshots(0..1, 9), snapshots(1..3, 9), snapshots(3..4, 9)],
+            1,
+        );
+        check(vec![snapshots(0..1, 9), snapshots(2..3, 9)], 2);
+        check(vec![snapshots(0..1, 9), ack(1), snapshots(1..2, 9)], 3);
+        check(vec![ack(1), ack(2), ack(2)], 1);
+        let half = limits::SNAPSHOTS_BYTES_MAX / 2;
+        check(vec![snapshots(0..1, half), snapshots(1..2, half)], 2);
+        let half = limits::SNAPSHOTS_ENTRIES_MAX as u64 / 2;
+        check(
+            vec![
+                snapshots(0..half, 1),
+                snapshots(half..2 * half, 1),
+                snapshots(2 * half..3 * half, 1),
+            ],
+            2,
+        );
+    }
 }
