@@ -2,3 +2,4 @@
 
 mod simulation;
 mod stores;
+mod transports;

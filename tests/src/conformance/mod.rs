@@ -5,6 +5,7 @@
 pub mod arbiter_store;
 pub mod engine;
 pub mod log_store;
+pub mod transport;
 
 use std::sync::Arc;
 

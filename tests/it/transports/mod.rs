@@ -1,0 +1,4 @@
+//! The transports keep the contract of their trait.
+
+mod mem;
+mod quic;
