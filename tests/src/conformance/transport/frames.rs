@@ -13,7 +13,7 @@ use lockstep_core::transport::{Lane, Received, Transport};
 pub(super) const PATIENCE: Duration = Duration::from_secs(30);
 
 /// What has not arrived after this time is sent again.
-pub(super) const AGAIN: Duration = Duration::from_millis(500);
+pub(super) const AGAIN: Duration = Duration::from_millis(200);
 
 const HEADER_BYTES: usize = 16;
 
