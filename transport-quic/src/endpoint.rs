@@ -43,6 +43,7 @@ pub struct QuicTransport {
 pub(crate) struct Shared {
     /// `None` once closed, so that the socket is given back.
     endpoint: Mutex<Option<Endpoint>>,
+    listens_at: SocketAddr,
     pub(crate) local: Address,
     pub(crate) credentials: Credentials,
     pub(crate) hello: Hello,
@@ -96,7 +97,7 @@ impl QuicTransport {
             Arc::new(AsyncStdRuntime),
         )
         .map_err(|source| QuicError::socket(listen, source))?;
-        let transport = Self::new(endpoint.clone(), local, config);
+        let transport = Self::new(endpoint.clone(), bound, local, config);
         task::spawn(accept::run(Arc::clone(&transport.shared), endpoint));
         Ok(transport)
     }
@@ -108,6 +109,9 @@ impl QuicTransport {
     pub fn client(credentials: Credentials) -> Result<Self, QuicError> {
         let any = SocketAddr::from(([0, 0, 0, 0], 0));
         let socket = socket::open_any().map_err(|source| QuicError::socket(any, source))?;
+        let bound = socket
+            .local_addr()
+            .map_err(|source| QuicError::socket(any, source))?;
         let endpoint = Endpoint::new(
             socket::endpoint_config(&credentials.key),
             None,
@@ -117,13 +121,14 @@ impl QuicTransport {
         .map_err(|source| QuicError::socket(any, source))?;
         let local = address::of_self_as_client(credentials.name());
         let config = QuicConfig::new(any, credentials);
-        Ok(Self::new(endpoint, local, config))
+        Ok(Self::new(endpoint, bound, local, config))
     }
 
-    fn new(endpoint: Endpoint, local: Address, config: QuicConfig) -> Self {
+    fn new(endpoint: Endpoint, listens_at: SocketAddr, local: Address, config: QuicConfig) -> Self {
         let inbox = Inbox::new();
         let shared = Shared {
             endpoint: Mutex::new(Some(endpoint)),
+            listens_at,
             hello: Hello {
                 session: rand::random(),
                 address: local.clone(),
@@ -142,6 +147,11 @@ impl QuicTransport {
         Self {
             shared: Arc::new(shared),
         }
+    }
+
+    /// Where it listens, or sends from; not necessarily where others reach it.
+    pub fn listens_at(&self) -> SocketAddr {
+        self.shared.listens_at
     }
 
     /// The peer at `to`, which is added if it is new.

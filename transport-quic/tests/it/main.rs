@@ -4,4 +4,6 @@
 mod certificates;
 mod lab;
 mod nodes;
+mod pairs;
+mod raw;
 mod refused;
