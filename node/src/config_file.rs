@@ -241,7 +241,7 @@ mod tests {
     #[test]
     fn the_file_gives_what_the_command_line_does_not() {
         let args = parse(REPLICA, &["lockstep", "replica", "--listen", "[::]:1"]);
-        assert_eq!(args.common.log, "info");
+        assert_eq!(args.log(), "info");
         let Chosen::Replica(replica) = args.command else {
             panic!("another command")
         };

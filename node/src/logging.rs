@@ -5,7 +5,7 @@ use std::io::{self, IsTerminal};
 
 use tracing_subscriber::EnvFilter;
 
-use crate::args::{CommonArgs, Format};
+use crate::args::Format;
 use crate::output::Failure;
 
 /// The crates of this project, whose level a bare `--log LEVEL` sets. Others stay at warnings: at `debug` they would
@@ -18,15 +18,14 @@ const OURS: [&str; 4] = [
 ];
 const LEVELS: [&str; 6] = ["off", "error", "warn", "info", "debug", "trace"];
 
-/// Begins to log as the flags say.
+/// Begins to log what `log` says.
 ///
 /// # Errors
 /// If `--log` is neither a level nor a list of directives.
-pub(crate) fn start(args: &CommonArgs) -> Result<(), Failure> {
-    let filter = EnvFilter::try_new(directives(&args.log)).map_err(|error| {
+pub(crate) fn start(log: &str, format: Format) -> Result<(), Failure> {
+    let filter = EnvFilter::try_new(directives(log)).map_err(|error| {
         Failure::Usage(format!(
-            "--log {}: {error}; give a level ({}) or directives such as lockstep=debug,quinn=info",
-            args.log,
+            "--log {log}: {error}; give a level ({}) or directives such as lockstep=debug,quinn=info",
             LEVELS.join(", ")
         ))
     })?;
@@ -34,7 +33,7 @@ pub(crate) fn start(args: &CommonArgs) -> Result<(), Failure> {
         .with_env_filter(filter)
         .with_ansi(io::stderr().is_terminal())
         .with_writer(io::stderr);
-    match args.log_format {
+    match format {
         Format::Text => subscriber.with_target(false).init(),
         Format::Json => subscriber.json().flatten_event(true).init(),
     }
@@ -46,7 +45,10 @@ fn directives(log: &str) -> String {
     if !LEVELS.contains(&level.as_str()) {
         return log.to_owned();
     }
-    let others = if level == "off" { "off" } else { "warn" };
+    let others = match level.as_str() {
+        "off" | "error" => level.as_str(),
+        _ => "warn",
+    };
     let ours = OURS.map(|name| format!("{name}={level}"));
     format!("{others},{}", ours.join(","))
 }

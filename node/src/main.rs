@@ -33,7 +33,8 @@ fn main() -> ExitCode {
     let (result, format) = match read(&arguments) {
         Ok(args) => {
             let format = args.common.output;
-            let result = logging::start(&args.common).and_then(|()| commands::run(args));
+            let result = logging::start(args.log(), args.common.log_format)
+                .and_then(|()| commands::run(args));
             (result, format)
         }
         Err(NotRead::Failure(failure)) => (Err(failure), wanted_format(&arguments)),

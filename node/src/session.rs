@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use async_std::channel;
+use async_std::channel::{self, Receiver};
 use async_std::task;
 use lockstep_core::config::Address;
 use lockstep_core::driver;
@@ -95,11 +95,9 @@ impl Session {
 
     /// What the members of the cluster say of themselves, those that answer.
     pub(crate) async fn statuses(&self) -> Result<Vec<NodeStatus>, Failure> {
-        let first = self
-            .handle
-            .status_of_any()
-            .await
-            .map_err(|error| self.not_read(error, None))?;
+        // All at the same time: some may be dead, and who is alive knows the others.
+        let first = self.ask_all(&self.addresses).recv().await;
+        let first = first.map_err(|_| self.unreachable(None))?;
         let members: Vec<Address> = match &first.config {
             Some(config) => config
                 .members
@@ -111,7 +109,8 @@ impl Session {
             None => self.addresses.clone(),
         };
         let mut answers = vec![first];
-        for answer in self.ask_all(members).await {
+        let others = self.ask_all(&members);
+        while let Ok(answer) = others.recv().await {
             if answers.iter().all(|known| known.node != answer.node) {
                 answers.push(answer);
             }
@@ -119,25 +118,20 @@ impl Session {
         Ok(answers)
     }
 
-    /// Asks all of them at the same time.
-    async fn ask_all(&self, members: Vec<Address>) -> Vec<NodeStatus> {
+    /// Asks all of them at the same time. The channel closes when all have answered or failed to.
+    fn ask_all(&self, members: &[Address]) -> Receiver<NodeStatus> {
         let (sender, receiver) = channel::unbounded();
         for member in members {
-            let (handle, sender) = (self.handle.clone(), sender.clone());
+            let (handle, sender, member) = (self.handle.clone(), sender.clone(), member.clone());
             // Ends with its deadline at the latest.
             task::spawn(async move {
                 if let Ok(status) = handle.status(&member).await {
-                    // The receiver waits for all senders to be dropped.
+                    // Nobody may want to hear more.
                     let _ = sender.send(status).await;
                 }
             });
         }
-        drop(sender);
-        let mut answers = Vec::new();
-        while let Ok(answer) = receiver.recv().await {
-            answers.push(answer);
-        }
-        answers
+        receiver
     }
 
     /// The address of the replica that the user means: by its name, its node id or its address.

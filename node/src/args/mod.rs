@@ -79,9 +79,9 @@ pub(crate) struct CommonArgs {
     pub(crate) output: Format,
 
     /// What is logged on standard error: a level (error, warn, info, debug, trace), or directives such as
-    /// `lockstep=debug,quinn=info`
-    #[arg(long, value_name = "LEVEL", global = true, default_value = "warn")]
-    pub(crate) log: String,
+    /// `lockstep=debug,quinn=info` [default: warn for what runs nodes, error for the rest]
+    #[arg(long, value_name = "LEVEL", global = true)]
+    pub(crate) log: Option<String>,
 
     /// How log lines look
     #[arg(
@@ -129,4 +129,25 @@ pub(crate) enum Command {
     Status(StatusArgs),
     /// Type commands one after the other, with history and completion
     Shell(ShellArgs),
+}
+
+impl Args {
+    /// What is logged. Clients say at the end what went wrong; until then a lost connection is nobody's concern.
+    pub(crate) fn log(&self) -> &str {
+        match (&self.common.log, &self.command) {
+            (Some(log), _) => log,
+            (None, Command::Dev(_) | Command::Arbiter(_) | Command::Replica(_)) => "warn",
+            (
+                None,
+                Command::Certs(_)
+                | Command::Put(_)
+                | Command::Get(_)
+                | Command::Remove(_)
+                | Command::Import(_)
+                | Command::Export(_)
+                | Command::Status(_)
+                | Command::Shell(_),
+            ) => "error",
+        }
+    }
 }

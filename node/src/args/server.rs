@@ -160,7 +160,12 @@ pub(crate) struct Bounds {
     pub(crate) limits: Limits,
     /// State kept in memory, in bytes.
     pub(crate) cache_bytes: u64,
+    /// Log allocated on disk at once, in bytes.
+    pub(crate) segment_bytes: u64,
 }
+
+/// The log is trimmed by whole segments, so that a fraction of it is the most that is kept too long.
+const SEGMENTS: u64 = 8;
 
 impl LimitArgs {
     /// The bounds these flags choose.
@@ -206,6 +211,7 @@ impl LimitArgs {
         };
         let cache_bytes = bounded("cache-bytes", self.cache_bytes, 1 << 20, 1 << 40)? as u64;
         Ok(Bounds {
+            segment_bytes: (limits.log_bytes_max / SEGMENTS).clamp(1 << 20, 64 << 20),
             limits,
             cache_bytes,
         })

@@ -100,6 +100,7 @@ impl Network {
     ) -> Result<Node, Failure> {
         let options = StoreOptions {
             cache_bytes: bounds.cache_bytes,
+            segment_bytes: bounds.segment_bytes,
             ..StoreOptions::default()
         };
         let store = open(place.data_dir, move |path| {

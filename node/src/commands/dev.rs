@@ -26,12 +26,15 @@ mod welcome;
 
 /// After this the cluster is announced although some replica is not in sync: it may have a lot to catch up with.
 const READY_PATIENCE: Duration = Duration::from_secs(30);
+/// Several replicas share a disk here, and most clusters of this kind stay small.
+const SEGMENT_BYTES_MAX: u64 = 8 << 20;
 /// Of calls from the shell.
 const SHELL_DEADLINE: Duration = Duration::from_secs(5);
 
 /// `lockstep dev`.
 pub(crate) async fn dev(args: DevArgs, format: Format) -> Result<Exit, Failure> {
-    let bounds = args.bounds.bounds().map_err(Failure::Usage)?;
+    let mut bounds = args.bounds.bounds().map_err(Failure::Usage)?;
+    bounds.segment_bytes = bounds.segment_bytes.min(SEGMENT_BYTES_MAX);
     let places = Places::new(&args)?;
     let mut signals = EndSignals::watch()?;
     let interrupted = async {
