@@ -17,3 +17,5 @@ pub mod invariants;
 pub mod paths;
 pub mod trace;
 pub mod workload;
+
+pub mod course;
