@@ -137,6 +137,8 @@ pub struct Disk {
     retain: Option<Position>,
     is_full: bool,
     log_bytes_max: u64,
+    /// Requests to be swallowed before the next is taken in; `None` for a disk that swallows none.
+    swallows: Option<u32>,
     breaches: Vec<String>,
 }
 
@@ -166,6 +168,7 @@ impl Disk {
             retain: None,
             is_full: false,
             log_bytes_max,
+            swallows: None,
             breaches: Vec::new(),
         }
     }
@@ -235,13 +238,18 @@ impl Disk {
 
     // ------------------------------------------------------------------------------------------- writes
 
+    /// From now on it swallows up to three requests before it takes one in: the flaky persistence of the official cases.
+    pub fn make_flaky(&mut self) {
+        self.swallows = Some(0);
+    }
+
     /// Is this write asked for the first time?
     pub fn is_new(&self, ticket: Ticket) -> bool {
         self.asked.is_none_or(|asked| ticket > asked)
     }
 
     /// Takes a write in.
-    pub fn ask(&mut self, ticket: Ticket, write: Write) {
+    pub fn ask(&mut self, ticket: Ticket, write: Write, rng: &mut ChaCha8Rng) {
         self.asked = self.asked.max(Some(ticket));
         if let Some(refused) = self.refused {
             if ticket != refused {
@@ -250,6 +258,16 @@ impl Disk {
             self.refused = None;
         } else if self.accepted.is_some_and(|accepted| ticket <= accepted) {
             return;
+        }
+        match &mut self.swallows {
+            // What is swallowed has to be asked for again, and what is behind it as well.
+            Some(left) if *left > 0 => {
+                *left -= 1;
+                self.refused = Some(ticket);
+                return;
+            }
+            Some(left) => *left = rng.random_range(0..=3),
+            None => {}
         }
         self.accepted = Some(ticket);
         self.queue.push_back((ticket, write));

@@ -97,8 +97,6 @@ counted! {
         Overloaded = "write rejected: overloaded",
         /// A write was rejected because the disk was full.
         RejectedDiskFull = "write rejected: disk full",
-        /// A write went to a replica that is not the primary.
-        RejectedNotPrimary = "write rejected: not primary",
         /// A request came too early.
         RejectedNotReady = "request rejected: not ready",
         /// A replica found its disk full.

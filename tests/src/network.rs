@@ -52,7 +52,12 @@ pub enum Fate {
 struct Link {
     cut_until: u64,
     slow_until: u64,
+    is_lossy: bool,
+    lost_in_a_row: u32,
 }
+
+/// Of the frames on a lossy link, how many are lost, and how many in a row at most.
+const LOSSY: (f64, u32) = (0.1, 3);
 
 /// The links between a fixed number of nodes.
 #[derive(Debug)]
@@ -93,6 +98,12 @@ impl Network {
         self.link(from, to).slow_until = until;
     }
 
+    /// Frames from `from` to `to` are lost now and then, but never more than three in a row: the forwarder of the
+    /// official cases.
+    pub fn make_lossy(&mut self, from: usize, to: usize) {
+        self.link(from, to).is_lossy = true;
+    }
+
     /// Draws what becomes of a frame. Requests and replies of clients are not duplicated: a connection of a client
     /// does not do that, and only the memory of requests (PROTOCOL section 8) would make it harmless.
     pub fn draw(
@@ -106,6 +117,15 @@ impl Network {
         let link = *self.link(from, to);
         if link.cut_until > now {
             return Fate::Cut;
+        }
+        if link.is_lossy {
+            let (often, in_a_row_max) = LOSSY;
+            let is_lost = link.lost_in_a_row < in_a_row_max && rng.random_bool(often);
+            let lost_in_a_row = &mut self.link(from, to).lost_in_a_row;
+            *lost_in_a_row = if is_lost { *lost_in_a_row + 1 } else { 0 };
+            if is_lost {
+                return Fate::Lost;
+            }
         }
         if self.options.loss > 0.0 && rng.random_bool(self.options.loss) {
             return Fate::Lost;

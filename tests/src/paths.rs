@@ -177,11 +177,12 @@ fn count_acknowledgement(cluster: &Cluster, counts: &mut Counts) {
 
 fn count_rejection(reason: &Rejection, counts: &mut Counts) {
     let path = match reason {
-        Rejection::NotPrimary { .. } => Path::RejectedNotPrimary,
         Rejection::NotReady => Path::RejectedNotReady,
         Rejection::Overloaded => Path::Overloaded,
         Rejection::DiskFull => Path::RejectedDiskFull,
-        Rejection::TooLarge { .. }
+        // Clients ask for the primary first; there is only one, as long as nobody takes its place.
+        Rejection::NotPrimary { .. }
+        | Rejection::TooLarge { .. }
         | Rejection::TooFewReplicas { .. }
         | Rejection::Unauthorized
         | Rejection::Malformed => return,

@@ -172,7 +172,7 @@ impl Cluster {
                 if is_new {
                     shadow.follow(ticket, &write);
                 }
-                disk.ask(ticket, write.clone());
+                disk.ask(ticket, write.clone(), &mut self.rng);
                 is_new.then_some(write)
             }
             Role::Client => {

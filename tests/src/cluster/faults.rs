@@ -110,6 +110,18 @@ impl Cluster {
         self.plan(self.now + outage, Plan::Start { node: index });
     }
 
+    /// What `from` sends to `to` is lost now and then, from now on.
+    pub fn make_lossy(&mut self, from: usize, to: usize) {
+        self.network.make_lossy(from, to);
+    }
+
+    /// The disk of a replica swallows requests now and then, from now on.
+    pub fn make_flaky(&mut self, index: usize) {
+        if let Role::Replica(disk, _) = &mut self.nodes[index].role {
+            disk.make_flaky();
+        }
+    }
+
     /// A process does nothing for a while.
     pub fn pause(&mut self, index: usize, time: u64) {
         self.counts.fault(Fault::Pause);

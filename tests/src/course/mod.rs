@@ -21,6 +21,8 @@ use lockstep_core::process::{Effect, Input, Outbox, Process};
 use lockstep_core::replica::{Replica, ReplicaOptions, Timer};
 use lockstep_core::storage::{Query, Ticket, Write};
 use lockstep_core::time::Instant;
+use rand::SeedableRng;
+use rand_chacha::ChaCha8Rng;
 
 use crate::disk::Disk;
 
@@ -49,6 +51,8 @@ pub struct Bench {
     requests: u64,
     inbox: VecDeque<Input<Timer>>,
     is_stepping: bool,
+    /// A disk that is not flaky draws nothing.
+    rng: ChaCha8Rng,
 }
 
 /// The replica under test.
@@ -84,6 +88,7 @@ impl Bench {
             requests: 0,
             inbox: VecDeque::new(),
             is_stepping: false,
+            rng: ChaCha8Rng::seed_from_u64(0),
         };
         bench.step(Input::Start);
         bench
@@ -276,7 +281,7 @@ impl Bench {
     /// The persistence double answers what it was asked for.
     pub fn persisted(&mut self) {
         for (ticket, write) in std::mem::take(&mut self.waiting) {
-            self.disk.ask(ticket, write);
+            self.disk.ask(ticket, write, &mut self.rng);
         }
         self.write();
     }
@@ -344,7 +349,7 @@ impl Bench {
                 | Write::Arbiter(_),
                 _,
             ) => {
-                self.disk.ask(ticket, write);
+                self.disk.ask(ticket, write, &mut self.rng);
                 self.write();
             }
         }
