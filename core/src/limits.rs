@@ -49,8 +49,13 @@ pub const ARBITER_RECORDS_WAITING_MAX: usize = 64;
 /// outcome is unknown.
 pub const WRITE_PATIENCE: Duration = Duration::from_millis(1500);
 
-/// A client waits this long for the answer to a read before it asks another replica.
+/// A client waits this long for the answer to a read before it asks the same question again where only one replica
+/// will do.
 pub const READ_PATIENCE: Duration = Duration::from_millis(1000);
+
+/// A client waits this long for the answer to a read before it asks another replica as well; whoever answers first is
+/// heard.
+pub const READ_HEDGE: Duration = Duration::from_millis(200);
 
 /// A client waits this long for a replica to tell who is primary before it asks another one.
 pub const PROBE_PATIENCE: Duration = Duration::from_millis(300);
@@ -60,6 +65,10 @@ pub const CLIENT_REST: Duration = Duration::from_millis(50);
 
 /// Nodes in a configuration: an acknowledgement from each is needed for every write, so more make no sense.
 pub const MEMBERS_MAX: usize = 64;
+
+/// Nodes the arbiter remembers. One that is forgotten cannot come back with its old data, so this is many times what
+/// a cluster goes through.
+pub const NODE_RECORDS_MAX: usize = 1024;
 
 /// Length of a node's name; it stands in a certificate and in every configuration.
 pub const NAME_BYTES_MAX: usize = 63;

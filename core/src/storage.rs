@@ -7,7 +7,9 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use crate::config::{Address, ClusterId, Config, Epoch, Incarnation, NodeId, Position, Token};
+use crate::config::{
+    Address, ClusterId, Config, ConfigVersion, Epoch, Incarnation, NodeId, Position, Token,
+};
 use crate::epochs::EpochHistory;
 use crate::operation::{Entry, Key, Value};
 
@@ -142,7 +144,7 @@ pub struct Recovered {
 pub struct ArbiterRecord {
     /// The configuration in force.
     pub config: Config,
-    /// Every node that ever joined, unless forgotten for one of the same name.
+    /// The nodes that have joined; of those that are no members the latest `limits::NODE_RECORDS_MAX`.
     pub nodes: BTreeMap<NodeId, NodeRecord>,
     /// Drawn at random when the arbiter started for the first time; tokens are made of it.
     pub secret: u64,
@@ -161,4 +163,6 @@ pub struct NodeRecord {
     pub token: Token,
     /// The token shown at that Join: good until the node has shown the newer one.
     pub former_token: Token,
+    /// The version that this Join made.
+    pub joined: ConfigVersion,
 }

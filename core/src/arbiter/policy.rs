@@ -50,6 +50,7 @@ pub fn on_join(record: &ArbiterRecord, from: &Address, join: &Join) -> Verdict {
             };
             Verdict::answer(from, FromArbiter::JoinRefused(refused))
         }
+        Ok(None) if !record.config.is_member(join.node) => Verdict::default(),
         Ok(None) => {
             let mut verdict = Verdict::answer(from, joined(record, join.node));
             verdict.answers.extend(to_primary(&record.config));
@@ -68,7 +69,7 @@ pub fn on_join(record: &ArbiterRecord, from: &Address, join: &Join) -> Verdict {
     }
 }
 
-/// The record with the node in it; `None` if it is in it already, by this very Join.
+/// The record with the node in it; `None` if this very Join has been taken up before and changes nothing.
 fn admit(
     record: &ArbiterRecord,
     from: &Address,
@@ -100,7 +101,7 @@ fn admit(
             if join.address != known.address {
                 return Err(JoinRefusal::WrongToken);
             }
-            if record.config.is_member(join.node) {
+            if record.config.is_member(join.node) || has_namesake_in_sync(record, join) {
                 return Ok(None);
             }
             (known.token, known.former_token)
@@ -111,7 +112,7 @@ fn admit(
         Some(_) => (fresh, join.token),
     };
     let mut next = record.clone();
-    forget_namesakes(&mut next, join);
+    displace_namesakes(&mut next, join);
     if !next.config.is_member(join.node) && next.config.members.len() >= limits::MEMBERS_MAX {
         return Err(JoinRefusal::Full {
             limit: limits::MEMBERS_MAX as u64,
@@ -125,27 +126,54 @@ fn admit(
             incarnation: join.incarnation,
             token,
             former_token,
+            joined: next.config.version.next(),
         },
     );
     take_in(&mut next.config, join);
+    forget_surplus(&mut next);
     Ok(Some(next))
 }
 
-/// Forgets nodes that are out of sync and have the name of the joining one: its data directory was wiped. One that is
-/// in sync is left to the primary, which removes it as soon as it misses it.
-fn forget_namesakes(record: &mut ArbiterRecord, join: &Join) {
-    let config = &record.config;
-    let namesakes: Vec<NodeId> = record
-        .nodes
-        .iter()
-        .filter(|(node, known)| **node != join.node && known.name == join.name)
+/// Is a node of the same name in sync? Then a start that was out already is a late copy of a Join: its data directory was
+/// wiped since, and the name is that of the new node.
+fn has_namesake_in_sync(record: &ArbiterRecord, join: &Join) -> bool {
+    namesakes(record, join).any(|node| record.config.in_sync.contains(&node))
+}
+
+fn namesakes<'a>(record: &'a ArbiterRecord, join: &'a Join) -> impl Iterator<Item = NodeId> + 'a {
+    let others = record.nodes.iter().filter(|(node, _)| **node != join.node);
+    others
+        .filter(|(_, known)| known.name == join.name)
         .map(|(node, _)| *node)
-        .filter(|node| !config.in_sync.contains(node) && !config.draining.contains(node))
+}
+
+/// Takes out joining nodes of the joining one's name: their data directory was wiped. One that is in sync is left to
+/// the primary, which removes it as soon as it misses it. Their records stay: if this was a late copy of a wiped node's
+/// Join, the living one finds itself taken out and joins again.
+fn displace_namesakes(record: &mut ArbiterRecord, join: &Join) {
+    let displaced: Vec<NodeId> = namesakes(record, join)
+        .filter(|node| record.config.joining.contains(node))
         .collect();
-    for node in namesakes {
-        record.nodes.remove(&node);
+    for node in displaced {
         record.config.joining.remove(&node);
         record.config.members.remove(&node);
+    }
+}
+
+/// Forgets the node that joined longest ago and is no member, where more are known than there is room for.
+fn forget_surplus(record: &mut ArbiterRecord) {
+    while record.nodes.len() > limits::NODE_RECORDS_MAX {
+        let strangers = record
+            .nodes
+            .iter()
+            .filter(|(node, _)| !record.config.is_member(**node));
+        let Some(oldest) = strangers
+            .min_by_key(|(_, known)| known.joined)
+            .map(|(node, _)| *node)
+        else {
+            return;
+        };
+        record.nodes.remove(&oldest);
     }
 }
 

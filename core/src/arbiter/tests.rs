@@ -197,8 +197,38 @@ fn a_wiped_directory_is_a_new_node_that_takes_the_place_of_its_joining_namesake(
     let record = on_join(&record, &address(4), &wiped)
         .record
         .expect("a change");
-    assert!(!record.config.is_member(NodeId(3)) && !record.nodes.contains_key(&NodeId(3)));
+    assert!(!record.config.is_member(NodeId(3)));
     assert!(record.config.joining.contains(&NodeId(4)));
+}
+
+#[test]
+fn a_late_join_of_a_wiped_directory_does_not_cost_the_new_node_its_identity() {
+    let (record, ..) = pair();
+    let old = join(3, 1, Token(0));
+    let record = on_join(&record, &address(3), &old)
+        .record
+        .expect("a change");
+    let mut wiped = join(4, 1, Token(0));
+    (wiped.name, wiped.address) = (old.name.clone(), old.address.clone());
+    let record = on_join(&record, &address(3), &wiped)
+        .record
+        .expect("a change");
+    let late = on_join(&record, &address(3), &old)
+        .record
+        .expect("it may be the living one");
+    assert!(!late.config.is_member(NodeId(4)));
+    let back = on_join(&late, &address(3), &wiped)
+        .record
+        .expect("a change");
+    assert!(back.config.joining.contains(&NodeId(4)) && !back.config.is_member(NodeId(3)));
+    let record = propose(&back, 1, Change::AddInSync(NodeId(4)))
+        .record
+        .expect("a change");
+    assert_eq!(
+        on_join(&record, &address(3), &old),
+        Verdict::default(),
+        "certainly a late one"
+    );
 }
 
 #[test]

@@ -115,10 +115,10 @@ impl Client {
             }
             CallBody::Get { replica, .. }
             | CallBody::Scan { replica, .. }
-            | CallBody::Status { replica } => {
-                let to = replica.clone().or_else(|| self.known.front().cloned());
-                (to, limits::READ_PATIENCE)
-            }
+            | CallBody::Status { replica } => match replica {
+                Some(replica) => (Some(replica.clone()), limits::READ_PATIENCE),
+                None => (self.known.front().cloned(), limits::READ_HEDGE),
+            },
         };
         let Some(to) = to else {
             active.stage = Stage::Held;
@@ -162,11 +162,31 @@ impl Client {
             }
             return;
         }
-        // An answer counts from whoever was asked last: an earlier one was given up, or has answered already.
         let Some(active) = self.calls.get(&reply.id) else {
             return;
         };
-        if active.stage != Stage::Sent(from.clone()) {
+        // A write is with one replica at a time. A read may have been sent to several, whose answers are equally good;
+        // but a refusal moves it on only if it is of the one it was sent to last.
+        let is_last = active.stage == Stage::Sent(from.clone());
+        let counts = match (&active.body, &reply.body) {
+            (
+                CallBody::Insert { .. } | CallBody::Remove { .. },
+                ReplyBody::OperationAck { .. } | ReplyBody::OperationFailed,
+            )
+            | (_, ReplyBody::OperationRejected { .. }) => is_last,
+            (CallBody::Get { .. }, ReplyBody::GetResult { .. })
+            | (CallBody::Scan { .. }, ReplyBody::ScanResult { .. })
+            | (CallBody::Status { .. }, ReplyBody::Status(_)) => true,
+            (
+                CallBody::Insert { .. }
+                | CallBody::Remove { .. }
+                | CallBody::Get { .. }
+                | CallBody::Scan { .. }
+                | CallBody::Status { .. },
+                _,
+            ) => false,
+        };
+        if !counts {
             return;
         }
         let (id, replica) = (reply.id, from.clone());

@@ -276,28 +276,33 @@ fn a_rejection_that_lasts_until_the_deadline_is_the_outcome() {
 }
 
 #[test]
-fn a_read_goes_to_the_next_replica_when_one_does_not_answer() {
+fn a_read_goes_to_the_next_replica_as_well_when_one_does_not_answer_soon() {
     let mut table = Table::new(&["r1", "r2"]);
     let call = table.get();
     assert_eq!(table.request().0, "r1");
     table.wait();
     let (to, request) = table.request();
-    assert_eq!(to, "r2");
+    assert_eq!(
+        (to.as_str(), table.now),
+        ("r2", Instant::ZERO + limits::READ_HEDGE)
+    );
+    table.reply("r1", request.id, rejected(Rejection::NotReady));
+    assert!(
+        table.completed.is_empty() && table.sent.is_empty(),
+        "the other one may answer"
+    );
+    table.reply("r1", request.id, ReplyBody::OperationFailed);
+    assert!(table.completed.is_empty(), "that is no answer to a read");
     let result = ReplyBody::GetResult {
         key: "k".into(),
         value: None,
         position: Position(3),
     };
-    table.reply("r1", request.id, result.clone());
-    assert!(
-        table.completed.is_empty(),
-        "an answer counts from who was asked last"
-    );
-    table.reply("r2", request.id, result);
+    table.reply("r1", request.id, result);
     let expected = Outcome::Value {
         value: None,
         position: Position(3),
-        replica: Address::new("r2"),
+        replica: Address::new("r1"),
     };
     assert_eq!(table.completed(), (call, expected));
 }
