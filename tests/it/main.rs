@@ -2,6 +2,7 @@
 
 mod course;
 mod integration;
+mod scripts;
 mod simulation;
 mod stores;
 mod transports;

@@ -1,7 +1,28 @@
 //! Simulated clusters, in which everything goes wrong.
 
+use std::thread;
+
+use lockstep_tests::campaign::{Campaign, replay_command};
 use lockstep_tests::chaos;
 use lockstep_tests::trace::Detail;
+
+/// Seeds that once found a bug, each with the bug.
+const REGRESSIONS: &[(u64, &str)] = &[
+    (
+        17,
+        "a leaving primary did not end when its last write was acknowledged",
+    ),
+    (
+        65,
+        "a node that lost its disk took what its former self was told for its own",
+    ),
+    (130, "the epoch of an entry was looked up in the wrong run"),
+    (1_857, "a late Join of a node that is gone brought it back"),
+    (
+        3_402,
+        "a late Join of a node that is gone displaced the living one",
+    ),
+];
 
 #[test]
 fn the_same_seed_gives_the_same_conversation() {
@@ -10,4 +31,34 @@ fn the_same_seed_gives_the_same_conversation() {
         assert!(first.lines.len() > 100, "seed {seed} hardly says anything");
         assert_eq!(first.lines, second.lines, "seed {seed}");
     }
+}
+
+#[test]
+fn seeds_that_found_bugs_find_none_any_more() {
+    for (seed, bug) in REGRESSIONS {
+        let report = chaos::run(*seed, Detail::Off);
+        assert_eq!(report.violation, None, "seed {seed}: {bug}");
+    }
+}
+
+#[test]
+fn ten_thousand_clusters_keep_their_promises() {
+    let campaign = Campaign {
+        start: 0,
+        seeds: 10_000,
+        threads: thread::available_parallelism().map_or(1, Into::into),
+    };
+    let summary = campaign.run(|_| {});
+    let failures: Vec<_> = summary
+        .failures
+        .iter()
+        .map(|(seed, violation)| format!("seed {seed}: {violation}\n    {}", replay_command(*seed)))
+        .collect();
+    assert!(failures.is_empty(), "{}", failures.join("\n"));
+    let missing = summary.counts.missing();
+    assert!(
+        missing.is_empty(),
+        "never happened: {missing:?}\n{}",
+        summary.table()
+    );
 }

@@ -1,5 +1,11 @@
-//! The laboratory: what every implementation of a seam must do, and the instruments that show it: a simulator with
-//! faults and invariants for whole clusters on virtual time.
+//! The laboratory: what every implementation of a seam must do, and the instruments that show it.
+//!
+//! - `conformance`: what every transport and every engine must do.
+//! - `cluster`: whole clusters on virtual time, with `disk`, `record` and `network` that can fail.
+//! - `chaos`: one simulation from its seed; `campaign`: many of them. What must hold in them is in `invariants`, what
+//!   goes wrong and what rarely happens in `faults`, what clients do in `workload` and what they learn in `history`.
+//! - `script`: golden conversations, in the notation of `trace`.
+//! - `course`: the bench of the official cases.
 
 pub mod conformance;
 
@@ -15,7 +21,9 @@ pub mod faults;
 pub mod history;
 pub mod invariants;
 pub mod paths;
-pub mod trace;
 pub mod workload;
+
+pub mod script;
+pub mod trace;
 
 pub mod course;

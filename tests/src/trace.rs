@@ -3,9 +3,10 @@
 //! A line is a time in milliseconds, who speaks to whom, and the message in short. `e` is an epoch, `v` a version of
 //! the configuration, `s` a handshake, `#` a request, a position is a plain number.
 
+use std::collections::BTreeMap;
 use std::fmt::{self, Write as _};
 
-use lockstep_core::config::Config;
+use lockstep_core::config::{Config, ConfigVersion, NodeId};
 use lockstep_core::event::Event;
 use lockstep_core::message::{
     Change, FromArbiter, Joined, Message, PeerMessage, ReplyBody, RequestBody, SyncFrom, ToArbiter,
@@ -33,6 +34,10 @@ pub enum Detail {
 pub struct Trace {
     detail: Detail,
     lines: Vec<String>,
+    /// Identities as they are printed, and the names that are printed instead.
+    names: Vec<(String, String)>,
+    /// The configuration each node was told last.
+    told: BTreeMap<String, ConfigVersion>,
 }
 
 /// Lines kept; a trace of everything is for looking at the end of it.
@@ -43,7 +48,22 @@ impl Trace {
     pub fn new(detail: Detail) -> Self {
         Self {
             detail,
-            lines: Vec::new(),
+            ..Self::default()
+        }
+    }
+
+    /// A node has that name from now on.
+    pub fn name(&mut self, node: NodeId, name: &str) {
+        let id = format!("{node:?}");
+        if self.names.iter().all(|(known, _)| *known != id) {
+            let namesakes = self
+                .names
+                .iter()
+                .filter(|(_, known)| known.trim_end_matches('\'') == name)
+                .count();
+            // A node that has lost its disk is another one of the same name.
+            let name = format!("{name}{}", "'".repeat(namesakes));
+            self.names.push((id, name));
         }
     }
 
@@ -61,12 +81,20 @@ impl Trace {
 
     /// A message that is sent.
     pub fn message(&mut self, now: u64, from: &str, to: &str, message: &Message, fate: Fate) {
+        if self.detail == Detail::Off {
+            return;
+        }
         let is_routine = match message {
             Message::ToArbiter(ToArbiter::ConfigQuery(_)) => true,
             Message::Peer(peer) => matches!(
                 peer.body,
                 PeerMessage::Beacon(_) | PeerMessage::BeaconAck(_)
             ),
+            // What it was told before it is told again on every question.
+            Message::FromArbiter(FromArbiter::Replicas(config)) => {
+                let told = self.told.insert(to.to_owned(), config.version);
+                told == Some(config.version)
+            }
             Message::ToArbiter(_)
             | Message::FromArbiter(_)
             | Message::Request(_)
@@ -135,7 +163,13 @@ impl Trace {
     fn push(&mut self, now: u64, what: fmt::Arguments<'_>) {
         if self.lines.len() < LINES_MAX {
             let (millis, micros) = (now / 1_000_000, now / 1_000 % 1_000);
-            self.lines.push(format!("{millis:>6}.{micros:03}  {what}"));
+            let mut line = format!("{millis:>6}.{micros:03}  {what}");
+            for (id, name) in &self.names {
+                if line.contains(id) {
+                    line = line.replace(id, name);
+                }
+            }
+            self.lines.push(line);
         }
     }
 }
@@ -192,7 +226,7 @@ fn joined(name: &str, answer: &Joined) -> String {
 }
 
 /// A configuration in short: the primary first, then who else is in sync, then who is joining.
-fn config(config: &Config) -> String {
+pub fn config(config: &Config) -> String {
     let name = |node| {
         config
             .members

@@ -96,7 +96,7 @@ impl Cluster {
 
     // ------------------------------------------------------------------------------------------ messages
 
-    fn send(&mut self, from: usize, to: &Address, message: &Message) {
+    pub(super) fn send(&mut self, from: usize, to: &Address, message: &Message) {
         self.tell(&Fact::Sent {
             node: from,
             to,

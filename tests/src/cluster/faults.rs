@@ -72,7 +72,7 @@ impl Cluster {
             disk.stop();
         }
         self.tell(&Fact::Ceased { node: index });
-        if self.comes_back_after_leaving {
+        if self.options.returns {
             let outage = self.rng.random_range(50..800) * MS;
             self.plan(self.now + outage, Plan::Start { node: index });
         }
@@ -97,8 +97,16 @@ impl Cluster {
         if !self.nodes[index].is_up() {
             return;
         }
+        self.lose_disk(index);
+        self.plan(self.now + outage, Plan::Start { node: index });
+    }
+
+    /// The data directory of a replica is lost for good; whatever starts under its name is a new node.
+    pub fn lose_disk(&mut self, index: usize) {
         self.counts.fault(Fault::Wipe);
-        self.power_off(index);
+        if self.nodes[index].is_up() {
+            self.power_off(index);
+        }
         let fresh = Disk::new(NodeId(self.rng.random()), self.options.limits.log_bytes_max);
         if let Role::Replica(disk, _) = &mut self.nodes[index].role {
             self.lost_disks.push(std::mem::replace(disk, fresh));
@@ -107,7 +115,6 @@ impl Cluster {
             self.now,
             format_args!("{} lost its disk", self.nodes[index].name),
         );
-        self.plan(self.now + outage, Plan::Start { node: index });
     }
 
     /// What `from` sends to `to` is lost now and then, from now on.

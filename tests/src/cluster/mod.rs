@@ -17,6 +17,7 @@ use lockstep_core::arbiter::{self, Arbiter};
 use lockstep_core::client::Client;
 use lockstep_core::config::{Address, ClusterId, Config, NodeId};
 use lockstep_core::limits::Limits;
+use lockstep_core::message::Message;
 use lockstep_core::operation::ClientId;
 use lockstep_core::process::{CallBody, CallId, Input, Outbox};
 use lockstep_core::replica::{Replica, ReplicaOptions};
@@ -61,6 +62,8 @@ pub struct ClusterOptions {
     pub turn_time: Range<u64>,
     /// Clocks run up to this many millionths fast or slow.
     pub drift: i64,
+    /// A replica that has left starts again by itself some time later.
+    pub returns: bool,
 }
 
 impl ClusterOptions {
@@ -77,6 +80,7 @@ impl ClusterOptions {
             checkpoints: 1.0,
             turn_time: 1..2,
             drift: 0,
+            returns: false,
         }
     }
 }
@@ -158,7 +162,6 @@ pub struct Cluster {
     violation: Option<Violation>,
     calls: u64,
     turns_at_once: u32,
-    comes_back_after_leaving: bool,
 }
 
 /// Inputs a process takes in one turn.
@@ -210,7 +213,6 @@ impl Cluster {
             violation: None,
             calls: 0,
             turns_at_once: 0,
-            comes_back_after_leaving: true,
             options,
         }
     }
@@ -335,6 +337,9 @@ impl Cluster {
             }
             Role::Client => Machine::Client(Box::new(Client::new(client, replica_addresses))),
         });
+        if let Some(id) = self.node_id(index) {
+            self.trace.name(id, &self.nodes[index].name);
+        }
         self.trace
             .note(self.now, format_args!("{} starts", self.nodes[index].name));
         self.tell(&Fact::Started { node: index });
@@ -359,6 +364,12 @@ impl Cluster {
         ));
         self.plan_turn(client);
         id
+    }
+
+    /// Sends a message in the name of a node whose process knows nothing of it.
+    pub fn inject(&mut self, from: usize, to: usize, message: &Message) {
+        let to = self.nodes[to].address.clone();
+        self.send(from, &to, message);
     }
 
     /// Lets everything happen that is due up to `time`, unless an invariant breaks before.

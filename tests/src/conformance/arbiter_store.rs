@@ -2,7 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use lockstep_core::config::{Address, ClusterId, Config, Incarnation, NodeId, Token};
+use lockstep_core::config::{
+    Address, ClusterId, Config, ConfigVersion, Incarnation, NodeId, Token,
+};
 use lockstep_core::engine::ArbiterStore;
 use lockstep_core::storage::{ArbiterRecord, NodeRecord};
 
@@ -41,6 +43,7 @@ fn record(nodes: u64) -> ArbiterRecord {
             incarnation: Incarnation(node),
             token: Token(node * 3),
             former_token: Token(node * 2),
+            joined: ConfigVersion(node),
         };
         (NodeId(node), record)
     });
