@@ -250,9 +250,9 @@ impl DurableLog {
     fn write(&mut self, drafts: &[Draft], committed: Position) -> Result<(), StoreError> {
         let last = self.segments.back_mut().expect("there is always a segment");
         last.write(drafts, committed, &mut self.buffer)?;
-        self.unchecked_bytes += self.buffer.len() as u64;
         self.buffer.shrink_to(BUFFER_BYTES_MAX);
         for draft in drafts {
+            self.unchecked_bytes += draft.total_bytes();
             self.history.append(draft.epoch(), Seq(draft.first().0));
             self.end = draft.end();
         }
