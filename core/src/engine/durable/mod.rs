@@ -19,6 +19,8 @@ mod log;
 mod options;
 mod record;
 mod state;
+#[cfg(test)]
+mod tests;
 
 use std::path::Path;
 use std::sync::Arc;

@@ -172,8 +172,9 @@ impl FjallEngine {
             .map_err(failed("sync the state"))
     }
 
-    fn check_room(&self) -> Result<(), StoreError> {
-        if files::room(&self.path)? < self.reserve_bytes {
+    /// Refuses a change that leaves less than `reserve_bytes` to spare.
+    fn check_room(&self, reserve_bytes: u64) -> Result<(), StoreError> {
+        if files::room(&self.path)? < reserve_bytes {
             return Err(StoreError::NoRoom {
                 path: self.directory.path().to_owned(),
             });
@@ -205,6 +206,9 @@ impl Engine for FjallEngine {
             assert_follows(present.applied, entries);
             present.state.clone()
         };
+        // What is in the log is still applied when writes are refused already, but not to the last byte: fjall cannot
+        // undo half a write, and takes no further ones after it.
+        self.check_room(self.reserve_bytes / 2)?;
         // All changes of a batch count as simultaneous in fjall: of several for a key only the last may be in it.
         let changes: BTreeMap<&Key, Option<&Value>> = entries
             .iter()
@@ -266,7 +270,7 @@ impl Engine for FjallEngine {
     }
 
     fn stage_begin(&self) -> Result<(), StoreError> {
-        self.check_room()?;
+        self.check_room(self.reserve_bytes)?;
         let mut staging = self.staging();
         if let Some((_, state)) = staging.collected.take() {
             self.remove(state)?;
@@ -279,7 +283,7 @@ impl Engine for FjallEngine {
     }
 
     fn stage(&self, records: &[(Key, Value)]) -> Result<(), StoreError> {
-        self.check_room()?;
+        self.check_room(self.reserve_bytes)?;
         let staging = self.staging();
         let (_, state) = staging
             .collected

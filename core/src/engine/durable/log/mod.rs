@@ -11,6 +11,8 @@
 mod batch;
 mod scan;
 mod segment;
+#[cfg(test)]
+mod tests;
 mod window;
 
 use std::collections::VecDeque;

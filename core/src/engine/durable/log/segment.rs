@@ -266,9 +266,10 @@ impl Segment {
         self.written > self.bytes / 2
     }
 
-    /// Would this batch, found at `written`, be the next one?
+    /// Was this batch, found intact at `written`, written behind the one that is there? What a failed write has left may
+    /// come to stand behind another batch.
     pub(super) fn is_next(&self, header: &Header) -> bool {
-        header.salt == self.salt && header.previous == self.previous && header.count > 0
+        header.previous == self.previous && header.count > 0
     }
 
     /// Takes up a batch found at `written`.

@@ -1,0 +1,235 @@
+//! Data directories: whose they are, and what is found in them when files are damaged, missing or mixed up.
+
+use std::fs;
+use std::path::Path;
+
+use tempfile::TempDir;
+
+use super::*;
+use crate::arbiter;
+use crate::config::ClusterId;
+use crate::engine::recovery::recover;
+use crate::engine::{Engine, LogStore};
+use crate::epochs::EpochHistory;
+use crate::operation::{Key, Value};
+
+fn home() -> TempDir {
+    tempfile::tempdir().expect("a temporary directory")
+}
+
+fn options() -> StoreOptions {
+    StoreOptions {
+        segment_bytes: 0,
+        reserve_bytes: 0,
+        ..StoreOptions::default()
+    }
+}
+
+fn replica(path: &Path) -> Result<ReplicaStore, StoreError> {
+    open_replica(path, &options())
+}
+
+/// The text a person gets to see.
+fn refusal<T>(opened: Result<T, StoreError>) -> String {
+    match opened {
+        Ok(_) => panic!("opened what should be refused"),
+        Err(error) => error.to_string(),
+    }
+}
+
+#[test]
+fn a_directory_is_made_and_keeps_its_node() {
+    let home = home();
+    let path = home.path().join("new").join("data");
+    let first = replica(&path).unwrap().log.meta().node;
+    assert_eq!(replica(&path).unwrap().log.meta().node, first);
+    let other = replica(&home.path().join("other")).unwrap();
+    assert_ne!(other.log.meta().node, first);
+}
+
+#[test]
+fn a_second_process_is_told_who_uses_the_directory() {
+    let home = home();
+    let store = replica(home.path()).unwrap();
+    let text = refusal(replica(home.path()));
+    assert!(text.contains("in use by another process"), "{text}");
+    assert!(
+        text.contains(&format!("pid {}", std::process::id())),
+        "{text}"
+    );
+    // The lock goes with the last part, a view included.
+    let ReplicaStore { log, engine } = store;
+    let view = engine.view().unwrap();
+    drop(log);
+    drop(engine);
+    refusal(replica(home.path()));
+    drop(view);
+    replica(home.path()).unwrap();
+    let _arbiter = open_arbiter(&home.path().join("a")).unwrap();
+    refusal(open_arbiter(&home.path().join("a")));
+}
+
+#[test]
+fn other_peoples_files_are_left_alone() {
+    let home = home();
+    fs::write(home.path().join("thesis.txt"), "words").unwrap();
+    let text = refusal(replica(home.path()));
+    assert!(text.contains("thesis.txt"), "{text}");
+    refusal(open_arbiter(home.path()));
+    assert_eq!(fs::read_dir(home.path()).unwrap().count(), 1);
+}
+
+#[test]
+fn the_root_of_a_fresh_file_system_and_an_interrupted_first_start_are_fine() {
+    let home = home();
+    fs::create_dir(home.path().join("lost+found")).unwrap();
+    fs::write(home.path().join("lock"), "").unwrap();
+    fs::write(home.path().join("format.tmp"), "lockst").unwrap();
+    replica(home.path()).unwrap();
+}
+
+#[test]
+fn a_directory_is_not_opened_as_what_it_is_not() {
+    let home = home();
+    drop(replica(home.path()).unwrap());
+    let text = refusal(open_arbiter(home.path()));
+    assert!(
+        text.contains("data directory of a lockstep replica"),
+        "{text}"
+    );
+    let path = home.path().join("arbiter");
+    drop(open_arbiter(&path).unwrap());
+    let text = refusal(replica(&path));
+    assert!(
+        text.contains("data directory of a lockstep arbiter"),
+        "{text}"
+    );
+}
+
+#[test]
+fn a_format_of_another_release_and_a_damaged_one_are_told_apart() {
+    let home = home();
+    drop(replica(home.path()).unwrap());
+    let format = home.path().join("format");
+    fs::write(&format, "lockstep replica\nformat 2\n").unwrap();
+    let found = replica(home.path());
+    assert!(matches!(
+        found,
+        Err(StoreError::Format {
+            found: 2,
+            expected: 1,
+            ..
+        })
+    ));
+    for rubbish in ["", "lockstep", "lockstep replica\nformat one\n"] {
+        fs::write(&format, rubbish).unwrap();
+        assert!(matches!(
+            replica(home.path()),
+            Err(StoreError::Damaged { .. })
+        ));
+    }
+}
+
+/// Changes, cuts and lengthens the file in every way that one byte can, and checks that it is noticed every time.
+fn every_damage_is_noticed(path: &Path, open: impl Fn() -> Option<StoreError>) {
+    let good = fs::read(path).unwrap();
+    let check = |contents: &[u8]| {
+        fs::write(path, contents).unwrap();
+        match open() {
+            Some(
+                StoreError::Damaged { path: found, .. } | StoreError::Format { path: found, .. },
+            ) => {
+                assert_eq!(found.file_name(), path.file_name());
+            }
+            other => panic!("{other:?} for {contents:?}"),
+        }
+    };
+    for place in 0..good.len() {
+        let mut damaged = good.clone();
+        damaged[place] ^= 1 << (place % 8);
+        check(&damaged);
+        check(&good[..place]);
+    }
+    check(&[&good[..], b"x"].concat());
+    fs::write(path, good).unwrap();
+    assert!(open().is_none());
+}
+
+#[test]
+fn damaged_meta_data_is_reported() {
+    let home = home();
+    drop(replica(home.path()).unwrap());
+    every_damage_is_noticed(&home.path().join("meta"), || replica(home.path()).err());
+}
+
+#[test]
+fn a_damaged_arbiter_is_reported() {
+    let home = home();
+    let record = arbiter::first_record(ClusterId(3), 4);
+    open_arbiter(home.path()).unwrap().save(&record).unwrap();
+    every_damage_is_noticed(&home.path().join("arbiter"), || {
+        open_arbiter(home.path()).err()
+    });
+}
+
+#[test]
+fn an_interrupted_replacement_leaves_the_old_record() {
+    let home = home();
+    let record = arbiter::first_record(ClusterId(3), 4);
+    open_arbiter(home.path()).unwrap().save(&record).unwrap();
+    fs::write(home.path().join("arbiter.tmp"), "half a rec").unwrap();
+    assert_eq!(open_arbiter(home.path()).unwrap().load(), Some(&record));
+}
+
+#[test]
+fn missing_parts_are_reported() {
+    for part in ["meta", "log", "engine"] {
+        let home = home();
+        let mut store = replica(home.path()).unwrap();
+        recover(&mut store.log, &store.engine).unwrap();
+        drop(store);
+        let path = home.path().join(part);
+        if path.is_dir() {
+            fs::remove_dir_all(path).unwrap();
+        } else {
+            fs::remove_file(path).unwrap();
+        }
+        let text = refusal(replica(home.path()));
+        assert!(text.contains("remove the data directory"), "{part}: {text}");
+    }
+}
+
+#[test]
+fn the_log_of_another_node_is_refused() {
+    let (home, other) = (home(), home());
+    drop(replica(home.path()).unwrap());
+    drop(replica(other.path()).unwrap());
+    let name = "log/00000000000000000000.log";
+    fs::copy(other.path().join(name), home.path().join(name)).unwrap();
+    let text = refusal(replica(home.path()));
+    assert!(text.contains("belongs to node"), "{text}");
+}
+
+#[test]
+fn a_state_transfer_finds_no_room_before_anything_is_written() {
+    let home = home();
+    let full = StoreOptions {
+        reserve_bytes: u64::MAX,
+        ..options()
+    };
+    let store = open_replica(home.path(), &full).unwrap();
+    let refused = store.engine.stage_begin();
+    assert!(matches!(refused, Err(StoreError::NoRoom { .. })));
+    drop(store);
+    let engine = replica(home.path()).unwrap().engine;
+    engine.stage_begin().unwrap();
+    engine.stage(&[(Key::from("a"), Value::from("1"))]).unwrap();
+    let history = EpochHistory::new();
+    engine
+        .install(crate::config::Position(9), &history)
+        .unwrap();
+    assert_eq!(engine.read(&Key::from("a")).unwrap(), Some("1".into()));
+    let mut disk = fs::read_dir(home.path().join("engine/keyspaces")).unwrap();
+    assert!(disk.next().is_some());
+    assert!(engine.disk_bytes() > 0);
+}
