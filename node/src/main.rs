@@ -23,6 +23,7 @@ use std::ffi::OsString;
 use std::path::Path;
 use std::process::ExitCode;
 
+use clap::error::ErrorKind;
 use clap::{CommandFactory, FromArgMatches};
 
 use crate::args::{Args, Format};
@@ -39,6 +40,7 @@ fn main() -> ExitCode {
         }
         Err(NotRead::Failure(failure)) => (Err(failure), wanted_format(&arguments)),
         Err(NotRead::Shown) => (Ok(Exit::Done), Format::Text),
+        Err(NotRead::NothingAsked) => (Ok(Exit::Usage), Format::Text),
     };
     match result {
         Ok(exit) => exit.into(),
@@ -55,6 +57,8 @@ enum NotRead {
     Failure(Failure),
     /// Help or version were asked for, and shown.
     Shown,
+    /// Nothing was asked for: help was shown.
+    NothingAsked,
 }
 
 fn read(arguments: &[OsString]) -> Result<Args, NotRead> {
@@ -71,6 +75,10 @@ fn read(arguments: &[OsString]) -> Result<Args, NotRead> {
 }
 
 fn not_parsed(error: &clap::Error, file: Option<&Path>) -> NotRead {
+    if error.kind() == ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand {
+        let _ = error.print();
+        return NotRead::NothingAsked;
+    }
     if !error.use_stderr() {
         // Whoever closes the pipe has seen enough.
         let _ = error.print();
@@ -94,7 +102,8 @@ fn wanted_format(arguments: &[OsString]) -> Format {
         .windows(2)
         .any(|pair| pair[0] == "--output" && pair[1] == "json");
     let in_one = arguments.iter().any(|argument| argument == "--output=json");
-    if in_words || in_one {
+    let in_environment = env::var_os("LOCKSTEP_OUTPUT").is_some_and(|format| format == "json");
+    if in_words || in_one || in_environment {
         Format::Json
     } else {
         Format::Text

@@ -43,7 +43,8 @@ pub(crate) struct ReplicaArg {
 /// `lockstep put`.
 #[derive(Clone, Debug, clap::Args)]
 #[command(after_help = "\
-Prints nothing if all went well. With --output json: id, seq, outcome (ack, failed, rejected).
+Prints its place in the order of all writes. With --output json: id, seq, outcome (ack, failed, rejected).
+
 Binary values come from standard input: lockstep put photo - < photo.jpg")]
 pub(crate) struct PutArgs {
     /// The key
@@ -87,7 +88,7 @@ pub(crate) struct GetArgs {
 /// `lockstep remove`.
 #[derive(Clone, Debug, clap::Args)]
 #[command(
-    after_help = "Prints nothing if all went well. With --output json: id, seq, outcome (ack, failed, rejected)."
+    after_help = "Prints its place in the order of all writes. With --output json: id, seq, outcome (ack, failed, rejected)."
 )]
 pub(crate) struct RemoveArgs {
     /// The key
@@ -110,8 +111,8 @@ One record a line, as `lockstep export` prints them:
   {\"key\": \"greeting\", \"value\": \"hello\"}
   {\"key_base64\": \"AAE=\", \"value_base64\": \"/w==\"}        for what is not UTF-8
 
-Many writes are on their way at once. Lines of the same key take effect in the order of the file. A write whose outcome
-is unknown is repeated until --deadline is over: setting the same key to the same value twice does no harm.")]
+Many writes are on their way at once. Lines of the same key take effect in the order of the file. \
+A write whose outcome is unknown is repeated until --deadline is over: setting the same key to the same value twice does no harm.")]
 pub(crate) struct ImportArgs {
     /// The file; `-` reads standard input
     pub(crate) file: PathBuf,
@@ -136,8 +137,8 @@ pub(crate) struct ImportArgs {
 /// `lockstep export`.
 #[derive(Clone, Debug, clap::Args)]
 #[command(after_help = "\
-Prints records as `lockstep import` reads them. Each record is committed; records written during the export may be
-missing from it.")]
+Prints records as `lockstep import` reads them, as the replica has received them. \
+Records written during the export may be missing from it.")]
 pub(crate) struct ExportArgs {
     /// Where.
     #[command(flatten)]

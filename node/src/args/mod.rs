@@ -26,8 +26,8 @@ Exit codes:
   5  the cluster was not reached, and nothing was executed
   6  this process failed: its disk, its data directory, its certificates, its network
 
-Flags can also be set in the environment (LOCKSTEP_CLUSTER for --cluster, and so on) and in a TOML file given with
---config: `cluster = \"…\"` at the top holds for every command that has the flag, in a table [replica] for that
+Flags can also be set in the environment (LOCKSTEP_CLUSTER for --cluster, and so on) and in a TOML file given with \
+--config: `cluster = \"…\"` at the top holds for every command that has the flag, in a table [replica] for that \
 command alone. The command line goes before the environment, the environment before the file.";
 
 const FIRST_STEPS: &str = "\
@@ -46,7 +46,6 @@ First steps:
     name = "lockstep",
     version,
     arg_required_else_help = true,
-    propagate_version = true,
     max_term_width = 120,
     after_help = FIRST_STEPS,
     after_long_help = format!("{FIRST_STEPS}\n\n{EXIT_CODES}"),

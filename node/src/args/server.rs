@@ -20,9 +20,9 @@ pub(crate) enum TransportName {
 /// `lockstep dev`.
 #[derive(Clone, Debug, clap::Args)]
 #[command(after_help = "\
-Certificates are made at the first start. Stop it with Ctrl-C and start it again: the data is kept in the data
-directory; to begin anew, remove that. Commands typed in the same directory (put, get, status, …) find the cluster by
-themselves; from elsewhere, give them --config DATA-DIR/client.toml.
+Certificates are made at the first start. Stop it with Ctrl-C and start it again: the data is kept in the data directory; \
+to begin anew, remove that. Commands typed in the same directory (put, get, status, …) find the cluster by themselves; \
+from elsewhere, give them --config DATA-DIR/client.toml.
 
 With --transport mem there are no sockets, so no other process can reach it: it offers the shell in place.")]
 pub(crate) struct DevArgs {
@@ -53,7 +53,7 @@ pub(crate) struct DevArgs {
 Example:
   lockstep certs init --tls-dir tls
   lockstep certs node arbiter --host 10.0.0.1 --tls-dir tls
-  lockstep arbiter --listen 0.0.0.0:7100 --data-dir /var/lib/lockstep/arbiter --tls-dir tls --name arbiter")]
+  lockstep arbiter --listen 10.0.0.1:7100 --data-dir /var/lib/lockstep/arbiter --tls-dir tls --name arbiter")]
 pub(crate) struct ArbiterArgs {
     /// Where and as whom it runs.
     #[command(flatten)]
@@ -68,8 +68,8 @@ Example:
   lockstep replica --arbiter 10.0.0.1:7100 --listen 0.0.0.0:7101 --advertise 10.0.0.2:7101 \\
       --data-dir /var/lib/lockstep/replica-1 --tls-dir tls --name replica-1
 
-SIGTERM and SIGINT let a secondary leave the cluster in good order before it stops; a second signal stops it at once.
-Either is safe. A replica that starts again with its data directory returns by itself.")]
+SIGTERM and SIGINT let a secondary leave the cluster in good order before it stops; \
+a second signal stops it at once. Either is safe. A replica that starts again with its data directory returns by itself.")]
 pub(crate) struct ReplicaArgs {
     /// Where and as whom it runs.
     #[command(flatten)]
@@ -221,8 +221,8 @@ impl LimitArgs {
 /// `lockstep certs`.
 #[derive(Clone, Debug, clap::Args)]
 #[command(after_help = "\
-`init` makes the CA of a cluster; `node` and `client` make certificates signed by it. A machine needs ca.pem and its
-own certificate and key; ca.key signs new ones and should stay in a safe place.")]
+`init` makes the CA of a cluster; `node` and `client` make certificates signed by it. \
+A machine needs ca.pem and its own certificate and key; ca.key signs new ones and should stay in a safe place.")]
 pub(crate) struct CertsArgs {
     /// What to make.
     #[command(subcommand)]
