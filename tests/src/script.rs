@@ -2,7 +2,7 @@
 //!
 //! A script is a text file of lines: `# …` explains, `> …` is a command, everything else was recorded. Running a
 //! script gives its text anew; a difference to the file is a change of behaviour that somebody has to read.
-//! The commands are those of [`Runner::execute`].
+//! The commands are those of `Runner::execute`.
 
 use std::fmt::Write as _;
 

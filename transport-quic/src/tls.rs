@@ -1,6 +1,6 @@
 //! Certificates as a node or client needs them: read from a directory, checked, with errors that say what to do.
 //!
-//! The directory is laid out as [`authority`](crate::authority) writes it. Of it are needed `ca.pem` and, in `nodes/` or
+//! The directory is laid out as [`authority`] writes it. Of it are needed `ca.pem` and, in `nodes/` or
 //! `clients/`, the certificate and key of whoever starts. With a single one there, no name has to be given.
 
 use std::fs;
