@@ -393,11 +393,11 @@ impl Disk {
         self.applies.extend(entries);
     }
 
-    /// Is there something to apply that the log has?
+    /// Is there something to apply that the log has? It may still have what was there before a truncation.
     pub fn can_apply(&self) -> bool {
         self.applies
             .front()
-            .is_some_and(|entry| self.log.end().covers(entry.seq))
+            .is_some_and(|entry| self.log.entry(entry.seq) == Some(entry))
     }
 
     /// All that waits is applied, as far as the log has it: the state never gets ahead of the log.
