@@ -66,6 +66,10 @@ pub(super) struct LogThread {
     group: Group,
     /// Never trim behind this; `None` before the process has said anything.
     retain: Option<Position>,
+    /// The state is durable up to here, and a restart needs no log before it.
+    checkpointed: Position,
+    /// Trimmed last for this position.
+    trimmed: Position,
     /// That of the write executed last.
     generation: u64,
     /// Writes of generations up to this found no room.
@@ -121,6 +125,8 @@ impl LogThread {
             reads: VecDeque::new(),
             group: Group::default(),
             retain: None,
+            checkpointed: Position::ZERO,
+            trimmed: Position::ZERO,
             generation: 0,
             failed: None,
         }
@@ -144,6 +150,7 @@ impl LogThread {
                 return Ok(());
             }
             self.write_group()?;
+            self.trim()?;
             if let Some((ticket, from)) = self.reads.pop_front() {
                 let entries = self.log.read(from, limits::SNAPSHOTS_BYTES_MAX)?;
                 let answer = vec![(ticket, Answer::Entries(entries))];
@@ -158,7 +165,7 @@ impl LogThread {
                 LogRequest::Write(submission) => self.writes.push_back(submission),
                 LogRequest::Read { ticket, from } => self.reads.push_back((ticket, from)),
                 LogRequest::Retain(from) => self.retain = Some(from),
-                LogRequest::Checkpointed(position) => self.trim(position)?,
+                LogRequest::Checkpointed(position) => self.checkpointed = position,
                 LogRequest::NoRoom { generation } => {
                     self.on_no_room(generation.unwrap_or(self.generation));
                 }
@@ -285,10 +292,16 @@ impl LogThread {
         }
     }
 
-    /// Drops what neither a restart nor a replica that is behind needs.
-    fn trim(&mut self, durable: Position) -> Result<(), StoreError> {
-        let before = self.retain.map_or(durable, |retain| retain.min(durable));
+    /// Drops what neither a restart nor a replica that is behind needs, if that has become more.
+    fn trim(&mut self) -> Result<(), StoreError> {
+        let before = self
+            .retain
+            .map_or(self.checkpointed, |retain| retain.min(self.checkpointed));
         let start = self.log.start();
+        if before <= start || before == self.trimmed {
+            return Ok(());
+        }
+        self.trimmed = before;
         let trimmed = self.log.trim(before, self.log_bytes_max)?;
         if start < trimmed {
             send(&self.report, Completion::Trimmed(trimmed));

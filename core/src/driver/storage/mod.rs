@@ -120,6 +120,7 @@ impl Storage {
 
         let thread = StateThread::new(
             engine.clone(),
+            log_bytes_max,
             install_calls,
             log_queue.requests.clone(),
             checkpoint_wanted,

@@ -25,7 +25,8 @@ use super::{Completion, Fate, Submission, send};
 /// Entries applied at once, in bytes: one batch for the engine, and readers see its outcome soon.
 const APPLY_BYTES_MAX: usize = 1 << 20;
 
-/// A checkpoint is made when this much was applied since the last: about what a restart reads back in a second.
+/// A checkpoint is made when this much was applied since the last: about what a restart reads back in a second. Or
+/// when it is half of what the log may hold, which can be trimmed behind a checkpoint only.
 const CHECKPOINT_BYTES: u64 = 32 << 20;
 
 /// A checkpoint is made when the last was this long ago and there is anything new.
@@ -122,6 +123,7 @@ pub(super) struct StateThread {
     staged: Option<Ticket>,
     /// Writes of generations up to this found no room.
     failed: Option<u64>,
+    checkpoint_bytes: u64,
     applied_bytes: u64,
     checkpointed_at: Instant,
 }
@@ -129,6 +131,7 @@ pub(super) struct StateThread {
 impl StateThread {
     pub(super) fn new(
         engine: Arc<dyn Engine>,
+        log_bytes_max: u64,
         installs: InstallCalls,
         log: mpsc::Sender<Vec<LogRequest>>,
         checkpoint_wanted: mpsc::SyncSender<()>,
@@ -145,6 +148,7 @@ impl StateThread {
             waiting: VecDeque::new(),
             staged: None,
             failed: None,
+            checkpoint_bytes: CHECKPOINT_BYTES.min(log_bytes_max / 2),
             applied_bytes: 0,
             checkpointed_at: Clock.now(),
         }
@@ -288,7 +292,7 @@ impl StateThread {
 
     fn consider_checkpoint(&mut self) {
         let now = Clock.now();
-        let is_due = self.applied_bytes >= CHECKPOINT_BYTES
+        let is_due = self.applied_bytes >= self.checkpoint_bytes.max(1)
             || (self.applied_bytes > 0 && now - self.checkpointed_at >= CHECKPOINT_INTERVAL);
         if !is_due {
             return;

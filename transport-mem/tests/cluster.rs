@@ -1,0 +1,200 @@
+//! A whole cluster in one process, driven by the async-std driver, as the tests of other programs use it.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_std::task::{self, block_on};
+use futures_lite::StreamExt;
+use lockstep_core::driver;
+use lockstep_core::driver::handle::{ClientOptions, ReadError, WriteError};
+use lockstep_core::limits::Limits;
+use lockstep_core::message::RoleName;
+use lockstep_core::operation::Value;
+use lockstep_transport_mem::{Cluster, Conditions, Network};
+
+async fn insert_all(client: &lockstep_core::Handle, range: std::ops::Range<u64>) {
+    let writes: Vec<_> = range
+        .map(|number| {
+            let client = client.clone();
+            task::spawn(async move {
+                let value = number.to_string();
+                client.insert(format!("key {number:06}"), value).await
+            })
+        })
+        .collect();
+    for write in writes {
+        write.await.unwrap();
+    }
+}
+
+async fn records_at(cluster: &Cluster, replica: usize) -> Vec<(Vec<u8>, Vec<u8>)> {
+    let client = cluster.client();
+    let records = client.records(Some(cluster.address(replica).clone()));
+    let records: Vec<_> = records.try_collect().await.unwrap();
+    let plain =
+        |(key, value): (lockstep_core::operation::Key, Value)| (key.0.to_vec(), value.0.to_vec());
+    records.into_iter().map(plain).collect()
+}
+
+/// All replicas come to have the same records; returns them.
+async fn converged(cluster: &Cluster, replicas: &[usize]) -> Vec<(Vec<u8>, Vec<u8>)> {
+    let first = records_at(cluster, replicas[0]).await;
+    for replica in &replicas[1..] {
+        assert_eq!(records_at(cluster, *replica).await, first, "at {replica}");
+    }
+    first
+}
+
+#[test]
+fn what_is_acknowledged_is_at_every_replica() {
+    block_on(async {
+        let cluster = Cluster::start(3).await.unwrap();
+        let client = cluster.client();
+        insert_all(&client, 0..2000).await;
+        client.remove("key 000007").await.unwrap();
+        let records = converged(&cluster, &[0, 1, 2]).await;
+        assert_eq!(records.len(), 1999);
+        assert!(client.get("key 000007").await.unwrap().value.is_none());
+        cluster.stop().await.unwrap();
+    });
+}
+
+#[test]
+fn a_killed_secondary_is_removed_in_time_for_the_writes_under_way() {
+    block_on(async {
+        let mut cluster = Cluster::start(3).await.unwrap();
+        let client = cluster.client();
+        insert_all(&client, 0..100).await;
+        cluster.kill(2).await;
+        insert_all(&client, 100..200).await;
+        cluster.settled().await.unwrap();
+        cluster.restart(2).await.unwrap();
+        cluster.settled().await.unwrap();
+        assert_eq!(converged(&cluster, &[0, 1, 2]).await.len(), 200);
+        cluster.stop().await.unwrap();
+    });
+}
+
+#[test]
+fn a_wiped_replica_gets_the_full_state_while_writes_go_on() {
+    block_on(async {
+        let limits = Limits {
+            log_bytes_max: 1000,
+            tail_bytes_max: 1000,
+            ..Limits::default()
+        };
+        let mut cluster = Cluster::start_on(Network::new(1), 3, limits).await.unwrap();
+        let client = cluster.client();
+        insert_all(&client, 0..3000).await;
+        // Trimming goes on beside the writes; without it, the log would bring the replica up to date.
+        while cluster.status(0).await.unwrap().log_start.0 == 0 {
+            task::yield_now().await;
+        }
+        cluster.kill(1).await;
+        cluster.wipe(1);
+        cluster.restart(1).await.unwrap();
+        insert_all(&client, 3000..4000).await;
+        cluster.settled().await.unwrap();
+        assert_eq!(converged(&cluster, &[0, 1, 2]).await.len(), 4000);
+        cluster.stop().await.unwrap();
+    });
+}
+
+#[test]
+fn nobody_notices_that_the_arbiter_is_gone_until_somebody_joins() {
+    block_on(async {
+        let mut cluster = Cluster::start(2).await.unwrap();
+        let client = cluster.client();
+        cluster.kill_arbiter().await;
+        insert_all(&client, 0..100).await;
+        client.get("key 000001").await.unwrap();
+        cluster.restart_arbiter();
+        cluster.kill(1).await;
+        cluster.restart(1).await.unwrap();
+        cluster.settled().await.unwrap();
+        assert_eq!(converged(&cluster, &[0, 1]).await.len(), 100);
+        cluster.stop().await.unwrap();
+    });
+}
+
+#[test]
+fn a_cluster_that_was_all_down_comes_back_with_everything() {
+    block_on(async {
+        let mut cluster = Cluster::start(3).await.unwrap();
+        let client = cluster.client();
+        insert_all(&client, 0..500).await;
+        for replica in [1, 2, 0] {
+            cluster.kill(replica).await;
+        }
+        cluster.kill_arbiter().await;
+        cluster.restart_arbiter();
+        for replica in [2, 0, 1] {
+            cluster.restart(replica).await.unwrap();
+        }
+        cluster.settled().await.unwrap();
+        insert_all(&client, 500..501).await;
+        assert_eq!(converged(&cluster, &[0, 1, 2]).await.len(), 501);
+        cluster.stop().await.unwrap();
+    });
+}
+
+#[test]
+fn a_secondary_that_is_cut_off_returns_by_itself() {
+    block_on(async {
+        let cluster = Cluster::start(3).await.unwrap();
+        let client = cluster.client();
+        cluster.cut(2);
+        insert_all(&client, 0..100).await;
+        cluster.mend();
+        cluster.settled().await.unwrap();
+        assert_eq!(converged(&cluster, &[0, 1, 2]).await.len(), 100);
+        cluster.stop().await.unwrap();
+    });
+}
+
+#[test]
+fn a_replica_that_leaves_holds_up_nobody() {
+    block_on(async {
+        let mut cluster = Cluster::start(3).await.unwrap();
+        let client = cluster.client();
+        cluster.leave(1).await.unwrap();
+        let status = cluster.status(0).await.unwrap();
+        assert_eq!(status.role, RoleName::Primary);
+        assert_eq!(status.config.unwrap().in_sync.len(), 2);
+        insert_all(&client, 0..10).await;
+        cluster.stop().await.unwrap();
+    });
+}
+
+#[test]
+fn a_lossy_network_costs_time_and_no_writes() {
+    block_on(async {
+        let cluster = Cluster::start(2).await.unwrap();
+        let replicas = [cluster.address(0).clone(), cluster.address(1).clone()];
+        for (from, to) in [(0, 1), (1, 0)] {
+            let lossy = Conditions::lossy(0.1);
+            cluster
+                .network()
+                .disturb(&replicas[from], &replicas[to], lossy);
+        }
+        let client = cluster.client();
+        insert_all(&client, 0..200).await;
+        cluster.mend();
+        cluster.settled().await.unwrap();
+        assert_eq!(converged(&cluster, &[0, 1]).await.len(), 200);
+        cluster.stop().await.unwrap();
+    });
+}
+
+#[test]
+fn a_client_without_a_cluster_says_that_nothing_was_executed() {
+    block_on(async {
+        let network = Network::new(0);
+        let transport = Arc::new(network.client("lonely"));
+        let nowhere = vec![lockstep_core::config::Address::new("nowhere")];
+        let client = driver::connect(transport, nowhere, &ClientOptions::default());
+        let hasty = client.with_deadline(Duration::from_millis(20));
+        assert_eq!(hasty.insert("k", "v").await, Err(WriteError::Unreachable));
+        assert_eq!(hasty.get("k").await, Err(ReadError::Unreachable));
+    });
+}
