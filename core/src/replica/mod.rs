@@ -10,6 +10,8 @@ mod primary;
 mod reads;
 mod replicator;
 mod secondary;
+#[cfg(test)]
+mod tests;
 
 use crate::config::{Address, Config, NodeId};
 use crate::event::Event;
