@@ -61,3 +61,6 @@ pub fn decode(frame: &[u8]) -> Result<(GroupId, Message), DecodeError> {
         Err(DecodeError::Trailing(rest.len()))
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,300 @@
+//! What arrives may be anything; what is sent has the bytes it always had.
+
+use std::sync::Arc;
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::config::{
+    Address, ClusterId, Config, ConfigVersion, Epoch, Incarnation, Member, NodeId, Position, Seq,
+    Token,
+};
+use crate::epochs::EpochHistory;
+use crate::message::*;
+use crate::operation::{ClientId, Entry, Operation, Origin, ReadLevel, Rejection, RequestId};
+use crate::time::Instant;
+
+/// A message of each kind, in the order of their declaration.
+fn samples() -> Vec<Message> {
+    let mut messages = to_arbiter();
+    messages.extend(from_arbiter());
+    messages.extend(between_replicas());
+    messages.extend(with_clients());
+    messages
+}
+
+fn config() -> Config {
+    let mut config = Config::new(ClusterId(1));
+    (config.version, config.epoch) = (ConfigVersion(300), Epoch(2));
+    config.primary = Some(NodeId(7));
+    config.in_sync.insert(NodeId(7));
+    let member = Member {
+        name: "r1".to_owned(),
+        address: Address::new("r1"),
+        incarnation: Incarnation(3),
+    };
+    config.members.insert(NodeId(7), member);
+    config
+}
+
+fn history() -> EpochHistory {
+    EpochHistory::from_runs(vec![(Epoch(1), Position(0)), (Epoch(2), Position(5))])
+        .expect("ascending runs")
+}
+
+fn to_arbiter() -> Vec<Message> {
+    let node = NodeId(7);
+    let join = Join {
+        node,
+        incarnation: Incarnation(3),
+        token: Token(4),
+        cluster: Some(ClusterId(1)),
+        name: "r1".to_owned(),
+        address: Address::new("r1"),
+    };
+    let version = ConfigVersion(300);
+    let leave = Leave {
+        node,
+        incarnation: Incarnation(3),
+        version,
+    };
+    let propose = |change| {
+        ToArbiter::Propose(Propose {
+            node,
+            version,
+            change,
+        })
+    };
+    [
+        ToArbiter::Join(join),
+        ToArbiter::Leave(leave),
+        ToArbiter::ConfigQuery(ConfigQuery { node }),
+        propose(Change::AddInSync(NodeId(8))),
+        propose(Change::RemoveInSync(NodeId(8))),
+    ]
+    .map(Message::ToArbiter)
+    .into()
+}
+
+fn from_arbiter() -> Vec<Message> {
+    let incarnation = Incarnation(3);
+    let joined = Joined {
+        config: config(),
+        incarnation,
+        token: Token(4),
+    };
+    let refused = JoinRefused {
+        reason: JoinRefusal::Full { limit: 64 },
+        incarnation,
+    };
+    [
+        FromArbiter::JoinedPrimary(joined.clone()),
+        FromArbiter::JoinedSecondary(joined),
+        FromArbiter::JoinRefused(refused),
+        FromArbiter::Replicas(config()),
+        FromArbiter::ProposalRefused(config()),
+    ]
+    .map(Message::FromArbiter)
+    .into()
+}
+
+fn between_replicas() -> Vec<Message> {
+    let sync = 6;
+    let entry = Entry {
+        epoch: Epoch(2),
+        seq: Seq(9),
+        operation: Operation::Insert {
+            key: "k".into(),
+            value: "v".into(),
+        },
+        origin: Origin {
+            client: ClientId(5),
+            id: RequestId(1),
+        },
+    };
+    let removal = Entry {
+        seq: Seq(10),
+        operation: Operation::Remove { key: "k".into() },
+        ..entry.clone()
+    };
+    let (at, committed, persisted) = (Position(9), Position(8), Position(9));
+    let sent = Timestamp {
+        incarnation: Incarnation(3),
+        at: Instant(1_000),
+    };
+    let state = SyncFrom::State {
+        at,
+        history: history(),
+        records: 2,
+    };
+    let bodies = [
+        PeerMessage::SyncStart(SyncStart { sync }),
+        PeerMessage::SyncReply(SyncReply {
+            sync,
+            history: history(),
+            end: at,
+            committed,
+        }),
+        PeerMessage::SyncEnd(SyncEnd {
+            sync,
+            start: SyncFrom::Log { keep: at },
+        }),
+        PeerMessage::SyncEnd(SyncEnd { sync, start: state }),
+        PeerMessage::Snapshots(Snapshots {
+            sync,
+            entries: vec![Arc::new(entry), Arc::new(removal)],
+            committed,
+        }),
+        PeerMessage::SnapshotAck(SnapshotAck { sync, persisted }),
+        PeerMessage::StateChunk(StateChunk {
+            sync,
+            index: 1,
+            records: vec![("k".into(), "v".into())],
+            is_last: true,
+        }),
+        PeerMessage::StateAck(StateAck { sync, next: 2 }),
+        PeerMessage::Beacon(Beacon {
+            sent,
+            committed,
+            version: ConfigVersion(300),
+        }),
+        PeerMessage::BeaconAck(BeaconAck { echo: sent, sync }),
+    ];
+    let peer = |body| Peer {
+        sender: NodeId(7),
+        receiver: NodeId(8),
+        epoch: Epoch(2),
+        body,
+    };
+    bodies.map(|body| Message::Peer(peer(body))).into()
+}
+
+fn with_clients() -> Vec<Message> {
+    let (client, id) = (ClientId(5), RequestId(1));
+    let requests = [
+        RequestBody::Insert {
+            key: "k".into(),
+            value: "v".into(),
+        },
+        RequestBody::Remove { key: "k".into() },
+        RequestBody::Get {
+            key: "k".into(),
+            level: ReadLevel::Local,
+        },
+        RequestBody::Scan {
+            after: Some("k".into()),
+        },
+        RequestBody::Status,
+    ];
+    let primary = Some(Address::new("r1"));
+    let replies = [
+        ReplyBody::OperationAck { seq: Seq(9) },
+        ReplyBody::OperationFailed,
+        ReplyBody::OperationRejected {
+            reason: Rejection::NotPrimary { primary },
+        },
+        ReplyBody::GetResult {
+            key: "k".into(),
+            value: Some("v".into()),
+            position: Position(10),
+        },
+        ReplyBody::ScanResult {
+            records: vec![("k".into(), "v".into())],
+            resume: None,
+        },
+        ReplyBody::Status(Box::new(status())),
+    ];
+    let requests = requests.map(|body| Message::Request(Request { client, id, body }));
+    let replies = replies.map(|body| Message::Reply(Reply { client, id, body }));
+    requests.into_iter().chain(replies).collect()
+}
+
+fn status() -> NodeStatus {
+    NodeStatus {
+        node: NodeId(7),
+        name: "r1".to_owned(),
+        address: Address::new("r1"),
+        software: "0.1.0".to_owned(),
+        role: RoleName::Primary,
+        config: Some(config()),
+        arbiter: Address::new("arbiter"),
+        arbiter_reachable: true,
+        persisted: Position(9),
+        committed: Position(8),
+        log_start: Position(0),
+        disk_full: false,
+        peers: vec![PeerStatus {
+            node: NodeId(8),
+            persisted: Position(8),
+            state_progress: Some((1, 2)),
+        }],
+    }
+}
+
+#[test]
+fn the_bytes_of_every_message_are_pinned() {
+    let hex = |message: &Message| -> String {
+        encode(GroupId::default(), message)
+            .iter()
+            .map(|byte| format!("{byte:02x}"))
+            .collect()
+    };
+    let bytes: Vec<String> = samples().iter().map(hex).collect();
+    let pinned: Vec<&str> = include_str!("pinned.txt").lines().collect();
+    assert_eq!(
+        bytes, pinned,
+        "messages changed: raise VERSION, then pin the new bytes"
+    );
+}
+
+#[test]
+fn what_was_encoded_is_decoded() {
+    for message in samples() {
+        let group = GroupId(3);
+        assert_eq!(decode(&encode(group, &message)), Ok((group, message)));
+    }
+}
+
+#[test]
+fn frames_of_other_versions_cut_off_frames_and_longer_ones_are_told_apart() {
+    let frame = encode(GroupId::default(), &samples()[0]);
+    assert_eq!(decode(&[]), Err(DecodeError::Empty));
+    assert_eq!(
+        decode(&[VERSION + 1, 0]),
+        Err(DecodeError::Version {
+            theirs: VERSION + 1
+        })
+    );
+    assert_eq!(
+        decode(&frame[..frame.len() - 1]),
+        Err(DecodeError::Malformed)
+    );
+    let longer = [&frame[..], &[0, 0]].concat();
+    assert_eq!(decode(&longer), Err(DecodeError::Trailing(2)));
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(4096) })]
+
+    #[test]
+    fn any_bytes_are_a_message_or_an_error(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
+        let _ = decode(&bytes);
+        let _ = decode(&[&[VERSION, 0], &bytes[..]].concat());
+    }
+
+    #[test]
+    fn a_damaged_message_is_a_message_or_an_error(
+        sample in 0..samples().len(),
+        damage in proptest::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..4),
+    ) {
+        let mut frame = encode(GroupId::default(), &samples()[sample]).to_vec();
+        for (at, byte) in damage {
+            let at = at.index(frame.len());
+            frame[at] = byte;
+        }
+        if let Ok((group, message)) = decode(&frame) {
+            // Whatever it says now, it can be said.
+            prop_assert_eq!(decode(&encode(group, &message)), Ok((group, message)));
+        }
+    }
+}
