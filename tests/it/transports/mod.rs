@@ -2,3 +2,4 @@
 
 mod mem;
 mod quic;
+mod tcp;
