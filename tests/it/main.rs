@@ -2,6 +2,7 @@
 
 mod course;
 mod integration;
+mod real;
 mod scripts;
 mod simulation;
 mod stores;
