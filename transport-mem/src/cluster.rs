@@ -21,6 +21,29 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! # }).unwrap();
 //! ```
+//!
+//! What a write's error means is in its type:
+//!
+//! ```
+//! use std::time::Duration;
+//!
+//! use lockstep_core::driver::handle::WriteError;
+//! use lockstep_transport_mem::Cluster;
+//!
+//! # async_std::task::block_on(async {
+//! let mut cluster = Cluster::start(2).await?;
+//! let client = cluster.client().with_deadline(Duration::from_millis(200));
+//! cluster.kill(0).await; // The primary.
+//! match client.insert("greeting", "hello").await {
+//!     Ok(written) => println!("entry {} is on every disk", written.seq),
+//!     Err(error) if error.is_unknown() => println!("perhaps executed: {error}"),
+//!     Err(error) => println!("certainly not executed, it can be tried again: {error}"),
+//! }
+//! let error = client.insert("greeting", "hello").await.expect_err("there is no primary");
+//! assert!(matches!(error, WriteError::Unreachable));
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! # }).unwrap();
+//! ```
 
 use std::fmt;
 use std::sync::Arc;

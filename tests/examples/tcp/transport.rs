@@ -81,16 +81,12 @@ impl Shared {
     }
 
     fn queues(&self) -> MutexGuard<'_, HashMap<(Address, u8), Vec<Queue>>> {
-        self.queues
-            .lock()
-            .expect("nothing panics while it holds this")
+        self.queues.lock().expect("nobody panics with it")
     }
 
     fn queue(&self, to: &Address, lane: Lane) -> Option<Queue> {
-        self.queues()
-            .get(&(to.clone(), lane as u8))?
-            .last()
-            .cloned()
+        let queues = self.queues();
+        queues.get(&(to.clone(), lane as u8))?.last().cloned()
     }
 
     fn open(&self, key: (Address, u8)) -> (Queue, Receiver<Vec<Bytes>>) {
@@ -170,9 +166,8 @@ async fn read(stream: &mut TcpStream) -> io::Result<Bytes> {
 async fn write(stream: &mut TcpStream, frames: &[Bytes]) -> io::Result<()> {
     stream.set_nodelay(true)?;
     for frame in frames {
-        stream
-            .write_all(&(frame.len() as u32).to_be_bytes())
-            .await?;
+        let size = frame.len() as u32;
+        stream.write_all(&size.to_be_bytes()).await?;
         stream.write_all(frame).await?;
     }
     Ok(())
@@ -206,9 +201,8 @@ impl Transport for Tcp {
         }
         // A client is answered on another lane where it has not opened this one.
         let others = Lane::ALL.into_iter().filter(|_| is_client(to));
-        let found = once(lane)
-            .chain(others)
-            .find_map(|lane| self.0.queue(to, lane));
+        let mut lanes = once(lane).chain(others);
+        let found = lanes.find_map(|lane| self.0.queue(to, lane));
         let queue = match found {
             Some(queue) => queue,
             None if is_client(to) => return Err(TransportError::NotConnected { address }),
@@ -239,12 +233,8 @@ impl Transport for Tcp {
     async fn close(&self) {
         self.0.received.0.close();
         while self.0.received.1.try_recv().is_ok() {}
-        self.0
-            .queues()
-            .drain()
-            .flat_map(|(_, queues)| queues)
-            .for_each(|queue| {
-                queue.close();
-            });
+        for queue in self.0.queues().drain().flat_map(|(_, queues)| queues) {
+            queue.close();
+        }
     }
 }

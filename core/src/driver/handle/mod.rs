@@ -96,8 +96,8 @@ pub enum WriteError {
         /// The last reason.
         reason: Rejection,
     },
-    /// Certainly not executed: no replica was reached in time.
-    #[error("no replica was reached in time; the write was not executed")]
+    /// Certainly not executed: no primary was reached in time.
+    #[error("no primary was reached in time; the write was not executed")]
     Unreachable,
     /// The write may or may not take effect; read the key to find out.
     #[error("the write was not confirmed in time; it may or may not take effect")]
