@@ -18,7 +18,7 @@ use lockstep_core::{config::Address, limits::FRAME_BYTES_MAX};
 /// Calls of `send` that wait for a connection; more are dropped. A real transport counts bytes as well.
 const CALLS_MAX: usize = 256;
 const PATIENCE: Duration = Duration::from_millis(500);
-
+type Arrived = (Address, Bytes);
 type Frames = Vec<Bytes>;
 /// The peer and the lane of a connection.
 type Key = (Address, u8);
@@ -29,7 +29,7 @@ type Queue = Sender<Frames>;
 #[derive(Clone)]
 pub(crate) struct Tcp {
     local: Address,
-    received: (Sender<(Address, Bytes)>, Receiver<(Address, Bytes)>),
+    received: (Sender<Arrived>, Receiver<Arrived>),
     /// Of all connections, the newest last.
     queues: Arc<Mutex<Vec<(Key, Queue)>>>,
 }
