@@ -23,7 +23,8 @@ pub struct Ticket(pub u64);
 /// space is tried again. A write that found no room leaves everything behind it undone as well.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Write {
-    /// Append entries to the log: the Persist of the specification.
+    /// Append entries to the log: the Persist of the specification. Not done while the log's end is before them, because
+    /// a write asked for earlier found no room and has not been asked for again; then this is asked for again as well.
     Append {
         /// Consecutive, the first right behind the log's end.
         entries: Vec<Arc<Entry>>,

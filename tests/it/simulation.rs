@@ -22,6 +22,10 @@ const REGRESSIONS: &[(u64, &str)] = &[
         3_402,
         "a late Join of a node that is gone displaced the living one",
     ),
+    (
+        100_893,
+        "a write asked of a disk that had refused earlier ones was taken for a breach",
+    ),
 ];
 
 #[test]

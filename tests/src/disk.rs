@@ -130,6 +130,8 @@ pub struct Disk {
     applies: VecDeque<Arc<Entry>>,
     /// The newest write taken in; asking for it or an older one again changes nothing.
     accepted: Option<Ticket>,
+    /// The newest write carried out.
+    done: Option<Ticket>,
     /// The newest write ever asked for.
     asked: Option<Ticket>,
     /// The write that found no room: nothing behind it is done before it is asked for again.
@@ -163,6 +165,7 @@ impl Disk {
             batch: VecDeque::new(),
             applies: VecDeque::new(),
             accepted: None,
+            done: None,
             asked: None,
             refused: None,
             retain: None,
@@ -293,9 +296,26 @@ impl Disk {
                 reports.push(Input::DiskFull);
                 return;
             }
+            if self.is_early(&write) {
+                // What comes before it was refused, and is asked for again; so is this.
+                self.accepted = self.done;
+                self.batch.clear();
+                self.queue.clear();
+                return;
+            }
+            self.done = Some(ticket);
             self.carry_out(write);
             reports.push(Input::Persisted(ticket));
         }
+    }
+
+    /// Does the log lack what comes before?
+    fn is_early(&self, write: &Write) -> bool {
+        let Write::Append { entries, .. } = write else {
+            return false;
+        };
+        let first = entries.first();
+        first.is_some_and(|first| Position::before(first.seq) > self.log.end())
     }
 
     fn carry_out(&mut self, write: Write) {
@@ -537,6 +557,7 @@ impl Disk {
         self.views.clear();
         self.views_closed_early.clear();
         self.accepted = None;
+        self.done = None;
         self.asked = None;
         self.refused = None;
         self.retain = None;

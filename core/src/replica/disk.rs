@@ -56,6 +56,18 @@ impl Disk {
         ticket
     }
 
+    /// Asks for `write` when the next retry is due: a full disk that nobody else asks tells by it that there is room.
+    pub(super) fn persist_later(&mut self, now: Instant, write: Write, timers: &mut Timers<Timer>) {
+        let ticket = self.ticket();
+        let proof = Proof::Other;
+        self.pending.push_back(Pending {
+            ticket,
+            write,
+            proof,
+        });
+        timers.arm(Timer::PersistRetry, now + limits::RETRY_INTERVAL);
+    }
+
     /// Asks `query`.
     pub(super) fn query(&mut self, query: Query, out: &mut Outbox) -> Ticket {
         let ticket = self.ticket();

@@ -22,7 +22,7 @@ use crate::message::{
 };
 use crate::operation::{Operation, ReadLevel, Rejection};
 use crate::process::{Effect, Input, Outbox, Process};
-use crate::storage::{Answer, Meta, Recovered, Ticket};
+use crate::storage::{Answer, Meta, Recovered, Ticket, Write};
 use crate::time::{Instant, Timers};
 
 use context::{Context, Core};
@@ -444,7 +444,15 @@ impl Process for Replica {
             },
             Input::Timer(timer) => self.on_timer(now, timer, out),
             Input::Persisted(ticket) => self.on_persisted(now, ticket, out),
-            Input::DiskFull => self.core.disk.on_full(out),
+            Input::DiskFull => {
+                self.core.disk.on_full(out);
+                if self.core.disk.pending() == 0 {
+                    // It was the state that found no room. Only a write can tell when there is some.
+                    let write = Write::Meta(self.core.meta.clone());
+                    let core = &mut self.core;
+                    core.disk.persist_later(now, write, &mut core.timers);
+                }
+            }
             Input::Applied(position) => {
                 reads::on_applied(&mut self.core.context(now, out), position)
             }

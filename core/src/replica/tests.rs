@@ -260,3 +260,16 @@ fn what_one_node_is_told_does_not_move_another_at_its_address() {
     table.hear("r2", Message::Peer(peer));
     assert!(table.said().is_empty());
 }
+
+#[test]
+fn a_disk_that_is_full_without_a_write_under_way_is_asked_when_there_is_room() {
+    let mut table = Table::joined(OTHER);
+    table.persisting();
+    table.step(Input::DiskFull);
+    assert!(table.persisting().is_empty(), "not at once");
+    table.step(Input::Timer(Timer::PersistRetry));
+    let question = table.persisting();
+    assert_eq!(question.len(), 1);
+    table.step(Input::Persisted(question[0]));
+    assert!(table.effects.contains(&Effect::Notify(Event::DiskHasRoom)));
+}
