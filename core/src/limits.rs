@@ -9,16 +9,6 @@ pub const OPERATION_DEADLINE: Duration = Duration::from_millis(1000);
 /// the second of a write even when three in a row are lost.
 pub const RETRY_INTERVAL: Duration = Duration::from_millis(100);
 
-/// A Beacon goes to every peer this often: a fifth of `SILENCE`, so that four may be lost.
-pub const BEACON_INTERVAL: Duration = Duration::from_millis(100);
-
-/// A peer that has answered no Beacon for this long is taken for dead.
-pub const SILENCE: Duration = Duration::from_millis(500);
-
-/// A peer whose oldest unacknowledged Snapshot is older than this is taken for hanging: its removal still
-/// leaves most of a second for the writes that wait for it (PROTOCOL section 3, point 7).
-pub const ACKNOWLEDGEMENT_OVERDUE: Duration = Duration::from_millis(300);
-
 /// A joining replica that has been silent for this long is dropped from the configuration until it joins again,
 /// so that wiped or abandoned nodes do not pile up.
 pub const JOINING_SILENCE: Duration = Duration::from_secs(30);
@@ -120,6 +110,111 @@ pub struct Limits {
     pub log_bytes_max: u64,
     /// Writes are rejected (`TooFewReplicas`) while fewer replicas than this are in sync.
     pub min_in_sync: u32,
+    /// Leases and patience.
+    pub timing: Timing,
+}
+
+/// How long replicas may rely on each other without hearing, in real time. All replicas of a cluster must have the same.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Timing {
+    /// How long a lease lasts. A peer that has answered no Beacon for this long is taken for dead, and a primary that
+    /// has not been heard for a little longer is replaced: failover takes about this long.
+    pub lease: Duration,
+    /// A Beacon goes to every peer this often: a fifth of a lease, so that several may be lost.
+    pub beacon: Duration,
+    /// A peer whose oldest unacknowledged Snapshot is older than this is taken for hanging: its removal still leaves
+    /// most of a second for the writes that wait for it.
+    pub overdue: Duration,
+    /// By how many thousandths the rates of two nodes' clocks differ at most. Linearizable reads rest on this.
+    pub drift_permille: u32,
+}
+
+impl Timing {
+    /// Longest lease that can be configured.
+    pub const LEASE_CEILING: Duration = Duration::from_secs(60);
+    /// Greatest clock drift that can be configured: a tenth.
+    pub const DRIFT_CEILING: u32 = 100;
+
+    /// A lease by the clock of whoever waits for the end of another node's lease: the other clock may run slower.
+    pub fn lease_elsewhere(&self) -> Duration {
+        // Rounded up.
+        self.lease + self.lease * self.drift_permille / 1000 + Duration::from_nanos(1)
+    }
+
+    /// Do the times fit together?
+    ///
+    /// # Errors
+    /// Says which does not.
+    pub fn check(&self) -> Result<(), TimingError> {
+        if self.lease > Self::LEASE_CEILING || self.lease < Duration::from_millis(20) {
+            return Err(TimingError::Lease { lease: self.lease });
+        }
+        if self.beacon.is_zero() || self.beacon * 3 > self.lease {
+            return Err(TimingError::Beacon {
+                beacon: self.beacon,
+                most: self.lease / 3,
+            });
+        }
+        if self.overdue < 2 * RETRY_INTERVAL || self.overdue >= OPERATION_DEADLINE {
+            return Err(TimingError::Overdue {
+                overdue: self.overdue,
+            });
+        }
+        if self.drift_permille > Self::DRIFT_CEILING {
+            return Err(TimingError::Drift {
+                drift_permille: self.drift_permille,
+            });
+        }
+        Ok(())
+    }
+}
+
+impl Default for Timing {
+    fn default() -> Self {
+        Self {
+            lease: Duration::from_millis(500),
+            beacon: Duration::from_millis(100),
+            overdue: Duration::from_millis(300),
+            drift_permille: 10,
+        }
+    }
+}
+
+/// Times that do not fit together.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum TimingError {
+    /// The lease is too short to be kept up or too long to wait for.
+    #[error("a lease of {lease:?} is outside the range of 20 ms to 60 s")]
+    Lease {
+        /// What was asked for.
+        lease: Duration,
+    },
+    /// The loss of one or two Beacons would end leases.
+    #[error(
+        "a beacon interval of {beacon:?} is outside the range above 0 up to a third of the lease, {most:?}"
+    )]
+    Beacon {
+        /// What was asked for.
+        beacon: Duration,
+        /// The longest for this lease.
+        most: Duration,
+    },
+    /// Lost Snapshots could not be sent again before, or writes would fail first.
+    #[error(
+        "an acknowledgement cannot be overdue after {overdue:?}: at least 200 ms, less than 1 s"
+    )]
+    Overdue {
+        /// What was asked for.
+        overdue: Duration,
+    },
+    /// Clocks as bad as that are broken.
+    #[error(
+        "a clock drift of {drift_permille} thousandths is more than the 100 that can be allowed for"
+    )]
+    Drift {
+        /// What was asked for.
+        drift_permille: u32,
+    },
 }
 
 impl Limits {
@@ -139,6 +234,7 @@ impl Default for Limits {
             tail_bytes_max: 16 << 20,
             log_bytes_max: 256 << 20,
             min_in_sync: 1,
+            timing: Timing::default(),
         }
     }
 }

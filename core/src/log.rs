@@ -27,12 +27,20 @@ pub struct Log {
     applied: Position,
     forgotten: Position,
     history: EpochHistory,
-    tail: VecDeque<Arc<Entry>>,
+    tail: VecDeque<Slot>,
     tail_start: Position,
     tail_bytes: usize,
     tail_bytes_max: usize,
     unapplied_bytes: usize,
     newest: BTreeMap<Key, Seq>,
+}
+
+/// An entry in memory.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+struct Slot {
+    entry: Arc<Entry>,
+    /// The entry that changed the same key before, unless that was forgotten already.
+    previous: Option<Seq>,
 }
 
 impl Log {
@@ -114,8 +122,11 @@ impl Log {
         self.end = Position::behind(entry.seq);
         self.tail_bytes += entry.size();
         self.unapplied_bytes += entry.size();
-        self.newest.insert(entry.operation.key().clone(), entry.seq);
-        self.tail.push_back(entry);
+        let previous = match entry.operation.change() {
+            Some((key, _)) => self.newest.insert(key.clone(), entry.seq),
+            None => None,
+        };
+        self.tail.push_back(Slot { entry, previous });
         self.shorten_tail();
     }
 
@@ -138,7 +149,8 @@ impl Log {
             .index(position)
             .expect("what is not committed is in memory");
         self.committed = position;
-        self.tail.range(from..to).cloned().collect()
+        let committed = self.tail.range(from..to);
+        committed.map(|slot| Arc::clone(&slot.entry)).collect()
     }
 
     /// Takes up that the state has the entries before `position`. They stay visible to reads until `forget`.
@@ -148,7 +160,7 @@ impl Log {
             let index = self
                 .index(self.applied)
                 .expect("what is not applied is in memory");
-            self.unapplied_bytes -= self.tail[index].size();
+            self.unapplied_bytes -= self.tail[index].entry.size();
             self.applied = self.applied.next();
         }
     }
@@ -160,7 +172,7 @@ impl Log {
             let index = self
                 .index(self.forgotten)
                 .expect("what is not forgotten is in memory");
-            let entry = &self.tail[index];
+            let entry = &self.tail[index].entry;
             if self.newest.get(entry.operation.key()) == Some(&entry.seq) {
                 self.newest.remove(entry.operation.key());
             }
@@ -183,21 +195,20 @@ impl Log {
         let Some(index) = self.index(keep) else {
             return;
         };
-        for entry in self.tail.drain(index..) {
+        for Slot { entry, previous } in self.tail.drain(index..).rev() {
             self.tail_bytes -= entry.size();
             self.unapplied_bytes -= entry.size();
+            let Some((key, _)) = entry.operation.change() else {
+                continue;
+            };
+            match previous.filter(|seq| !self.forgotten.covers(*seq)) {
+                Some(previous) => self.newest.insert(key.clone(), previous),
+                None => self.newest.remove(key),
+            };
         }
         self.end = keep.min(self.end);
         self.persisted = self.persisted.min(self.end);
         self.history.truncate(self.end);
-        let from = self
-            .index(self.forgotten)
-            .expect("what is not forgotten is in memory");
-        self.newest = self
-            .tail
-            .range(from..)
-            .map(|entry| (entry.operation.key().clone(), entry.seq))
-            .collect();
     }
 
     /// Begins anew behind a full state of the entries before `at`.
@@ -234,7 +245,7 @@ impl Log {
         let index = self.index(from)?;
         let mut bytes = 0;
         let mut entries = Vec::new();
-        for entry in self.tail.range(index..).take(entries_max) {
+        for Slot { entry, .. } in self.tail.range(index..).take(entries_max) {
             bytes += entry.size();
             if bytes > bytes_max && !entries.is_empty() {
                 break;
@@ -255,6 +266,25 @@ impl Log {
         self.newest.get(key).map(|seq| self.value_at(*seq))
     }
 
+    /// The value the key has after all entries known to be committed, where one of them that is not left to the state
+    /// changes it: `Some(None)` when it was removed.
+    pub fn newest_committed(&self, key: &Key) -> Option<Option<&Value>> {
+        let mut version = self.newest.get(key).copied();
+        while let Some(seq) = version.filter(|seq| !self.forgotten.covers(*seq)) {
+            if self.committed.covers(seq) {
+                return Some(self.value_at(seq));
+            }
+            version = self.slot(seq).previous;
+        }
+        None
+    }
+
+    /// Where the log has to be committed up to for everything that it changes of the key to be; `None` if it is.
+    pub fn dirty_until(&self, key: &Key) -> Option<Position> {
+        let newest = self.newest.get(key)?;
+        (!self.committed.covers(*newest)).then(|| Position::behind(*newest))
+    }
+
     /// What `newest` tells of all keys behind `after` and up to `through` (`None`: to the end), in their order.
     pub fn newest_between<'a>(
         &'a self,
@@ -272,10 +302,14 @@ impl Log {
     }
 
     fn value_at(&self, seq: Seq) -> Option<&Value> {
+        self.slot(seq).entry.operation.value()
+    }
+
+    fn slot(&self, seq: Seq) -> &Slot {
         let index = self
             .index(Position::before(seq))
             .expect("what is not forgotten is in memory");
-        self.tail[index].operation.value()
+        &self.tail[index]
     }
 
     /// Where in `tail` the entry behind `position` is, or would be appended.
@@ -291,11 +325,11 @@ impl Log {
 
     fn shorten_tail(&mut self) {
         while self.tail_bytes > self.tail_bytes_max && self.tail_start < self.forgotten {
-            let entry = self
+            let slot = self
                 .tail
                 .pop_front()
                 .expect("there is a forgotten entry in memory");
-            self.tail_bytes -= entry.size();
+            self.tail_bytes -= slot.entry.size();
             self.tail_start = self.tail_start.next();
         }
     }
@@ -331,7 +365,7 @@ impl Log {
             self.end.0,
             "the tail has gaps"
         );
-        let bytes: usize = self.tail.iter().map(|entry| entry.size()).sum();
+        let bytes: usize = self.tail.iter().map(|slot| slot.entry.size()).sum();
         assert_eq!(self.tail_bytes, bytes, "the tail is miscounted");
     }
 }
@@ -340,7 +374,7 @@ impl Log {
 mod tests {
     use super::*;
     use crate::config::{Incarnation, NodeId, Token};
-    use crate::operation::{ClientId, Operation, Origin, RequestId};
+    use crate::operation::{ClientId, Operation, Origin, RequestId, Session};
     use crate::storage::Meta;
 
     fn entry(epoch: u64, seq: u64, key: &str, value: Option<&str>) -> Arc<Entry> {
@@ -355,6 +389,7 @@ mod tests {
         let origin = Origin {
             client: ClientId(1),
             id: RequestId(seq),
+            session: Session::default(),
         };
         Arc::new(Entry {
             epoch: Epoch(epoch),
@@ -417,6 +452,29 @@ mod tests {
             log.history().runs(),
             [(Epoch(1), Position(0)), (Epoch(2), Position(1))]
         );
+    }
+
+    #[test]
+    fn committed_values_are_found_below_those_that_are_not() {
+        let mut log = empty();
+        for (seq, value) in ["a", "b", "c"].into_iter().enumerate() {
+            log.append(entry(1, seq as u64, "k", Some(value)));
+        }
+        let committed = |log: &Log| log.newest_committed(&"k".into()).map(|v| v.cloned());
+        assert_eq!(committed(&log), None);
+        assert_eq!(log.dirty_until(&"k".into()), Some(Position(3)));
+        log.advance_committed(Position(2));
+        assert_eq!(committed(&log), Some(Some("b".into())));
+        log.truncate(Position(2));
+        assert_eq!(log.dirty_until(&"k".into()), None);
+        log.append(entry(2, 2, "k", None));
+        assert_eq!(committed(&log), Some(Some("b".into())));
+        log.advance_applied(Position(2));
+        log.forget(Position(2));
+        assert_eq!(committed(&log), None, "the state has it");
+        assert_eq!(newest(&log, "k"), Some(None));
+        log.truncate(Position(2));
+        assert_eq!(newest(&log, "k"), None);
     }
 
     #[test]

@@ -11,7 +11,9 @@ use crate::config::{
     Address, ClusterId, Config, ConfigVersion, Epoch, Incarnation, NodeId, Position, Seq, Token,
 };
 use crate::epochs::EpochHistory;
-use crate::operation::{ClientId, Entry, Key, ReadLevel, Rejection, RequestId, Value};
+use crate::operation::{
+    ClientId, Entry, Key, ReadLevel, Rejection, RequestId, Resolution, Session, Value,
+};
 use crate::time::Instant;
 
 /// Anything that is ever sent.
@@ -59,6 +61,8 @@ pub struct Join {
     pub name: String,
     /// Where other nodes and clients reach it.
     pub address: Address,
+    /// The newest version it knows; zero if it knows none. What it was allowed under older ones it has given up.
+    pub version: ConfigVersion,
 }
 
 /// A replica is about to stop and will acknowledge and serve nothing any more in this incarnation.
@@ -97,6 +101,10 @@ pub enum Change {
     AddInSync(NodeId),
     /// The node, in sync or joining, is silent or hangs; only from the primary.
     RemoveInSync(NodeId),
+    /// The node, which is draining, holds no read lease any more; only from the primary.
+    Drained(NodeId),
+    /// The proposer, in sync, becomes primary in the place of the recorded one; only from who is not primary.
+    ReplacePrimary,
 }
 
 // -------------------------------------------------------------------------------------------- from the arbiter
@@ -212,6 +220,12 @@ pub enum PeerMessage {
     Beacon(Beacon),
     /// Replica: "I hear you".
     BeaconAck(BeaconAck),
+    /// Secondary: "how far is the log committed?"
+    CommittedQuery(CommittedQuery),
+    /// Primary: "up to here".
+    CommittedAnswer(CommittedAnswer),
+    /// Primary: "I have given up my lease for the rest of this epoch: take my place".
+    TakeOver,
 }
 
 /// The primary of a new epoch, or one that has lost track of a replica, starts over with it.
@@ -313,6 +327,9 @@ pub struct Beacon {
     pub committed: Position,
     /// The version the primary has; who has an older one asks the arbiter.
     pub version: ConfigVersion,
+    /// The newest timestamp the primary has of the receiver, which may answer linearizable reads until a lease after
+    /// it; `None` grants nothing.
+    pub grant: Option<Timestamp>,
 }
 
 /// A replica shows that it hears the primary.
@@ -323,6 +340,24 @@ pub struct BeaconAck {
     /// The handshake it is in or has completed; 0 while there is none. The primary starts over when it is not the one it
     /// thinks of.
     pub sync: u64,
+    /// The replica's own clock and incarnation when this was sent, to come back as a `grant`.
+    pub sent: Timestamp,
+}
+
+/// A secondary asks on behalf of reads that came before.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct CommittedQuery {
+    /// Chosen by the secondary, ascending within an epoch.
+    pub number: u64,
+}
+
+/// What the primary had committed after the question was asked.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct CommittedAnswer {
+    /// The question's.
+    pub number: u64,
+    /// The primary's committed position.
+    pub committed: Position,
 }
 
 /// A reading of one node's clock, of use to that incarnation of it alone.
@@ -343,6 +378,8 @@ pub struct Request {
     pub client: ClientId,
     /// Chosen by the client.
     pub id: RequestId,
+    /// What makes writes repeatable; of no meaning to other requests.
+    pub session: Session,
     /// What it wants.
     pub body: RequestBody,
 }
@@ -377,6 +414,23 @@ pub enum RequestBody {
     },
     /// Tell about yourself; at any replica.
     Status,
+    /// Tell what became of this client's write of the same id, and if it was not executed, see that it never is;
+    /// only at the primary.
+    Resolve {
+        /// The key of that write.
+        key: Key,
+    },
+    /// Leave the configuration; a primary hands over first. Answered at once, done some time later.
+    Drain(Drain),
+}
+
+/// How far a drain goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum Drain {
+    /// The replica leaves the configuration and ends.
+    Node,
+    /// The replica is not primary any more, and stays. Nothing happens if it is not.
+    Primary,
 }
 
 /// A replica's answer to a client.
@@ -411,7 +465,8 @@ pub enum ReplyBody {
         key: Key,
         /// Its value; `None` when it is absent.
         value: Option<Value>,
-        /// The replica's log ended here when it answered.
+        /// The value is the outcome of the entries before this: the replica's committed position, or for
+        /// `ReadLevel::Local` the end of its log.
         position: Position,
     },
     /// A page of records.
@@ -423,6 +478,10 @@ pub enum ReplyBody {
     },
     /// About the replica.
     Status(Box<NodeStatus>),
+    /// What became of a write.
+    Resolved(Resolution),
+    /// The replica has begun to drain.
+    Draining,
 }
 
 /// What a replica says about itself.
@@ -454,6 +513,8 @@ pub struct NodeStatus {
     pub disk_full: bool,
     /// On the primary: what it knows of the others. Empty elsewhere.
     pub peers: Vec<PeerStatus>,
+    /// It answers linearizable reads at the moment.
+    pub has_lease: bool,
 }
 
 /// What a primary knows of another replica.

@@ -5,7 +5,7 @@ use std::fmt;
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
-use crate::config::{Address, Epoch, Seq};
+use crate::config::{Address, Epoch, Position, Seq};
 
 /// A key: any bytes, at least one and at most `Limits::key_bytes_max`.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -76,21 +76,35 @@ pub enum Operation {
         /// The key.
         key: Key,
     },
+    /// Changes nothing, but takes the place of a request that was not executed, so that it never will be.
+    Cancel {
+        /// The key of that request.
+        key: Key,
+    },
 }
 
 impl Operation {
     /// The key this changes.
     pub fn key(&self) -> &Key {
         match self {
-            Self::Insert { key, .. } | Self::Remove { key } => key,
+            Self::Insert { key, .. } | Self::Remove { key } | Self::Cancel { key } => key,
         }
     }
 
-    /// The value the key has afterwards; `None` when it is absent.
+    /// The value it sets; `None` where it sets none.
     pub fn value(&self) -> Option<&Value> {
         match self {
             Self::Insert { value, .. } => Some(value),
-            Self::Remove { .. } => None,
+            Self::Remove { .. } | Self::Cancel { .. } => None,
+        }
+    }
+
+    /// The key it changes and what that has afterwards, `None` when it is absent; `None` if it changes nothing.
+    pub fn change(&self) -> Option<(&Key, Option<&Value>)> {
+        match self {
+            Self::Insert { key, value } => Some((key, Some(value))),
+            Self::Remove { key } => Some((key, None)),
+            Self::Cancel { .. } => None,
         }
     }
 
@@ -126,6 +140,17 @@ impl fmt::Display for RequestId {
     }
 }
 
+/// What a client says about its requests with each of them, so that one that comes twice is executed once.
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize,
+)]
+pub struct Session {
+    /// A committed position the client had learned before it sent its first write: none of its entries lies before it.
+    pub born: Position,
+    /// The client needs no answer to its requests before this one any more.
+    pub settled: RequestId,
+}
+
 /// Whose request led to an entry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Origin {
@@ -133,6 +158,20 @@ pub struct Origin {
     pub client: ClientId,
     /// Its request.
     pub id: RequestId,
+    /// What it said with it.
+    pub session: Session,
+}
+
+/// What became of a write whose outcome was unknown; none of it changes any more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum Resolution {
+    /// It was executed, once, and is on disk on every in-sync replica.
+    Executed {
+        /// Its place in the log.
+        seq: Seq,
+    },
+    /// It was not executed and never will be.
+    NeverExecuted,
 }
 
 /// One place of the log.
@@ -158,8 +197,13 @@ impl Entry {
 /// How fresh a read must be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum ReadLevel {
-    /// The newest value this replica has received, at once, committed or not.
+    /// The newest value this replica has received, at once, committed or not; at any replica.
     Local,
+    /// The outcome of at least the entries before the position, all committed; at any replica, which waits until it
+    /// knows them to be.
+    AtLeast(Position),
+    /// The outcome of every write acknowledged before the read was sent; at an in-sync replica that holds a lease.
+    Linearizable,
 }
 
 /// Why a request was certainly not executed.
@@ -204,4 +248,20 @@ pub enum Rejection {
     /// The request cannot be understood; never try again.
     #[error("the request is malformed")]
     Malformed,
+    /// The replica may not answer linearizable reads at the moment; try the primary, or again soon.
+    #[error("this replica holds no lease, so it cannot answer linearizable reads")]
+    NoLease,
+    /// The replica did not learn in time that the log is committed as far as the read requires; try elsewhere.
+    #[error("this replica has committed entries up to {committed} only")]
+    Behind {
+        /// How far it is.
+        committed: Position,
+    },
+    /// The cluster remembers the client no more, so that it cannot tell whether the request was executed before. This
+    /// copy of it was not.
+    #[error("the cluster does not remember this client's requests any more")]
+    SessionExpired,
+    /// `Resolve` has taken the place of the request.
+    #[error("the request was cancelled")]
+    Cancelled,
 }

@@ -302,7 +302,10 @@ fn entry_bytes(peer: &Peer) -> usize {
         | PeerMessage::StateChunk(_)
         | PeerMessage::StateAck(_)
         | PeerMessage::Beacon(_)
-        | PeerMessage::BeaconAck(_) => 0,
+        | PeerMessage::BeaconAck(_)
+        | PeerMessage::CommittedQuery(_)
+        | PeerMessage::CommittedAnswer(_)
+        | PeerMessage::TakeOver => 0,
     }
 }
 
@@ -311,7 +314,7 @@ mod tests {
     use super::*;
     use crate::config::{Epoch, NodeId};
     use crate::message::{SnapshotAck, Snapshots};
-    use crate::operation::{ClientId, Operation, Origin};
+    use crate::operation::{ClientId, Operation, Origin, Session};
 
     fn snapshots(seqs: std::ops::Range<u64>, value_bytes: usize) -> PeerMessage {
         let entry = |seq| Entry {
@@ -324,6 +327,7 @@ mod tests {
             origin: Origin {
                 client: ClientId(1),
                 id: RequestId(seq),
+                session: Session::default(),
             },
         };
         PeerMessage::Snapshots(Snapshots {

@@ -82,14 +82,18 @@ pub(crate) enum Failure {
 
 fn advice(reason: &Rejection) -> &'static str {
     match reason {
-        Rejection::NotPrimary { .. } | Rejection::NotReady => {
+        Rejection::NotPrimary { .. }
+        | Rejection::NotReady
+        | Rejection::NoLease
+        | Rejection::Behind { .. } => {
             "; the cluster may be starting or changing, see `lockstep status` and try again"
         }
         Rejection::Overloaded => "; try again, or with less at once (--in-flight)",
         Rejection::DiskFull => "; free some space there, writes resume by themselves",
         Rejection::TooFewReplicas { .. } => "; start the missing replicas, see `lockstep status`",
         Rejection::Unauthorized => "; use a certificate made by `lockstep certs client`",
-        Rejection::TooLarge { .. } | Rejection::Malformed => "",
+        Rejection::SessionExpired => "; whether it was executed before is not known, read the key",
+        Rejection::TooLarge { .. } | Rejection::Malformed | Rejection::Cancelled => "",
     }
 }
 

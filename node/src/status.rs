@@ -307,6 +307,7 @@ mod tests {
             committed: Position(committed),
             log_start: Position(0),
             disk_full: false,
+            has_lease: true,
             peers: Vec::new(),
         }
     }

@@ -93,12 +93,15 @@ pub struct DiskState {
 
 impl DiskState {
     fn apply(&mut self, entry: &Entry) {
-        match entry.operation.value() {
-            Some(value) => self
-                .records
-                .insert(entry.operation.key().clone(), value.clone()),
-            None => self.records.remove(entry.operation.key()),
-        };
+        match entry.operation.change() {
+            Some((key, Some(value))) => {
+                self.records.insert(key.clone(), value.clone());
+            }
+            Some((key, None)) => {
+                self.records.remove(key);
+            }
+            None => {}
+        }
         self.applied = Position::behind(entry.seq);
     }
 }

@@ -182,6 +182,10 @@ fn count_rejection(reason: &Rejection, counts: &mut Counts) {
         Rejection::DiskFull => Path::RejectedDiskFull,
         // Clients ask for the primary first; there is only one, as long as nobody takes its place.
         Rejection::NotPrimary { .. }
+        | Rejection::NoLease
+        | Rejection::Behind { .. }
+        | Rejection::SessionExpired
+        | Rejection::Cancelled
         | Rejection::TooLarge { .. }
         | Rejection::TooFewReplicas { .. }
         | Rejection::Unauthorized

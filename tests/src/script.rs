@@ -172,6 +172,7 @@ impl Runner {
                 let request = Request {
                     client: ClientId(u64::MAX),
                     id: RequestId(cluster.now()),
+                    session: Default::default(),
                     body: RequestBody::Insert {
                         key: Key::from(*key),
                         value: Value::from(*value),

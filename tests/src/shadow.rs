@@ -120,13 +120,13 @@ impl Shadow {
     }
 
     fn note(&mut self, entry: &Entry) {
+        let Some((key, value)) = entry.operation.change() else {
+            return;
+        };
         self.versions
-            .entry(entry.operation.key().clone())
+            .entry(key.clone())
             .or_default()
-            .push((
-                Position::behind(entry.seq),
-                entry.operation.value().cloned(),
-            ));
+            .push((Position::behind(entry.seq), value.cloned()));
     }
 
     fn set_base(&mut self, records: &Records) {

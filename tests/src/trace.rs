@@ -195,6 +195,8 @@ pub fn brief(message: &Message) -> String {
                 RequestBody::Get { key, level } => format!("Get {key:?} {level:?}"),
                 RequestBody::Scan { after } => format!("Scan after {after:?}"),
                 RequestBody::Status => "Status".to_owned(),
+                RequestBody::Resolve { key } => format!("Resolve {key:?}"),
+                RequestBody::Drain(drain) => format!("Drain {drain:?}"),
             };
             format!("{body} #{}", request.id)
         }
@@ -211,6 +213,8 @@ fn to_arbiter(message: &ToArbiter) -> String {
             let change = match propose.change {
                 Change::AddInSync(node) => format!("AddInSync {node:?}"),
                 Change::RemoveInSync(node) => format!("RemoveInSync {node:?}"),
+                Change::Drained(node) => format!("Drained {node:?}"),
+                Change::ReplacePrimary => "ReplacePrimary".to_owned(),
             };
             format!("Propose v{} {change}", propose.version)
         }
@@ -289,9 +293,22 @@ fn peer_message(body: &PeerMessage) -> String {
         ),
         PeerMessage::StateAck(ack) => format!("StateAck s{} next {}", ack.sync, ack.next),
         PeerMessage::Beacon(beacon) => {
-            format!("Beacon v{} committed {}", beacon.version, beacon.committed)
+            let grants = if beacon.grant.is_some() {
+                ", grants"
+            } else {
+                ""
+            };
+            format!(
+                "Beacon v{} committed {}{grants}",
+                beacon.version, beacon.committed
+            )
         }
         PeerMessage::BeaconAck(ack) => format!("BeaconAck s{}", ack.sync),
+        PeerMessage::CommittedQuery(query) => format!("CommittedQuery {}", query.number),
+        PeerMessage::CommittedAnswer(answer) => {
+            format!("CommittedAnswer {}: {}", answer.number, answer.committed)
+        }
+        PeerMessage::TakeOver => "TakeOver".to_owned(),
     }
 }
 
@@ -299,6 +316,7 @@ fn one(entry: &Entry) -> String {
     match &entry.operation {
         Operation::Insert { key, value } => format!("{}: {key:?}={value:?}", entry.seq),
         Operation::Remove { key } => format!("{}: {key:?} removed", entry.seq),
+        Operation::Cancel { key } => format!("{}: write of {key:?} cancelled", entry.seq),
     }
 }
 
@@ -330,6 +348,8 @@ fn reply_body(body: &ReplyBody) -> String {
             "Status {:?} persisted {} committed {}",
             status.role, status.persisted, status.committed
         ),
+        ReplyBody::Resolved(resolution) => format!("Resolved: {resolution:?}"),
+        ReplyBody::Draining => "Draining".to_owned(),
     }
 }
 

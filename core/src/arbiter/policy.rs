@@ -224,6 +224,7 @@ fn change(config: &mut Config, change: Change) -> bool {
         Change::RemoveInSync(node) => {
             config.primary != Some(node) && remove(config, node) && raise(config)
         }
+        Change::Drained(_) | Change::ReplacePrimary => false,
     }
 }
 

@@ -18,6 +18,7 @@ fn join(node: u64, incarnation: u64, token: Token) -> Join {
         cluster: None,
         name: format!("r{node}"),
         address: address(node),
+        version: ConfigVersion::ZERO,
     }
 }
 

@@ -12,7 +12,7 @@ use crate::config::Address;
 use crate::event::Event;
 use crate::limits;
 use crate::message::{Message, NodeStatus, Reply, ReplyBody, Request, RequestBody, RoleName};
-use crate::operation::{ClientId, Rejection, RequestId};
+use crate::operation::{ClientId, Rejection, RequestId, Session};
 use crate::process::{Call, CallBody, CallId, Effect, Input, Outbox, Outcome, Process};
 use crate::time::{Instant, Timers};
 
@@ -133,7 +133,14 @@ impl Client {
 
     fn request(&self, to: &Address, id: RequestId, body: RequestBody, out: &mut Outbox) {
         let client = self.id;
-        out.send(to, Message::Request(Request { client, id, body }));
+        let session = Session::default();
+        let request = Request {
+            client,
+            id,
+            session,
+            body,
+        };
+        out.send(to, Message::Request(request));
     }
 
     /// Asks the next replica who is primary, unless that is being asked.
@@ -209,6 +216,7 @@ impl Client {
                 replica,
             },
             ReplyBody::Status(status) => Outcome::Status { status, replica },
+            ReplyBody::Resolved(_) | ReplyBody::Draining => return,
         };
         self.complete(id, outcome, out);
     }
@@ -273,7 +281,11 @@ impl Client {
         };
         active.rejection = Some(reason.clone());
         match &reason {
-            Rejection::TooLarge { .. } | Rejection::Unauthorized | Rejection::Malformed => {
+            Rejection::TooLarge { .. }
+            | Rejection::Unauthorized
+            | Rejection::Malformed
+            | Rejection::SessionExpired
+            | Rejection::Cancelled => {
                 self.complete(id, Outcome::Rejected { id, reason }, out);
             }
             Rejection::NotPrimary { primary } => {
@@ -293,6 +305,8 @@ impl Client {
             Rejection::NotReady
             | Rejection::Overloaded
             | Rejection::DiskFull
+            | Rejection::NoLease
+            | Rejection::Behind { .. }
             | Rejection::TooFewReplicas { .. } => {
                 active.stage = Stage::Resting;
                 self.turn_away_from(from);

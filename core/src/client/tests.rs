@@ -142,6 +142,7 @@ fn status(name: &str, role: RoleName) -> NodeStatus {
         committed: Position(0),
         log_start: Position(0),
         disk_full: false,
+        has_lease: true,
         peers: Vec::new(),
     }
 }

@@ -12,24 +12,30 @@ pub(super) fn lane(message: &Message) -> Lane {
             | PeerMessage::SyncReply(_)
             | PeerMessage::SyncEnd(_)
             | PeerMessage::Beacon(_)
-            | PeerMessage::BeaconAck(_) => Lane::Control,
-            PeerMessage::Snapshots(_) | PeerMessage::SnapshotAck(_) => Lane::Log,
+            | PeerMessage::BeaconAck(_)
+            | PeerMessage::TakeOver => Lane::Control,
+            PeerMessage::Snapshots(_)
+            | PeerMessage::SnapshotAck(_)
+            | PeerMessage::CommittedQuery(_)
+            | PeerMessage::CommittedAnswer(_) => Lane::Log,
             PeerMessage::StateChunk(_) | PeerMessage::StateAck(_) => Lane::Bulk,
         },
         Message::Request(request) => match &request.body {
-            RequestBody::Insert { .. } | RequestBody::Remove { .. } | RequestBody::Get { .. } => {
-                Lane::Log
-            }
+            RequestBody::Insert { .. }
+            | RequestBody::Remove { .. }
+            | RequestBody::Get { .. }
+            | RequestBody::Resolve { .. } => Lane::Log,
             RequestBody::Scan { .. } => Lane::Bulk,
-            RequestBody::Status => Lane::Control,
+            RequestBody::Status | RequestBody::Drain(_) => Lane::Control,
         },
         Message::Reply(reply) => match &reply.body {
             ReplyBody::OperationAck { .. }
             | ReplyBody::OperationFailed
             | ReplyBody::OperationRejected { .. }
-            | ReplyBody::GetResult { .. } => Lane::Log,
+            | ReplyBody::GetResult { .. }
+            | ReplyBody::Resolved(_) => Lane::Log,
             ReplyBody::ScanResult { .. } => Lane::Bulk,
-            ReplyBody::Status(_) => Lane::Control,
+            ReplyBody::Status(_) | ReplyBody::Draining => Lane::Control,
         },
     }
 }

@@ -142,6 +142,7 @@ fn request(id: u64) -> Message {
     Message::Request(Request {
         client: ClientId(1),
         id: RequestId(id),
+        session: Default::default(),
         body: RequestBody::Status,
     })
 }
@@ -162,6 +163,7 @@ fn join(name: String) -> Join {
         cluster: None,
         name,
         address: Address::new("puppet"),
+        version: crate::config::ConfigVersion(0),
     }
 }
 

@@ -10,7 +10,7 @@ use std::sync::{Arc, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use crate::config::{Epoch, Incarnation, NodeId, Position, Token};
 use crate::engine::{ArbiterStore, Engine, LogStore, Page, StoreError, View, assert_follows};
 use crate::epochs::EpochHistory;
-use crate::operation::{Entry, Key, Operation, Value};
+use crate::operation::{Entry, Key, Value};
 use crate::storage::{ArbiterRecord, Meta};
 
 /// A log in memory.
@@ -196,13 +196,14 @@ impl Engine for MemoryEngine {
         let mut state = self.exclusive();
         let present = Arc::make_mut(&mut state.present);
         for entry in entries {
-            match &entry.operation {
-                Operation::Insert { key, value } => {
+            match entry.operation.change() {
+                Some((key, Some(value))) => {
                     present.values.insert(key.clone(), value.clone());
                 }
-                Operation::Remove { key } => {
+                Some((key, None)) => {
                     present.values.remove(key);
                 }
+                None => {}
             }
             present.applied = Position::behind(entry.seq);
         }

@@ -9,7 +9,7 @@ use crate::event::Event;
 use crate::limits;
 use crate::log::Log;
 use crate::message::{
-    ConfigQuery, Join, Leave, Message, Peer, PeerMessage, Reply, ReplyBody, ToArbiter,
+    ConfigQuery, Join, Leave, Message, Peer, PeerMessage, Reply, ReplyBody, Timestamp, ToArbiter,
 };
 use crate::operation::{Entry, Rejection};
 use crate::process::{Effect, Outbox};
@@ -94,6 +94,14 @@ impl Context<'_> {
         self.core.timers.arm(timer, self.now + patience);
     }
 
+    /// The present reading of the clock, of use to this start of the node alone.
+    pub(super) fn timestamp(&self) -> Timestamp {
+        Timestamp {
+            incarnation: self.core.meta.incarnation,
+            at: self.now,
+        }
+    }
+
     pub(super) fn member(&self, node: NodeId) -> Option<&Member> {
         self.core
             .config
@@ -169,6 +177,10 @@ impl Context<'_> {
             cluster: core.meta.cluster,
             name: core.options.name.clone(),
             address: core.options.address.clone(),
+            version: core
+                .config
+                .as_ref()
+                .map_or(ConfigVersion::ZERO, |config| config.version),
         };
         self.send_to_arbiter(ToArbiter::Join(join));
         self.arm(Timer::Join, limits::RETRY_INTERVAL);

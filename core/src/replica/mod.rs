@@ -242,6 +242,7 @@ impl Replica {
             address: from,
             client: request.client,
             id: request.id,
+            session: request.session,
         };
         match request.body {
             RequestBody::Insert { key, value } => {
@@ -258,6 +259,17 @@ impl Replica {
                     reads::on_get(&mut cx, asker, key);
                 }
             }
+            RequestBody::Get {
+                level: ReadLevel::Linearizable | ReadLevel::AtLeast(_),
+                ..
+            } => self
+                .core
+                .context(now, out)
+                .reject(&asker, Rejection::NoLease),
+            RequestBody::Resolve { .. } | RequestBody::Drain(_) => self
+                .core
+                .context(now, out)
+                .reject(&asker, Rejection::NotReady),
             RequestBody::Scan { after } => {
                 if let Some(mut cx) = self.serving(now, &asker, out) {
                     reads::on_scan(&mut cx, asker, after);
@@ -323,6 +335,7 @@ impl Replica {
             committed: core.log.committed(),
             log_start: core.log.start(),
             disk_full: core.disk.is_full(),
+            has_lease: false,
             peers: match &self.role {
                 Role::Primary(primary) => primary.peers(),
                 Role::Starting

@@ -7,8 +7,7 @@ use crate::config::{Epoch, NodeId, Position, Seq};
 use crate::event::Event;
 use crate::limits::{self, Limits};
 use crate::message::{
-    Beacon, BeaconAck, Change, Peer, PeerMessage, PeerStatus, Propose, ReplyBody, Timestamp,
-    ToArbiter,
+    Beacon, BeaconAck, Change, Peer, PeerMessage, PeerStatus, Propose, ReplyBody, ToArbiter,
 };
 use crate::operation::{Entry, Operation, Origin, Rejection};
 use crate::process::Effect;
@@ -94,10 +93,7 @@ impl Primary {
 
     /// A client wants something changed.
     pub(super) fn on_write(&mut self, cx: &mut Context<'_>, asker: Asker, operation: Operation) {
-        let origin = Origin {
-            client: asker.client,
-            id: asker.id,
-        };
+        let origin = asker.origin();
         if let Some(seq) = self.by_origin.get(&origin) {
             // The same request once more: its answer goes to where it was asked from last.
             let index = self
@@ -391,7 +387,10 @@ impl Primary {
             | PeerMessage::SyncEnd(_)
             | PeerMessage::Snapshots(_)
             | PeerMessage::StateChunk(_)
-            | PeerMessage::Beacon(_) => cx.stale(peer.sender),
+            | PeerMessage::Beacon(_)
+            | PeerMessage::CommittedAnswer(_)
+            | PeerMessage::TakeOver
+            | PeerMessage::CommittedQuery(_) => cx.stale(peer.sender),
         }
         self.advance(cx);
     }
@@ -416,17 +415,15 @@ impl Primary {
             return;
         };
         let beacon = Beacon {
-            sent: Timestamp {
-                incarnation: cx.core.meta.incarnation,
-                at: cx.now,
-            },
+            sent: cx.timestamp(),
             committed: cx.core.log.committed(),
             version: config.version,
+            grant: None,
         };
         for replicator in self.replicators.values() {
             replicator.say(cx, PeerMessage::Beacon(beacon.clone()));
         }
-        cx.arm(Timer::Beacon, limits::BEACON_INTERVAL);
+        cx.arm(Timer::Beacon, cx.core.options.limits.timing.beacon);
         self.retain(cx);
     }
 
@@ -534,6 +531,7 @@ impl Asker {
         Origin {
             client: self.client,
             id: self.id,
+            session: self.session,
         }
     }
 }

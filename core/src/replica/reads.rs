@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, VecDeque};
 use crate::config::{Address, Position};
 use crate::limits;
 use crate::message::ReplyBody;
-use crate::operation::{ClientId, Key, Rejection, RequestId, Value};
+use crate::operation::{ClientId, Key, Rejection, RequestId, Session, Value};
 use crate::storage::{Answer, Query, Ticket};
 
 use super::context::Context;
@@ -40,6 +40,7 @@ pub(super) struct Asker {
     pub(super) address: Address,
     pub(super) client: ClientId,
     pub(super) id: RequestId,
+    pub(super) session: Session,
 }
 
 impl Reads {

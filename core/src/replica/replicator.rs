@@ -238,7 +238,7 @@ impl Replicator {
 
     fn expect_to_hear(&mut self, cx: &mut Context<'_>) {
         let patience = match self.standing {
-            Standing::InSync | Standing::Counted => limits::SILENCE,
+            Standing::InSync | Standing::Counted => cx.core.options.limits.timing.lease,
             Standing::Joining => limits::JOINING_SILENCE,
         };
         cx.arm(Timer::Silent(self.node), patience);
@@ -370,7 +370,7 @@ impl Replicator {
         };
         if let Some((_, sent)) = stream.marks.front() {
             let patience = match self.standing {
-                Standing::InSync | Standing::Counted => limits::ACKNOWLEDGEMENT_OVERDUE,
+                Standing::InSync | Standing::Counted => cx.core.options.limits.timing.overdue,
                 Standing::Joining => limits::JOINING_SILENCE,
             };
             cx.core

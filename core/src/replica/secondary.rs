@@ -79,7 +79,10 @@ impl Secondary {
             PeerMessage::SyncReply(_)
             | PeerMessage::SnapshotAck(_)
             | PeerMessage::StateAck(_)
-            | PeerMessage::BeaconAck(_) => cx.stale(peer.sender),
+            | PeerMessage::BeaconAck(_)
+            | PeerMessage::CommittedQuery(_)
+            | PeerMessage::CommittedAnswer(_)
+            | PeerMessage::TakeOver => cx.stale(peer.sender),
         }
     }
 
@@ -247,7 +250,8 @@ impl Secondary {
         }
         let sync = self.sync();
         let echo = beacon.sent;
-        self.say(cx, PeerMessage::BeaconAck(BeaconAck { echo, sync }));
+        let sent = cx.timestamp();
+        self.say(cx, PeerMessage::BeaconAck(BeaconAck { echo, sync, sent }));
         if cx
             .core
             .config

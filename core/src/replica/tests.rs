@@ -166,6 +166,7 @@ fn snapshots(sync: u64, seqs: std::ops::Range<u64>) -> PeerMessage {
         origin: Origin {
             client: ClientId(1),
             id: RequestId(seq),
+            session: Default::default(),
         },
     };
     PeerMessage::Snapshots(Snapshots {
@@ -226,6 +227,7 @@ fn what_a_replica_acknowledged_in_an_earlier_handshake_does_not_count() {
     let request = Request {
         client: ClientId(3),
         id: RequestId(0),
+        session: Default::default(),
         body: RequestBody::Remove { key: "k".into() },
     };
     table.hear("c", Message::Request(request));

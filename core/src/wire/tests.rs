@@ -11,7 +11,9 @@ use crate::config::{
 };
 use crate::epochs::EpochHistory;
 use crate::message::*;
-use crate::operation::{ClientId, Entry, Operation, Origin, ReadLevel, Rejection, RequestId};
+use crate::operation::{
+    ClientId, Entry, Operation, Origin, ReadLevel, Rejection, RequestId, Resolution, Session,
+};
 use crate::time::Instant;
 
 /// A message of each kind, in the order of their declaration.
@@ -51,6 +53,7 @@ fn to_arbiter() -> Vec<Message> {
         cluster: Some(ClusterId(1)),
         name: "r1".to_owned(),
         address: Address::new("r1"),
+        version: ConfigVersion(300),
     };
     let version = ConfigVersion(300);
     let leave = Leave {
@@ -110,6 +113,10 @@ fn between_replicas() -> Vec<Message> {
         origin: Origin {
             client: ClientId(5),
             id: RequestId(1),
+            session: Session {
+                born: Position(300),
+                settled: RequestId(1),
+            },
         },
     };
     let removal = Entry {
@@ -157,8 +164,19 @@ fn between_replicas() -> Vec<Message> {
             sent,
             committed,
             version: ConfigVersion(300),
+            grant: Some(sent),
         }),
-        PeerMessage::BeaconAck(BeaconAck { echo: sent, sync }),
+        PeerMessage::BeaconAck(BeaconAck {
+            echo: sent,
+            sync,
+            sent,
+        }),
+        PeerMessage::CommittedQuery(CommittedQuery { number: 2 }),
+        PeerMessage::CommittedAnswer(CommittedAnswer {
+            number: 2,
+            committed,
+        }),
+        PeerMessage::TakeOver,
     ];
     let peer = |body| Peer {
         sender: NodeId(7),
@@ -181,11 +199,25 @@ fn with_clients() -> Vec<Message> {
             key: "k".into(),
             level: ReadLevel::Local,
         },
+        RequestBody::Get {
+            key: "k".into(),
+            level: ReadLevel::AtLeast(Position(9)),
+        },
+        RequestBody::Get {
+            key: "k".into(),
+            level: ReadLevel::Linearizable,
+        },
         RequestBody::Scan {
             after: Some("k".into()),
         },
         RequestBody::Status,
+        RequestBody::Resolve { key: "k".into() },
+        RequestBody::Drain(Drain::Node),
     ];
+    let session = Session {
+        born: Position(300),
+        settled: RequestId(1),
+    };
     let primary = Some(Address::new("r1"));
     let replies = [
         ReplyBody::OperationAck { seq: Seq(9) },
@@ -203,8 +235,17 @@ fn with_clients() -> Vec<Message> {
             resume: None,
         },
         ReplyBody::Status(Box::new(status())),
+        ReplyBody::Resolved(Resolution::Executed { seq: Seq(9) }),
+        ReplyBody::Draining,
     ];
-    let requests = requests.map(|body| Message::Request(Request { client, id, body }));
+    let requests = requests.map(|body| {
+        Message::Request(Request {
+            client,
+            id,
+            session,
+            body,
+        })
+    });
     let replies = replies.map(|body| Message::Reply(Reply { client, id, body }));
     requests.into_iter().chain(replies).collect()
 }
@@ -223,6 +264,7 @@ fn status() -> NodeStatus {
         committed: Position(8),
         log_start: Position(0),
         disk_full: false,
+        has_lease: true,
         peers: vec![PeerStatus {
             node: NodeId(8),
             persisted: Position(8),

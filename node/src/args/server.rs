@@ -208,6 +208,7 @@ impl LimitArgs {
             tail_bytes_max: bounded("tail-bytes-max", self.tail_bytes_max, 64 << 10, memory)?,
             log_bytes_max: bounded("log-bytes-max", self.log_bytes_max, 1 << 20, 1 << 50)? as u64,
             min_in_sync: self.min_in_sync,
+            ..Limits::default()
         };
         let cache_bytes = bounded("cache-bytes", self.cache_bytes, 1 << 20, 1 << 40)? as u64;
         Ok(Bounds {

@@ -252,8 +252,14 @@ fn is_worth_another_try(failure: &Failure) -> bool {
             | Rejection::NotReady
             | Rejection::Overloaded
             | Rejection::DiskFull
+            | Rejection::NoLease
+            | Rejection::Behind { .. }
+            | Rejection::SessionExpired
             | Rejection::TooFewReplicas { .. } => true,
-            Rejection::TooLarge { .. } | Rejection::Unauthorized | Rejection::Malformed => false,
+            Rejection::TooLarge { .. }
+            | Rejection::Unauthorized
+            | Rejection::Malformed
+            | Rejection::Cancelled => false,
         },
         Failure::Unknown | Failure::Unreachable(_) => true,
         Failure::NotFound { .. }

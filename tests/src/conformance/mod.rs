@@ -43,6 +43,7 @@ fn entry(epoch: u64, seq: u64, operation: Operation) -> Arc<Entry> {
         origin: Origin {
             client: ClientId(7),
             id: RequestId(seq),
+            session: Default::default(),
         },
     })
 }

@@ -119,6 +119,7 @@ impl Bench {
                 let ack = PeerMessage::BeaconAck(BeaconAck {
                     echo: beacon.sent,
                     sync: self.double(to).sync,
+                    sent: beacon.sent,
                 });
                 self.say_as(&name, node_id(&name), ack);
             }
@@ -132,7 +133,11 @@ impl Bench {
                 let line = format!("SnapshotAck {}", last_seq(ack.persisted));
                 self.note(&name, &line);
             }
-            PeerMessage::SyncReply(_) | PeerMessage::BeaconAck(_) => {}
+            PeerMessage::SyncReply(_)
+            | PeerMessage::BeaconAck(_)
+            | PeerMessage::CommittedQuery(_)
+            | PeerMessage::CommittedAnswer(_)
+            | PeerMessage::TakeOver => {}
             PeerMessage::StateChunk(_) | PeerMessage::StateAck(_) => {
                 panic!("no state is transferred in the cases");
             }
@@ -153,7 +158,10 @@ impl Bench {
                 Some(value) => format!("GetResult {id} {key:?}={value:?}"),
                 None => format!("GetResult {id} {key:?}=absent"),
             },
-            ReplyBody::ScanResult { .. } | ReplyBody::Status(_) => {
+            ReplyBody::ScanResult { .. }
+            | ReplyBody::Status(_)
+            | ReplyBody::Resolved(_)
+            | ReplyBody::Draining => {
                 panic!("nobody asks for {reply:?}")
             }
         };

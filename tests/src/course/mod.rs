@@ -231,6 +231,7 @@ impl Bench {
         let request = Request {
             client: client_id(client),
             id: RequestId(id),
+            session: Default::default(),
             body,
         };
         self.hear(client, Message::Request(request));
@@ -410,6 +411,7 @@ fn state_of(entry: &Entry) -> String {
     match &entry.operation {
         Operation::Insert { key, value } => format!("{key:?}={value:?}"),
         Operation::Remove { key } => format!("{key:?}=absent"),
+        Operation::Cancel { key } => format!("{key:?} as it was"),
     }
 }
 
@@ -430,6 +432,7 @@ fn entry(key: &str, value: Option<&str>, seq: u64) -> Entry {
         origin: Origin {
             client: ClientId(5),
             id: RequestId(seq),
+            session: Default::default(),
         },
     }
 }

@@ -1,7 +1,7 @@
 //! PROTOCOL 9.2: an acknowledged write is, at that moment, on the disk of every member of the arbiter's `in_sync`.
 
 use lockstep_core::message::{Message, Reply, ReplyBody};
-use lockstep_core::operation::{Entry, Origin};
+use lockstep_core::operation::Entry;
 
 use super::{Fact, Invariant};
 use crate::cluster::Cluster;
@@ -52,11 +52,8 @@ impl AcknowledgedIsDurable {
         let Some(entry) = shadow.and_then(|shadow| shadow.entry(seq)) else {
             return Err(format!("seq {seq} is acknowledged, but not in the log"));
         };
-        let origin = Origin {
-            client: reply.client,
-            id: reply.id,
-        };
-        if entry.origin != origin {
+        let origin = (reply.client, reply.id);
+        if (entry.origin.client, entry.origin.id) != origin {
             return Err(format!("{origin:?} got the acknowledgement of {entry:?}"));
         }
         check(cluster, entry)?;

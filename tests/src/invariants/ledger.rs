@@ -43,11 +43,15 @@ impl Ledger {
             if !position.covers(entry.seq) {
                 break;
             }
-            let key = entry.operation.key().clone();
-            match entry.operation.value() {
-                Some(value) => records.insert(key, value.clone()),
-                None => records.remove(&key),
-            };
+            match entry.operation.change() {
+                Some((key, Some(value))) => {
+                    records.insert(key.clone(), value.clone());
+                }
+                Some((key, None)) => {
+                    records.remove(key);
+                }
+                None => {}
+            }
         }
         records
     }

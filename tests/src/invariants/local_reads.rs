@@ -125,6 +125,8 @@ fn check(cluster: &Cluster, node: usize, open: Open, body: &ReplyBody) -> Result
         ReplyBody::OperationAck { .. }
         | ReplyBody::OperationFailed
         | ReplyBody::OperationRejected { .. }
-        | ReplyBody::Status(_) => Ok(()),
+        | ReplyBody::Status(_)
+        | ReplyBody::Resolved(_)
+        | ReplyBody::Draining => Ok(()),
     }
 }

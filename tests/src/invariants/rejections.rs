@@ -5,7 +5,7 @@
 use std::collections::BTreeSet;
 
 use lockstep_core::message::{Message, ReplyBody};
-use lockstep_core::operation::Origin;
+use lockstep_core::operation::{ClientId, RequestId};
 use lockstep_core::storage::Write;
 
 use super::{Fact, Invariant};
@@ -14,7 +14,7 @@ use crate::cluster::Cluster;
 /// The last word of each primary on each request.
 #[derive(Default)]
 pub(super) struct RejectedHasNoEffect {
-    appended: BTreeSet<(usize, Origin)>,
+    appended: BTreeSet<(usize, (ClientId, RequestId))>,
 }
 
 impl Invariant for RejectedHasNoEffect {
@@ -29,10 +29,7 @@ impl Invariant for RejectedHasNoEffect {
                 message: Message::Reply(reply),
                 ..
             } if matches!(reply.body, ReplyBody::OperationRejected { .. }) => {
-                let origin = Origin {
-                    client: reply.client,
-                    id: reply.id,
-                };
+                let origin = (reply.client, reply.id);
                 if self.appended.contains(&(*node, origin)) {
                     return Err(format!(
                         "{} rejected {origin:?}, of which it has an entry",
@@ -46,7 +43,8 @@ impl Invariant for RejectedHasNoEffect {
                 write: Write::Append { entries, .. },
             } => {
                 for entry in entries {
-                    self.appended.insert((*node, entry.origin));
+                    let origin = (entry.origin.client, entry.origin.id);
+                    self.appended.insert((*node, origin));
                 }
                 Ok(())
             }

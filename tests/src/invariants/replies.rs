@@ -54,12 +54,17 @@ impl Invariant for OneReply {
                         replies: 0,
                     });
                 match request.body {
-                    RequestBody::Insert { .. } | RequestBody::Remove { .. } => {
+                    RequestBody::Insert { .. }
+                    | RequestBody::Remove { .. }
+                    | RequestBody::Resolve { .. } => {
                         open.replies = 1;
                         self.writes
                             .insert((*node, open.arrived, request.client, request.id));
                     }
-                    RequestBody::Get { .. } | RequestBody::Scan { .. } | RequestBody::Status => {
+                    RequestBody::Get { .. }
+                    | RequestBody::Scan { .. }
+                    | RequestBody::Status
+                    | RequestBody::Drain(_) => {
                         open.replies += 1;
                     }
                 }
@@ -148,7 +153,9 @@ impl OneReply {
             | ReplyBody::OperationRejected { .. }
             | ReplyBody::GetResult { .. }
             | ReplyBody::ScanResult { .. }
-            | ReplyBody::Status(_) => Ok(()),
+            | ReplyBody::Status(_)
+            | ReplyBody::Resolved(_)
+            | ReplyBody::Draining => Ok(()),
         }
     }
 }

@@ -24,6 +24,7 @@ fn entry(seq: u64, bytes: usize) -> Arc<Entry> {
         origin: Origin {
             client: ClientId(1),
             id: RequestId(seq),
+            session: Default::default(),
         },
     })
 }

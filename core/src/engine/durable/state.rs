@@ -212,7 +212,7 @@ impl Engine for FjallEngine {
         // All changes of a batch count as simultaneous in fjall: of several for a key only the last may be in it.
         let changes: BTreeMap<&Key, Option<&Value>> = entries
             .iter()
-            .map(|entry| (entry.operation.key(), entry.operation.value()))
+            .filter_map(|entry| entry.operation.change())
             .collect();
         let mut batch = self.database.batch();
         for (key, value) in changes {

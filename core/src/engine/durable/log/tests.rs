@@ -114,6 +114,7 @@ fn entry(epoch: u64, seq: u64, value_bytes: usize) -> Arc<Entry> {
         origin: Origin {
             client: ClientId(1),
             id: RequestId(seq),
+            session: Default::default(),
         },
     })
 }
