@@ -18,7 +18,7 @@ use crate::storage::Recovered;
 /// - `start <= applied <= committed <= end`, `persisted <= end`, and `forgotten <= applied`.
 /// - `tail` has the entries `tail_start..end`, and `tail_start <= forgotten`: what is not applied is in memory.
 /// - `newest` has exactly the keys of the entries `forgotten..end`, each with the last entry that changes it.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Log {
     start: Position,
     end: Position,

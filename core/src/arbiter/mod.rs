@@ -31,7 +31,7 @@ pub enum Timer {
 ///
 /// - `record` is what verdicts rest on; `waiting` is what the disk has not confirmed of it.
 /// - Answers leave in the order of the messages they answer, once every record up to theirs is durable.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Arbiter {
     record: ArbiterRecord,
     next_ticket: Ticket,
@@ -41,7 +41,7 @@ pub struct Arbiter {
 }
 
 /// A record on its way to the disk, and what is said once it is there.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 struct Waiting {
     ticket: Ticket,
     record: ArbiterRecord,

@@ -21,7 +21,7 @@ use super::reads::{self, Asker, Reads};
 use super::{ReplicaOptions, Timer};
 
 /// What every role has.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Core {
     pub(super) options: ReplicaOptions,
     pub(super) meta: Meta,
@@ -36,7 +36,7 @@ pub(super) struct Core {
 }
 
 /// A full state on its way into the place of the present one.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Installing {
     ticket: Ticket,
     at: Position,

@@ -12,14 +12,14 @@ use crate::time::{Instant, Timers};
 use super::Timer;
 
 /// The writes under way, in the order in which they were asked for.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Default)]
 pub(super) struct Disk {
     next: Ticket,
     pending: VecDeque<Pending>,
     is_full: bool,
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 struct Pending {
     ticket: Ticket,
     write: Write,
@@ -27,7 +27,7 @@ struct Pending {
 }
 
 /// What a completed write shows.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) enum Proof {
     /// The log is durable up to here.
     Log(Position),

@@ -94,13 +94,13 @@ pub struct ReplicaOptions {
 }
 
 /// A replica.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Replica {
     core: Core,
     role: Role,
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 enum Role {
     /// Asks the arbiter to be let in.
     Starting,

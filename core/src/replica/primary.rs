@@ -24,7 +24,7 @@ use super::replicator::{Replicator, Standing};
 /// - `pending` is in the order of seqs, which is that of deadlines; `by_origin` names the same requests.
 /// - `replicators` has every member of the configuration but this replica.
 /// - The effective ack set is this replica and every Replicator that does not stand as `Joining`.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Primary {
     epoch: Epoch,
     /// Where the log ended when the tenure began. Nobody is added before it is committed up to here.
@@ -40,7 +40,7 @@ pub(super) struct Primary {
 }
 
 /// A write that was not answered.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 struct Pending {
     seq: Seq,
     asker: Asker,

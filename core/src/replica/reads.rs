@@ -14,7 +14,7 @@ use crate::storage::{Answer, Query, Ticket};
 use super::context::Context;
 
 /// Questions of clients that wait for the state.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Default)]
 pub(super) struct Reads {
     waiting: BTreeMap<Ticket, Read>,
     scans: usize,
@@ -22,20 +22,20 @@ pub(super) struct Reads {
     reached: VecDeque<(Position, Ticket)>,
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 struct Read {
     asker: Asker,
     what: What,
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 enum What {
     Get(Key),
     Scan(Option<Key>),
 }
 
 /// Whom to answer.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Asker {
     pub(super) address: Address,
     pub(super) client: ClientId,

@@ -22,7 +22,7 @@ use super::Timer;
 use super::context::Context;
 
 /// What an acknowledgement of the replica counts for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) enum Standing {
     /// It is in sync: nothing commits without it.
     InSync,
@@ -36,7 +36,7 @@ pub(super) enum Standing {
 ///
 /// - `acked` was acknowledged in this epoch, and only grows while the Replicator lives, save for a joining replica that
 ///   starts over.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Replicator {
     node: NodeId,
     address: Address,
@@ -51,7 +51,7 @@ pub(super) struct Replicator {
     stage: Stage,
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 enum Stage {
     /// SyncStart is sent.
     Greeting,
@@ -65,7 +65,7 @@ enum Stage {
     Streaming(Stream),
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 struct Transfer {
     view: Ticket,
     end: SyncEnd,
@@ -81,7 +81,7 @@ struct Transfer {
     reading: Option<Ticket>,
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 struct Stream {
     next: Position,
     /// What is sent and not acknowledged: where each batch ends, and its bytes.

@@ -18,7 +18,7 @@ use super::context::Context;
 use super::disk::Proof;
 
 /// One epoch of this replica under another one.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Secondary {
     primary: NodeId,
     epoch: Epoch,
@@ -26,7 +26,7 @@ pub(super) struct Secondary {
 }
 
 /// How far the handshake is. Entries count only in `Streaming`.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 enum Stage {
     /// The primary has not spoken.
     Waiting,
@@ -40,7 +40,7 @@ enum Stage {
     Streaming { sync: u64 },
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 struct Loading {
     sync: u64,
     at: Position,
