@@ -178,7 +178,7 @@ pub struct Config {
     pub primary: Option<NodeId>,
     /// The replicas every acknowledged write is on, the primary included.
     pub in_sync: BTreeSet<NodeId>,
-    /// Removed, but perhaps still holding a read lease; always empty while there are no leases.
+    /// Removed from `in_sync`, but perhaps still holding a read lease.
     pub draining: BTreeSet<NodeId>,
     /// Being brought up to date by the primary.
     pub joining: BTreeSet<NodeId>,
@@ -204,6 +204,11 @@ impl Config {
     /// Is `node` of use to this configuration in any role?
     pub fn is_member(&self, node: NodeId) -> bool {
         self.members.contains_key(&node)
+    }
+
+    /// May `node` act: as primary, in sync, or joining? One that is draining may not.
+    pub fn has_place(&self, node: NodeId) -> bool {
+        self.is_member(node) && !self.draining.contains(&node)
     }
 
     /// The entry of the primary in `members`.

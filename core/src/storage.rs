@@ -166,4 +166,6 @@ pub struct NodeRecord {
     pub former_token: Token,
     /// The version that this Join made.
     pub joined: ConfigVersion,
+    /// The version that took it out of the in-sync set last; zero if none did.
+    pub removed: ConfigVersion,
 }

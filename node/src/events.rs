@@ -81,6 +81,7 @@ fn log(node: &str, event: &Event) {
         Event::Proposed { version, change } => {
             info!(node, %version, ?change, "proposed a change of the configuration");
         }
+        Event::Resigned(successor) => info!(node, %successor, "hands the primary's role over"),
         Event::Stale { from } => debug!(node, %from, "ignored a message that is out of date"),
         Event::DiskFull => warn!(
             node,

@@ -117,6 +117,24 @@ counted! {
         Stale = "stale message ignored",
         /// The arbiter refused a proposal.
         ProposalRefused = "proposal refused",
+        /// A secondary took the place of the primary.
+        Failover = "primary replaced",
+        /// A primary gave up its role in good order.
+        HandOver = "primary handed over",
+        /// A tenure ended before it had committed anything.
+        AppointmentInterrupted = "appointment of a primary interrupted",
+        /// A replica that was removed was given time for its read lease to end.
+        Drained = "read lease of a removed replica ended",
+        /// Removal of a replica and replacement of the primary were proposed for the same version.
+        RemovalRace = "removal raced replacement",
+        /// A secondary read a key that may have changed.
+        DirtyRead = "dirty key read at a secondary",
+        /// A replica without a lease did not answer.
+        RejectedNoLease = "read rejected: no lease",
+        /// A replica did not learn in time that enough is committed.
+        RejectedBehind = "read rejected: behind",
+        /// A secondary answered a linearizable read.
+        ReadAtSecondary = "linearizable read at a secondary",
         /// The arbiter was not heard for long.
         ArbiterSilent = "arbiter silent",
         /// A client did not learn what became of its write.

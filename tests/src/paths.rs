@@ -2,12 +2,13 @@
 
 use std::collections::BTreeSet;
 
-use lockstep_core::config::{Config, NodeId};
+use lockstep_core::config::{Config, ConfigVersion, NodeId};
 use lockstep_core::event::Event;
 use lockstep_core::message::{
-    Change, FromArbiter, Message, Peer, PeerMessage, ReplyBody, RoleName, SyncFrom, ToArbiter,
+    Change, FromArbiter, Message, Peer, PeerMessage, ReplyBody, RequestBody, RoleName, SyncFrom,
+    ToArbiter,
 };
-use lockstep_core::operation::Rejection;
+use lockstep_core::operation::{ClientId, ReadLevel, Rejection, RequestId};
 use lockstep_core::process::Outcome;
 
 use crate::cluster::Cluster;
@@ -22,6 +23,12 @@ pub struct PathFinder {
     transfers: BTreeSet<NodeId>,
     /// Nodes whose removal was proposed.
     unwanted: BTreeSet<NodeId>,
+    /// The version for which a removal was proposed last.
+    removing: Option<ConfigVersion>,
+    /// A primary was appointed and nothing was committed since.
+    is_appointing: bool,
+    /// Linearizable reads that were asked for.
+    linearizable: BTreeSet<(ClientId, RequestId)>,
 }
 
 impl PathFinder {
@@ -30,7 +37,7 @@ impl PathFinder {
         match fact {
             Fact::Event { node, event } => self.event(cluster, *node, event, counts),
             Fact::Decided => self.decided(cluster.config(), counts),
-            Fact::Sent { message, .. } => self.sent(cluster, message, counts),
+            Fact::Sent { node, message, .. } => self.sent(cluster, *node, message, counts),
             Fact::Ceased { node } => {
                 if cluster.primary() == Some(*node) {
                     self.interrupt_all(counts);
@@ -58,6 +65,7 @@ impl PathFinder {
             Event::DiskHasRoom => Path::DiskHasRoom,
             Event::Stale { .. } => Path::Stale,
             Event::ArbiterSilent => Path::ArbiterSilent,
+            Event::Resigned(_) => Path::HandOver,
             Event::Left => Path::Left,
             Event::StateTransferStarted { node, .. } => {
                 if self.transfers.insert(*node) {
@@ -70,6 +78,10 @@ impl PathFinder {
                 Path::StateTransfer
             }
             Event::Acknowledged(_) => return count_acknowledgement(cluster, counts),
+            Event::Committed(_) => {
+                self.is_appointing = false;
+                return;
+            }
             Event::Entered {
                 role: RoleName::Primary,
                 epoch,
@@ -86,7 +98,6 @@ impl PathFinder {
             | Event::JoinRefused(_)
             | Event::Appended { .. }
             | Event::Persisted(_)
-            | Event::Committed(_)
             | Event::ReplicatorStarted(_)
             | Event::ReplicatorStopped(_)
             | Event::Synced { .. }
@@ -108,25 +119,57 @@ impl PathFinder {
             for _ in config.in_sync.intersection(&former.joining) {
                 counts.path(Path::Addition);
             }
+            for node in &former.draining {
+                if !config.is_member(*node) {
+                    counts.path(Path::Drained);
+                }
+            }
+            if former.primary.is_some() && config.primary != former.primary {
+                counts.path(Path::Failover);
+            }
+            if config.epoch > former.epoch {
+                if std::mem::replace(&mut self.is_appointing, true) {
+                    counts.path(Path::AppointmentInterrupted);
+                }
+                self.removing = None;
+            }
         }
         self.former = Some(config.clone());
     }
 
-    fn sent(&mut self, cluster: &Cluster, message: &Message, counts: &mut Counts) {
+    fn sent(&mut self, cluster: &Cluster, node: usize, message: &Message, counts: &mut Counts) {
         match message {
             Message::Reply(reply) => {
-                if let ReplyBody::OperationRejected { reason } = &reply.body {
-                    count_rejection(reason, counts);
+                let is_linearizable = self.linearizable.contains(&(reply.client, reply.id));
+                match &reply.body {
+                    ReplyBody::OperationRejected { reason } => count_rejection(reason, counts),
+                    ReplyBody::GetResult { .. }
+                        if is_linearizable && cluster.primary() != Some(node) =>
+                    {
+                        counts.path(Path::ReadAtSecondary);
+                    }
+                    _ => {}
                 }
             }
             Message::FromArbiter(FromArbiter::ProposalRefused(_)) => {
                 counts.path(Path::ProposalRefused);
             }
-            Message::ToArbiter(ToArbiter::Propose(propose)) => {
-                if let Change::RemoveInSync(node) = propose.change {
+            Message::ToArbiter(ToArbiter::Propose(propose)) => match propose.change {
+                Change::RemoveInSync(node) => {
                     self.unwanted.insert(node);
+                    self.removing = Some(propose.version);
                 }
-            }
+                Change::ReplacePrimary => {
+                    if self.removing == Some(propose.version) {
+                        counts.path(Path::RemovalRace);
+                    }
+                }
+                Change::AddInSync(_) | Change::Drained(_) => {}
+            },
+            Message::Peer(Peer {
+                body: PeerMessage::CommittedAnswer(_),
+                ..
+            }) => counts.path(Path::DirtyRead),
             Message::Peer(Peer {
                 body: PeerMessage::SyncEnd(end),
                 ..
@@ -149,10 +192,16 @@ impl PathFinder {
                     counts.path(Path::ReturnByLog);
                 }
             }
-            Message::Peer(_)
-            | Message::Request(_)
-            | Message::ToArbiter(_)
-            | Message::FromArbiter(_) => {}
+            Message::Request(request) => {
+                if let RequestBody::Get {
+                    level: ReadLevel::Linearizable,
+                    ..
+                } = request.body
+                {
+                    self.linearizable.insert((request.client, request.id));
+                }
+            }
+            Message::Peer(_) | Message::ToArbiter(_) | Message::FromArbiter(_) => {}
         }
     }
 
@@ -181,9 +230,9 @@ fn count_rejection(reason: &Rejection, counts: &mut Counts) {
         Rejection::Overloaded => Path::Overloaded,
         Rejection::DiskFull => Path::RejectedDiskFull,
         // Clients ask for the primary first; there is only one, as long as nobody takes its place.
+        Rejection::NoLease => Path::RejectedNoLease,
+        Rejection::Behind { .. } => Path::RejectedBehind,
         Rejection::NotPrimary { .. }
-        | Rejection::NoLease
-        | Rejection::Behind { .. }
         | Rejection::SessionExpired
         | Rejection::Cancelled
         | Rejection::TooLarge { .. }

@@ -54,6 +54,7 @@ impl Workload {
         let names: Vec<_> = replicas
             .map(|index| cluster.nodes()[index].address.clone())
             .collect();
+        let seen = cluster.ledger().end();
         let rng = cluster.rng();
         let key = Key::from(format!("k{}", rng.random_range(0..self.keys)));
         if rng.random_bool(self.writes) {
@@ -74,11 +75,18 @@ impl Workload {
                 replica,
             },
             1 => CallBody::Status { replica },
-            _ => CallBody::Get {
-                key,
-                level: ReadLevel::Local,
-                replica,
-            },
+            _ => {
+                let level = match rng.random_range(0..6) {
+                    0 | 1 => ReadLevel::Local,
+                    2 => ReadLevel::AtLeast(seen),
+                    _ => ReadLevel::Linearizable,
+                };
+                CallBody::Get {
+                    key,
+                    level,
+                    replica,
+                }
+            }
         }
     }
 }

@@ -51,6 +51,10 @@ pub fn on_join(record: &ArbiterRecord, from: &Address, join: &Join) -> Verdict {
             Verdict::answer(from, FromArbiter::JoinRefused(refused))
         }
         Ok(None) if !record.config.is_member(join.node) => Verdict::default(),
+        // It may still hold a read lease. If it runs, it learns from this that it is out, and gives that up.
+        Ok(None) if record.config.draining.contains(&join.node) => {
+            Verdict::answer(from, FromArbiter::Replicas(record.config.clone()))
+        }
         Ok(None) => {
             let mut verdict = Verdict::answer(from, joined(record, join.node));
             verdict.answers.extend(to_primary(&record.config));
@@ -101,7 +105,13 @@ fn admit(
             if join.address != known.address {
                 return Err(JoinRefusal::WrongToken);
             }
-            if record.config.is_member(join.node) || has_namesake_in_sync(record, join) {
+            let config = &record.config;
+            let has_place = match config.draining.contains(&join.node) {
+                // Who knows of its removal holds no read lease any more.
+                true => join.version < known.removed,
+                false => config.is_member(join.node),
+            };
+            if has_place || has_namesake_in_sync(record, join) {
                 return Ok(None);
             }
             (known.token, known.former_token)
@@ -127,6 +137,10 @@ fn admit(
             token,
             former_token,
             joined: next.config.version.next(),
+            removed: record
+                .nodes
+                .get(&join.node)
+                .map_or(ConfigVersion::ZERO, |known| known.removed),
         },
     );
     take_in(&mut next.config, join);
@@ -195,12 +209,13 @@ fn take_in(config: &mut Config, join: &Join) {
         Some(primary) if primary == join.node => config.epoch = config.epoch.next(),
         Some(_) if config.in_sync.contains(&join.node) => {}
         Some(_) => {
+            config.draining.remove(&join.node);
             config.joining.insert(join.node);
         }
     }
 }
 
-/// A primary wants the configuration changed.
+/// A replica wants the configuration changed.
 pub fn on_propose(record: &ArbiterRecord, from: &Address, propose: &Propose) -> Verdict {
     let config = &record.config;
     let proposer = config.members.get(&propose.node);
@@ -208,28 +223,56 @@ pub fn on_propose(record: &ArbiterRecord, from: &Address, propose: &Propose) -> 
         return Verdict::default();
     }
     let mut next = record.clone();
-    let permitted = propose.version == config.version && config.primary == Some(propose.node);
-    if !permitted || !change(&mut next.config, propose.change) {
+    if propose.version != config.version || !change(&mut next.config, propose.node, propose.change)
+    {
         return Verdict::answer(from, FromArbiter::ProposalRefused(config.clone()));
+    }
+    if let Change::RemoveInSync(node) = propose.change
+        && let Some(known) = next.nodes.get_mut(&node)
+    {
+        known.removed = next.config.version;
     }
     decided(record, next)
 }
 
-/// Makes `change`; false if it does not apply.
-fn change(config: &mut Config, change: Change) -> bool {
-    match change {
+/// Makes the change that `proposer` wants; false if it may not have it, or if it does not apply.
+fn change(config: &mut Config, proposer: NodeId, change: Change) -> bool {
+    let is_primary = config.primary == Some(proposer);
+    let is_made = match change {
         Change::AddInSync(node) => {
-            config.joining.remove(&node) && config.in_sync.insert(node) && raise(config)
+            is_primary && config.joining.remove(&node) && config.in_sync.insert(node)
+        }
+        Change::RemoveInSync(node) if config.in_sync.contains(&node) => {
+            is_primary
+                && node != proposer
+                && config.in_sync.remove(&node)
+                && config.draining.insert(node)
         }
         Change::RemoveInSync(node) => {
-            config.primary != Some(node) && remove(config, node) && raise(config)
+            is_primary && config.joining.contains(&node) && remove(config, node)
         }
-        Change::Drained(_) | Change::ReplacePrimary => false,
+        Change::Drained(node) => {
+            is_primary && config.draining.contains(&node) && remove(config, node)
+        }
+        Change::ReplacePrimary => {
+            !is_primary && config.in_sync.contains(&proposer) && replace_primary(config, proposer)
+        }
+    };
+    is_made && raise(config)
+}
+
+/// The recorded primary is out: who replaces it waits, or has its word, until it acts as one no more.
+fn replace_primary(config: &mut Config, successor: NodeId) -> bool {
+    if let Some(former) = config.primary.replace(successor) {
+        remove(config, former);
     }
+    config.epoch = config.epoch.next();
+    true
 }
 
 fn remove(config: &mut Config, node: NodeId) -> bool {
     config.in_sync.remove(&node);
+    config.draining.remove(&node);
     config.joining.remove(&node);
     config.members.remove(&node).is_some()
 }

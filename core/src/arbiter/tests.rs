@@ -10,6 +10,12 @@ fn address(node: u64) -> Address {
     Address::new(format!("r{node}"))
 }
 
+/// The Join of a node that knows the configuration.
+fn knowing(record: &ArbiterRecord, join: Join) -> Join {
+    let version = record.config.version;
+    Join { version, ..join }
+}
+
 fn join(node: u64, incarnation: u64, token: Token) -> Join {
     Join {
         node: NodeId(node),
@@ -165,7 +171,7 @@ fn a_late_copy_of_an_accepted_join_is_not_refused() {
     let record = propose(&record, 1, Change::RemoveInSync(NodeId(2)))
         .record
         .expect("a change");
-    let record = on_join(&record, &address(2), &join(2, 1, second))
+    let record = on_join(&record, &address(2), &knowing(&record, join(2, 1, second)))
         .record
         .expect("a change");
     let late = on_join(&record, &address(2), &join(2, 1, Token(0)));
@@ -235,9 +241,6 @@ fn a_late_join_of_a_wiped_directory_does_not_cost_the_new_node_its_identity() {
 #[test]
 fn a_proposal_counts_only_at_the_present_version_and_from_the_primary() {
     let (record, ..) = pair();
-    let refused = |verdict: Verdict| {
-        verdict.record.is_none() && matches!(verdict.answers[0].1, FromArbiter::ProposalRefused(_))
-    };
     assert!(refused(propose(
         &record,
         2,
@@ -270,15 +273,23 @@ fn a_proposal_counts_only_at_the_present_version_and_from_the_primary() {
     );
 }
 
+fn refused(verdict: Verdict) -> bool {
+    verdict.record.is_none()
+        && matches!(
+            verdict.answers.as_slice(),
+            [(_, FromArbiter::ProposalRefused(_))]
+        )
+}
+
 #[test]
 fn who_is_removed_hears_of_it_and_joins_again_with_the_same_start() {
     let (record, _, second) = pair();
     let verdict = propose(&record, 1, Change::RemoveInSync(NodeId(2)));
     assert!(
-        matches!(answer_to(&verdict, 2), FromArbiter::Replicas(config) if !config.is_member(NodeId(2)))
+        matches!(answer_to(&verdict, 2), FromArbiter::Replicas(config) if !config.has_place(NodeId(2)))
     );
     let record = verdict.record.expect("a change");
-    let verdict = on_join(&record, &address(2), &join(2, 1, second));
+    let verdict = on_join(&record, &address(2), &knowing(&record, join(2, 1, second)));
     assert_eq!(accepted(&verdict, 2).token, second);
     assert!(
         verdict
@@ -288,6 +299,52 @@ fn who_is_removed_hears_of_it_and_joins_again_with_the_same_start() {
             .joining
             .contains(&NodeId(2))
     );
+}
+
+#[test]
+fn who_may_still_hold_a_read_lease_waits_until_it_is_drained() {
+    let (record, _, second) = pair();
+    let record = propose(&record, 1, Change::RemoveInSync(NodeId(2)))
+        .record
+        .expect("a change");
+    assert!(record.config.draining.contains(&NodeId(2)));
+    // A copy of its Join from before: it may not know of its removal. It is told, and nothing else.
+    let verdict = on_join(&record, &address(2), &join(2, 1, second));
+    assert_eq!(verdict.record, None);
+    assert!(matches!(answer_to(&verdict, 2), FromArbiter::Replicas(_)));
+    // A later start of it holds none.
+    let restarted = on_join(&record, &address(2), &join(2, 2, second));
+    let config = restarted.record.expect("a change").config;
+    assert!(config.joining.contains(&NodeId(2)) && config.draining.is_empty());
+    assert!(refused(propose(&record, 2, Change::Drained(NodeId(2)))));
+    assert!(refused(propose(
+        &record,
+        1,
+        Change::RemoveInSync(NodeId(2))
+    )));
+    let drained = propose(&record, 1, Change::Drained(NodeId(2)));
+    assert!(
+        !drained
+            .record
+            .expect("a change")
+            .config
+            .is_member(NodeId(2))
+    );
+}
+
+#[test]
+fn another_in_sync_replica_replaces_the_primary_in_a_new_epoch() {
+    let (record, ..) = pair();
+    assert!(refused(propose(&record, 1, Change::ReplacePrimary)));
+    let verdict = propose(&record, 2, Change::ReplacePrimary);
+    assert!(
+        matches!(answer_to(&verdict, 1), FromArbiter::Replicas(config) if !config.is_member(NodeId(1)))
+    );
+    let config = verdict.record.expect("a change").config;
+    assert_eq!(config.primary, Some(NodeId(2)));
+    assert_eq!(config.in_sync, [NodeId(2)].into());
+    assert_eq!(config.epoch, Epoch(record.config.epoch.0 + 1));
+    assert_eq!(config.version, record.config.version.next());
 }
 
 #[test]

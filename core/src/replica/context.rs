@@ -6,7 +6,7 @@ use std::time::Duration;
 use crate::config::{Address, Config, ConfigVersion, Epoch, Member, NodeId, Position};
 use crate::epochs::EpochHistory;
 use crate::event::Event;
-use crate::limits;
+use crate::limits::{self, Timing};
 use crate::log::Log;
 use crate::message::{
     ConfigQuery, Join, Leave, Message, Peer, PeerMessage, Reply, ReplyBody, Timestamp, ToArbiter,
@@ -92,6 +92,10 @@ impl Core {
 impl Context<'_> {
     pub(super) fn arm(&mut self, timer: Timer, patience: Duration) {
         self.core.timers.arm(timer, self.now + patience);
+    }
+
+    pub(super) fn timing(&self) -> &Timing {
+        &self.core.options.limits.timing
     }
 
     /// The present reading of the clock, of use to this start of the node alone.

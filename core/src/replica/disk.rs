@@ -1,6 +1,7 @@
 //! What a replica has asked its disk to write and not heard of: repeated until it is done, and what each proves then.
 
 use std::collections::VecDeque;
+use std::time::Duration;
 
 use crate::config::Position;
 use crate::event::Event;
@@ -22,6 +23,7 @@ pub(super) struct Disk {
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 struct Pending {
     ticket: Ticket,
+    asked: Instant,
     write: Write,
     proof: Proof,
 }
@@ -49,6 +51,7 @@ impl Disk {
         out.persist(ticket, write.clone());
         self.pending.push_back(Pending {
             ticket,
+            asked: now,
             write,
             proof,
         });
@@ -62,6 +65,7 @@ impl Disk {
         let proof = Proof::Other;
         self.pending.push_back(Pending {
             ticket,
+            asked: now,
             write,
             proof,
         });
@@ -143,6 +147,12 @@ impl Disk {
                 *position = (*position).min(keep);
             }
         }
+    }
+
+    /// Has it, although it has room, kept a write for `patience` or longer?
+    pub(super) fn hangs(&self, now: Instant, patience: Duration) -> bool {
+        let oldest = self.pending.front();
+        !self.is_full && oldest.is_some_and(|pending| now - pending.asked >= patience)
     }
 
     /// Writes asked for and not heard of.

@@ -3,7 +3,8 @@
 use crate::config::{Config, Token};
 use crate::event::Event;
 use crate::limits;
-use crate::message::{FromArbiter, JoinRefused, Joined};
+use crate::message::{Drain, FromArbiter, JoinRefused, Joined, ReplyBody};
+use crate::operation::Rejection;
 use crate::process::Outbox;
 use crate::storage::{Meta, Write};
 use crate::time::Instant;
@@ -11,6 +12,7 @@ use crate::time::Instant;
 use super::context::IsNewer;
 use super::disk::Proof;
 use super::primary::Primary;
+use super::reads::{self, Asker};
 use super::secondary::Secondary;
 use super::{Replica, Role, Timer};
 
@@ -34,6 +36,9 @@ impl Replica {
                 Role::Starting | Role::Refused | Role::Left => {}
                 Role::Entering { .. } | Role::Primary(_) | Role::Secondary(_) | Role::Leaving => {
                     self.on_config(now, config, out);
+                    if let Role::Secondary(secondary) = &mut self.role {
+                        secondary.on_arbiter_answer(&mut self.core.context(now, out));
+                    }
                 }
             },
         }
@@ -46,7 +51,7 @@ impl Replica {
             token,
         } = joined;
         let is_mine =
-            incarnation == self.core.meta.incarnation && config.is_member(self.core.meta.node);
+            incarnation == self.core.meta.incarnation && config.has_place(self.core.meta.node);
         if !matches!(self.role, Role::Starting)
             || !is_mine
             || !self.core.is_newer(&config, IsNewer::OrSame)
@@ -72,7 +77,7 @@ impl Replica {
         if !self.core.is_newer(&config, IsNewer::Strictly) {
             return;
         }
-        if config.is_member(self.core.meta.node) {
+        if config.has_place(self.core.meta.node) {
             if matches!(self.role, Role::Leaving) {
                 self.core.config = Some(config);
                 self.core.context(now, out).leave();
@@ -136,7 +141,7 @@ impl Replica {
             return;
         };
         if primary != cx.core.meta.node {
-            self.role = Role::Secondary(Secondary::new(primary, epoch));
+            self.role = Role::Secondary(Secondary::new(cx, primary, epoch));
         } else if opens_tenure {
             self.role = Role::Primary(Box::new(Primary::open(cx, epoch)));
         } else {
@@ -151,12 +156,9 @@ impl Replica {
         let cx = &mut self.core.context(now, out);
         match &mut self.role {
             Role::Primary(primary) => primary.on_config(cx),
-            Role::Secondary(_)
-            | Role::Starting
-            | Role::Refused
-            | Role::Entering { .. }
-            | Role::Leaving
-            | Role::Left => {}
+            Role::Secondary(secondary) => secondary.on_config(cx),
+            Role::Starting | Role::Refused | Role::Entering { .. } | Role::Leaving | Role::Left => {
+            }
         }
         self.notify_entered(out);
     }
@@ -173,9 +175,14 @@ impl Replica {
     }
 
     pub(super) fn end_role(&mut self, now: Instant, out: &mut Outbox) {
-        if let Role::Primary(primary) = &mut self.role {
-            primary.close(&mut self.core.context(now, out));
+        let cx = &mut self.core.context(now, out);
+        match &mut self.role {
+            Role::Primary(primary) => primary.close(cx),
+            Role::Secondary(_) => Secondary::close(cx),
+            Role::Starting | Role::Refused | Role::Entering { .. } | Role::Leaving | Role::Left => {
+            }
         }
+        reads::on_role_ended(cx);
     }
 
     // ---------------------------------------------------------------------------------------------- leaving
@@ -184,13 +191,34 @@ impl Replica {
         let cx = &mut self.core.context(now, out);
         match &mut self.role {
             Role::Starting | Role::Refused | Role::Entering { .. } => self.finish_leaving(now, out),
-            Role::Primary(primary) => primary.on_leave(),
+            Role::Primary(primary) => {
+                primary.on_drain(Drain::Node);
+                cx.arm(Timer::LeavePatience, limits::LEAVE_PATIENCE);
+            }
             Role::Secondary(_) => {
                 cx.leave();
                 cx.arm(Timer::LeavePatience, limits::LEAVE_PATIENCE);
+                self.end_role(now, out);
                 self.role = Role::Leaving;
             }
             Role::Leaving | Role::Left => {}
+        }
+    }
+
+    /// An operator wants it to leave, or to be primary no more.
+    pub(super) fn on_drain(&mut self, now: Instant, asker: &Asker, drain: Drain, out: &mut Outbox) {
+        let cx = &mut self.core.context(now, out);
+        if matches!(
+            self.role,
+            Role::Starting | Role::Refused | Role::Entering { .. }
+        ) {
+            return cx.reject(asker, Rejection::NotReady);
+        }
+        cx.reply(asker, ReplyBody::Draining);
+        match (drain, &mut self.role) {
+            (Drain::Node, _) => self.on_leave(now, out),
+            (Drain::Primary, Role::Primary(primary)) => primary.on_drain(drain),
+            (Drain::Primary, _) => {}
         }
     }
 
@@ -202,6 +230,7 @@ impl Replica {
             Timer::ConfigQuery,
             Timer::Leave,
             Timer::LeavePatience,
+            Timer::Reads,
         ] {
             self.core.timers.disarm(timer);
         }

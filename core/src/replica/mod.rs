@@ -5,6 +5,7 @@
 
 mod context;
 mod disk;
+mod leases;
 mod membership;
 mod primary;
 mod reads;
@@ -18,7 +19,7 @@ use crate::event::Event;
 use crate::limits::{self, Limits};
 use crate::log::Log;
 use crate::message::{
-    Message, NodeStatus, Peer, PeerMessage, ReplyBody, Request, RequestBody, RoleName, SyncStart,
+    Message, NodeStatus, Peer, PeerMessage, ReplyBody, Request, RequestBody, RoleName,
 };
 use crate::operation::{Operation, ReadLevel, Rejection};
 use crate::process::{Effect, Input, Outbox, Process};
@@ -28,7 +29,7 @@ use crate::time::{Instant, Timers};
 use context::{Context, Core};
 use disk::{Disk, Proof};
 use primary::Primary;
-use reads::{Asker, Reads};
+use reads::{Asker, Authority, Reads};
 use secondary::Secondary;
 
 /// The timers of a replica.
@@ -54,6 +55,18 @@ pub enum Timer {
     Overdue(NodeId),
     /// Primary: a replica has not been heard.
     Silent(NodeId),
+    /// Primary: the read lease of a replica that was removed is over.
+    Lease(NodeId),
+    /// Primary: the read leases granted by predecessors are over.
+    Settled,
+    /// Primary: ask the successor again to take over.
+    HandOver,
+    /// Secondary: its promise to the primary has run out.
+    Promise,
+    /// Secondary: ask the primary again how far the log is committed.
+    CommittedQuery,
+    /// The read that has waited longest for the log to be committed has waited long enough.
+    Reads,
     /// Send the Leave again.
     Leave,
     /// Stop although the arbiter has not confirmed the Leave.
@@ -64,7 +77,9 @@ impl Timer {
     /// The replica it is about.
     fn node(&self) -> Option<NodeId> {
         match self {
-            Self::Resend(node) | Self::Overdue(node) | Self::Silent(node) => Some(*node),
+            Self::Resend(node) | Self::Overdue(node) | Self::Silent(node) | Self::Lease(node) => {
+                Some(*node)
+            }
             Self::Join
             | Self::ConfigQuery
             | Self::ArbiterSilent
@@ -72,6 +87,11 @@ impl Timer {
             | Self::Deadline
             | Self::Beacon
             | Self::Propose
+            | Self::Settled
+            | Self::HandOver
+            | Self::Promise
+            | Self::CommittedQuery
+            | Self::Reads
             | Self::Leave
             | Self::LeavePatience => None,
         }
@@ -220,7 +240,10 @@ impl Replica {
         let is_for_me = peer.receiver == cx.core.meta.node;
         if !is_vouched || !is_for_me || peer.epoch != config.epoch {
             if peer.epoch > config.epoch
-                && matches!(peer.body, PeerMessage::SyncStart(SyncStart { .. }))
+                && matches!(
+                    peer.body,
+                    PeerMessage::SyncStart(_) | PeerMessage::Beacon(_) | PeerMessage::BeaconAck(_)
+                )
             {
                 // There is a newer configuration: do not wait for the next regular question.
                 cx.query_config();
@@ -251,32 +274,32 @@ impl Replica {
             RequestBody::Remove { key } => {
                 self.on_write(now, asker, Operation::Remove { key }, out)
             }
-            RequestBody::Get {
-                key,
-                level: ReadLevel::Local,
-            } => {
+            RequestBody::Get { key, level } => {
+                let authority = self.authority(now);
                 if let Some(mut cx) = self.serving(now, &asker, out) {
-                    reads::on_get(&mut cx, asker, key);
+                    match level {
+                        ReadLevel::Local => reads::on_get(&mut cx, asker, key, reads::Level::Local),
+                        ReadLevel::AtLeast(position) => {
+                            reads::on_get_at_least(&mut cx, asker, key, position);
+                        }
+                        ReadLevel::Linearizable => {
+                            reads::on_get_linearizable(&mut cx, authority, asker, key);
+                        }
+                    }
                 }
             }
-            RequestBody::Get {
-                level: ReadLevel::Linearizable | ReadLevel::AtLeast(_),
-                ..
-            } => self
-                .core
-                .context(now, out)
-                .reject(&asker, Rejection::NoLease),
-            RequestBody::Resolve { .. } | RequestBody::Drain(_) => self
+            RequestBody::Resolve { .. } => self
                 .core
                 .context(now, out)
                 .reject(&asker, Rejection::NotReady),
+            RequestBody::Drain(drain) => self.on_drain(now, &asker, drain, out),
             RequestBody::Scan { after } => {
                 if let Some(mut cx) = self.serving(now, &asker, out) {
                     reads::on_scan(&mut cx, asker, after);
                 }
             }
             RequestBody::Status => {
-                let status = Box::new(self.status());
+                let status = Box::new(self.status(now));
                 self.core
                     .context(now, out)
                     .reply(&asker, ReplyBody::Status(status));
@@ -320,7 +343,32 @@ impl Replica {
         Some(cx)
     }
 
-    fn status(&self) -> NodeStatus {
+    /// What it may answer linearizable reads by.
+    fn authority(&self, now: Instant) -> Authority {
+        match &self.role {
+            Role::Primary(primary) if primary.has_lease(now) => Authority::Primary {
+                inherited: primary.inherited(),
+            },
+            Role::Secondary(secondary) => {
+                let me = self.core.meta.node;
+                let config = self.core.config.as_ref();
+                let is_in_sync = config.is_some_and(|config| config.in_sync.contains(&me));
+                if is_in_sync && secondary.has_read_lease(now) {
+                    Authority::Secondary
+                } else {
+                    Authority::None
+                }
+            }
+            Role::Primary(_)
+            | Role::Starting
+            | Role::Refused
+            | Role::Entering { .. }
+            | Role::Leaving
+            | Role::Left => Authority::None,
+        }
+    }
+
+    fn status(&self, now: Instant) -> NodeStatus {
         let core = &self.core;
         NodeStatus {
             node: core.meta.node,
@@ -335,7 +383,7 @@ impl Replica {
             committed: core.log.committed(),
             log_start: core.log.start(),
             disk_full: core.disk.is_full(),
-            has_lease: false,
+            has_lease: self.authority(now) != Authority::None,
             peers: match &self.role {
                 Role::Primary(primary) => primary.peers(),
                 Role::Starting
@@ -345,6 +393,21 @@ impl Replica {
                 | Role::Leaving
                 | Role::Left => Vec::new(),
             },
+        }
+    }
+
+    /// Answers reads that waited for what this step brought, and asks on behalf of those that wait.
+    fn release_reads(&mut self, now: Instant, out: &mut Outbox) {
+        if !self.core.reads.is_anything_waiting() {
+            return;
+        }
+        let authority = self.authority(now);
+        let cx = &mut self.core.context(now, out);
+        reads::release(cx, authority);
+        if let Role::Secondary(secondary) = &mut self.role
+            && cx.core.reads.wants_question()
+        {
+            secondary.ask_committed(cx);
         }
     }
 
@@ -380,8 +443,9 @@ impl Replica {
     }
 
     fn on_answered(&mut self, now: Instant, ticket: Ticket, answer: &Answer, out: &mut Outbox) {
+        let authority = self.authority(now);
         let cx = &mut self.core.context(now, out);
-        if reads::on_answered(cx, ticket, answer) {
+        if reads::on_answered(cx, authority, ticket, answer) {
             return;
         }
         let is_taken = match &mut self.role {
@@ -416,12 +480,25 @@ impl Replica {
             (Timer::Deadline, Role::Primary(primary)) => primary.on_deadline(cx),
             (Timer::Beacon, Role::Primary(primary)) => primary.on_beacon_due(cx),
             (Timer::Propose, Role::Primary(primary)) => primary.propose(cx),
+            (Timer::Propose, Role::Secondary(secondary)) => secondary.propose(cx),
+            (Timer::Settled, Role::Primary(primary)) => {
+                primary.on_settled(cx);
+                primary.advance(cx);
+            }
+            (Timer::HandOver, Role::Primary(primary)) => primary.on_hand_over_due(cx),
+            (Timer::Lease(node), Role::Primary(primary)) => primary.on_lease_over(cx, node),
+            (Timer::Promise, Role::Secondary(secondary)) => secondary.on_promise_over(cx),
+            (Timer::CommittedQuery, Role::Secondary(secondary)) => secondary.ask_committed(cx),
+            (Timer::Reads, _) => reads::on_waited(cx),
             (Timer::Resend(node), Role::Primary(primary)) => primary.on_resend(cx, node),
             (Timer::Overdue(node) | Timer::Silent(node), Role::Primary(primary)) => {
                 primary.on_overdue(cx, node)
             }
             (Timer::Leave, Role::Leaving) => cx.leave(),
             (Timer::LeavePatience, Role::Leaving) => self.finish_leaving(now, out),
+            (Timer::LeavePatience, Role::Primary(primary)) if primary.is_leaving() => {
+                self.finish_leaving(now, out);
+            }
             // Of a role that has ended.
             (
                 Timer::Join
@@ -431,6 +508,11 @@ impl Replica {
                 | Timer::Resend(_)
                 | Timer::Overdue(_)
                 | Timer::Silent(_)
+                | Timer::Lease(_)
+                | Timer::Settled
+                | Timer::HandOver
+                | Timer::Promise
+                | Timer::CommittedQuery
                 | Timer::Leave
                 | Timer::LeavePatience,
                 _,
@@ -480,9 +562,12 @@ impl Process for Replica {
             // Only clients are called.
             Input::Call(..) => {}
         }
-        if matches!(&self.role, Role::Primary(primary) if primary.is_drained()) {
+        if let Role::Primary(primary) = &mut self.role
+            && primary.resign(&mut self.core.context(now, out))
+        {
             self.finish_leaving(now, out);
         }
+        self.release_reads(now, out);
     }
 
     fn timers(&self) -> &Timers<Timer> {

@@ -7,7 +7,8 @@ use crate::config::{Epoch, NodeId, Position, Seq};
 use crate::event::Event;
 use crate::limits::{self, Limits};
 use crate::message::{
-    Beacon, BeaconAck, Change, Peer, PeerMessage, PeerStatus, Propose, ReplyBody, ToArbiter,
+    Beacon, BeaconAck, Change, CommittedAnswer, Drain, Peer, PeerMessage, PeerStatus, Propose,
+    ReplyBody, ToArbiter,
 };
 use crate::operation::{Entry, Operation, Origin, Rejection};
 use crate::process::Effect;
@@ -23,7 +24,7 @@ use super::replicator::{Replicator, Standing};
 ///
 /// - `pending` is in the order of seqs, which is that of deadlines; `by_origin` names the same requests.
 /// - `replicators` has every member of the configuration but this replica.
-/// - The effective ack set is this replica and every Replicator that does not stand as `Joining`.
+/// - The effective ack set is this replica and every Replicator whose standing counts.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Primary {
     epoch: Epoch,
@@ -36,7 +37,21 @@ pub(super) struct Primary {
     /// The proposal that is open: repeated until a newer version is known.
     proposal: Option<Propose>,
     retained: Position,
-    is_leaving: bool,
+    /// Read leases that the predecessor granted may last until then; nothing is committed while that matters.
+    settles_at: Instant,
+    is_settled: bool,
+    resignation: Resignation,
+}
+
+/// How far a primary is in handing its role over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+enum Resignation {
+    /// It goes on.
+    None,
+    /// It takes no more writes and answers those it has.
+    Finishing(Drain),
+    /// It has given up its lease and asks this replica to take its place.
+    Resigned(Drain, NodeId),
 }
 
 /// A write that was not answered.
@@ -59,8 +74,11 @@ impl Primary {
             next_sync: 1,
             proposal: None,
             retained: Position(u64::MAX),
-            is_leaving: false,
+            settles_at: cx.now + cx.timing().lease_elsewhere(),
+            is_settled: false,
+            resignation: Resignation::None,
         };
+        cx.core.timers.arm(Timer::Settled, primary.settles_at);
         primary.on_config(cx);
         primary.on_beacon_due(cx);
         primary
@@ -74,7 +92,13 @@ impl Primary {
         for replicator in self.replicators.values() {
             replicator.stop(cx);
         }
-        for timer in [Timer::Deadline, Timer::Beacon, Timer::Propose] {
+        for timer in [
+            Timer::Deadline,
+            Timer::Beacon,
+            Timer::Propose,
+            Timer::Settled,
+            Timer::HandOver,
+        ] {
             cx.core.timers.disarm(timer);
         }
         cx.out.push(Effect::Retain(Position(u64::MAX)));
@@ -134,7 +158,7 @@ impl Primary {
             .config
             .as_ref()
             .map_or(0, |config| config.in_sync.len()) as u32;
-        if self.is_leaving {
+        if self.resignation != Resignation::None {
             Some(Rejection::NotReady)
         } else if let Some(too_large) = too_large(limits, operation) {
             Some(too_large)
@@ -154,14 +178,17 @@ impl Primary {
 
     /// The log is durable further than before, here or elsewhere.
     pub(super) fn advance(&mut self, cx: &mut Context<'_>) {
-        let counted = self
-            .replicators
-            .values()
-            .filter(|replicator| replicator.standing != Standing::Joining);
-        let position = counted
-            .map(Replicator::acked)
-            .fold(cx.core.log.persisted(), Position::min);
-        cx.commit(position);
+        self.settle(cx);
+        if self.is_settled {
+            let counted = self
+                .replicators
+                .values()
+                .filter(|replicator| replicator.standing.counts());
+            let position = counted
+                .map(Replicator::acked)
+                .fold(cx.core.log.persisted(), Position::min);
+            cx.commit(position);
+        }
         while self
             .pending
             .front()
@@ -210,18 +237,122 @@ impl Primary {
         }
     }
 
-    /// The operator wants this replica to stop: it takes no more writes and answers those it has.
-    pub(super) fn on_leave(&mut self) {
-        self.is_leaving = true;
+    // --------------------------------------------------------------------------------------------- leases
+
+    /// Commits nothing before every read lease of an older epoch is over: those of the in-sync replicas are once they
+    /// speak in this epoch, those of replicas that were removed before when none is draining, and all after a while.
+    fn settle(&mut self, cx: &mut Context<'_>) {
+        let Some(config) = cx.core.config.as_ref().filter(|_| !self.is_settled) else {
+            return;
+        };
+        let mut in_sync = self
+            .replicators
+            .values()
+            .filter(|replicator| replicator.standing == Standing::InSync);
+        if config.draining.is_empty() && in_sync.all(|replicator| replicator.has_entered) {
+            self.on_settled(cx);
+        }
     }
 
-    /// Has it answered everything, and takes nothing more?
-    pub(super) fn is_drained(&self) -> bool {
-        self.is_leaving && self.pending.is_empty()
+    /// No read lease of an older epoch is left.
+    pub(super) fn on_settled(&mut self, cx: &mut Context<'_>) {
+        self.is_settled = true;
+        cx.core.timers.disarm(Timer::Settled);
     }
 
+    /// Is it certain that nobody has taken its place?
+    pub(super) fn has_lease(&self, now: Instant) -> bool {
+        let is_resigned = matches!(self.resignation, Resignation::Resigned(..));
+        let mut needed = self.replicators.values().filter(|replicator| {
+            matches!(replicator.standing, Standing::InSync | Standing::Counted)
+        });
+        !is_resigned && needed.all(|replicator| replicator.leases.has_promised(now))
+    }
+
+    /// Where the log ended when the tenure began.
+    pub(super) fn inherited(&self) -> Position {
+        self.inherited
+    }
+
+    /// A secondary has a read of a key that may have changed.
+    fn on_committed_query(&self, cx: &mut Context<'_>, node: NodeId, number: u64) {
+        let committed = cx.core.log.committed();
+        let Some(replicator) = self.replicators.get(&node) else {
+            return;
+        };
+        // What is not answered is asked again.
+        if committed >= self.inherited && self.has_lease(cx.now) {
+            let answer = CommittedAnswer { number, committed };
+            replicator.say(cx, PeerMessage::CommittedAnswer(answer));
+        }
+    }
+
+    /// The read lease of a replica that was removed is over.
+    pub(super) fn on_lease_over(&mut self, cx: &mut Context<'_>, node: NodeId) {
+        if let Some(replicator) = self.replicators.get_mut(&node)
+            && replicator.standing == Standing::Draining
+        {
+            replicator.stand(cx, Standing::Drained);
+        }
+        self.advance(cx);
+    }
+
+    // ------------------------------------------------------------------------------------------- hand-over
+
+    /// The operator wants this replica to be primary no more: it takes no more writes and answers those it has.
+    pub(super) fn on_drain(&mut self, drain: Drain) {
+        if self.resignation == Resignation::None {
+            self.resignation = Resignation::Finishing(drain);
+        }
+    }
+
+    /// Hands over once everything is answered. True when the process may end: nobody is there to take over.
+    pub(super) fn resign(&mut self, cx: &mut Context<'_>) -> bool {
+        let Resignation::Finishing(drain) = self.resignation else {
+            return false;
+        };
+        if !self.pending.is_empty() {
+            return false;
+        }
+        let successor = self
+            .replicators
+            .values()
+            .filter(|replicator| replicator.standing == Standing::InSync && !replicator.is_suspect)
+            .find(|replicator| replicator.is_streaming());
+        match successor {
+            Some(successor) if cx.core.arbiter_heard && self.proposal.is_none() => {
+                let node = successor.node();
+                self.resignation = Resignation::Resigned(drain, node);
+                cx.out.notify(Event::Resigned(node));
+                self.on_hand_over_due(cx);
+                false
+            }
+            // The arbiter is silent, or decides something else first.
+            Some(_) => false,
+            None if drain == Drain::Node => true,
+            None => {
+                self.resignation = Resignation::None;
+                false
+            }
+        }
+    }
+
+    /// Asks the successor, for the first time or again.
+    pub(super) fn on_hand_over_due(&mut self, cx: &mut Context<'_>) {
+        if let Resignation::Resigned(_, node) = self.resignation
+            && let Some(successor) = self.replicators.get(&node)
+        {
+            successor.say(cx, PeerMessage::TakeOver);
+            cx.arm(Timer::HandOver, limits::RETRY_INTERVAL);
+        }
+    }
+
+    /// Does it give up its role, and with it its place?
     pub(super) fn is_leaving(&self) -> bool {
-        self.is_leaving
+        match self.resignation {
+            Resignation::None => false,
+            Resignation::Finishing(drain) | Resignation::Resigned(drain, _) => drain == Drain::Node,
+        }
     }
 
     // --------------------------------------------------------------------------------------- configuration
@@ -255,15 +386,19 @@ impl Primary {
             // A node that the arbiter does not have in sync is counted no more, unless its addition is still open.
             let standing = if config.in_sync.contains(node) {
                 Standing::InSync
+            } else if config.draining.contains(node) {
+                self.drain(cx, *node)
             } else {
                 Standing::Joining
             };
             match self.replicators.get_mut(node) {
                 None => {
                     let sync = self.next_sync();
-                    let replicator = Replicator::start(cx, *node, standing, sync);
-                    self.replicators
-                        .extend(replicator.map(|replicator| (*node, replicator)));
+                    if let Some(mut replicator) = Replicator::start(cx, *node, standing, sync) {
+                        // What the predecessor granted lasts until then, if the replica does not enter this epoch.
+                        replicator.leases.assume(self.settles_at);
+                        self.replicators.insert(*node, replicator);
+                    }
                 }
                 Some(replicator) => {
                     let is_open = self
@@ -279,7 +414,29 @@ impl Primary {
                 }
             }
         }
+        if let Resignation::Resigned(drain, node) = self.resignation
+            && !config.in_sync.contains(&node)
+        {
+            // It is out, so no proposal of it can succeed. Another one is asked.
+            self.resignation = Resignation::Finishing(drain);
+        }
         self.advance(cx);
+    }
+
+    /// How a removed replica stands: nothing commits without it until its read lease is over. One that a predecessor
+    /// removed was granted something until `settles_at` at most.
+    fn drain(&self, cx: &mut Context<'_>, node: NodeId) -> Standing {
+        let until = match self.replicators.get(&node) {
+            Some(replicator) => replicator.leases.readable_until(cx.now),
+            None => Some(self.settles_at).filter(|until| *until > cx.now),
+        };
+        match until {
+            Some(until) => {
+                cx.core.timers.arm(Timer::Lease(node), until);
+                Standing::Draining
+            }
+            None => Standing::Drained,
+        }
     }
 
     fn next_sync(&mut self) -> u64 {
@@ -329,7 +486,10 @@ impl Primary {
         for (node, replicator) in &mut self.replicators {
             match replicator.standing {
                 Standing::Joining
-                    if may_add && replicator.is_current(end) && !replicator.is_suspect =>
+                    if may_add
+                        && replicator.is_current(end)
+                        && !replicator.is_suspect
+                        && replicator.leases.has_promised(cx.now) =>
                 {
                     replicator.stand(cx, Standing::Counted);
                 }
@@ -338,23 +498,36 @@ impl Primary {
                 {
                     replicator.stand(cx, Standing::Joining);
                 }
-                Standing::Joining | Standing::Counted | Standing::InSync => {}
+                Standing::Joining
+                | Standing::Counted
+                | Standing::InSync
+                | Standing::Draining
+                | Standing::Drained => {}
             }
         }
     }
 
     fn next_change(&self, cx: &Context<'_>) -> Option<Change> {
         let suspect = self.replicators.iter().find(|(_, replicator)| {
-            replicator.is_suspect && replicator.standing != Standing::Counted
+            let is_removable = matches!(replicator.standing, Standing::InSync | Standing::Joining);
+            replicator.is_suspect && is_removable
         });
         if let Some((node, _)) = suspect {
             return Some(Change::RemoveInSync(*node));
+        }
+        let drained = self
+            .replicators
+            .iter()
+            .find(|(_, replicator)| replicator.standing == Standing::Drained);
+        if let Some((node, _)) = drained {
+            return Some(Change::Drained(*node));
         }
         let log = &cx.core.log;
         let caught_up = self.replicators.iter().find(|(_, replicator)| {
             replicator.standing == Standing::Counted
                 && replicator.acked() >= log.committed()
                 && replicator.acked() >= self.inherited
+                && replicator.leases.has_promised(cx.now)
         });
         caught_up
             .filter(|_| cx.core.arbiter_heard)
@@ -378,6 +551,10 @@ impl Primary {
             return;
         };
         replicator.on_heard(cx);
+        if !replicator.has_entered {
+            replicator.has_entered = true;
+            replicator.leases.on_given_up();
+        }
         match peer.body {
             PeerMessage::SyncReply(reply) => replicator.on_sync_reply(cx, &reply),
             PeerMessage::SnapshotAck(ack) => replicator.on_ack(cx, ack.sync, ack.persisted),
@@ -389,16 +566,21 @@ impl Primary {
             | PeerMessage::StateChunk(_)
             | PeerMessage::Beacon(_)
             | PeerMessage::CommittedAnswer(_)
-            | PeerMessage::TakeOver
-            | PeerMessage::CommittedQuery(_) => cx.stale(peer.sender),
+            | PeerMessage::TakeOver => cx.stale(peer.sender),
+            PeerMessage::CommittedQuery(query) => {
+                return self.on_committed_query(cx, node, query.number);
+            }
         }
         self.advance(cx);
     }
 
     fn on_beacon_ack(&mut self, cx: &mut Context<'_>, node: NodeId, ack: &BeaconAck) {
-        let Some(replicator) = self.replicators.get(&node) else {
+        let Some(replicator) = self.replicators.get_mut(&node) else {
             return;
         };
+        let (me, replica) = (cx.core.meta.incarnation, replicator.incarnation());
+        let timing = &cx.core.options.limits.timing;
+        replicator.leases.on_ack(cx.now, me, replica, ack, timing);
         let Some((sync, since)) = replicator.answered() else {
             return;
         };
@@ -409,22 +591,41 @@ impl Primary {
         }
     }
 
-    /// A Beacon to everybody.
+    /// A Beacon to everybody, unless another one had better be primary.
     pub(super) fn on_beacon_due(&mut self, cx: &mut Context<'_>) {
-        let Some(config) = &cx.core.config else {
+        let Some(version) = cx.core.config.as_ref().map(|config| config.version) else {
             return;
         };
-        let beacon = Beacon {
-            sent: cx.timestamp(),
-            committed: cx.core.log.committed(),
-            version: config.version,
-            grant: None,
-        };
-        for replicator in self.replicators.values() {
-            replicator.say(cx, PeerMessage::Beacon(beacon.clone()));
+        let timing = cx.timing().clone();
+        let has_lease = self.has_lease(cx.now);
+        if !has_lease {
+            // It may have been replaced.
+            cx.query_config();
         }
-        cx.arm(Timer::Beacon, cx.core.options.limits.timing.beacon);
+        let is_resigned = matches!(self.resignation, Resignation::Resigned(..));
+        if !is_resigned && !cx.core.disk.hangs(cx.now, timing.lease) {
+            for replicator in self.replicators.values_mut() {
+                let may_read = has_lease
+                    && replicator.standing == Standing::InSync
+                    && replicator.is_streaming()
+                    && !replicator.is_suspect;
+                let incarnation = replicator.incarnation();
+                let beacon = Beacon {
+                    sent: cx.timestamp(),
+                    committed: cx.core.log.committed(),
+                    version,
+                    grant: match may_read {
+                        true => replicator.leases.grant(incarnation, &timing),
+                        false => None,
+                    },
+                };
+                replicator.say(cx, PeerMessage::Beacon(beacon));
+            }
+        }
+        cx.arm(Timer::Beacon, timing.beacon);
         self.retain(cx);
+        // A promise may be what an addition waited for.
+        self.advance(cx);
     }
 
     /// Keeps the storage from trimming what another replica still needs.
@@ -481,8 +682,13 @@ impl Primary {
 
     /// The replica is silent, or keeps its acknowledgements back.
     pub(super) fn on_overdue(&mut self, cx: &mut Context<'_>, node: NodeId) {
+        // One that has resigned hears nothing, and misses only its successor.
+        let is_missed = match self.resignation {
+            Resignation::Resigned(_, successor) => successor == node,
+            Resignation::None | Resignation::Finishing(_) => true,
+        };
         if let Some(replicator) = self.replicators.get_mut(&node) {
-            replicator.is_suspect = true;
+            replicator.is_suspect |= is_missed;
         }
         self.review(cx);
         self.advance(cx);

@@ -20,6 +20,7 @@ use crate::time::Instant;
 
 use super::Timer;
 use super::context::Context;
+use super::leases::Leases;
 
 /// What an acknowledgement of the replica counts for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -28,8 +29,22 @@ pub(super) enum Standing {
     InSync,
     /// It is about to be proposed, or is: nothing commits without it, although the arbiter may not know.
     Counted,
+    /// It was removed, but may still answer linearizable reads: nothing commits without it.
+    Draining,
+    /// It was removed and answers linearizable reads no more.
+    Drained,
     /// It is catching up: nothing waits for it.
     Joining,
+}
+
+impl Standing {
+    /// Does nothing commit without it?
+    pub(super) fn counts(self) -> bool {
+        match self {
+            Self::InSync | Self::Counted | Self::Draining => true,
+            Self::Drained | Self::Joining => false,
+        }
+    }
 }
 
 /// The primary's state for one other replica.
@@ -44,6 +59,9 @@ pub(super) struct Replicator {
     pub(super) standing: Standing,
     /// Silent, hanging, or without what it should have: to be removed.
     pub(super) is_suspect: bool,
+    /// It has spoken in this epoch, so it relies on nothing of an older one.
+    pub(super) has_entered: bool,
+    pub(super) leases: Leases,
     acked: Position,
     sync: u64,
     /// When the SyncReply came; means nothing in `Greeting`.
@@ -109,6 +127,8 @@ impl Replicator {
             incarnation: member.incarnation,
             standing,
             is_suspect: false,
+            has_entered: false,
+            leases: Leases::default(),
             acked: Position::ZERO,
             sync,
             answered_at: cx.now,
@@ -144,7 +164,7 @@ impl Replicator {
 
     fn greet(&mut self, cx: &mut Context<'_>) {
         cx.core.timers.disarm(Timer::Overdue(self.node));
-        if self.standing != Standing::Joining {
+        if matches!(self.standing, Standing::InSync | Standing::Counted) {
             cx.arm(Timer::Overdue(self.node), limits::HANDSHAKE_PATIENCE);
         }
         let sync = self.sync;
@@ -165,8 +185,17 @@ impl Replicator {
         }
     }
 
+    pub(super) fn node(&self) -> NodeId {
+        self.node
+    }
+
     pub(super) fn incarnation(&self) -> Incarnation {
         self.incarnation
+    }
+
+    /// Has it come to have this tenure's log, and does it take entries?
+    pub(super) fn is_streaming(&self) -> bool {
+        matches!(self.stage, Stage::Streaming(_))
     }
 
     pub(super) fn acked(&self) -> Position {
@@ -239,7 +268,7 @@ impl Replicator {
     fn expect_to_hear(&mut self, cx: &mut Context<'_>) {
         let patience = match self.standing {
             Standing::InSync | Standing::Counted => cx.core.options.limits.timing.lease,
-            Standing::Joining => limits::JOINING_SILENCE,
+            Standing::Joining | Standing::Draining | Standing::Drained => limits::JOINING_SILENCE,
         };
         cx.arm(Timer::Silent(self.node), patience);
     }
@@ -258,7 +287,7 @@ impl Replicator {
         let owed = match self.standing {
             Standing::InSync => self.acked.max(log.committed()),
             Standing::Counted => self.acked,
-            Standing::Joining => Position::ZERO,
+            Standing::Joining | Standing::Draining | Standing::Drained => Position::ZERO,
         };
         if keep < owed {
             // It lacks what it acknowledged: its disk was lost or replaced. It must not count as in sync.
@@ -371,7 +400,9 @@ impl Replicator {
         if let Some((_, sent)) = stream.marks.front() {
             let patience = match self.standing {
                 Standing::InSync | Standing::Counted => cx.core.options.limits.timing.overdue,
-                Standing::Joining => limits::JOINING_SILENCE,
+                Standing::Joining | Standing::Draining | Standing::Drained => {
+                    limits::JOINING_SILENCE
+                }
             };
             cx.core
                 .timers

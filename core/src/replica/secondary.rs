@@ -8,14 +8,19 @@ use crate::epochs::EpochHistory;
 use crate::event::Event;
 use crate::limits;
 use crate::message::{
-    Beacon, BeaconAck, Peer, PeerMessage, SnapshotAck, Snapshots, StateAck, StateChunk, SyncEnd,
-    SyncFrom, SyncReply, SyncStart,
+    Beacon, BeaconAck, Change, CommittedAnswer, CommittedQuery, Peer, PeerMessage, Propose,
+    SnapshotAck, Snapshots, StateAck, StateChunk, SyncEnd, SyncFrom, SyncReply, SyncStart,
+    ToArbiter,
 };
 use crate::operation::Entry;
 use crate::storage::{Ticket, Write};
+use crate::time::Instant;
 
+use super::Timer;
 use super::context::Context;
 use super::disk::Proof;
+use super::leases::{ReadLease, Trust};
+use super::reads;
 
 /// One epoch of this replica under another one.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -23,6 +28,8 @@ pub(super) struct Secondary {
     primary: NodeId,
     epoch: Epoch,
     stage: Stage,
+    read_lease: ReadLease,
+    trust: Trust,
 }
 
 /// How far the handshake is. Entries count only in `Streaming`.
@@ -57,11 +64,22 @@ struct Loading {
 }
 
 impl Secondary {
-    pub(super) fn new(primary: NodeId, epoch: Epoch) -> Self {
+    /// Follows `primary`. It gives that one time to be heard before it takes it for dead.
+    pub(super) fn new(cx: &mut Context<'_>, primary: NodeId, epoch: Epoch) -> Self {
+        cx.arm(Timer::Promise, cx.timing().lease_elsewhere());
         Self {
             primary,
             epoch,
             stage: Stage::Waiting,
+            read_lease: ReadLease::new(cx.now),
+            trust: Trust::Promising,
+        }
+    }
+
+    /// Ends the role, and with it its read lease.
+    pub(super) fn close(cx: &mut Context<'_>) {
+        for timer in [Timer::Promise, Timer::Propose, Timer::CommittedQuery] {
+            cx.core.timers.disarm(timer);
         }
     }
 
@@ -80,9 +98,9 @@ impl Secondary {
             | PeerMessage::SnapshotAck(_)
             | PeerMessage::StateAck(_)
             | PeerMessage::BeaconAck(_)
-            | PeerMessage::CommittedQuery(_)
-            | PeerMessage::CommittedAnswer(_)
-            | PeerMessage::TakeOver => cx.stale(peer.sender),
+            | PeerMessage::CommittedQuery(_) => cx.stale(peer.sender),
+            PeerMessage::CommittedAnswer(answer) => self.on_committed_answer(cx, &answer),
+            PeerMessage::TakeOver => self.on_take_over(cx),
         }
     }
 
@@ -245,6 +263,16 @@ impl Secondary {
     }
 
     fn on_beacon(&mut self, cx: &mut Context<'_>, beacon: &Beacon) {
+        if matches!(self.trust, Trust::Replacing(_)) {
+            // An answer would be a promise not to do what is under way.
+            return;
+        }
+        self.trust = Trust::Promising;
+        cx.arm(Timer::Promise, cx.timing().lease_elsewhere());
+        if let (Stage::Streaming { .. }, Some(grant)) = (&self.stage, beacon.grant) {
+            let me = cx.core.meta.incarnation;
+            self.read_lease.on_grant(me, grant, cx.timing());
+        }
         if matches!(self.stage, Stage::Streaming { .. }) {
             cx.commit(beacon.committed);
         }
@@ -260,6 +288,96 @@ impl Secondary {
         {
             cx.query_config();
         }
+    }
+
+    // --------------------------------------------------------------------------------------------- leases
+
+    /// May it answer linearizable reads, if it is in sync?
+    pub(super) fn has_read_lease(&self, now: Instant) -> bool {
+        matches!(self.stage, Stage::Streaming { .. }) && self.read_lease.is_valid(now)
+    }
+
+    /// Asks the primary how far the log is committed, on behalf of the reads that wait.
+    pub(super) fn ask_committed(&mut self, cx: &mut Context<'_>) {
+        if let Some(number) = cx.core.reads.next_question() {
+            self.say(cx, PeerMessage::CommittedQuery(CommittedQuery { number }));
+            cx.arm(Timer::CommittedQuery, limits::RETRY_INTERVAL);
+        }
+    }
+
+    fn on_committed_answer(&mut self, cx: &mut Context<'_>, answer: &CommittedAnswer) {
+        if matches!(self.stage, Stage::Streaming { .. }) {
+            cx.commit(answer.committed);
+            reads::on_committed_answer(cx, answer);
+        }
+    }
+
+    // ------------------------------------------------------------------------------------------- failover
+
+    /// The primary has been silent for as long as this replica promised to wait.
+    pub(super) fn on_promise_over(&mut self, cx: &mut Context<'_>) {
+        if matches!(self.trust, Trust::Replacing(_)) {
+            return;
+        }
+        if self.is_in_sync(cx) {
+            // The arbiter may know more. While it is down nothing can be proposed, and the promise is kept.
+            self.trust = Trust::Asking;
+            cx.query_config();
+        }
+        cx.arm(Timer::Promise, limits::RETRY_INTERVAL);
+    }
+
+    /// The primary gives up its lease, and with it what it was promised.
+    fn on_take_over(&mut self, cx: &mut Context<'_>) {
+        if !matches!(self.trust, Trust::Replacing(_)) && self.is_in_sync(cx) {
+            self.replace(cx);
+        }
+    }
+
+    /// A newer configuration of the epoch.
+    pub(super) fn on_config(&mut self, cx: &mut Context<'_>) {
+        let version = cx.core.config.as_ref().map(|config| config.version);
+        if matches!(&self.trust, Trust::Replacing(open) if Some(open.version) < version) {
+            // Something else was decided first. The primary is as silent as before.
+            self.trust = Trust::Asking;
+            cx.core.timers.disarm(Timer::Propose);
+            cx.arm(Timer::Promise, limits::RETRY_INTERVAL);
+        }
+    }
+
+    /// The arbiter has said what the configuration is.
+    pub(super) fn on_arbiter_answer(&mut self, cx: &mut Context<'_>) {
+        if self.trust == Trust::Asking && self.is_in_sync(cx) {
+            self.replace(cx);
+        }
+    }
+
+    fn replace(&mut self, cx: &mut Context<'_>) {
+        let Some(version) = cx.core.config.as_ref().map(|config| config.version) else {
+            return;
+        };
+        let change = Change::ReplacePrimary;
+        cx.out.notify(Event::Proposed { version, change });
+        self.trust = Trust::Replacing(Propose {
+            node: cx.core.meta.node,
+            version,
+            change,
+        });
+        cx.core.timers.disarm(Timer::Promise);
+        self.propose(cx);
+    }
+
+    /// Sends the open proposal, for the first time or again.
+    pub(super) fn propose(&mut self, cx: &mut Context<'_>) {
+        if let Trust::Replacing(proposal) = &self.trust {
+            cx.send_to_arbiter(ToArbiter::Propose(proposal.clone()));
+            cx.arm(Timer::Propose, limits::RETRY_INTERVAL);
+        }
+    }
+
+    fn is_in_sync(&self, cx: &Context<'_>) -> bool {
+        let config = cx.core.config.as_ref();
+        config.is_some_and(|config| config.in_sync.contains(&cx.core.meta.node))
     }
 
     // ------------------------------------------------------------------------------------------ full state

@@ -5,7 +5,9 @@ use std::sync::Arc;
 use super::*;
 use crate::config::{ClusterId, ConfigVersion, Epoch, Incarnation, Member, Position, Seq, Token};
 use crate::epochs::EpochHistory;
-use crate::message::{FromArbiter, Joined, SnapshotAck, Snapshots, SyncEnd, SyncFrom, SyncReply};
+use crate::message::{
+    FromArbiter, Joined, SnapshotAck, Snapshots, SyncEnd, SyncFrom, SyncReply, SyncStart,
+};
 use crate::operation::{ClientId, Entry, Origin, RequestId};
 
 const ME: NodeId = NodeId(1);

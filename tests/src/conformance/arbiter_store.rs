@@ -44,6 +44,7 @@ fn record(nodes: u64) -> ArbiterRecord {
             token: Token(node * 3),
             former_token: Token(node * 2),
             joined: ConfigVersion(node),
+            removed: ConfigVersion(node / 2),
         };
         (NodeId(node), record)
     });

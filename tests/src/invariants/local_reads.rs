@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use lockstep_core::config::Position;
 use lockstep_core::message::{Message, ReplyBody, RequestBody};
-use lockstep_core::operation::{ClientId, RequestId};
+use lockstep_core::operation::{ClientId, ReadLevel, RequestId};
 use lockstep_core::process::Input;
 
 use super::{Fact, Invariant};
@@ -46,7 +46,10 @@ impl Invariant for LocalReads {
             } => {
                 let is_read = matches!(
                     request.body,
-                    RequestBody::Get { .. } | RequestBody::Scan { .. }
+                    RequestBody::Get {
+                        level: ReadLevel::Local,
+                        ..
+                    } | RequestBody::Scan { .. }
                 );
                 if is_read && let Some(shadow) = cluster.nodes()[*node].shadow() {
                     let id = (*node, request.client, request.id);

@@ -7,6 +7,7 @@ mod bounded;
 mod durable;
 mod forward;
 mod ledger;
+mod linearizable;
 mod local_reads;
 mod outcomes;
 mod rejections;
@@ -138,6 +139,7 @@ pub fn all() -> Vec<Box<dyn Invariant>> {
         Box::<durable::AcknowledgedIsDurable>::default(),
         Box::<forward::CountersGoForward>::default(),
         Box::<local_reads::LocalReads>::default(),
+        Box::<linearizable::Linearizable>::default(),
         Box::<replies::OneReply>::default(),
         Box::<rejections::RejectedHasNoEffect>::default(),
         Box::new(outcomes::OutcomesAreTrue),

@@ -2,7 +2,6 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use lockstep_core::event::Event;
 use lockstep_core::limits;
 use lockstep_core::message::{Message, Reply, ReplyBody, RequestBody, RoleName};
 use lockstep_core::operation::{ClientId, RequestId};
@@ -10,7 +9,7 @@ use lockstep_core::process::Input;
 use lockstep_core::time::Instant;
 
 use super::{Fact, Invariant};
-use crate::cluster::Cluster;
+use crate::cluster::{Cluster, Machine};
 
 /// A request that has no reply yet.
 struct Open {
@@ -26,8 +25,6 @@ pub(super) struct OneReply {
     open: BTreeMap<(usize, ClientId, RequestId), Open>,
     /// The writes among them, by arrival.
     writes: BTreeSet<(usize, Instant, ClientId, RequestId)>,
-    /// Replicas whose tenure has ended: they may give up earlier.
-    leaving: BTreeSet<usize>,
 }
 
 impl Invariant for OneReply {
@@ -77,17 +74,7 @@ impl Invariant for OneReply {
             } => self
                 .replied(cluster, *node, reply)
                 .map_err(|what| format!("{}: {what}", cluster.nodes()[*node].name)),
-            Fact::Event {
-                node,
-                event: Event::Entered { role, .. },
-            } => {
-                if *role == RoleName::Leaving {
-                    self.leaving.insert(*node);
-                }
-                Ok(())
-            }
             Fact::Ceased { node } => {
-                self.leaving.remove(node);
                 self.open.retain(|(replica, ..), _| replica != node);
                 self.writes.retain(|(replica, ..)| replica != node);
                 Ok(())
@@ -137,12 +124,16 @@ impl OneReply {
         let local = clock.local(cluster.now());
         // A process that was paused over the deadline takes what came before it and its timer in the same turn.
         let is_first_turn_since = clock.local(cluster.nodes()[node].turned) < deadline;
-        let is_leaving = self.leaving.contains(&node);
+        // What is pending when a tenure ends is never confirmed.
+        let has_tenure = matches!(
+            &cluster.nodes()[node].machine,
+            Some(Machine::Replica(replica)) if replica.role() == RoleName::Primary
+        );
         match reply.body {
             ReplyBody::OperationAck { .. } if local > deadline && !is_first_turn_since => Err(
                 format!("{} acknowledged {:?} late", reply.id, local - deadline),
             ),
-            ReplyBody::OperationFailed if local < deadline && !is_leaving => {
+            ReplyBody::OperationFailed if local < deadline && has_tenure => {
                 Err(format!("{} failed {:?} early", reply.id, deadline - local))
             }
             ReplyBody::OperationFailed if !is_first_turn_since => {

@@ -1,0 +1,109 @@
+//! Leases (PROTOCOL section 5): what a primary may rely on because others promised it, and what a secondary may because
+//! the primary granted it. Each end counts in its own clock's time, the one that waits for the other's end longer.
+
+use crate::config::Incarnation;
+use crate::limits::Timing;
+use crate::message::{BeaconAck, Propose, Timestamp};
+use crate::time::Instant;
+
+/// The primary's side of its leases with one other replica.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Default)]
+pub(super) struct Leases {
+    /// Before this the replica does not propose to replace the primary.
+    promised_until: Option<Instant>,
+    /// Its newest timestamp, and when that arrived here.
+    heard: Option<(Timestamp, Instant)>,
+    /// It may answer linearizable reads until then, by this clock and reckoned generously; `None` if it never might.
+    readable_until: Option<Instant>,
+}
+
+impl Leases {
+    /// The replica, in that start of it, answers a Beacon of this start of the primary.
+    pub(super) fn on_ack(
+        &mut self,
+        now: Instant,
+        me: Incarnation,
+        replica: Incarnation,
+        ack: &BeaconAck,
+        timing: &Timing,
+    ) {
+        if ack.echo.incarnation == me {
+            // Counted from when the Beacon left: the promise began when it arrived, which is later.
+            let until = Some(ack.echo.at + timing.lease);
+            self.promised_until = self.promised_until.max(until);
+        }
+        let is_newer = self
+            .heard
+            .is_none_or(|(heard, _)| heard.incarnation != replica || heard.at < ack.sent.at);
+        if ack.sent.incarnation == replica && is_newer {
+            self.heard = Some((ack.sent, now));
+        }
+    }
+
+    /// Does a promise of the replica hold?
+    pub(super) fn has_promised(&self, now: Instant) -> bool {
+        self.promised_until.is_some_and(|until| until > now)
+    }
+
+    /// What to echo so that the replica, in that start of it, may answer linearizable reads.
+    pub(super) fn grant(&mut self, replica: Incarnation, timing: &Timing) -> Option<Timestamp> {
+        let (timestamp, arrived) = self.heard?;
+        if timestamp.incarnation != replica {
+            return None;
+        }
+        self.assume(arrived + timing.lease_elsewhere());
+        Some(timestamp)
+    }
+
+    /// Reckons with a read lease until then.
+    pub(super) fn assume(&mut self, until: Instant) {
+        self.readable_until = self.readable_until.max(Some(until));
+    }
+
+    /// Until when to reckon with a read lease; `None` if that is over.
+    pub(super) fn readable_until(&self, now: Instant) -> Option<Instant> {
+        self.readable_until.filter(|until| *until > now)
+    }
+
+    /// The replica has given up what the primary's predecessor granted.
+    pub(super) fn on_given_up(&mut self) {
+        self.readable_until = None;
+    }
+}
+
+/// A secondary's permission to answer linearizable reads.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(super) struct ReadLease {
+    /// Grants for timestamps up to this are of a role that has ended, and was given up.
+    since: Instant,
+    until: Option<Instant>,
+}
+
+impl ReadLease {
+    pub(super) fn new(since: Instant) -> Self {
+        Self { since, until: None }
+    }
+
+    /// The primary echoes a timestamp of this start.
+    pub(super) fn on_grant(&mut self, me: Incarnation, grant: Timestamp, timing: &Timing) {
+        if grant.incarnation == me && grant.at > self.since {
+            self.until = self.until.max(Some(grant.at + timing.lease));
+        }
+    }
+
+    /// Does it hold?
+    pub(super) fn is_valid(&self, now: Instant) -> bool {
+        self.until.is_some_and(|until| until > now)
+    }
+}
+
+/// How a secondary stands to the primary.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(super) enum Trust {
+    /// Its promise holds.
+    Promising,
+    /// Its promise has run out, and it asks the arbiter what the configuration is. It still answers Beacons.
+    Asking,
+    /// It has proposed to replace the primary, and answers no Beacon until it knows what became of that.
+    Replacing(Propose),
+}
