@@ -231,8 +231,16 @@ fn inject(cluster: &mut Cluster, fault: Fault) {
         Fault::DiskHang => cluster.hang_disk(cluster_disk(one, replica), time),
         Fault::DiskFull => cluster.fill_disk(replica, time),
         Fault::Wipe => {
-            // The last copy of the data must not be lost: the store promises nothing then.
-            if primary.is_some() && Some(secondary) != primary {
+            // The last copy of the data must not be lost: the store promises nothing then. It may be about to take the
+            // primary's place, so another one must be in sync besides the two.
+            let config = cluster.config_decided();
+            let in_sync = &config.in_sync;
+            let wiped = cluster.node_id(secondary);
+            let is_spare = wiped.is_some_and(|node| !in_sync.contains(&node));
+            if config.primary.is_some()
+                && config.primary != wiped
+                && (is_spare || in_sync.len() > 2)
+            {
                 cluster.wipe(secondary, time);
             }
         }

@@ -80,7 +80,7 @@ impl Primary {
         };
         cx.core.timers.arm(Timer::Settled, primary.settles_at);
         primary.on_config(cx);
-        primary.on_beacon_due(cx);
+        cx.arm(Timer::Beacon, cx.timing().beacon);
         primary
     }
 
@@ -398,6 +398,8 @@ impl Primary {
                         // What the predecessor granted lasts until then, if the replica does not enter this epoch.
                         replicator.leases.assume(self.settles_at);
                         self.replicators.insert(*node, replicator);
+                        // Its promise is needed before it can be added.
+                        self.beacon(cx, *node);
                     }
                 }
                 Some(replicator) => {
@@ -405,10 +407,14 @@ impl Primary {
                         .proposal
                         .as_ref()
                         .is_some_and(|open| open.change == Change::AddInSync(*node));
+                    // It was out and is back: whatever it was suspected of, it begins anew.
+                    let is_back = standing == Standing::Joining
+                        && !matches!(replicator.standing, Standing::Joining | Standing::Counted);
                     if !is_open {
                         replicator.stand(cx, standing);
                     }
-                    if replicator.incarnation() != member.incarnation {
+                    if is_back || replicator.incarnation() != member.incarnation {
+                        replicator.is_suspect = false;
                         self.restart(cx, *node);
                     }
                 }
@@ -591,38 +597,46 @@ impl Primary {
         }
     }
 
-    /// A Beacon to everybody, unless another one had better be primary.
-    pub(super) fn on_beacon_due(&mut self, cx: &mut Context<'_>) {
-        let Some(version) = cx.core.config.as_ref().map(|config| config.version) else {
+    /// A Beacon to one replica, unless another one had better be primary.
+    fn beacon(&mut self, cx: &mut Context<'_>, node: NodeId) {
+        let has_lease = self.has_lease(cx.now);
+        let is_resigned = matches!(self.resignation, Resignation::Resigned(..));
+        let (Some(replicator), Some(config)) = (self.replicators.get_mut(&node), &cx.core.config)
+        else {
             return;
         };
-        let timing = cx.timing().clone();
-        let has_lease = self.has_lease(cx.now);
-        if !has_lease {
+        let timing = &cx.core.options.limits.timing;
+        if is_resigned || cx.core.disk.hangs(cx.now, timing.lease) {
+            return;
+        }
+        let may_read = has_lease
+            && replicator.standing == Standing::InSync
+            && replicator.is_streaming()
+            && !replicator.is_suspect;
+        let incarnation = replicator.incarnation();
+        let beacon = Beacon {
+            sent: cx.timestamp(),
+            committed: cx.core.log.committed(),
+            version: config.version,
+            grant: match may_read {
+                true => replicator.leases.grant(incarnation, timing),
+                false => None,
+            },
+        };
+        replicator.say(cx, PeerMessage::Beacon(beacon));
+    }
+
+    /// A Beacon to everybody.
+    pub(super) fn on_beacon_due(&mut self, cx: &mut Context<'_>) {
+        if !self.has_lease(cx.now) {
             // It may have been replaced.
             cx.query_config();
         }
-        let is_resigned = matches!(self.resignation, Resignation::Resigned(..));
-        if !is_resigned && !cx.core.disk.hangs(cx.now, timing.lease) {
-            for replicator in self.replicators.values_mut() {
-                let may_read = has_lease
-                    && replicator.standing == Standing::InSync
-                    && replicator.is_streaming()
-                    && !replicator.is_suspect;
-                let incarnation = replicator.incarnation();
-                let beacon = Beacon {
-                    sent: cx.timestamp(),
-                    committed: cx.core.log.committed(),
-                    version,
-                    grant: match may_read {
-                        true => replicator.leases.grant(incarnation, &timing),
-                        false => None,
-                    },
-                };
-                replicator.say(cx, PeerMessage::Beacon(beacon));
-            }
+        let nodes: Vec<NodeId> = self.replicators.keys().copied().collect();
+        for node in nodes {
+            self.beacon(cx, node);
         }
-        cx.arm(Timer::Beacon, timing.beacon);
+        cx.arm(Timer::Beacon, cx.timing().beacon);
         self.retain(cx);
         // A promise may be what an addition waited for.
         self.advance(cx);

@@ -257,6 +257,14 @@ impl Cluster {
         &disk.record().config
     }
 
+    /// The configuration the arbiter has decided on, which may not be on its disk yet.
+    pub fn config_decided(&self) -> &Config {
+        match &self.nodes[0].machine {
+            Some(Machine::Arbiter(arbiter)) => arbiter.config(),
+            Some(Machine::Replica(_) | Machine::Client(_)) | None => self.config(),
+        }
+    }
+
     /// The index of the recorded primary.
     pub fn primary(&self) -> Option<usize> {
         let primary = self.config().primary?;
