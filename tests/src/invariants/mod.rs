@@ -8,6 +8,7 @@ mod durable;
 mod forward;
 mod ledger;
 mod local_reads;
+mod once;
 mod outcomes;
 mod rejections;
 mod replies;
@@ -138,6 +139,7 @@ pub fn all() -> Vec<Box<dyn Invariant>> {
         Box::<durable::AcknowledgedIsDurable>::default(),
         Box::<forward::CountersGoForward>::default(),
         Box::<local_reads::LocalReads>::default(),
+        Box::<once::OnceAtMost>::default(),
         Box::<replies::OneReply>::default(),
         Box::<rejections::RejectedHasNoEffect>::default(),
         Box::new(outcomes::OutcomesAreTrue),

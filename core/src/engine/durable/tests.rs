@@ -223,7 +223,9 @@ fn a_state_transfer_finds_no_room_before_anything_is_written() {
     drop(store);
     let engine = replica(home.path()).unwrap().engine;
     engine.stage_begin().unwrap();
-    engine.stage(&[(Key::from("a"), Value::from("1"))], &Default::default()).unwrap();
+    engine
+        .stage(&[(Key::from("a"), Value::from("1"))], &Default::default())
+        .unwrap();
     let history = EpochHistory::new();
     engine
         .install(crate::config::Position(9), &history)
