@@ -109,7 +109,7 @@
 //!
 //! # Where to read on
 //!
-//! The modules in reading order: [`config`], [`operation`], [`limits`], [`time`], [`epochs`], [`message`], [`wire`],
+//! The modules in reading order: [`config`], [`operation`], [`limits`], [`time`], [`epochs`], [`sessions`], [`message`], [`wire`],
 //! [`storage`], [`event`], [`engine`], [`log`], [`process`], [`replica`], [`arbiter`], [`client`], [`transport`],
 //! [`driver`].
 
@@ -123,6 +123,8 @@ pub mod limits;
 pub mod time;
 
 pub mod epochs;
+
+pub mod sessions;
 
 pub mod message;
 

@@ -112,6 +112,32 @@ pub struct Limits {
     pub min_in_sync: u32,
     /// Leases and patience.
     pub timing: Timing,
+    /// What is remembered of requests.
+    pub sessions: SessionLimits,
+}
+
+/// What is remembered of clients' requests. All replicas of a cluster must have the same, always: each of them works
+/// out by itself what is forgotten, and all must come to the same.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct SessionLimits {
+    /// Clients in all; of more, the one that has been quiet for longest is forgotten. Several times what a cluster
+    /// serves at once, since every start of a program is a new client.
+    pub clients_max: usize,
+    /// Results in all: about 64 MiB of memory.
+    pub results_max: usize,
+    /// Results of one client; of more, those of its oldest requests are forgotten. Many times what a client has under
+    /// way, so that only one that never says what it has settled comes to that.
+    pub results_per_client_max: usize,
+}
+
+impl Default for SessionLimits {
+    fn default() -> Self {
+        Self {
+            clients_max: 64 << 10,
+            results_max: 1 << 20,
+            results_per_client_max: 4096,
+        }
+    }
 }
 
 /// How long replicas may rely on each other without hearing, in real time. All replicas of a cluster must have the same.
@@ -235,6 +261,7 @@ impl Default for Limits {
             log_bytes_max: 256 << 20,
             min_in_sync: 1,
             timing: Timing::default(),
+            sessions: SessionLimits::default(),
         }
     }
 }

@@ -375,6 +375,7 @@ mod tests {
     use super::*;
     use crate::config::{Incarnation, NodeId, Token};
     use crate::operation::{ClientId, Operation, Origin, RequestId, Session};
+    use crate::sessions::SessionRows;
     use crate::storage::Meta;
 
     fn entry(epoch: u64, seq: u64, key: &str, value: Option<&str>) -> Arc<Entry> {
@@ -413,6 +414,7 @@ mod tests {
             log_end: Position(0),
             history: EpochHistory::new(),
             applied: Position(0),
+            sessions: SessionRows::default(),
             tail: Vec::new(),
         };
         Log::open(&recovered, 200)

@@ -14,6 +14,7 @@ use crate::epochs::EpochHistory;
 use crate::operation::{
     ClientId, Entry, Key, ReadLevel, Rejection, RequestId, Resolution, Session, Value,
 };
+use crate::sessions::SessionRows;
 use crate::time::Instant;
 
 /// Anything that is ever sent.
@@ -296,7 +297,7 @@ pub struct SnapshotAck {
     pub persisted: Position,
 }
 
-/// A piece of the full state: consecutive records in the order of their keys.
+/// A piece of the full state: consecutive records in the order of their keys, or sessions.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct StateChunk {
     /// The handshake this rests on.
@@ -307,6 +308,9 @@ pub struct StateChunk {
     pub records: Vec<(Key, Value)>,
     /// No piece follows.
     pub is_last: bool,
+    /// What is remembered of requests: consecutive clients in the order of their ids. The pieces with records come
+    /// behind those with sessions.
+    pub sessions: SessionRows,
 }
 
 /// A replica has written the pieces before `next` beside its old state; after the last one: has put them in its place.
@@ -515,6 +519,8 @@ pub struct NodeStatus {
     pub peers: Vec<PeerStatus>,
     /// It answers linearizable reads at the moment.
     pub has_lease: bool,
+    /// Clients whose requests it remembers.
+    pub sessions: u64,
 }
 
 /// What a primary knows of another replica.

@@ -9,6 +9,7 @@ use crate::event::Event;
 use crate::limits;
 use crate::message::{Message, NodeStatus, Peer, PeerMessage};
 use crate::operation::{Entry, Key, ReadLevel, Rejection, RequestId, Value};
+use crate::sessions::SessionChanges;
 use crate::storage::{Answer, Query, Ticket, Write};
 use crate::time::{Instant, Timers};
 
@@ -76,6 +77,8 @@ pub enum Effect {
     Apply {
         /// Consecutive, the first right behind what was applied before.
         entries: Vec<Arc<Entry>>,
+        /// What they change of what is remembered of requests; becomes durable with them, or not at all.
+        sessions: SessionChanges,
     },
     /// Answer a question with `Input::Answered`.
     Query(Ticket, Query),

@@ -11,7 +11,8 @@ use crate::config::{
     Address, ClusterId, Config, ConfigVersion, Epoch, Incarnation, NodeId, Position, Token,
 };
 use crate::epochs::EpochHistory;
-use crate::operation::{Entry, Key, Value};
+use crate::operation::{ClientId, Entry, Key, Value};
+use crate::sessions::SessionRows;
 
 /// Names a request to the storage; unique within one start of a process, ascending.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
@@ -44,6 +45,8 @@ pub enum Write {
     Stage {
         /// In the order of their keys, over all chunks.
         records: Vec<(Key, Value)>,
+        /// In the order of their clients, over all chunks.
+        sessions: SessionRows,
     },
     /// Put the collected state into the place of the present one, and empty the log so that it begins at `at`.
     Install {
@@ -76,13 +79,22 @@ pub enum Query {
     },
     /// Hold the present state fixed under the ticket of this query, until `Effect::CloseView`.
     OpenView,
-    /// Records of a state held fixed, in the order of their keys.
+    /// A piece of a state held fixed.
     ReadView {
         /// The ticket of its `OpenView`.
         view: Ticket,
-        /// Start behind this key; `None` for the beginning.
-        after: Option<Key>,
+        /// Where it begins.
+        after: Cursor,
     },
+}
+
+/// A place in a state that is read piece by piece: first the sessions, then the records.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Cursor {
+    /// Sessions behind this client; `None` for the beginning.
+    Sessions(Option<ClientId>),
+    /// Records behind this key; `None` for the beginning.
+    Records(Option<Key>),
 }
 
 /// The answer to a `Query`.
@@ -90,7 +102,7 @@ pub enum Query {
 pub enum Answer {
     /// To `Get`; `None` when the key is absent.
     Value(Option<Value>),
-    /// To `Scan` and `ReadView`; at most `limits::CHUNK_BYTES_MAX` and `limits::CHUNK_RECORDS_MAX`, at least one record if there is any.
+    /// To `Scan`, and to `ReadView` of records; at most `limits::CHUNK_BYTES_MAX` and `limits::CHUNK_RECORDS_MAX`, at least one record if there is any.
     Page {
         /// The records.
         records: Vec<(Key, Value)>,
@@ -105,6 +117,13 @@ pub enum Answer {
         at: Position,
         /// Records in it, about.
         records: u64,
+    },
+    /// To `ReadView` of sessions; at most `limits::CHUNK_BYTES_MAX`, at least one client if there is any.
+    Sessions {
+        /// Clients in the order of their ids.
+        sessions: SessionRows,
+        /// Clients may follow behind the last one.
+        more: bool,
     },
 }
 
@@ -136,6 +155,8 @@ pub struct Recovered {
     pub history: EpochHistory,
     /// The state contains the entries before this.
     pub applied: Position,
+    /// What the entries before `applied` leave to be remembered of requests.
+    pub sessions: SessionRows,
     /// The entries from `applied` to `log_end`.
     pub tail: Vec<Arc<Entry>>,
 }

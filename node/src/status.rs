@@ -308,6 +308,7 @@ mod tests {
             log_start: Position(0),
             disk_full: false,
             has_lease: true,
+            sessions: 0,
             peers: Vec::new(),
         }
     }

@@ -4,7 +4,7 @@
 use std::any::Any;
 use std::panic::{self, AssertUnwindSafe};
 
-use lockstep_core::limits::Limits;
+use lockstep_core::limits::{Limits, SessionLimits};
 use lockstep_core::operation::{Key, Value};
 use lockstep_core::process::{CallBody, Outcome};
 use rand::seq::IndexedRandom;
@@ -98,6 +98,10 @@ impl Plan {
             window_bytes_max: if is_tight { 600 } else { 16 << 10 },
             tail_bytes_max: if is_tight { 800 } else { 4 << 10 },
             log_bytes_max: if rng.random_bool(0.6) { 1_500 } else { 1 << 20 },
+            sessions: SessionLimits {
+                results_per_client_max: if is_tight { 8 } else { 4096 },
+                ..SessionLimits::default()
+            },
             ..Limits::default()
         };
         let cluster = ClusterOptions {

@@ -10,10 +10,11 @@ use std::sync::Arc;
 
 use lockstep_core::config::{Epoch, Incarnation, NodeId, Position, Seq, Token};
 use lockstep_core::epochs::EpochHistory;
-use lockstep_core::limits;
-use lockstep_core::operation::{Entry, Key, Value};
+use lockstep_core::limits::{self, SessionLimits};
+use lockstep_core::operation::{ClientId, Entry, Key, Value};
 use lockstep_core::process::Input;
-use lockstep_core::storage::{Answer, Meta, Query, Recovered, Ticket, Write};
+use lockstep_core::sessions::{SessionChanges, SessionRows, Sessions};
+use lockstep_core::storage::{Answer, Cursor, Meta, Query, Recovered, Ticket, Write};
 use rand::Rng;
 use rand_chacha::ChaCha8Rng;
 
@@ -87,6 +88,8 @@ impl DiskLog {
 pub struct DiskState {
     /// The keys.
     pub records: Records,
+    /// What is remembered of requests.
+    pub sessions: SessionRows,
     /// Up to where the log is in them.
     pub applied: Position,
 }
@@ -103,6 +106,16 @@ impl DiskState {
             None => {}
         }
         self.applied = Position::behind(entry.seq);
+    }
+
+    fn change(&mut self, sessions: SessionChanges) {
+        self.sessions.forgotten = self.sessions.forgotten.max(sessions.forgotten);
+        for (client, row) in sessions.rows {
+            match row {
+                Some(row) => self.sessions.rows.insert(client, row),
+                None => self.sessions.rows.remove(&client),
+            };
+        }
     }
 }
 
@@ -124,13 +137,13 @@ pub struct Disk {
     log: DiskLog,
     state: DiskState,
     checkpoint: DiskState,
-    staged: Option<Records>,
+    staged: Option<(Records, SessionRows)>,
     views: BTreeMap<Ticket, DiskState>,
     views_closed_early: BTreeSet<Ticket>,
     queue: VecDeque<(Ticket, Write)>,
     batch: VecDeque<(Ticket, Write)>,
-    /// Committed entries that are to be applied, once the log has them durably.
-    applies: VecDeque<Arc<Entry>>,
+    /// Committed entries that are to be applied, with what they change, once the log has all of them durably.
+    applies: VecDeque<(Vec<Arc<Entry>>, SessionChanges)>,
     /// The newest write taken in; asking for it or an older one again changes nothing.
     accepted: Option<Ticket>,
     /// The newest write carried out.
@@ -219,7 +232,7 @@ impl Disk {
             .chain(&self.batch)
             .map(|(_, write)| match write {
                 Write::Append { entries, .. } => entries.iter().map(|entry| entry.size()).sum(),
-                Write::Stage { records } => records
+                Write::Stage { records, .. } => records
                     .iter()
                     .map(|(key, value)| key.0.len() + value.0.len())
                     .sum(),
@@ -234,7 +247,7 @@ impl Disk {
 
     /// Applications asked for and not done.
     pub fn applies_waiting(&self) -> usize {
-        self.applies.len()
+        self.applies.iter().map(|(entries, _)| entries.len()).sum()
     }
 
     /// States held fixed.
@@ -349,9 +362,9 @@ impl Disk {
                 }
                 self.meta = meta;
             }
-            Write::StageBegin => self.staged = Some(Records::new()),
-            Write::Stage { records } => {
-                let Some(staged) = &mut self.staged else {
+            Write::StageBegin => self.staged = Some(Default::default()),
+            Write::Stage { records, sessions } => {
+                let Some((staged, staged_sessions)) = &mut self.staged else {
                     return self.breach("stage without a beginning".to_owned());
                 };
                 for (key, value) in records {
@@ -360,9 +373,16 @@ impl Disk {
                     }
                     staged.insert(key, value);
                 }
+                let last = staged_sessions.rows.last_key_value();
+                let first = sessions.rows.first_key_value();
+                if matches!((last, first), (Some(last), Some(first)) if last.0 >= first.0) {
+                    self.breaches
+                        .push("staged sessions out of order".to_owned());
+                }
+                staged_sessions.extend(sessions);
             }
             Write::Install { at, history } => {
-                let Some(records) = self.staged.take() else {
+                let Some((records, sessions)) = self.staged.take() else {
                     return self.breach("install of nothing staged".to_owned());
                 };
                 if at < self.state.applied {
@@ -370,6 +390,7 @@ impl Disk {
                 }
                 self.state = DiskState {
                     records,
+                    sessions,
                     applied: at,
                 };
                 self.checkpoint = self.state.clone();
@@ -412,31 +433,35 @@ impl Disk {
     // --------------------------------------------------------------------------------- state and reads
 
     /// Takes an application in.
-    pub fn ask_apply(&mut self, entries: Vec<Arc<Entry>>) {
-        self.applies.extend(entries);
+    pub fn ask_apply(&mut self, entries: Vec<Arc<Entry>>, sessions: SessionChanges) {
+        self.applies.push_back((entries, sessions));
     }
 
     /// Is there something to apply that the log has? It may still have what was there before a truncation.
     pub fn can_apply(&self) -> bool {
+        let has = |entry: &Arc<Entry>| self.log.entry(entry.seq) == Some(entry);
         self.applies
             .front()
-            .is_some_and(|entry| self.log.entry(entry.seq) == Some(entry))
+            .is_some_and(|(entries, _)| entries.iter().all(has))
     }
 
     /// All that waits is applied, as far as the log has it: the state never gets ahead of the log.
     pub fn finish_applies<T>(&mut self, reports: &mut Vec<Input<T>>) {
         let before = self.state.applied;
         while self.can_apply()
-            && let Some(entry) = self.applies.pop_front()
+            && let Some((entries, sessions)) = self.applies.pop_front()
         {
-            if Position::before(entry.seq) == self.state.applied {
-                self.state.apply(&entry);
-            } else {
-                self.breach(format!(
-                    "applied {} to a state of {}",
-                    entry.seq, self.state.applied
-                ));
+            for entry in entries {
+                if Position::before(entry.seq) == self.state.applied {
+                    self.state.apply(&entry);
+                } else {
+                    self.breach(format!(
+                        "applied {} to a state of {}",
+                        entry.seq, self.state.applied
+                    ));
+                }
             }
+            self.state.change(sessions);
         }
         if self.state.applied > before {
             reports.push(Input::Applied(self.state.applied));
@@ -478,10 +503,10 @@ impl Disk {
                 })
             }
             // There is no answer if the process let go of it while the question was on its way.
-            Query::ReadView { view, after } => self
-                .views
-                .get(&view)
-                .map(|state| page(&state.records, after.as_ref())),
+            Query::ReadView { view, after } => self.views.get(&view).map(|state| match after {
+                Cursor::Records(after) => page(&state.records, after.as_ref()),
+                Cursor::Sessions(after) => session_page(&state.sessions, after),
+            }),
         }
     }
 
@@ -567,9 +592,10 @@ impl Disk {
     }
 
     /// A process starts: raises the incarnation, applies what is known to be committed, and tells what there is.
-    pub fn start(&mut self) -> Recovered {
+    pub fn start(&mut self, limits: &SessionLimits) -> Recovered {
         self.meta.incarnation = self.meta.incarnation.next();
         let committed = self.log.hint.min(self.log.end());
+        let mut sessions = Sessions::open(self.state.sessions.clone(), limits.clone());
         while self.state.applied < committed {
             let entry = self
                 .log
@@ -577,7 +603,9 @@ impl Disk {
                 .expect("the log is trimmed only below a checkpoint")
                 .clone();
             self.state.apply(&entry);
+            sessions.apply(&entry);
         }
+        self.state.change(sessions.take_changes());
         let tail = self
             .log
             .entries
@@ -591,6 +619,7 @@ impl Disk {
             log_end: self.log.end(),
             history: self.log.history.clone(),
             applied: self.state.applied,
+            sessions: self.state.sessions.clone(),
             tail,
         }
     }
@@ -609,6 +638,26 @@ fn page(records: &Records, after: Option<&Key>) -> Answer {
         .collect();
     Answer::Page {
         records,
+        more: rest.next().is_some(),
+    }
+}
+
+/// Clients per page: few, for the same reason.
+const PAGE_SESSIONS: usize = 2;
+
+fn session_page(sessions: &SessionRows, after: Option<ClientId>) -> Answer {
+    let start = after.map_or(Bound::Unbounded, Bound::Excluded);
+    let mut rest = sessions.rows.range((start, Bound::Unbounded));
+    let rows = rest
+        .by_ref()
+        .take(PAGE_SESSIONS)
+        .map(|(client, row)| (*client, row.clone()))
+        .collect();
+    Answer::Sessions {
+        sessions: SessionRows {
+            rows,
+            forgotten: sessions.forgotten,
+        },
         more: rest.next().is_some(),
     }
 }

@@ -99,7 +99,7 @@ impl Shadow {
                 self.generation += 1;
             }
             Write::StageBegin => self.staged.clear(),
-            Write::Stage { records } => self.staged.extend(records.iter().cloned()),
+            Write::Stage { records, .. } => self.staged.extend(records.iter().cloned()),
             Write::Install { at, .. } => self.installing = Some((ticket, *at)),
             Write::Meta(_) | Write::Arbiter(_) => {}
         }

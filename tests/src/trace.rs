@@ -138,7 +138,11 @@ impl Trace {
             Write::Truncate { keep } => format!("truncate to {keep}"),
             Write::Meta(meta) => format!("meta e{} start {}", meta.epoch, meta.incarnation),
             Write::StageBegin => "stage".to_owned(),
-            Write::Stage { records } => format!("stage {} records", records.len()),
+            Write::Stage { records, sessions } => format!(
+                "stage {} records, {} sessions",
+                records.len(),
+                sessions.rows.len()
+            ),
             Write::Install { at, .. } => format!("install {at}"),
             Write::Arbiter(record) => format!("record {}", config(&record.config)),
         };
@@ -285,10 +289,11 @@ fn peer_message(body: &PeerMessage) -> String {
             format!("SnapshotAck s{} persisted {}", ack.sync, ack.persisted)
         }
         PeerMessage::StateChunk(chunk) => format!(
-            "StateChunk s{} {} of {} records{}",
+            "StateChunk s{} {} of {} records, {} sessions{}",
             chunk.sync,
             chunk.index,
             chunk.records.len(),
+            chunk.sessions.rows.len(),
             if chunk.is_last { ", the last" } else { "" }
         ),
         PeerMessage::StateAck(ack) => format!("StateAck s{} next {}", ack.sync, ack.next),

@@ -143,6 +143,7 @@ fn status(name: &str, role: RoleName) -> NodeStatus {
         log_start: Position(0),
         disk_full: false,
         has_lease: true,
+        sessions: 0,
         peers: Vec::new(),
     }
 }

@@ -197,7 +197,7 @@ impl<'a, P: Process> Driver<'a, P> {
                 }
                 Effect::Send { to, message } => self.outgoing.push(to, &message),
                 Effect::Persist(ticket, write) => self.storage.persist(ticket, write)?,
-                Effect::Apply { entries } => self.storage.apply(entries)?,
+                Effect::Apply { entries, sessions } => self.storage.apply(entries, sessions)?,
                 Effect::Query(ticket, query) => self.storage.query(ticket, query)?,
                 Effect::CloseView(view) => self.storage.close_view(view)?,
                 Effect::Retain(from) => self.storage.retain(from)?,

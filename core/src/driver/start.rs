@@ -26,7 +26,7 @@ pub fn start_replica(
     transport: Arc<dyn Transport>,
     watch: Arc<dyn Watch>,
 ) -> Result<Running, DriverError> {
-    let recovered = recover(log.as_mut(), engine.as_ref())?;
+    let recovered = recover(log.as_mut(), engine.as_ref(), &options.limits.sessions)?;
     let storage = Storage::replica(log, engine, options.limits.log_bytes_max);
     let parts = Parts {
         transport,

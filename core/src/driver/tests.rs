@@ -287,7 +287,10 @@ fn whoever_sends_what_is_no_message_is_cut_off_and_nobody_else() {
     check_cut_off(
         SenderKind::Node,
         Bytes::from_static(&[200]),
-        "protocol version 200, but this node speaks version 2: run the same release everywhere",
+        &format!(
+            "protocol version 200, but this node speaks version {}: run the same release everywhere",
+            wire::VERSION
+        ),
     );
     check_cut_off(
         SenderKind::Node,

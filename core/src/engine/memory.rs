@@ -8,9 +8,12 @@ use std::path::Path;
 use std::sync::{Arc, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use crate::config::{Epoch, Incarnation, NodeId, Position, Token};
-use crate::engine::{ArbiterStore, Engine, LogStore, Page, StoreError, View, assert_follows};
+use crate::engine::{
+    ArbiterStore, Engine, LogStore, Page, SessionPage, StoreError, View, assert_follows,
+};
 use crate::epochs::EpochHistory;
-use crate::operation::{Entry, Key, Value};
+use crate::operation::{ClientId, Entry, Key, Value};
+use crate::sessions::{SessionChanges, SessionRows};
 use crate::storage::{ArbiterRecord, Meta};
 
 /// A log in memory.
@@ -161,7 +164,7 @@ pub struct MemoryEngine {
 #[derive(Debug, Default)]
 struct State {
     present: Arc<Records>,
-    staged: BTreeMap<Key, Value>,
+    staged: Records,
     installed: Option<(Position, EpochHistory)>,
 }
 
@@ -169,6 +172,7 @@ struct State {
 struct Records {
     applied: Position,
     values: BTreeMap<Key, Value>,
+    sessions: SessionRows,
 }
 
 impl MemoryEngine {
@@ -191,7 +195,7 @@ impl Engine for MemoryEngine {
         self.shared().present.applied
     }
 
-    fn apply(&self, entries: &[Arc<Entry>]) -> Result<(), StoreError> {
+    fn apply(&self, entries: &[Arc<Entry>], sessions: &SessionChanges) -> Result<(), StoreError> {
         assert_follows(self.applied(), entries);
         let mut state = self.exclusive();
         let present = Arc::make_mut(&mut state.present);
@@ -206,6 +210,13 @@ impl Engine for MemoryEngine {
                 None => {}
             }
             present.applied = Position::behind(entry.seq);
+        }
+        present.sessions.forgotten = present.sessions.forgotten.max(sessions.forgotten);
+        for (client, row) in &sessions.rows {
+            match row {
+                Some(row) => present.sessions.rows.insert(*client, row.clone()),
+                None => present.sessions.rows.remove(client),
+            };
         }
         Ok(())
     }
@@ -222,26 +233,32 @@ impl Engine for MemoryEngine {
         self.shared().present.page(after)
     }
 
+    fn sessions(&self) -> Result<SessionRows, StoreError> {
+        Ok(self.shared().present.sessions.clone())
+    }
+
     fn view(&self) -> Result<Box<dyn View>, StoreError> {
         Ok(Box::new(MemoryView(self.shared().present.clone())))
     }
 
     fn stage_begin(&self) -> Result<(), StoreError> {
-        self.exclusive().staged.clear();
+        self.exclusive().staged = Records::default();
         Ok(())
     }
 
-    fn stage(&self, records: &[(Key, Value)]) -> Result<(), StoreError> {
-        self.exclusive().staged.extend(records.iter().cloned());
+    fn stage(&self, records: &[(Key, Value)], sessions: &SessionRows) -> Result<(), StoreError> {
+        let mut state = self.exclusive();
+        state.staged.values.extend(records.iter().cloned());
+        state.staged.sessions.extend(sessions.clone());
         Ok(())
     }
 
     fn install(&self, at: Position, history: &EpochHistory) -> Result<(), StoreError> {
         let mut state = self.exclusive();
-        let values = std::mem::take(&mut state.staged);
+        let staged = std::mem::take(&mut state.staged);
         state.present = Arc::new(Records {
             applied: at,
-            values,
+            ..staged
         });
         state.installed = Some((at, history.clone()));
         Ok(())
@@ -269,6 +286,19 @@ impl View for MemoryView {
 
     fn scan(&self, after: Option<&Key>) -> Result<Page, StoreError> {
         self.0.page(after)
+    }
+
+    fn sessions(&self, after: Option<ClientId>) -> Result<SessionPage, StoreError> {
+        let behind = (
+            after.map_or(Bound::Unbounded, Bound::Excluded),
+            Bound::Unbounded,
+        );
+        let sessions = &self.0.sessions;
+        let rows = sessions.rows.range(behind);
+        SessionPage::collect(
+            rows.map(|(client, row)| Ok((*client, row.clone()))),
+            sessions.forgotten,
+        )
     }
 }
 

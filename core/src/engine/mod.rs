@@ -15,7 +15,8 @@ use std::sync::Arc;
 use crate::config::Position;
 use crate::epochs::EpochHistory;
 use crate::limits;
-use crate::operation::{Entry, Key, Value};
+use crate::operation::{ClientId, Entry, Key, Value};
+use crate::sessions::{SessionChanges, SessionRow, SessionRows};
 use crate::storage::{ArbiterRecord, Meta};
 
 /// The durable log of one replica, and what the node knows about itself.
@@ -76,8 +77,9 @@ pub trait Engine: Send + Sync {
     /// The entries whose effects it has.
     fn applied(&self) -> Position;
 
-    /// Applies consecutive entries, the first right behind `applied()`; atomic, not yet durable.
-    fn apply(&self, entries: &[Arc<Entry>]) -> Result<(), StoreError>;
+    /// Applies consecutive entries, the first right behind `applied()`, and what they change of the sessions; atomic,
+    /// not yet durable.
+    fn apply(&self, entries: &[Arc<Entry>], sessions: &SessionChanges) -> Result<(), StoreError>;
 
     /// Makes everything applied durable. Returns the position that is durable.
     fn checkpoint(&self) -> Result<Position, StoreError>;
@@ -88,14 +90,17 @@ pub trait Engine: Send + Sync {
     /// Records behind `after`, ascending; a page as `storage::Answer::Page` describes it.
     fn scan(&self, after: Option<&Key>) -> Result<Page, StoreError>;
 
+    /// The sessions, all of them: for a start.
+    fn sessions(&self) -> Result<SessionRows, StoreError>;
+
     /// Holds the present state fixed.
     fn view(&self) -> Result<Box<dyn View>, StoreError>;
 
     /// Begins (again) to collect another state beside the present one.
     fn stage_begin(&self) -> Result<(), StoreError>;
 
-    /// Adds records to it.
-    fn stage(&self, records: &[(Key, Value)]) -> Result<(), StoreError>;
+    /// Adds records and sessions to it.
+    fn stage(&self, records: &[(Key, Value)], sessions: &SessionRows) -> Result<(), StoreError>;
 
     /// Puts the collected state in the place of the present one; atomic, and durable on return. The history is kept
     /// with it, so that a start after a crash right behind this can begin the log anew.
@@ -118,6 +123,45 @@ pub trait View: Send {
 
     /// Records behind `after`, ascending; a page as `storage::Answer::Page` describes it.
     fn scan(&self, after: Option<&Key>) -> Result<Page, StoreError>;
+
+    /// Sessions behind the client `after`, ascending; a page as `storage::Answer::Sessions` describes it.
+    fn sessions(&self, after: Option<ClientId>) -> Result<SessionPage, StoreError>;
+}
+
+/// Sessions in the order of their clients.
+#[derive(Clone, Debug, PartialEq, Eq, Default)]
+pub struct SessionPage {
+    /// The sessions.
+    pub sessions: SessionRows,
+    /// Clients may follow behind the last one.
+    pub more: bool,
+}
+
+impl SessionPage {
+    /// The first of the rows, as many as one page takes.
+    ///
+    /// # Errors
+    /// The first one among the rows taken.
+    pub fn collect(
+        rows: impl Iterator<Item = Result<(ClientId, SessionRow), StoreError>>,
+        forgotten: Position,
+    ) -> Result<Self, StoreError> {
+        let mut page = Self::default();
+        page.sessions.forgotten = forgotten;
+        let mut bytes = 0;
+        for row in rows {
+            let (client, row) = row?;
+            bytes += row.size();
+            let count = page.sessions.rows.len();
+            let is_full = count == limits::CHUNK_RECORDS_MAX || bytes > limits::CHUNK_BYTES_MAX;
+            if is_full && count > 0 {
+                page.more = true;
+                break;
+            }
+            page.sessions.rows.insert(client, row);
+        }
+        Ok(page)
+    }
 }
 
 /// Records in the order of their keys.

@@ -4,6 +4,8 @@
 
 use crate::config::Position;
 use crate::engine::{Engine, LogStore, StoreError};
+use crate::limits::SessionLimits;
+use crate::sessions::Sessions;
 use crate::storage::{Meta, Recovered};
 
 /// Entries read from the log and applied at once; bounds the memory a start takes.
@@ -16,7 +18,11 @@ const REPLAY_BYTES: usize = 4 << 20;
 ///
 /// # Errors
 /// `Mismatch` if the log neither holds nor continues what the state contains, which no crash explains.
-pub fn recover(log: &mut dyn LogStore, engine: &dyn Engine) -> Result<Recovered, StoreError> {
+pub fn recover(
+    log: &mut dyn LogStore,
+    engine: &dyn Engine,
+    limits: &SessionLimits,
+) -> Result<Recovered, StoreError> {
     finish_install(log, engine)?;
     let applied = engine.applied();
     if applied < log.start() || log.end() < applied {
@@ -30,7 +36,8 @@ pub fn recover(log: &mut dyn LogStore, engine: &dyn Engine) -> Result<Recovered,
             ),
         });
     }
-    let applied = replay(log, engine)?;
+    let mut sessions = Sessions::open(engine.sessions()?, limits.clone());
+    let applied = replay(log, engine, &mut sessions)?;
     let mut tail = Vec::new();
     let mut from = applied;
     while from < log.end() {
@@ -49,6 +56,7 @@ pub fn recover(log: &mut dyn LogStore, engine: &dyn Engine) -> Result<Recovered,
         log_end: log.end(),
         history: log.history().clone(),
         applied,
+        sessions: sessions.rows().clone(),
         tail,
     })
 }
@@ -75,13 +83,20 @@ fn finish_install(log: &mut dyn LogStore, engine: &dyn Engine) -> Result<(), Sto
 }
 
 /// Applies what the log knows to be committed. Returns how far the state is then.
-fn replay(log: &mut dyn LogStore, engine: &dyn Engine) -> Result<Position, StoreError> {
+fn replay(
+    log: &mut dyn LogStore,
+    engine: &dyn Engine,
+    sessions: &mut Sessions,
+) -> Result<Position, StoreError> {
     let committed = log.committed_hint().min(log.end());
     let mut applied = engine.applied();
     while applied < committed {
         let mut entries = log.read(applied, REPLAY_BYTES)?;
         entries.retain(|entry| committed.covers(entry.seq));
-        engine.apply(&entries)?;
+        for entry in &entries {
+            sessions.apply(entry);
+        }
+        engine.apply(&entries, &sessions.take_changes())?;
         applied = Position(applied.0 + entries.len() as u64);
     }
     Ok(applied)

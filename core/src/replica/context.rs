@@ -1,9 +1,10 @@
 //! What the files of the roles work with: what every role has, the time, and where effects go.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::config::{Address, Config, ConfigVersion, Epoch, Member, NodeId, Position};
+use crate::config::{Address, Config, ConfigVersion, Epoch, Member, NodeId, Position, Seq};
 use crate::epochs::EpochHistory;
 use crate::event::Event;
 use crate::limits::{self, Timing};
@@ -11,8 +12,9 @@ use crate::log::Log;
 use crate::message::{
     ConfigQuery, Join, Leave, Message, Peer, PeerMessage, Reply, ReplyBody, Timestamp, ToArbiter,
 };
-use crate::operation::{Entry, Rejection};
+use crate::operation::{ClientId, Entry, Operation, Rejection, RequestId};
 use crate::process::{Effect, Outbox};
+use crate::sessions::{SessionRows, Sessions};
 use crate::storage::{Meta, Ticket, Write};
 use crate::time::{Instant, Timers};
 
@@ -27,6 +29,10 @@ pub(super) struct Core {
     pub(super) meta: Meta,
     pub(super) config: Option<Config>,
     pub(super) log: Log,
+    /// Of the requests with entries known to be committed.
+    pub(super) sessions: Sessions,
+    /// Of those with entries in the log that are not.
+    pub(super) uncommitted: BTreeMap<(ClientId, RequestId), Uncommitted>,
     pub(super) disk: Disk,
     pub(super) reads: Reads,
     pub(super) timers: Timers<Timer>,
@@ -35,12 +41,21 @@ pub(super) struct Core {
     pub(super) installing: Option<Installing>,
 }
 
+/// An entry whose fate is open.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) struct Uncommitted {
+    pub(super) seq: Seq,
+    /// It is there to keep the request from being executed.
+    pub(super) is_cancel: bool,
+}
+
 /// A full state on its way into the place of the present one.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Installing {
     ticket: Ticket,
     at: Position,
     history: EpochHistory,
+    sessions: SessionRows,
 }
 
 /// What a handler works with: the time, what every role has, and where effects go.
@@ -80,6 +95,16 @@ impl Core {
             IsNewer::OrSame => config.version >= known,
         };
         is_ours && is_newer && config.is_valid() && config.epoch >= self.known_epoch()
+    }
+
+    /// Takes up that the log has `entry`, whose fate is open.
+    pub(super) fn note_uncommitted(&mut self, entry: &Entry) {
+        let key = (entry.origin.client, entry.origin.id);
+        let uncommitted = Uncommitted {
+            seq: entry.seq,
+            is_cancel: matches!(entry.operation, Operation::Cancel { .. }),
+        };
+        self.uncommitted.entry(key).or_insert(uncommitted);
     }
 
     pub(super) fn known_epoch(&self) -> Epoch {
@@ -156,6 +181,7 @@ impl Context<'_> {
         for entry in &entries {
             let (epoch, seq) = (entry.epoch, entry.seq);
             self.core.log.append(Arc::clone(entry));
+            self.core.note_uncommitted(entry);
             self.out.notify(Event::Appended { epoch, seq });
         }
         let committed = self.core.log.committed();
@@ -163,12 +189,27 @@ impl Context<'_> {
         self.persist(Write::Append { entries, committed }, Proof::Log(end));
     }
 
+    /// Cuts the log off behind `keep`.
+    pub(super) fn truncate(&mut self, keep: Position) {
+        self.core.log.truncate(keep);
+        self.core
+            .uncommitted
+            .retain(|_, uncommitted| keep.covers(uncommitted.seq));
+    }
+
     /// Takes up that the log is committed up to `position`.
     pub(super) fn commit(&mut self, position: Position) {
         let entries = self.core.log.advance_committed(position);
         if !entries.is_empty() {
             self.out.notify(Event::Committed(self.core.log.committed()));
-            self.out.push(Effect::Apply { entries });
+            for entry in &entries {
+                self.core.sessions.apply(entry);
+                self.core
+                    .uncommitted
+                    .remove(&(entry.origin.client, entry.origin.id));
+            }
+            let sessions = self.core.sessions.take_changes();
+            self.out.push(Effect::Apply { entries, sessions });
         }
     }
 
@@ -223,7 +264,7 @@ impl Context<'_> {
     }
 
     /// Puts the full state that was collected in the place of the present one.
-    pub(super) fn install(&mut self, at: Position, history: EpochHistory) {
+    pub(super) fn install(&mut self, at: Position, history: EpochHistory, sessions: SessionRows) {
         let write = Write::Install {
             at,
             history: history.clone(),
@@ -233,15 +274,25 @@ impl Context<'_> {
             ticket,
             at,
             history,
+            sessions,
         });
     }
 
     /// A write is done: if it was an installation, the log begins anew behind it.
     pub(super) fn on_installed(&mut self, ticket: Ticket) {
         let is_done = |installing: &mut Installing| installing.ticket == ticket;
-        if let Some(Installing { at, history, .. }) = self.core.installing.take_if(is_done) {
+        if let Some(installing) = self.core.installing.take_if(is_done) {
+            let Installing {
+                at,
+                history,
+                sessions,
+                ..
+            } = installing;
             self.core.disk.limit_proofs(at);
             self.core.log.reset(at, history);
+            let limits = self.core.options.limits.sessions.clone();
+            self.core.sessions = Sessions::open(sessions, limits);
+            self.core.uncommitted.clear();
             reads::on_installed(self);
         }
     }

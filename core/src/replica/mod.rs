@@ -14,6 +14,8 @@ mod secondary;
 #[cfg(test)]
 mod tests;
 
+use std::collections::BTreeMap;
+
 use crate::config::{Address, Config, NodeId};
 use crate::event::Event;
 use crate::limits::{self, Limits};
@@ -23,6 +25,7 @@ use crate::message::{
 };
 use crate::operation::{Operation, ReadLevel, Rejection};
 use crate::process::{Effect, Input, Outbox, Process};
+use crate::sessions::Sessions;
 use crate::storage::{Answer, Meta, Recovered, Ticket, Write};
 use crate::time::{Instant, Timers};
 
@@ -142,17 +145,23 @@ impl Replica {
     /// A replica that takes up what its disk holds.
     pub fn open(options: ReplicaOptions, recovered: Recovered) -> Self {
         let log = Log::open(&recovered, options.limits.tail_bytes_max);
-        let core = Core {
+        let sessions = Sessions::open(recovered.sessions, options.limits.sessions.clone());
+        let mut core = Core {
             options,
             meta: recovered.meta,
             config: None,
             log,
+            sessions,
+            uncommitted: BTreeMap::new(),
             disk: Disk::default(),
             reads: Reads::default(),
             timers: Timers::new(),
             arbiter_heard: false,
             installing: None,
         };
+        for entry in &recovered.tail {
+            core.note_uncommitted(entry);
+        }
         Self {
             core,
             role: Role::Starting,
@@ -172,6 +181,11 @@ impl Replica {
     /// Its log.
     pub fn log(&self) -> &Log {
         &self.core.log
+    }
+
+    /// What it remembers of requests with entries that it knows to be committed.
+    pub fn sessions(&self) -> &Sessions {
+        &self.core.sessions
     }
 
     /// The configuration it knows; `None` before it has learned any.
@@ -221,6 +235,7 @@ impl Replica {
     /// Asserts what must hold between steps.
     pub fn check(&self) {
         self.core.log.check();
+        self.core.sessions.check();
         if let Role::Primary(primary) = &self.role {
             primary.check(self.core.log.end());
         }
@@ -288,11 +303,10 @@ impl Replica {
                     }
                 }
             }
-            RequestBody::Resolve { .. } => self
-                .core
-                .context(now, out)
-                .reject(&asker, Rejection::NotReady),
             RequestBody::Drain(drain) => self.on_drain(now, &asker, drain, out),
+            RequestBody::Resolve { key } => {
+                self.on_write(now, asker, Operation::Cancel { key }, out);
+            }
             RequestBody::Scan { after } => {
                 if let Some(mut cx) = self.serving(now, &asker, out) {
                     reads::on_scan(&mut cx, asker, after);
@@ -384,6 +398,7 @@ impl Replica {
             log_start: core.log.start(),
             disk_full: core.disk.is_full(),
             has_lease: self.authority(now) != Authority::None,
+            sessions: core.sessions.len() as u64,
             peers: match &self.role {
                 Role::Primary(primary) => primary.peers(),
                 Role::Starting

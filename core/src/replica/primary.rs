@@ -1,6 +1,6 @@
 //! The primary: gives writes their place, has them stored everywhere, commits, answers; and keeps the in-sync set true.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use crate::config::{Epoch, NodeId, Position, Seq};
@@ -10,8 +10,9 @@ use crate::message::{
     Beacon, BeaconAck, Change, CommittedAnswer, Drain, Peer, PeerMessage, PeerStatus, Propose,
     ReplyBody, ToArbiter,
 };
-use crate::operation::{Entry, Operation, Origin, Rejection};
+use crate::operation::{Entry, Operation, Origin, Rejection, Resolution};
 use crate::process::Effect;
+use crate::sessions::{Done, Lookup};
 use crate::storage::{Answer, Ticket};
 use crate::time::Instant;
 
@@ -22,7 +23,7 @@ use super::replicator::{Replicator, Standing};
 
 /// One tenure of this replica as primary.
 ///
-/// - `pending` is in the order of seqs, which is that of deadlines; `by_origin` names the same requests.
+/// - `deadlines` has that of each request in `pending`.
 /// - `replicators` has every member of the configuration but this replica.
 /// - The effective ack set is this replica and every Replicator whose standing counts.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -30,8 +31,9 @@ pub(super) struct Primary {
     epoch: Epoch,
     /// Where the log ended when the tenure began. Nobody is added before it is committed up to here.
     inherited: Position,
-    pending: VecDeque<Pending>,
-    by_origin: BTreeMap<Origin, Seq>,
+    /// Who waits for the fate of which entry.
+    pending: BTreeMap<Seq, Pending>,
+    deadlines: BTreeSet<(Instant, Seq)>,
     replicators: BTreeMap<NodeId, Replicator>,
     next_sync: u64,
     /// The proposal that is open: repeated until a newer version is known.
@@ -54,12 +56,22 @@ enum Resignation {
     Resigned(Drain, NodeId),
 }
 
-/// A write that was not answered.
+/// A request that was not answered.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 struct Pending {
-    seq: Seq,
     asker: Asker,
+    wants: Wants,
+    is_cancel: bool,
     deadline: Instant,
+}
+
+/// What a request asks for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+enum Wants {
+    /// That something is done.
+    Execution,
+    /// To know what was done.
+    Resolution,
 }
 
 impl Primary {
@@ -68,8 +80,8 @@ impl Primary {
         let mut primary = Self {
             epoch,
             inherited: cx.core.log.end(),
-            pending: VecDeque::new(),
-            by_origin: BTreeMap::new(),
+            pending: BTreeMap::new(),
+            deadlines: BTreeSet::new(),
             replicators: BTreeMap::new(),
             next_sync: 1,
             proposal: None,
@@ -86,8 +98,9 @@ impl Primary {
 
     /// Ends the tenure: what was not confirmed never will be.
     pub(super) fn close(&mut self, cx: &mut Context<'_>) {
-        while let Some(pending) = self.pending.pop_front() {
-            self.fail(cx, &pending);
+        self.deadlines.clear();
+        for (seq, pending) in std::mem::take(&mut self.pending) {
+            fail(cx, seq, &pending);
         }
         for replicator in self.replicators.values() {
             replicator.stop(cx);
@@ -115,17 +128,27 @@ impl Primary {
 
     // ---------------------------------------------------------------------------------------------- writes
 
-    /// A client wants something changed.
+    /// A client wants something changed, or to know whether it was.
     pub(super) fn on_write(&mut self, cx: &mut Context<'_>, asker: Asker, operation: Operation) {
-        let origin = asker.origin();
-        if let Some(seq) = self.by_origin.get(&origin) {
-            // The same request once more: its answer goes to where it was asked from last.
-            let index = self
-                .pending
-                .binary_search_by_key(seq, |pending| pending.seq);
-            self.pending[index.expect("both name the same requests")].asker = asker;
-            return;
+        let wants = match &operation {
+            Operation::Insert { .. } | Operation::Remove { .. } => Wants::Execution,
+            Operation::Cancel { .. } => Wants::Resolution,
+        };
+        // The same request once more waits for the fate of its first copy, or is told of it.
+        if let Some(first) = cx.core.uncommitted.get(&(asker.client, asker.id)) {
+            let (seq, is_cancel) = (first.seq, first.is_cancel);
+            return self.wait(cx, seq, asker, wants, is_cancel);
         }
+        match cx
+            .core
+            .sessions
+            .lookup(asker.client, asker.id, asker.session)
+        {
+            Lookup::Done(done) => return cx.reply(&asker, answer(wants, done)),
+            Lookup::Expired => return cx.reject(&asker, Rejection::SessionExpired),
+            Lookup::New => {}
+        }
+        let origin = asker.origin();
         if let Some(reason) = self.obstacle(cx, &operation) {
             return cx.reject(&asker, reason);
         }
@@ -137,17 +160,36 @@ impl Primary {
             origin,
         };
         cx.append(vec![Arc::new(entry)]);
-        let deadline = cx.now + limits::OPERATION_DEADLINE;
-        self.pending.push_back(Pending {
-            seq,
-            asker,
-            deadline,
-        });
-        self.by_origin.insert(origin, seq);
-        cx.core.timers.arm_if_idle(Timer::Deadline, deadline);
+        self.wait(cx, seq, asker, wants, wants == Wants::Resolution);
         for replicator in self.replicators.values_mut() {
             replicator.pump(cx);
         }
+    }
+
+    /// Lets a request wait for the fate of an entry, for a second. If one waits already, it is the same once more: the
+    /// answer goes to where it was asked from last, and when it was due.
+    fn wait(
+        &mut self,
+        cx: &mut Context<'_>,
+        seq: Seq,
+        asker: Asker,
+        wants: Wants,
+        is_cancel: bool,
+    ) {
+        if let Some(pending) = self.pending.get_mut(&seq) {
+            (pending.asker, pending.wants) = (asker, wants);
+            return;
+        }
+        let deadline = cx.now + limits::OPERATION_DEADLINE;
+        let pending = Pending {
+            asker,
+            wants,
+            is_cancel,
+            deadline,
+        };
+        self.pending.insert(seq, pending);
+        self.deadlines.insert((deadline, seq));
+        cx.core.timers.arm_if_idle(Timer::Deadline, deadline);
     }
 
     /// Why the write cannot be executed now, or ever.
@@ -189,17 +231,17 @@ impl Primary {
                 .fold(cx.core.log.persisted(), Position::min);
             cx.commit(position);
         }
-        while self
-            .pending
-            .front()
-            .is_some_and(|pending| cx.core.log.committed().covers(pending.seq))
+        while let Some(first) = self.pending.first_entry()
+            && cx.core.log.committed().covers(*first.key())
         {
-            let Some(pending) = self.pending.pop_front() else {
-                break;
+            let (seq, pending) = first.remove_entry();
+            self.deadlines.remove(&(pending.deadline, seq));
+            cx.out.notify(Event::Acknowledged(seq));
+            let done = Done {
+                seq,
+                is_cancelled: pending.is_cancel,
             };
-            self.by_origin.remove(&pending.asker.origin());
-            cx.out.notify(Event::Acknowledged(pending.seq));
-            cx.reply(&pending.asker, ReplyBody::OperationAck { seq: pending.seq });
+            cx.reply(&pending.asker, answer(pending.wants, done));
         }
         self.rearm_deadline(cx);
         self.review(cx);
@@ -207,32 +249,24 @@ impl Primary {
 
     /// The second of the oldest write is over.
     pub(super) fn on_deadline(&mut self, cx: &mut Context<'_>) {
-        let Some(first) = self.pending.front() else {
+        let Some((first, _)) = self.deadlines.first() else {
             return;
         };
-        let due = first.deadline.max(cx.now);
-        while self
-            .pending
-            .front()
-            .is_some_and(|pending| pending.deadline <= due)
+        let due = cx.now.max(*first);
+        while let Some((deadline, seq)) = self.deadlines.first().copied()
+            && deadline <= due
         {
-            let Some(pending) = self.pending.pop_front() else {
-                break;
-            };
-            self.fail(cx, &pending);
+            self.deadlines.remove(&(deadline, seq));
+            if let Some(pending) = self.pending.remove(&seq) {
+                fail(cx, seq, &pending);
+            }
         }
         self.rearm_deadline(cx);
     }
 
-    fn fail(&mut self, cx: &mut Context<'_>, pending: &Pending) {
-        self.by_origin.remove(&pending.asker.origin());
-        cx.out.notify(Event::Failed(pending.seq));
-        cx.reply(&pending.asker, ReplyBody::OperationFailed);
-    }
-
     fn rearm_deadline(&mut self, cx: &mut Context<'_>) {
-        match self.pending.front() {
-            Some(first) => cx.core.timers.arm(Timer::Deadline, first.deadline),
+        match self.deadlines.first() {
+            Some((first, _)) => cx.core.timers.arm(Timer::Deadline, *first),
             None => cx.core.timers.disarm(Timer::Deadline),
         }
     }
@@ -712,12 +746,8 @@ impl Primary {
     pub(super) fn check(&self, cx_end: Position) {
         assert_eq!(
             self.pending.len(),
-            self.by_origin.len(),
+            self.deadlines.len(),
             "pending writes are miscounted"
-        );
-        assert!(
-            self.pending.iter().is_sorted_by_key(|pending| pending.seq),
-            "pending writes are out of order"
         );
         for replicator in self.replicators.values() {
             assert!(
@@ -726,6 +756,24 @@ impl Primary {
             );
         }
     }
+}
+
+/// The answer to a request whose first copy has a committed entry.
+fn answer(wants: Wants, done: Done) -> ReplyBody {
+    let seq = done.seq;
+    match (wants, done.is_cancelled) {
+        (Wants::Execution, false) => ReplyBody::OperationAck { seq },
+        (Wants::Execution, true) => ReplyBody::OperationRejected {
+            reason: Rejection::Cancelled,
+        },
+        (Wants::Resolution, false) => ReplyBody::Resolved(Resolution::Executed { seq }),
+        (Wants::Resolution, true) => ReplyBody::Resolved(Resolution::NeverExecuted),
+    }
+}
+
+fn fail(cx: &mut Context<'_>, seq: Seq, pending: &Pending) {
+    cx.out.notify(Event::Failed(seq));
+    cx.reply(&pending.asker, ReplyBody::OperationFailed);
 }
 
 /// Why no cluster of these limits takes the operation.

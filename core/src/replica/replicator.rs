@@ -13,9 +13,10 @@ use crate::limits;
 use crate::message::{
     PeerMessage, PeerStatus, Snapshots, StateChunk, SyncEnd, SyncFrom, SyncReply, SyncStart,
 };
-use crate::operation::{Entry, Key};
+use crate::operation::Entry;
 use crate::process::Effect;
-use crate::storage::{Answer, Query, Ticket};
+use crate::sessions::{SessionRow, SessionRows};
+use crate::storage::{Answer, Cursor, Query, Ticket};
 use crate::time::Instant;
 
 use super::Timer;
@@ -94,7 +95,7 @@ struct Transfer {
     is_accepted: bool,
     unacknowledged: VecDeque<StateChunk>,
     next: u64,
-    after: Option<Key>,
+    after: Cursor,
     is_read: bool,
     reading: Option<Ticket>,
 }
@@ -246,12 +247,7 @@ impl Replicator {
     /// Bytes it keeps in memory besides the log's.
     pub(super) fn bytes(&self) -> usize {
         match &self.stage {
-            Stage::Transferring(transfer) => transfer
-                .unacknowledged
-                .iter()
-                .flat_map(|chunk| &chunk.records)
-                .map(|(key, value)| key.0.len() + value.0.len())
-                .sum(),
+            Stage::Transferring(transfer) => transfer.unacknowledged.iter().map(chunk_bytes).sum(),
             Stage::Streaming(stream) => stream.flight_bytes,
             Stage::Greeting | Stage::OpeningView { .. } | Stage::Ending { .. } => 0,
         }
@@ -544,7 +540,7 @@ impl Replicator {
                     is_accepted: false,
                     unacknowledged: VecDeque::new(),
                     next: 0,
-                    after: None,
+                    after: Cursor::Sessions(None),
                     is_read: false,
                     reading: None,
                 });
@@ -553,11 +549,9 @@ impl Replicator {
             (Stage::Transferring(transfer), Answer::Page { records, more })
                 if transfer.reading == Some(ticket) =>
             {
-                transfer.reading = None;
-                transfer.after = records
-                    .last()
-                    .map(|record| record.0.clone())
-                    .or(transfer.after.take());
+                if let Some((last, _)) = records.last() {
+                    transfer.after = Cursor::Records(Some(last.clone()));
+                }
                 transfer.is_read = !more;
                 transfer.records_sent += records.len() as u64;
                 let chunk = StateChunk {
@@ -565,14 +559,27 @@ impl Replicator {
                     index: transfer.next,
                     records: records.clone(),
                     is_last: !more,
+                    sessions: SessionRows::default(),
                 };
-                transfer.next += 1;
-                transfer.unacknowledged.push_back(chunk.clone());
-                cx.tell(self.node, &self.address, PeerMessage::StateChunk(chunk));
-                cx.core
-                    .timers
-                    .arm_if_idle(Timer::Resend(self.node), cx.now + limits::RETRY_INTERVAL);
-                transfer.read_on(cx);
+                self.send_chunk(cx, chunk);
+                true
+            }
+            (Stage::Transferring(transfer), Answer::Sessions { sessions, more })
+                if transfer.reading == Some(ticket) =>
+            {
+                let last = sessions.rows.last_key_value();
+                transfer.after = match last.filter(|_| *more) {
+                    Some((last, _)) => Cursor::Sessions(Some(*last)),
+                    None => Cursor::Records(None),
+                };
+                let chunk = StateChunk {
+                    sync: self.sync,
+                    index: transfer.next,
+                    records: Vec::new(),
+                    is_last: false,
+                    sessions: sessions.clone(),
+                };
+                self.send_chunk(cx, chunk);
                 true
             }
             (Stage::Streaming(stream), Answer::Entries(entries))
@@ -584,9 +591,28 @@ impl Replicator {
             }
             (
                 _,
-                Answer::Value(_) | Answer::Page { .. } | Answer::Entries(_) | Answer::View { .. },
+                Answer::Value(_)
+                | Answer::Page { .. }
+                | Answer::Entries(_)
+                | Answer::View { .. }
+                | Answer::Sessions { .. },
             ) => false,
         }
+    }
+
+    /// Sends the piece of the state that was read, and reads on.
+    fn send_chunk(&mut self, cx: &mut Context<'_>, chunk: StateChunk) {
+        let Stage::Transferring(transfer) = &mut self.stage else {
+            return;
+        };
+        transfer.reading = None;
+        transfer.next += 1;
+        transfer.unacknowledged.push_back(chunk.clone());
+        cx.tell(self.node, &self.address, PeerMessage::StateChunk(chunk));
+        cx.core
+            .timers
+            .arm_if_idle(Timer::Resend(self.node), cx.now + limits::RETRY_INTERVAL);
+        transfer.read_on(cx);
     }
 
     fn on_log_read(&mut self, cx: &mut Context<'_>, entries: &[Arc<Entry>]) {
@@ -665,6 +691,15 @@ impl Transfer {
             self.reading = Some(cx.core.disk.query(query, cx.out));
         }
     }
+}
+
+fn chunk_bytes(chunk: &StateChunk) -> usize {
+    let records = chunk.records.iter();
+    let sessions = chunk.sessions.rows.values();
+    records
+        .map(|(key, value)| key.0.len() + value.0.len())
+        .chain(sessions.map(SessionRow::size))
+        .sum()
 }
 
 fn snapshots(cx: &Context<'_>, sync: u64, entries: Vec<Arc<Entry>>) -> PeerMessage {

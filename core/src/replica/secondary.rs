@@ -13,6 +13,7 @@ use crate::message::{
     ToArbiter,
 };
 use crate::operation::Entry;
+use crate::sessions::SessionRows;
 use crate::storage::{Ticket, Write};
 use crate::time::Instant;
 
@@ -52,6 +53,8 @@ struct Loading {
     sync: u64,
     at: Position,
     history: EpochHistory,
+    /// What has come of the sessions.
+    sessions: SessionRows,
     /// The chunk to come.
     next: u64,
     is_complete: bool,
@@ -156,6 +159,7 @@ impl Secondary {
                     sync: end.sync,
                     at,
                     history,
+                    sessions: SessionRows::default(),
                     next: 0,
                     is_complete: false,
                     writing: VecDeque::from([(ticket, 0)]),
@@ -187,7 +191,7 @@ impl Secondary {
             self.stage = Stage::Streaming { sync };
             return self.acknowledge(cx);
         }
-        cx.core.log.truncate(keep);
+        cx.truncate(keep);
         cx.core.disk.limit_proofs(keep);
         cx.out.notify(Event::Truncated { from, to: keep });
         let ticket = cx.persist(Write::Truncate { keep }, Proof::Other);
@@ -406,9 +410,11 @@ impl Secondary {
         if chunk.index == loading.next && !loading.is_complete && has_room {
             loading.next += 1;
             loading.is_complete = chunk.is_last;
+            loading.sessions.extend(chunk.sessions.clone());
             let ticket = cx.persist(
                 Write::Stage {
                     records: chunk.records,
+                    sessions: chunk.sessions,
                 },
                 Proof::Other,
             );
@@ -463,7 +469,8 @@ impl Secondary {
                 }
                 if loading.is_complete && loading.writing.is_empty() {
                     loading.is_installing = true;
-                    cx.install(loading.at, loading.history.clone());
+                    let sessions = std::mem::take(&mut loading.sessions);
+                    cx.install(loading.at, loading.history.clone(), sessions);
                 } else {
                     self.acknowledge_state(cx);
                 }

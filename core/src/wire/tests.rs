@@ -14,6 +14,7 @@ use crate::message::*;
 use crate::operation::{
     ClientId, Entry, Operation, Origin, ReadLevel, Rejection, RequestId, Resolution, Session,
 };
+use crate::sessions::{Done, SessionRow, SessionRows};
 use crate::time::Instant;
 
 /// A message of each kind, in the order of their declaration.
@@ -42,6 +43,22 @@ fn config() -> Config {
 fn history() -> EpochHistory {
     EpochHistory::from_runs(vec![(Epoch(1), Position(0)), (Epoch(2), Position(5))])
         .expect("ascending runs")
+}
+
+fn sessions() -> SessionRows {
+    let done = Done {
+        seq: Seq(9),
+        is_cancelled: false,
+    };
+    let row = SessionRow {
+        floor: RequestId(1),
+        last: Seq(9),
+        results: [(RequestId(1), done)].into(),
+    };
+    SessionRows {
+        rows: [(ClientId(5), row)].into(),
+        forgotten: Position(300),
+    }
 }
 
 fn to_arbiter() -> Vec<Message> {
@@ -158,6 +175,7 @@ fn between_replicas() -> Vec<Message> {
             index: 1,
             records: vec![("k".into(), "v".into())],
             is_last: true,
+            sessions: sessions(),
         }),
         PeerMessage::StateAck(StateAck { sync, next: 2 }),
         PeerMessage::Beacon(Beacon {
@@ -265,6 +283,7 @@ fn status() -> NodeStatus {
         log_start: Position(0),
         disk_full: false,
         has_lease: true,
+        sessions: 2,
         peers: vec![PeerStatus {
             node: NodeId(8),
             persisted: Position(8),
@@ -284,8 +303,7 @@ fn the_bytes_of_every_message_are_pinned() {
     let bytes: Vec<String> = samples().iter().map(hex).collect();
     if std::env::var_os("UPDATE").is_some() {
         let path = concat!(env!("CARGO_MANIFEST_DIR"), "/src/wire/pinned.txt");
-        std::fs::write(path, bytes.join("\n") + "\n").unwrap();
-        return;
+        return std::fs::write(path, bytes.join("\n") + "\n").expect("the file can be written");
     }
     let pinned: Vec<&str> = include_str!("pinned.txt").lines().collect();
     assert_eq!(

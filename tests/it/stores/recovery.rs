@@ -8,7 +8,9 @@ use lockstep_core::engine::memory::{MemoryEngine, MemoryLog};
 use lockstep_core::engine::recovery::recover;
 use lockstep_core::engine::{Engine, LogStore, StoreError};
 use lockstep_core::epochs::EpochHistory;
-use lockstep_core::operation::{Entry, Key, Value};
+use lockstep_core::limits::SessionLimits;
+use lockstep_core::operation::{ClientId, Entry, Key, Value};
+use lockstep_core::sessions::{SessionChanges, SessionRows, Sessions};
 use lockstep_tests::conformance::insert;
 
 use super::durable::options;
@@ -42,7 +44,10 @@ fn history(runs: &[(u64, u64)]) -> EpochHistory {
 fn install(engine: &dyn Engine, at: u64, history: &EpochHistory) {
     engine.stage_begin().unwrap();
     engine
-        .stage(&[(Key::from("installed"), Value::from("yes"))])
+        .stage(
+            &[(Key::from("installed"), Value::from("yes"))],
+            &SessionRows::default(),
+        )
         .unwrap();
     engine.install(Position(at), history).unwrap();
 }
@@ -52,7 +57,7 @@ fn a_first_start_finds_nothing_and_is_counted() {
     on_both(|log, engine| {
         let node = log.meta().node;
         for start in 1..4 {
-            let recovered = recover(log, engine).unwrap();
+            let recovered = recover(log, engine, &SessionLimits::default()).unwrap();
             assert_eq!(recovered.meta.node, node);
             assert_eq!(recovered.meta.incarnation, Incarnation(start));
             assert_eq!(log.meta(), &recovered.meta, "it is durable");
@@ -68,14 +73,21 @@ fn what_is_known_to_be_committed_is_applied_and_the_rest_is_the_tail() {
         log.append(&entries(1, 0, 50), Position(0)).unwrap();
         log.append(&entries(2, 50, 100), Position(70)).unwrap();
         log.sync().unwrap();
-        engine.apply(&entries(1, 0, 20)).unwrap();
-        let recovered = recover(log, engine).unwrap();
+        let before = entries(1, 0, 20);
+        let mut sessions = Sessions::open(SessionRows::default(), SessionLimits::default());
+        before.iter().for_each(|entry| sessions.apply(entry));
+        engine.apply(&before, &sessions.take_changes()).unwrap();
+        let recovered = recover(log, engine, &SessionLimits::default()).unwrap();
         assert_eq!(recovered.applied, Position(70));
         assert_eq!(engine.applied(), Position(70));
         assert_eq!(
             engine.read(&Key::from("key-9")).unwrap(),
             Some(Value::from("69"))
         );
+        let results = &recovered.sessions.rows[&ClientId(7)].results;
+        let ids: Vec<_> = results.keys().map(|id| id.0).collect();
+        assert_eq!(ids, (0..70).collect::<Vec<_>>());
+        assert_eq!(engine.sessions().unwrap(), recovered.sessions);
         assert_eq!(recovered.tail, entries(2, 70, 100));
         assert_eq!(
             (recovered.log_start, recovered.log_end),
@@ -90,7 +102,7 @@ fn a_hint_beyond_the_end_of_the_log_applies_what_there_is() {
     on_both(|log, engine| {
         log.append(&entries(1, 0, 10), Position(1000)).unwrap();
         log.sync().unwrap();
-        let recovered = recover(log, engine).unwrap();
+        let recovered = recover(log, engine, &SessionLimits::default()).unwrap();
         assert_eq!((recovered.applied, recovered.tail), (Position(10), vec![]));
     });
 }
@@ -110,7 +122,7 @@ fn a_crash_between_install_and_reset_is_made_good() {
             prepare(log);
             log.sync().unwrap();
             install(engine, 100, &installed);
-            let recovered = recover(log, engine).unwrap();
+            let recovered = recover(log, engine, &SessionLimits::default()).unwrap();
             assert_eq!(recovered.applied, Position(100));
             assert_eq!(
                 (recovered.log_start, recovered.log_end),
@@ -128,7 +140,7 @@ fn a_log_that_agrees_with_an_installed_state_is_kept() {
         log.append(&entries(3, 0, 120), Position(0)).unwrap();
         log.sync().unwrap();
         install(engine, 100, &history(&[(3, 0)]));
-        let recovered = recover(log, engine).unwrap();
+        let recovered = recover(log, engine, &SessionLimits::default()).unwrap();
         assert_eq!(recovered.log_start, Position(0));
         assert_eq!(recovered.tail, entries(3, 100, 120));
     });
@@ -142,7 +154,7 @@ fn a_log_that_went_on_behind_an_installed_state_is_kept() {
         log.reset(Position(100), &installed).unwrap();
         log.append(&entries(4, 100, 130), Position(120)).unwrap();
         log.sync().unwrap();
-        let recovered = recover(log, engine).unwrap();
+        let recovered = recover(log, engine, &SessionLimits::default()).unwrap();
         assert_eq!(recovered.applied, Position(120));
         assert_eq!(recovered.tail, entries(4, 120, 130));
         assert_eq!(recovered.history, history(&[(3, 0), (4, 100)]));
@@ -152,17 +164,19 @@ fn a_log_that_went_on_behind_an_installed_state_is_kept() {
 #[test]
 fn a_state_that_the_log_does_not_reach_is_refused() {
     on_both(|log, engine| {
-        engine.apply(&entries(1, 0, 30)).unwrap();
+        engine
+            .apply(&entries(1, 0, 30), &SessionChanges::default())
+            .unwrap();
         log.append(&entries(1, 0, 20), Position(20)).unwrap();
         log.sync().unwrap();
-        let refused = recover(log, engine);
+        let refused = recover(log, engine, &SessionLimits::default());
         assert!(
             matches!(refused, Err(StoreError::Mismatch { .. })),
             "the log ends too early"
         );
         log.reset(Position(40), &history(&[(1, 0)])).unwrap();
         log.sync().unwrap();
-        let refused = recover(log, engine);
+        let refused = recover(log, engine, &SessionLimits::default());
         assert!(
             matches!(refused, Err(StoreError::Mismatch { .. })),
             "the log begins too late"
@@ -180,7 +194,7 @@ fn a_start_goes_on_where_the_process_before_was_ended() {
     let home = tempfile::tempdir().unwrap();
     for start in 0..5 {
         let ReplicaStore { mut log, engine } = open_replica(home.path(), &options()).unwrap();
-        let recovered = recover(&mut log, &engine).unwrap();
+        let recovered = recover(&mut log, &engine, &SessionLimits::default()).unwrap();
         assert_eq!(recovered.meta.incarnation, Incarnation(start + 1));
         assert_eq!(recovered.log_end, Position(100 * start));
         assert_eq!(
@@ -191,7 +205,8 @@ fn a_start_goes_on_where_the_process_before_was_ended() {
         log.append(&more, Position(100 * start + 50)).unwrap();
         log.sync().unwrap();
         if start % 2 == 0 {
-            engine.apply(&recovered.tail).unwrap();
+            let changes = SessionChanges::default();
+            engine.apply(&recovered.tail, &changes).unwrap();
             let at = engine.checkpoint().unwrap();
             log.trim(at, 0).unwrap();
         }

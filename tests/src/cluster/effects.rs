@@ -19,7 +19,7 @@ impl Cluster {
         match effect {
             Effect::Send { to, message } => self.send(index, &to, &message),
             Effect::Persist(ticket, write) => self.persist(index, ticket, write),
-            Effect::Apply { entries } => {
+            Effect::Apply { entries, sessions } => {
                 self.tell(&Fact::Apply {
                     node: index,
                     entries: &entries,
@@ -27,7 +27,7 @@ impl Cluster {
                 let Role::Replica(disk, _) = &mut self.nodes[index].role else {
                     return self.violate("storage", "only replicas apply".to_owned());
                 };
-                disk.ask_apply(entries);
+                disk.ask_apply(entries, sessions);
                 self.plan_applied(index);
             }
             Effect::Query(ticket, query) => {

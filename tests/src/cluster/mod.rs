@@ -332,7 +332,7 @@ impl Cluster {
         node.machine = Some(match &mut node.role {
             Role::Arbiter(disk) => Machine::Arbiter(Box::new(Arbiter::open(disk.record().clone()))),
             Role::Replica(disk, shadow) => {
-                let recovered = disk.start();
+                let recovered = disk.start(&self.options.limits.sessions);
                 **shadow = Shadow::of(disk);
                 let options = ReplicaOptions {
                     name: node.name.clone(),

@@ -3,11 +3,12 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use lockstep_core::config::{Epoch, Position};
+use lockstep_core::config::{Epoch, Position, Seq};
 use lockstep_core::engine::{Engine, Page, StoreError};
 use lockstep_core::epochs::EpochHistory;
 use lockstep_core::limits;
-use lockstep_core::operation::{Key, Value};
+use lockstep_core::operation::{ClientId, Entry, Key, RequestId, Value};
+use lockstep_core::sessions::{Done, SessionChanges, SessionRow, SessionRows};
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
@@ -35,6 +36,8 @@ pub fn suite(subject: &mut dyn Subject) {
     a_checkpoint_survives(subject);
     an_installed_state_replaces_the_present_one(subject);
     a_state_that_is_not_installed_is_forgotten(subject);
+    sessions_change_with_the_entries(subject);
+    sessions_come_in_pages(subject);
     reads_go_on_beside_changes(subject);
     for seed in 0..10 {
         random_entries_agree_with_a_model(subject, seed);
@@ -55,6 +58,16 @@ fn all(scan: Scan<'_>) -> Vec<(Key, Value)> {
             return all;
         }
     }
+}
+
+/// Entries that change no session.
+fn apply(engine: &dyn Engine, entries: &[Arc<Entry>]) -> Result<(), StoreError> {
+    engine.apply(entries, &SessionChanges::default())
+}
+
+/// Records without sessions.
+fn stage(engine: &dyn Engine, records: &[(Key, Value)]) -> Result<(), StoreError> {
+    engine.stage(records, &SessionRows::default())
 }
 
 fn state(engine: &dyn Engine) -> Vec<(Key, Value)> {
@@ -80,9 +93,10 @@ fn a_fresh_state_is_empty(subject: &mut dyn Subject) {
 
 fn entries_take_effect_in_their_order(subject: &mut dyn Subject) {
     let engine = subject.fresh();
-    engine.apply(&[]).unwrap();
-    engine
-        .apply(&[
+    apply(&*engine, &[]).unwrap();
+    apply(
+        &*engine,
+        &[
             insert(1, 0, "a", "1"),
             insert(1, 1, "b", "1"),
             insert(1, 2, "a", "2"),
@@ -91,13 +105,12 @@ fn entries_take_effect_in_their_order(subject: &mut dyn Subject) {
             remove(1, 5, "d"),
             remove(1, 6, "b"),
             insert(1, 7, "b", "3"),
-        ])
-        .unwrap();
+        ],
+    )
+    .unwrap();
     assert_eq!(engine.applied(), Position(8));
     assert_eq!(state(&*engine), records(&[("a", "2"), ("b", "3")]));
-    engine
-        .apply(&[remove(1, 8, "a"), insert(1, 9, "e", "")])
-        .unwrap();
+    apply(&*engine, &[remove(1, 8, "a"), insert(1, 9, "e", "")]).unwrap();
     assert_eq!(engine.applied(), Position(10));
     assert_eq!(engine.read(&Key::from("a")).unwrap(), None);
     assert_eq!(
@@ -114,7 +127,7 @@ fn pages_are_bounded_and_ordered(subject: &mut dyn Subject) {
     let entries: Vec<_> = (0..many)
         .map(|seq| insert(1, seq, &format!("s{seq:08}"), ""))
         .collect();
-    engine.apply(&entries).unwrap();
+    apply(&*engine, &entries).unwrap();
     let page = engine.scan(None).unwrap();
     assert_eq!(page.records.len(), limits::CHUNK_RECORDS_MAX);
     assert!(page.more);
@@ -123,12 +136,14 @@ fn pages_are_bounded_and_ordered(subject: &mut dyn Subject) {
         .unwrap();
     assert_eq!((rest.records.len(), rest.more), (1, false));
     let large = "x".repeat(limits::CHUNK_BYTES_MAX);
-    engine
-        .apply(&[
+    apply(
+        &*engine,
+        &[
             insert(1, many, "t1", &large),
             insert(1, many + 1, "t2", &large),
-        ])
-        .unwrap();
+        ],
+    )
+    .unwrap();
     let page = engine.scan(Some(&Key::from("t"))).unwrap();
     assert_eq!(
         (page.records.len(), page.more),
@@ -161,7 +176,7 @@ fn any_bytes_are_keys_and_values(subject: &mut dyn Subject) {
             Arc::new(entry)
         })
         .collect();
-    engine.apply(&entries).unwrap();
+    apply(&*engine, &entries).unwrap();
     let expected: Vec<_> = keys
         .iter()
         .map(|key| (Key::from(*key), Value::from(*key)))
@@ -174,22 +189,22 @@ fn any_bytes_are_keys_and_values(subject: &mut dyn Subject) {
 
 fn a_view_does_not_change(subject: &mut dyn Subject) {
     let engine = subject.fresh();
-    engine
-        .apply(&[insert(1, 0, "a", "1"), insert(1, 1, "b", "1")])
-        .unwrap();
+    apply(&*engine, &[insert(1, 0, "a", "1"), insert(1, 1, "b", "1")]).unwrap();
     let view = engine.view().unwrap();
-    engine
-        .apply(&[
+    apply(
+        &*engine,
+        &[
             insert(1, 2, "a", "2"),
             remove(1, 3, "b"),
             insert(1, 4, "c", "1"),
-        ])
-        .unwrap();
+        ],
+    )
+    .unwrap();
     assert_eq!(view.at(), Position(2));
     let before = records(&[("a", "1"), ("b", "1")]);
     assert_eq!(all(&|after| view.scan(after)), before);
     engine.stage_begin().unwrap();
-    engine.stage(&records(&[("z", "9")])).unwrap();
+    stage(&*engine, &records(&[("z", "9")])).unwrap();
     engine.install(Position(50), &EpochHistory::new()).unwrap();
     assert_eq!(state(&*engine), records(&[("z", "9")]));
     assert_eq!(all(&|after| view.scan(after)), before);
@@ -198,26 +213,24 @@ fn a_view_does_not_change(subject: &mut dyn Subject) {
 
 fn a_checkpoint_survives(subject: &mut dyn Subject) {
     let engine = subject.fresh();
-    engine
-        .apply(&[insert(1, 0, "a", "1"), insert(1, 1, "b", "1")])
-        .unwrap();
+    apply(&*engine, &[insert(1, 0, "a", "1"), insert(1, 1, "b", "1")]).unwrap();
     assert_eq!(engine.checkpoint().unwrap(), Position(2));
     let engine = subject.reopen(engine);
     assert_eq!(engine.applied(), Position(2));
     assert_eq!(state(&*engine), records(&[("a", "1"), ("b", "1")]));
-    engine.apply(&[remove(1, 2, "a")]).unwrap();
+    apply(&*engine, &[remove(1, 2, "a")]).unwrap();
     assert_eq!(state(&*engine), records(&[("b", "1")]));
 }
 
 fn an_installed_state_replaces_the_present_one(subject: &mut dyn Subject) {
     let engine = subject.fresh();
-    engine.apply(&[insert(1, 0, "a", "old")]).unwrap();
+    apply(&*engine, &[insert(1, 0, "a", "old")]).unwrap();
     engine.stage_begin().unwrap();
-    engine.stage(&records(&[("x", "thrown away")])).unwrap();
+    stage(&*engine, &records(&[("x", "thrown away")])).unwrap();
     engine.stage_begin().unwrap();
-    engine.stage(&records(&[("k", "1"), ("l", "2")])).unwrap();
-    engine.stage(&records(&[("m", "3")])).unwrap();
-    engine.apply(&[insert(1, 1, "b", "old")]).unwrap();
+    stage(&*engine, &records(&[("k", "1"), ("l", "2")])).unwrap();
+    stage(&*engine, &records(&[("m", "3")])).unwrap();
+    apply(&*engine, &[insert(1, 1, "b", "old")]).unwrap();
     assert_eq!(
         state(&*engine),
         records(&[("a", "old"), ("b", "old")]),
@@ -237,7 +250,7 @@ fn an_installed_state_replaces_the_present_one(subject: &mut dyn Subject) {
     check(&*engine);
     let engine = subject.reopen(engine);
     check(&*engine);
-    engine.apply(&[remove(2, 30, "k")]).unwrap();
+    apply(&*engine, &[remove(2, 30, "k")]).unwrap();
     assert_eq!(engine.applied(), Position(31));
     assert_eq!(engine.installed(), Some((Position(30), history)));
     engine.stage_begin().unwrap();
@@ -249,16 +262,115 @@ fn an_installed_state_replaces_the_present_one(subject: &mut dyn Subject) {
 
 fn a_state_that_is_not_installed_is_forgotten(subject: &mut dyn Subject) {
     let engine = subject.fresh();
-    engine.apply(&[insert(1, 0, "a", "1")]).unwrap();
+    apply(&*engine, &[insert(1, 0, "a", "1")]).unwrap();
     engine.stage_begin().unwrap();
-    engine.stage(&records(&[("x", "1")])).unwrap();
+    stage(&*engine, &records(&[("x", "1")])).unwrap();
     engine.checkpoint().unwrap();
     let engine = subject.reopen(engine);
     assert_eq!(state(&*engine), records(&[("a", "1")]));
     engine.stage_begin().unwrap();
-    engine.stage(&records(&[("y", "1")])).unwrap();
+    stage(&*engine, &records(&[("y", "1")])).unwrap();
     engine.install(Position(5), &EpochHistory::new()).unwrap();
     assert_eq!(state(&*engine), records(&[("y", "1")]));
+}
+
+/// A client with as many requests, the last of them in the entry `last`.
+fn row(last: u64, requests: u64) -> SessionRow {
+    let done = |id| {
+        let seq = Seq(last.saturating_sub(requests - 1 - id));
+        let is_cancelled = id % 2 == 1;
+        (RequestId(id), Done { seq, is_cancelled })
+    };
+    SessionRow {
+        floor: RequestId(0),
+        last: Seq(last),
+        results: (0..requests).map(done).collect(),
+    }
+}
+
+fn sessions(rows: &[(u64, SessionRow)], forgotten: u64) -> SessionRows {
+    let rows = rows.iter().cloned();
+    SessionRows {
+        rows: rows.map(|(client, row)| (ClientId(client), row)).collect(),
+        forgotten: Position(forgotten),
+    }
+}
+
+fn changes(rows: &[(u64, Option<SessionRow>)], forgotten: u64) -> SessionChanges {
+    let rows = rows.iter().cloned();
+    SessionChanges {
+        rows: rows.map(|(client, row)| (ClientId(client), row)).collect(),
+        forgotten: Position(forgotten),
+    }
+}
+
+fn sessions_change_with_the_entries(subject: &mut dyn Subject) {
+    let engine = subject.fresh();
+    assert_eq!(engine.sessions().unwrap(), SessionRows::default());
+    let both = [(1, Some(row(0, 1))), (u64::MAX, Some(row(1, 2)))];
+    let entries = [insert(1, 0, "a", "1"), insert(1, 1, "b", "1")];
+    engine.apply(&entries, &changes(&both, 0)).unwrap();
+    let first = sessions(&[(1, row(0, 1)), (u64::MAX, row(1, 2))], 0);
+    assert_eq!(engine.sessions().unwrap(), first);
+    let records = records(&[("a", "1"), ("b", "1")]);
+    assert_eq!(state(&*engine), records, "sessions are no records");
+    let view = engine.view().unwrap();
+    let later = [(1, None), (2, Some(row(2, 3)))];
+    let entries = [insert(1, 2, "a", "1")];
+    engine.apply(&entries, &changes(&later, 1)).unwrap();
+    assert_eq!(view.sessions(None).unwrap().sessions, first);
+    let second = sessions(&[(2, row(2, 3)), (u64::MAX, row(1, 2))], 1);
+    assert_eq!(engine.sessions().unwrap(), second);
+    engine.checkpoint().unwrap();
+    drop(view);
+    let engine = subject.reopen(engine);
+    assert_eq!(engine.sessions().unwrap(), second);
+    apply(&*engine, &[insert(1, 3, "a", "1")]).unwrap();
+    assert_eq!(engine.sessions().unwrap(), second, "nothing changed");
+    engine.stage_begin().unwrap();
+    engine.stage(&[], &sessions(&[(7, row(9, 1))], 4)).unwrap();
+    engine.stage_begin().unwrap();
+    engine.stage(&[], &sessions(&[(3, row(9, 4))], 6)).unwrap();
+    engine.stage(&[], &sessions(&[(4, row(8, 1))], 6)).unwrap();
+    stage(&*engine, &records).unwrap();
+    assert_eq!(engine.sessions().unwrap(), second);
+    engine.install(Position(10), &EpochHistory::new()).unwrap();
+    let installed = sessions(&[(3, row(9, 4)), (4, row(8, 1))], 6);
+    assert_eq!(engine.sessions().unwrap(), installed);
+    let engine = subject.reopen(engine);
+    assert_eq!(engine.sessions().unwrap(), installed);
+    assert_eq!(state(&*engine), records);
+}
+
+fn sessions_come_in_pages(subject: &mut dyn Subject) {
+    let engine = subject.fresh();
+    let requests = 4096;
+    let rows: Vec<_> = (0..9)
+        .map(|client| (client, Some(row(1 << 40, requests))))
+        .collect();
+    engine
+        .apply(&[insert(1, 0, "a", "1")], &changes(&rows, 5))
+        .unwrap();
+    let view = engine.view().unwrap();
+    let mut found = SessionRows::default();
+    loop {
+        let page = view
+            .sessions(found.rows.last_key_value().map(|(client, _)| *client))
+            .unwrap();
+        assert_eq!(page.sessions.forgotten, Position(5));
+        let sizes = page.sessions.rows.values().map(SessionRow::size);
+        assert!(sizes.sum::<usize>() <= limits::CHUNK_BYTES_MAX);
+        assert!(page.sessions.rows.keys().all(|client| {
+            let last = found.rows.last_key_value();
+            last.is_none_or(|last| last.0 < client)
+        }));
+        found.extend(page.sessions);
+        if !page.more {
+            break;
+        }
+    }
+    assert_eq!(found, engine.sessions().unwrap());
+    assert_eq!(found.rows.len(), 9);
 }
 
 /// Every view is the outcome of a prefix of the entries, also while entries are applied.
@@ -269,9 +381,11 @@ fn reads_go_on_beside_changes(subject: &mut dyn Subject) {
         scope.spawn(|| {
             for seq in (0..last).step_by(2) {
                 let value = format!("{seq}");
-                engine
-                    .apply(&[insert(1, seq, "a", &value), insert(1, seq + 1, "b", &value)])
-                    .unwrap();
+                apply(
+                    &*engine,
+                    &[insert(1, seq, "a", &value), insert(1, seq + 1, "b", &value)],
+                )
+                .unwrap();
             }
         });
         scope.spawn(|| {
@@ -315,7 +429,7 @@ fn random_entries_agree_with_a_model(subject: &mut dyn Subject, seed: u64) {
             }
             applied += 1;
         }
-        engine.apply(&batch).unwrap();
+        apply(&*engine, &batch).unwrap();
         if rng.random_ratio(1, 20) {
             engine.checkpoint().unwrap();
             engine = subject.reopen(engine);

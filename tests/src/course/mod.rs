@@ -14,7 +14,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use lockstep_core::config::{
     Address, ClusterId, Config, Epoch, Incarnation, Member, NodeId, Position, Seq, Token,
 };
-use lockstep_core::limits::Limits;
+use lockstep_core::limits::{Limits, SessionLimits};
 use lockstep_core::message::{FromArbiter, Joined, Message, Request, RequestBody};
 use lockstep_core::operation::{ClientId, Entry, Key, Operation, Origin, ReadLevel, RequestId};
 use lockstep_core::process::{Effect, Input, Outbox, Process};
@@ -73,7 +73,7 @@ impl Bench {
             limits: Limits::default(),
             software: "tested".to_owned(),
         };
-        let replica = Replica::open(options, disk.start());
+        let replica = Replica::open(options, disk.start(&SessionLimits::default()));
         let mut bench = Self {
             replica,
             address,
@@ -316,8 +316,8 @@ impl Bench {
         match effect {
             Effect::Send { to, message } => self.on_sent(&to, message),
             Effect::Persist(ticket, write) => self.on_persist(ticket, write),
-            Effect::Apply { entries } => {
-                self.disk.ask_apply(entries);
+            Effect::Apply { entries, sessions } => {
+                self.disk.ask_apply(entries, sessions);
                 self.apply();
             }
             Effect::Query(ticket, query) => self.on_query(ticket, query),

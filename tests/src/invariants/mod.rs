@@ -9,6 +9,7 @@ mod forward;
 mod ledger;
 mod linearizable;
 mod local_reads;
+mod once;
 mod outcomes;
 mod rejections;
 mod replies;
@@ -140,6 +141,7 @@ pub fn all() -> Vec<Box<dyn Invariant>> {
         Box::<forward::CountersGoForward>::default(),
         Box::<local_reads::LocalReads>::default(),
         Box::<linearizable::Linearizable>::default(),
+        Box::<once::OnceAtMost>::default(),
         Box::<replies::OneReply>::default(),
         Box::<rejections::RejectedHasNoEffect>::default(),
         Box::new(outcomes::OutcomesAreTrue),

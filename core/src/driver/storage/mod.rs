@@ -31,10 +31,11 @@ use crate::config::Position;
 use crate::driver::{DriverError, panic_text};
 use crate::engine::{ArbiterStore, Engine, LogStore, StoreError};
 use crate::operation::{Entry, Key};
+use crate::sessions::SessionChanges;
 use crate::storage::{Answer, Query, Ticket, Write};
 
 use self::log::{LogRequest, LogThread};
-use self::order::Order;
+use self::order::{Committed, Order};
 use self::reads::{BulkRequest, BulkThread, Reader};
 use self::record::{RecordRequest, RecordThread};
 use self::state::{Checkpointer, Installs, StateRequest, StateThread};
@@ -237,11 +238,15 @@ impl Storage {
     }
 
     /// Notes down entries to apply for the next `flush`.
-    pub(super) fn apply(&mut self, entries: Vec<Arc<Entry>>) -> Result<(), DriverError> {
+    pub(super) fn apply(
+        &mut self,
+        entries: Vec<Arc<Entry>>,
+        sessions: SessionChanges,
+    ) -> Result<(), DriverError> {
         let Disk::Replica { order, .. } = &mut self.disk else {
             return Err(DriverError::NoStorage);
         };
-        order.hold(entries);
+        order.hold(Committed { entries, sessions });
         self.release();
         Ok(())
     }
@@ -249,9 +254,8 @@ impl Storage {
     /// Passes on the entries that have become durable in the log.
     fn release(&mut self) {
         if let Disk::Replica { state, order, .. } = &mut self.disk {
-            let entries = order.release();
-            if !entries.is_empty() {
-                state.push(StateRequest::Apply(entries));
+            while let Some(committed) = order.release() {
+                state.push(StateRequest::Apply(committed));
             }
         }
     }
@@ -377,7 +381,7 @@ fn split(write: Write) -> Result<(Option<log::LogWrite>, Option<state::StateWrit
         Write::Truncate { keep } => (Some(LogWrite::Truncate { keep }), None),
         Write::Meta(meta) => (Some(LogWrite::Meta(meta)), None),
         Write::StageBegin => (None, Some(StateWrite::StageBegin)),
-        Write::Stage { records } => (None, Some(StateWrite::Stage { records })),
+        Write::Stage { records, sessions } => (None, Some(StateWrite::Stage { records, sessions })),
         Write::Install { at, history } => (
             Some(LogWrite::Install {
                 at,

@@ -8,7 +8,15 @@ use std::sync::Arc;
 
 use crate::config::Position;
 use crate::operation::Entry;
+use crate::sessions::SessionChanges;
 use crate::storage::{Ticket, Write};
+
+/// Committed entries, and what they change of the sessions: applied as one.
+#[derive(Debug)]
+pub(super) struct Committed {
+    pub(super) entries: Vec<Arc<Entry>>,
+    pub(super) sessions: SessionChanges,
+}
 
 /// Which entries may be applied.
 #[derive(Debug)]
@@ -18,7 +26,7 @@ pub(super) struct Order {
     /// Where it will be once the write is.
     ends: BTreeMap<Ticket, Position>,
     /// Committed, but not durable here.
-    held: VecDeque<Arc<Entry>>,
+    held: VecDeque<Committed>,
 }
 
 impl Order {
@@ -67,15 +75,17 @@ impl Order {
     }
 
     /// Entries are committed.
-    pub(super) fn hold(&mut self, entries: Vec<Arc<Entry>>) {
-        self.held.extend(entries);
+    pub(super) fn hold(&mut self, committed: Committed) {
+        self.held.push_back(committed);
     }
 
-    /// Takes the entries that may be applied.
-    pub(super) fn release(&mut self) -> Vec<Arc<Entry>> {
-        let durable = self
-            .held
-            .partition_point(|entry| self.durable.covers(entry.seq));
-        self.held.drain(..durable).collect()
+    /// Takes the next entries, if all of them may be applied.
+    pub(super) fn release(&mut self) -> Option<Committed> {
+        let durable = self.durable;
+        let may_go = |held: &mut Committed| {
+            let last = held.entries.last();
+            last.is_none_or(|last| durable.covers(last.seq))
+        };
+        self.held.pop_front_if(may_go)
     }
 }

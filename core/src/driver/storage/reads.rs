@@ -8,7 +8,7 @@ use async_channel::{Receiver, Sender};
 
 use crate::engine::{Engine, StoreError, View};
 use crate::operation::Key;
-use crate::storage::{Answer, Ticket};
+use crate::storage::{Answer, Cursor, Ticket};
 
 use super::{Completion, send};
 
@@ -65,7 +65,7 @@ pub(super) enum BulkRequest {
     ReadView {
         ticket: Ticket,
         view: Ticket,
-        after: Option<Key>,
+        after: Cursor,
     },
     CloseView {
         view: Ticket,
@@ -121,7 +121,17 @@ impl BulkThread {
                     // The process let go of the view after it had asked, and waits for no answer.
                     return Ok(None);
                 };
-                (ticket, view.scan(after.as_ref())?)
+                match after {
+                    Cursor::Records(after) => (ticket, view.scan(after.as_ref())?),
+                    Cursor::Sessions(after) => {
+                        let page = view.sessions(after)?;
+                        let answer = Answer::Sessions {
+                            sessions: page.sessions,
+                            more: page.more,
+                        };
+                        return Ok(Some((ticket, answer)));
+                    }
+                }
             }
             BulkRequest::CloseView { view } => {
                 self.views.remove(&view);

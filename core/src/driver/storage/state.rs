@@ -15,11 +15,13 @@ use crate::config::Position;
 use crate::driver::clock::Clock;
 use crate::engine::{Engine, StoreError};
 use crate::epochs::EpochHistory;
-use crate::operation::{Entry, Key, Value};
+use crate::operation::{Key, Value};
+use crate::sessions::SessionRows;
 use crate::storage::Ticket;
 use crate::time::Instant;
 
 use super::log::LogRequest;
+use super::order::Committed;
 use super::{Completion, Fate, Submission, send};
 
 /// Entries applied at once, in bytes: one batch for the engine, and readers see its outcome soon.
@@ -39,7 +41,7 @@ const ROOM_INTERVAL: Duration = Duration::from_millis(200);
 #[derive(Debug)]
 pub(super) enum StateRequest {
     /// Committed entries.
-    Apply(Vec<Arc<Entry>>),
+    Apply(Committed),
     /// A durable change.
     Write(Submission<StateWrite>),
 }
@@ -48,8 +50,14 @@ pub(super) enum StateRequest {
 #[derive(Debug)]
 pub(super) enum StateWrite {
     StageBegin,
-    Stage { records: Vec<(Key, Value)> },
-    Install { at: Position, history: EpochHistory },
+    Stage {
+        records: Vec<(Key, Value)>,
+        sessions: SessionRows,
+    },
+    Install {
+        at: Position,
+        history: EpochHistory,
+    },
 }
 
 /// The log thread's side of the Installs: each is let go or skipped, in their order.
@@ -171,7 +179,7 @@ impl StateThread {
                 return Ok(());
             }
             match self.waiting.pop_front() {
-                Some(StateRequest::Apply(entries)) => self.apply(entries)?,
+                Some(StateRequest::Apply(committed)) => self.apply(committed)?,
                 Some(StateRequest::Write(submission)) => self.write(submission)?,
                 None => {}
             }
@@ -188,7 +196,11 @@ impl StateThread {
     }
 
     /// Applies entries, and those that wait directly behind them.
-    fn apply(&mut self, mut entries: Vec<Arc<Entry>>) -> Result<(), StoreError> {
+    fn apply(&mut self, committed: Committed) -> Result<(), StoreError> {
+        let Committed {
+            mut entries,
+            mut sessions,
+        } = committed;
         let mut bytes: usize = entries.iter().map(|entry| entry.size()).sum();
         while bytes < APPLY_BYTES_MAX
             && let Some(StateRequest::Apply(_)) = self.waiting.front()
@@ -196,14 +208,15 @@ impl StateThread {
             let Some(StateRequest::Apply(more)) = self.waiting.pop_front() else {
                 break;
             };
-            bytes += more.iter().map(|entry| entry.size()).sum::<usize>();
-            entries.extend(more);
+            bytes += more.entries.iter().map(|entry| entry.size()).sum::<usize>();
+            entries.extend(more.entries);
+            sessions.extend(more.sessions);
         }
         let Some(last) = entries.last() else {
             return Ok(());
         };
         let position = Position::behind(last.seq);
-        while let Err(error) = self.engine.apply(&entries) {
+        while let Err(error) = self.engine.apply(&entries, &sessions) {
             let StoreError::NoRoom { .. } = error else {
                 return Err(error);
             };
@@ -235,7 +248,7 @@ impl StateThread {
                 return Ok(());
             }
             StateWrite::StageBegin => self.engine.stage_begin(),
-            StateWrite::Stage { records } => self.engine.stage(&records),
+            StateWrite::Stage { records, sessions } => self.engine.stage(&records, &sessions),
         };
         match outcome {
             Ok(()) => {

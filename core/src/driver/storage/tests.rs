@@ -11,6 +11,8 @@ use crate::engine::memory::{MemoryArbiter, MemoryEngine, MemoryLog};
 use crate::engine::{Page, View};
 use crate::epochs::EpochHistory;
 use crate::operation::{ClientId, Operation, Origin, RequestId, Value};
+use crate::sessions::{SessionChanges, SessionRows};
+use crate::storage::Cursor;
 use crate::storage::{ArbiterRecord, Meta};
 
 fn entry(seq: u64, bytes: usize) -> Arc<Entry> {
@@ -191,8 +193,12 @@ impl Engine for BenchEngine {
         self.inner.applied()
     }
 
-    fn apply(&self, entries: &[Arc<Entry>]) -> Result<(), StoreError> {
-        self.inner.apply(entries)
+    fn apply(&self, entries: &[Arc<Entry>], sessions: &SessionChanges) -> Result<(), StoreError> {
+        self.inner.apply(entries, sessions)
+    }
+
+    fn sessions(&self) -> Result<SessionRows, StoreError> {
+        self.inner.sessions()
     }
 
     fn checkpoint(&self) -> Result<Position, StoreError> {
@@ -216,11 +222,11 @@ impl Engine for BenchEngine {
         self.inner.stage_begin()
     }
 
-    fn stage(&self, records: &[(Key, Value)]) -> Result<(), StoreError> {
+    fn stage(&self, records: &[(Key, Value)], sessions: &SessionRows) -> Result<(), StoreError> {
         if self.bench.shared.stage_is_full.load(Ordering::SeqCst) {
             return Err(no_room());
         }
-        self.inner.stage(records)
+        self.inner.stage(records, sessions)
     }
 
     fn install(&self, at: Position, history: &EpochHistory) -> Result<(), StoreError> {
@@ -391,6 +397,7 @@ fn an_installed_state_begins_the_log_anew() {
     let history = EpochHistory::from_runs(vec![(Epoch(1), Position(0))]).unwrap();
     let write = Write::Stage {
         records: vec![("k".into(), "v".into())],
+        sessions: SessionRows::default(),
     };
     storage.persist(Ticket(1), append(0..3)).unwrap();
     storage.persist(Ticket(2), Write::StageBegin).unwrap();
@@ -400,7 +407,9 @@ fn an_installed_state_begins_the_log_anew() {
         .persist(Ticket(4), Write::Install { at, history })
         .unwrap();
     storage.persist(Ticket(5), append(7..8)).unwrap();
-    storage.apply(vec![entry(7, 1)]).unwrap();
+    storage
+        .apply(vec![entry(7, 1)], SessionChanges::default())
+        .unwrap();
     storage.flush();
     let mut persisted = Vec::new();
     let mut applied = None;
@@ -426,12 +435,13 @@ fn a_transfer_without_room_throws_away_its_end_as_well() {
     let mut storage = bench.storage();
     let history = EpochHistory::new();
     let stage = |storage: &mut Storage, from: u64| {
-        let records = vec![("k".into(), "v".into())];
+        let write = Write::Stage {
+            records: vec![("k".into(), "v".into())],
+            sessions: SessionRows::default(),
+        };
         let at = Position(7);
         let history = history.clone();
-        storage
-            .persist(Ticket(from), Write::Stage { records })
-            .unwrap();
+        storage.persist(Ticket(from), write).unwrap();
         storage
             .persist(Ticket(from + 1), Write::Install { at, history })
             .unwrap();
@@ -459,7 +469,7 @@ fn commit(storage: &mut Storage, seq: u64, bytes: usize) {
         committed,
     };
     storage.persist(ticket, write).unwrap();
-    storage.apply(entries).unwrap();
+    storage.apply(entries, SessionChanges::default()).unwrap();
     storage.flush();
     storage.expect_persisted(&[ticket.0]);
     storage.flush();
@@ -475,7 +485,9 @@ fn the_state_never_gets_ahead_of_the_log() {
     let bench = Bench::default();
     let (mut storage, gate) = bench.gated();
     storage.persist(Ticket(1), append(0..2)).unwrap();
-    storage.apply(vec![entry(0, 10), entry(1, 10)]).unwrap();
+    storage
+        .apply(vec![entry(0, 10), entry(1, 10)], SessionChanges::default())
+        .unwrap();
     storage.flush();
     gate.begun.recv().unwrap();
     let key = || Query::Get { key: "k0".into() };
@@ -512,7 +524,7 @@ fn a_view_stands_still_until_it_is_closed() {
     commit(&mut storage, 1, 1);
     let view = Query::ReadView {
         view: Ticket(2000),
-        after: None,
+        after: Cursor::Records(None),
     };
     let Answer::Page { records, more } = storage.put_question(2001, view.clone()) else {
         panic!("not a page");
@@ -540,7 +552,9 @@ fn the_log_is_trimmed_behind_a_checkpoint_but_not_what_must_be_retained() {
     storage.retain(Position(30)).unwrap();
     storage.ask(1, write);
     storage.expect_persisted(&[1]);
-    storage.apply(big(0..40)).unwrap();
+    storage
+        .apply(big(0..40), SessionChanges::default())
+        .unwrap();
     storage.flush();
     let mut reports = [storage.next(), storage.next()];
     reports.sort_by_key(|report| matches!(report, Completion::Trimmed(_)));

@@ -8,7 +8,7 @@
 //! - A state is a keyspace, `state-N`; the keyspace `meta` says which one is current. A state taken in from another
 //!   replica is collected in a keyspace beside it. What is not current is removed by the next start.
 //! - The position stands in the keyspace it is about, in the batch with the entries it counts, so that it is never
-//!   ahead of them or behind them, whatever part of fjall's journal survives a crash.
+//!   ahead of them or behind them; so do the sessions, whatever part of fjall's journal survives a crash.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -23,13 +23,17 @@ use crate::config::Position;
 use crate::engine::durable::directory::DataDir;
 use crate::engine::durable::files;
 use crate::engine::durable::options::StoreOptions;
-use crate::engine::{Engine, Page, StoreError, View, assert_follows};
+use crate::engine::{Engine, Page, SessionPage, StoreError, View, assert_follows};
 use crate::epochs::EpochHistory;
-use crate::operation::{Entry, Key, Value};
+use crate::operation::{ClientId, Entry, Key, Value};
+use crate::sessions::{SessionChanges, SessionRow, SessionRows};
 
-/// The key of the position in a state; keys of records begin with `RECORD`.
+/// The keys of the position in a state and of `SessionRows::forgotten`; keys of records begin with `RECORD`, those of
+/// sessions with `SESSION`.
 const POSITION: [u8; 1] = [0];
 const RECORD: u8 = 1;
+const SESSION: u8 = 2;
+const FORGOTTEN: [u8; 1] = [3];
 
 /// The key of `Current` in the keyspace `meta`.
 const CURRENT: &[u8] = b"current";
@@ -111,10 +115,7 @@ impl FjallEngine {
             ));
         }
         let state = keyspace(&database, &name, memtable_bytes)?;
-        let applied = match state.get(POSITION).map_err(failed("read the state"))? {
-            Some(encoded) => decode(&path, &encoded)?,
-            None => Position::ZERO,
-        };
+        let applied = position(&path, state.get(POSITION))?;
         let engine = Self {
             directory,
             path,
@@ -197,7 +198,7 @@ impl Engine for FjallEngine {
         self.present().applied
     }
 
-    fn apply(&self, entries: &[Arc<Entry>]) -> Result<(), StoreError> {
+    fn apply(&self, entries: &[Arc<Entry>], sessions: &SessionChanges) -> Result<(), StoreError> {
         let Some(last) = entries.last() else {
             return Ok(());
         };
@@ -220,6 +221,15 @@ impl Engine for FjallEngine {
                 Some(value) => batch.insert(&state, record_key(key), value.as_ref()),
                 None => batch.remove(&state, record_key(key)),
             }
+        }
+        for (client, row) in &sessions.rows {
+            match row {
+                Some(row) => batch.insert(&state, session_key(*client), encode(row)),
+                None => batch.remove(&state, session_key(*client)),
+            }
+        }
+        if sessions.forgotten > Position::ZERO {
+            batch.insert(&state, FORGOTTEN, encode(&sessions.forgotten));
         }
         let applied = Position::behind(last.seq);
         batch.insert(&state, POSITION, encode(&applied));
@@ -250,18 +260,26 @@ impl Engine for FjallEngine {
         page(state.range::<Vec<u8>, _>(behind(after)))
     }
 
+    fn sessions(&self) -> Result<SessionRows, StoreError> {
+        let state = self.present().state.clone();
+        let mut sessions = SessionRows {
+            forgotten: position(&self.path, state.get(FORGOTTEN))?,
+            ..SessionRows::default()
+        };
+        for row in rows(&self.path, state.range::<Vec<u8>, _>(sessions_behind(None))) {
+            let (client, row) = row?;
+            sessions.rows.insert(client, row);
+        }
+        Ok(sessions)
+    }
+
     fn view(&self) -> Result<Box<dyn View>, StoreError> {
         let present = self.present();
         let snapshot = self.database.snapshot();
-        let at = match snapshot
-            .get(&present.state, POSITION)
-            .map_err(failed("read the state"))?
-        {
-            Some(encoded) => decode(&self.path, &encoded)?,
-            None => Position::ZERO,
-        };
         Ok(Box::new(FjallView {
-            at,
+            at: position(&self.path, snapshot.get(&present.state, POSITION))?,
+            forgotten: position(&self.path, snapshot.get(&present.state, FORGOTTEN))?,
+            path: self.path.clone(),
             records: present.state.approximate_len() as u64,
             state: present.state.clone(),
             snapshot,
@@ -282,7 +300,7 @@ impl Engine for FjallEngine {
         Ok(())
     }
 
-    fn stage(&self, records: &[(Key, Value)]) -> Result<(), StoreError> {
+    fn stage(&self, records: &[(Key, Value)], sessions: &SessionRows) -> Result<(), StoreError> {
         self.check_room(self.reserve_bytes)?;
         let staging = self.staging();
         let (_, state) = staging
@@ -292,6 +310,12 @@ impl Engine for FjallEngine {
         let mut batch = self.database.batch();
         for (key, value) in records {
             batch.insert(state, record_key(key), value.as_ref());
+        }
+        for (client, row) in &sessions.rows {
+            batch.insert(state, session_key(*client), encode(row));
+        }
+        if sessions.forgotten > Position::ZERO {
+            batch.insert(state, FORGOTTEN, encode(&sessions.forgotten));
         }
         batch.commit().map_err(failed("collect a state"))
     }
@@ -339,7 +363,9 @@ impl Engine for FjallEngine {
 
 /// A state held fixed by a snapshot of fjall's.
 struct FjallView {
+    path: PathBuf,
     at: Position,
+    forgotten: Position,
     records: u64,
     state: Keyspace,
     snapshot: Snapshot,
@@ -360,6 +386,12 @@ impl View for FjallView {
             self.snapshot
                 .range::<Vec<u8>, _>(&self.state, behind(after)),
         )
+    }
+
+    fn sessions(&self, after: Option<ClientId>) -> Result<SessionPage, StoreError> {
+        let range = sessions_behind(after);
+        let found = self.snapshot.range::<Vec<u8>, _>(&self.state, range);
+        SessionPage::collect(rows(&self.path, found), self.forgotten)
     }
 }
 
@@ -401,7 +433,44 @@ fn behind(after: Option<&Key>) -> (Bound<Vec<u8>>, Bound<Vec<u8>>) {
     let start = after.map_or(Bound::Included(vec![RECORD]), |key| {
         Bound::Excluded(record_key(key))
     });
-    (start, Bound::Unbounded)
+    (start, Bound::Excluded(vec![RECORD + 1]))
+}
+
+fn session_key(client: ClientId) -> Vec<u8> {
+    let mut bytes = vec![SESSION];
+    bytes.extend_from_slice(&client.0.to_be_bytes());
+    bytes
+}
+
+fn sessions_behind(after: Option<ClientId>) -> (Bound<Vec<u8>>, Bound<Vec<u8>>) {
+    let start = after.map_or(Bound::Included(vec![SESSION]), |client| {
+        Bound::Excluded(session_key(client))
+    });
+    (start, Bound::Excluded(vec![SESSION + 1]))
+}
+
+fn rows(
+    path: &Path,
+    found: fjall::Iter,
+) -> impl Iterator<Item = Result<(ClientId, SessionRow), StoreError>> {
+    found.map(move |row| {
+        let (key, row) = row.into_inner().map_err(failed("read the state"))?;
+        let client = key[1..].try_into().map_err(|_| {
+            files::damaged(path, 0, "the key of a session does not have its length")
+        })?;
+        Ok((ClientId(u64::from_be_bytes(client)), decode(path, &row)?))
+    })
+}
+
+/// A position that the state notes down; zero where it does not.
+fn position(
+    path: &Path,
+    found: Result<Option<fjall::Slice>, fjall::Error>,
+) -> Result<Position, StoreError> {
+    match found.map_err(failed("read the state"))? {
+        Some(encoded) => decode(path, &encoded),
+        None => Ok(Position::ZERO),
+    }
 }
 
 fn page(records: fjall::Iter) -> Result<Page, StoreError> {

@@ -111,13 +111,13 @@ fn a_format_of_another_release_and_a_damaged_one_are_told_apart() {
     let home = home();
     drop(replica(home.path()).unwrap());
     let format = home.path().join("format");
-    fs::write(&format, "lockstep replica\nformat 2\n").unwrap();
+    fs::write(&format, "lockstep replica\nformat 9\n").unwrap();
     let found = replica(home.path());
     assert!(matches!(
         found,
         Err(StoreError::Format {
-            found: 2,
-            expected: 1,
+            found: 9,
+            expected: 2,
             ..
         })
     ));
@@ -186,7 +186,7 @@ fn missing_parts_are_reported() {
     for part in ["meta", "log", "engine"] {
         let home = home();
         let mut store = replica(home.path()).unwrap();
-        recover(&mut store.log, &store.engine).unwrap();
+        recover(&mut store.log, &store.engine, &Default::default()).unwrap();
         drop(store);
         let path = home.path().join(part);
         if path.is_dir() {
@@ -223,7 +223,9 @@ fn a_state_transfer_finds_no_room_before_anything_is_written() {
     drop(store);
     let engine = replica(home.path()).unwrap().engine;
     engine.stage_begin().unwrap();
-    engine.stage(&[(Key::from("a"), Value::from("1"))]).unwrap();
+    engine
+        .stage(&[(Key::from("a"), Value::from("1"))], &Default::default())
+        .unwrap();
     let history = EpochHistory::new();
     engine
         .install(crate::config::Position(9), &history)

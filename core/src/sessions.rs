@@ -1,0 +1,398 @@
+//! What the cluster remembers of its clients' requests, so that a request that comes twice is executed once.
+//!
+//! The table is a function of the committed entries and of the limits alone: replicas with the same of both have the
+//! same table. What is in the log and not committed is the replica's own affair.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::mem;
+
+use serde::{Deserialize, Serialize};
+
+use crate::config::{Position, Seq};
+use crate::limits::SessionLimits;
+use crate::operation::{ClientId, Entry, Operation, RequestId, Session};
+
+/// What became of a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Done {
+    /// Its entry.
+    pub seq: Seq,
+    /// The entry only takes its place: it was not executed and never will be.
+    pub is_cancelled: bool,
+}
+
+/// What is remembered of one client.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct SessionRow {
+    /// What became of the requests before this one is forgotten.
+    pub floor: RequestId,
+    /// Its newest entry.
+    pub last: Seq,
+    /// Its requests from `floor` on.
+    pub results: BTreeMap<RequestId, Done>,
+}
+
+impl SessionRow {
+    /// Bytes it takes on a transport or on a disk, at most.
+    pub fn size(&self) -> usize {
+        40 + 21 * self.results.len()
+    }
+}
+
+/// A whole table, or a part of one.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
+pub struct SessionRows {
+    /// Its clients.
+    pub rows: BTreeMap<ClientId, SessionRow>,
+    /// No client whose entries all lie before this need be in the table.
+    pub forgotten: Position,
+}
+
+impl SessionRows {
+    /// Adds another part of the same table.
+    pub fn extend(&mut self, other: Self) {
+        self.rows.extend(other.rows);
+        self.forgotten = self.forgotten.max(other.forgotten);
+    }
+}
+
+/// What committed entries have changed in a table.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Default)]
+pub struct SessionChanges {
+    /// Each changed client as it is afterwards; `None` where it is forgotten.
+    pub rows: BTreeMap<ClientId, Option<SessionRow>>,
+    /// As in `SessionRows`.
+    pub forgotten: Position,
+}
+
+impl SessionChanges {
+    /// Adds what later entries have changed.
+    pub fn extend(&mut self, later: Self) {
+        self.rows.extend(later.rows);
+        self.forgotten = self.forgotten.max(later.forgotten);
+    }
+}
+
+/// What the table knows of a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Lookup {
+    /// It has certainly no committed entry.
+    New,
+    /// It has one.
+    Done(Done),
+    /// It may have had one: what was known of it is forgotten.
+    Expired,
+}
+
+/// The table.
+///
+/// - `by_last` has every client, under its newest entry; `results` counts all results.
+/// - A client that was forgotten never comes back: all it says was born before `forgotten`.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Sessions {
+    limits: SessionLimits,
+    table: SessionRows,
+    by_last: BTreeSet<(Seq, ClientId)>,
+    results: usize,
+    changed: BTreeSet<ClientId>,
+}
+
+impl Sessions {
+    /// The table with these rows.
+    pub fn open(table: SessionRows, limits: SessionLimits) -> Self {
+        let by_last = table.rows.iter().map(|(id, row)| (row.last, *id));
+        Self {
+            by_last: by_last.collect(),
+            results: table.rows.values().map(|row| row.results.len()).sum(),
+            limits,
+            table,
+            changed: BTreeSet::new(),
+        }
+    }
+
+    /// Clients in it.
+    pub fn len(&self) -> usize {
+        self.table.rows.len()
+    }
+
+    /// Is no client in it?
+    pub fn is_empty(&self) -> bool {
+        self.table.rows.is_empty()
+    }
+
+    /// All of it.
+    pub fn rows(&self) -> &SessionRows {
+        &self.table
+    }
+
+    /// Takes up the next committed entry.
+    pub fn apply(&mut self, entry: &Entry) {
+        let (client, id, session) = (entry.origin.client, entry.origin.id, entry.origin.session);
+        let former = self.table.rows.remove(&client);
+        if former.is_none() && session.born < self.table.forgotten {
+            // It was forgotten while this was on its way. To begin anew would be to say of its older requests that they
+            // were never made.
+            return;
+        }
+        let mut row = former.unwrap_or(SessionRow {
+            floor: RequestId(0),
+            last: entry.seq,
+            results: BTreeMap::new(),
+        });
+        self.by_last.remove(&(row.last, client));
+        self.results -= row.results.len();
+        row.last = entry.seq;
+        raise_floor(&mut row, session.settled);
+        if id >= row.floor {
+            row.results.entry(id).or_insert(Done {
+                seq: entry.seq,
+                is_cancelled: matches!(entry.operation, Operation::Cancel { .. }),
+            });
+        }
+        let kept = self
+            .limits
+            .results_per_client_max
+            .min(self.limits.results_max);
+        while row.results.len() > kept {
+            forget_oldest(&mut row);
+        }
+        self.by_last.insert((row.last, client));
+        self.results += row.results.len();
+        self.table.rows.insert(client, row);
+        self.changed.insert(client);
+        self.forget_clients();
+    }
+
+    /// Keeps the bounds: the client that has been quiet for longest goes.
+    fn forget_clients(&mut self) {
+        while self.table.rows.len() > self.limits.clients_max.max(1)
+            || self.results > self.limits.results_max
+        {
+            let Some((last, client)) = self.by_last.pop_first() else {
+                break;
+            };
+            let row = self.table.rows.remove(&client);
+            self.results -= row.map_or(0, |row| row.results.len());
+            self.table.forgotten = self.table.forgotten.max(Position::behind(last));
+            self.changed.insert(client);
+        }
+    }
+
+    /// What is known of a request.
+    pub fn lookup(&self, client: ClientId, id: RequestId, session: Session) -> Lookup {
+        match self.table.rows.get(&client) {
+            Some(row) if id < row.floor => Lookup::Expired,
+            Some(row) => row
+                .results
+                .get(&id)
+                .copied()
+                .map_or(Lookup::New, Lookup::Done),
+            None if session.born < self.table.forgotten => Lookup::Expired,
+            None => Lookup::New,
+        }
+    }
+
+    /// What has changed since this was asked last.
+    pub fn take_changes(&mut self) -> SessionChanges {
+        let changed = mem::take(&mut self.changed).into_iter();
+        SessionChanges {
+            rows: changed
+                .map(|client| (client, self.table.rows.get(&client).cloned()))
+                .collect(),
+            forgotten: self.table.forgotten,
+        }
+    }
+
+    /// Asserts what the struct promises.
+    pub fn check(&self) {
+        assert_eq!(
+            self.by_last.len(),
+            self.table.rows.len(),
+            "clients are miscounted"
+        );
+        assert!(
+            self.table.rows.len() <= self.limits.clients_max.max(1),
+            "too many clients are remembered"
+        );
+    }
+}
+
+fn raise_floor(row: &mut SessionRow, floor: RequestId) {
+    if floor > row.floor {
+        row.floor = floor;
+        row.results = row.results.split_off(&floor);
+    }
+}
+
+fn forget_oldest(row: &mut SessionRow) {
+    if let Some((id, _)) = row.results.pop_first() {
+        row.floor = RequestId(id.0.saturating_add(1));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Epoch;
+    use crate::operation::{Key, Origin};
+
+    /// A table after entries, written as `(client, id, born, settled)`, in a log that begins with them.
+    fn table(entries: &[(u64, u64, u64, u64)]) -> Sessions {
+        let limits = SessionLimits {
+            clients_max: 2,
+            results_max: 5,
+            results_per_client_max: 3,
+        };
+        let mut sessions = Sessions::open(SessionRows::default(), limits.clone());
+        let mut followed = SessionRows::default();
+        for (seq, &(client, id, born, settled)) in entries.iter().enumerate() {
+            sessions.apply(&entry(seq as u64, client, id, born, settled));
+            sessions.check();
+            let changes = sessions.take_changes();
+            followed.forgotten = changes.forgotten;
+            for (client, row) in changes.rows {
+                match row {
+                    Some(row) => followed.rows.insert(client, row),
+                    None => followed.rows.remove(&client),
+                };
+            }
+        }
+        assert_eq!(&followed, sessions.rows(), "the changes tell all");
+        let reopened = Sessions::open(followed, limits);
+        assert_eq!(reopened, sessions, "rows tell all");
+        sessions
+    }
+
+    fn session(born: u64, settled: u64) -> Session {
+        Session {
+            born: Position(born),
+            settled: RequestId(settled),
+        }
+    }
+
+    fn entry(seq: u64, client: u64, id: u64, born: u64, settled: u64) -> Entry {
+        let key = Key::from("k");
+        Entry {
+            epoch: Epoch(1),
+            seq: Seq(seq),
+            operation: Operation::Remove { key },
+            origin: Origin {
+                client: ClientId(client),
+                id: RequestId(id),
+                session: session(born, settled),
+            },
+        }
+    }
+
+    fn done(seq: u64) -> Lookup {
+        Lookup::Done(Done {
+            seq: Seq(seq),
+            is_cancelled: false,
+        })
+    }
+
+    /// What is known of request `id` of `client`, who says that it was born at `born`.
+    fn check(
+        entries: &[(u64, u64, u64, u64)],
+        (client, id, born): (u64, u64, u64),
+        expected: Lookup,
+    ) {
+        let sessions = table(entries);
+        let found = sessions.lookup(ClientId(client), RequestId(id), session(born, 0));
+        assert_eq!(found, expected, "{id} of {client} after {entries:?}");
+    }
+
+    #[test]
+    fn a_request_is_known_by_client_and_id() {
+        let entries = [(1, 7, 0, 0), (2, 8, 0, 0)];
+        check(&entries, (1, 7, 0), done(0));
+        check(&entries, (2, 8, 0), done(1));
+        check(&entries, (1, 8, 0), Lookup::New);
+        check(&entries, (1, 3, 0), Lookup::New);
+        check(&entries, (3, 7, 0), Lookup::New);
+    }
+
+    #[test]
+    fn the_first_of_two_entries_counts() {
+        check(&[(1, 7, 0, 0), (1, 7, 0, 0)], (1, 7, 0), done(0));
+    }
+
+    #[test]
+    fn what_is_settled_is_forgotten_and_never_executed_again() {
+        let entries = [(1, 3, 0, 0), (1, 5, 0, 0), (1, 6, 0, 5)];
+        check(&entries, (1, 3, 0), Lookup::Expired);
+        check(&entries, (1, 4, 0), Lookup::Expired);
+        check(&entries, (1, 5, 0), done(1));
+        // A late entry of a settled request leaves the floor where it is.
+        let late = [(1, 6, 0, 5), (1, 4, 0, 0)];
+        check(&late, (1, 4, 0), Lookup::Expired);
+        check(&late, (1, 6, 0), done(0));
+    }
+
+    #[test]
+    fn of_too_many_results_the_oldest_ids_go_and_raise_the_floor() {
+        let entries = [(1, 4, 0, 0), (1, 2, 0, 0), (1, 6, 0, 0), (1, 5, 0, 0)];
+        check(&entries, (1, 2, 0), Lookup::Expired);
+        check(&entries, (1, 3, 0), Lookup::New);
+        check(&entries, (1, 4, 0), done(0));
+        check(&entries, (1, 5, 0), done(3));
+    }
+
+    #[test]
+    fn of_too_many_clients_the_quietest_goes() {
+        let entries = [(1, 0, 0, 0), (2, 0, 0, 0), (1, 1, 0, 0), (3, 0, 0, 0)];
+        check(&entries, (1, 0, 0), done(0));
+        check(&entries, (3, 0, 0), done(3));
+        check(&entries, (2, 0, 0), Lookup::Expired);
+        check(&entries, (2, 9, 0), Lookup::Expired);
+        // Its newest entry was 1: who was born behind that was not forgotten.
+        check(&entries, (4, 0, 1), Lookup::Expired);
+        check(&entries, (4, 0, 2), Lookup::New);
+    }
+
+    #[test]
+    fn of_too_many_results_in_all_the_quietest_client_goes() {
+        let entries = [
+            (1, 0, 0, 0),
+            (1, 1, 0, 0),
+            (1, 2, 0, 0),
+            (2, 0, 0, 0),
+            (2, 1, 0, 0),
+            (2, 2, 0, 0),
+        ];
+        check(&entries[..5], (1, 0, 0), done(0));
+        check(&entries, (1, 2, 0), Lookup::Expired);
+        check(&entries, (2, 0, 0), done(3));
+    }
+
+    #[test]
+    fn a_forgotten_client_with_an_entry_on_its_way_does_not_come_back() {
+        let entries = [(1, 5, 0, 0), (2, 0, 0, 0), (3, 0, 0, 0), (1, 3, 0, 0)];
+        check(&entries, (1, 5, 0), Lookup::Expired);
+        check(&entries, (1, 3, 0), Lookup::Expired);
+        check(&entries, (1, 6, 0), Lookup::Expired);
+        check(&entries, (2, 0, 0), done(1));
+    }
+
+    #[test]
+    fn a_client_born_behind_what_is_forgotten_is_remembered() {
+        let entries = [(1, 0, 0, 0), (2, 0, 0, 0), (3, 0, 0, 0), (4, 0, 3, 0)];
+        check(&entries, (4, 0, 3), done(3));
+        check(&entries, (2, 0, 0), Lookup::Expired);
+    }
+
+    #[test]
+    fn a_request_that_was_cancelled_is_known_as_such() {
+        let mut sessions = table(&[]);
+        let mut cancel = entry(0, 1, 7, 0, 0);
+        cancel.operation = Operation::Cancel { key: "k".into() };
+        sessions.apply(&cancel);
+        sessions.apply(&entry(1, 1, 7, 0, 0));
+        let found = sessions.lookup(ClientId(1), RequestId(7), session(0, 0));
+        let cancelled = Done {
+            seq: Seq(0),
+            is_cancelled: true,
+        };
+        assert_eq!(found, Lookup::Done(cancelled));
+    }
+}

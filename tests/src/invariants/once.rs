@@ -1,0 +1,117 @@
+//! PROTOCOL 8 and 9.7: a request takes effect at most once, what is told of it stays true, and all replicas remember
+//! the same.
+
+use std::collections::BTreeMap;
+
+use lockstep_core::config::Position;
+use lockstep_core::message::{Message, Reply, ReplyBody};
+use lockstep_core::operation::{ClientId, Entry, Operation, RequestId, Resolution};
+use lockstep_core::sessions::{SessionRows, Sessions};
+
+use super::{Fact, Invariant};
+use crate::cluster::{Cluster, Machine};
+
+/// Follows the ledger.
+#[derive(Default)]
+pub(super) struct OnceAtMost {
+    /// The entry of each request, as far as this has read the ledger.
+    entries: BTreeMap<(ClientId, RequestId), u64>,
+    read: Position,
+}
+
+impl Invariant for OnceAtMost {
+    fn name(&self) -> &'static str {
+        "a request takes effect at most once"
+    }
+
+    fn observe(&mut self, cluster: &Cluster, fact: &Fact<'_>) -> Result<(), String> {
+        match fact {
+            Fact::Apply { .. } => self.read_on(cluster),
+            Fact::Sent {
+                node,
+                message: Message::Reply(reply),
+                ..
+            } => check_reply(cluster, reply)
+                .map_err(|what| format!("{}: {what}", cluster.nodes()[*node].name)),
+            Fact::Started { node } => check_tables(cluster, *node),
+            Fact::Ended => {
+                self.read_on(cluster)?;
+                cluster
+                    .replicas()
+                    .try_for_each(|node| check_tables(cluster, node))
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+impl OnceAtMost {
+    fn read_on(&mut self, cluster: &Cluster) -> Result<(), String> {
+        while let Some(entry) = cluster.ledger().entry(self.read.next_seq()) {
+            self.read = Position::behind(entry.seq);
+            let key = (entry.origin.client, entry.origin.id);
+            if let Some(first) = self.entries.insert(key, entry.seq.0) {
+                return Err(format!("{key:?} is committed as {first} and {}", entry.seq));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Is what a client is told of its request what the ledger has?
+fn check_reply(cluster: &Cluster, reply: &Reply) -> Result<(), String> {
+    let is_its = |entry: &Entry| (entry.origin.client, entry.origin.id) == (reply.client, reply.id);
+    let is_cancel = |entry: &Entry| matches!(entry.operation, Operation::Cancel { .. });
+    let (is_true, entry) = match &reply.body {
+        ReplyBody::OperationAck { seq } | ReplyBody::Resolved(Resolution::Executed { seq }) => {
+            let entry = cluster.ledger().entry(*seq);
+            let is_true = entry.is_some_and(|entry| is_its(entry) && !is_cancel(entry));
+            (is_true, entry)
+        }
+        ReplyBody::Resolved(Resolution::NeverExecuted) => {
+            let mut entries = cluster.ledger().entries().iter();
+            let entry = entries.find(|entry| is_its(entry));
+            (entry.is_some_and(|entry| is_cancel(entry)), entry)
+        }
+        _ => return Ok(()),
+    };
+    if is_true {
+        Ok(())
+    } else {
+        Err(format!("says {reply:?}, committed is {entry:?}"))
+    }
+}
+
+/// Compares what a replica remembers, in memory and on its disk, with what follows from the ledger.
+fn check_tables(cluster: &Cluster, node: usize) -> Result<(), String> {
+    let node = &cluster.nodes()[node];
+    if let Some(disk) = node.disk() {
+        let state = disk.state();
+        check_table(cluster, &state.sessions, state.applied)
+            .map_err(|what| format!("the disk of {}: {what}", node.name))?;
+    }
+    if let Some(Machine::Replica(replica)) = &node.machine {
+        let table = replica.sessions().rows();
+        check_table(cluster, table, replica.log().committed())
+            .map_err(|what| format!("{}: {what}", node.name))?;
+    }
+    Ok(())
+}
+
+fn check_table(cluster: &Cluster, table: &SessionRows, at: Position) -> Result<(), String> {
+    let limits = cluster.options().limits.sessions.clone();
+    let mut expected = Sessions::open(SessionRows::default(), limits);
+    for entry in cluster.ledger().entries() {
+        if at.covers(entry.seq) {
+            expected.apply(entry);
+        }
+    }
+    if table == expected.rows() {
+        Ok(())
+    } else {
+        let expected = expected.rows();
+        Err(format!(
+            "remembers {table:?} at {at} instead of {expected:?}"
+        ))
+    }
+}
