@@ -96,6 +96,18 @@ impl<'a> Index<'a> {
         self.writers.get(&(key, value)).copied()
     }
 
+    /// Had the write begun before the read that saw it was over?
+    ///
+    /// # Errors
+    /// If it had not.
+    pub(super) fn check_begun(&self, writer: usize, reader: usize) -> Result<(), Box<Verdict>> {
+        if self.history[writer].begun <= self.history[reader].end() {
+            return Ok(());
+        }
+        let what = "the write began when the read was over".to_owned();
+        Err(self.verdict(Property::NothingFromTheFuture, what, &[writer, reader]))
+    }
+
     /// A verdict about the operations at these places, of which the same may be named twice.
     pub(super) fn verdict(
         &self,

@@ -339,10 +339,13 @@ impl<'a> Search<'a> {
     }
 
     fn end_window(&mut self) {
+        // What is open without a slot could still explain something.
+        if self.is_given_up && self.crowd > 0 {
+            return;
+        }
         self.windows += u64::from(self.steps > 0 || self.is_given_up);
         self.steps = 0;
-        // What is open without a slot could still explain something.
-        if self.is_given_up && self.crowd == 0 {
+        if self.is_given_up {
             self.windows_undecided += 1;
             self.is_given_up = false;
             self.states = vec![State {

@@ -273,11 +273,8 @@ impl<'a> Versions<'a> {
                 self.numbers[writer] = current.number;
             }
         }
-        if let Some(writer) = current.writer
-            && index.history[writer].begun > ended
-        {
-            let what = "the write began when the read was over".to_owned();
-            return Err(index.verdict(Property::NothingFromTheFuture, what, &[writer, place]));
+        if let Some(writer) = current.writer {
+            index.check_begun(writer, place)?;
         }
         if current.writer.is_none()
             && current.number > 0
@@ -326,7 +323,7 @@ impl<'a> Versions<'a> {
                 let what = format!("{value:?} was seen, then something else, then it again");
                 Err(index.verdict(Property::AtMostOnce, what, &[writer, newest, place]))
             }
-            WriteOutcome::Unknown => Ok(writer),
+            WriteOutcome::Unknown => index.check_begun(writer, place).map(|()| writer),
         }
     }
 

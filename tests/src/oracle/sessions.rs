@@ -39,9 +39,8 @@ fn check_written(index: &Index<'_>, place: usize, answer: &Answer) -> Result<(),
         let what = format!("nobody ever wrote {value:?} there");
         return Err(index.verdict(Property::ValuesAreWritten, what, &[place]));
     };
-    let write = &index.history[writer];
     let is_rejected = matches!(
-        write.what,
+        index.history[writer].what,
         What::Write {
             outcome: WriteOutcome::Rejected,
             ..
@@ -51,11 +50,7 @@ fn check_written(index: &Index<'_>, place: usize, answer: &Answer) -> Result<(),
         let what = "a rejected write was seen".to_owned();
         return Err(index.verdict(Property::RejectedLeavesNoTrace, what, &[writer, place]));
     }
-    if write.begun > index.history[place].end() {
-        let what = "the write began when the read was over".to_owned();
-        return Err(index.verdict(Property::NothingFromTheFuture, what, &[writer, place]));
-    }
-    Ok(())
+    index.check_begun(writer, place)
 }
 
 /// The resets of each replica, in order.
