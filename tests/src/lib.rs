@@ -4,6 +4,7 @@
 //! - `cluster`: whole clusters on virtual time, with `disk`, `record` and `network` that can fail.
 //! - `chaos`: one simulation from its seed; `campaign`: many of them. What must hold in them is in `invariants`, what
 //!   goes wrong and what rarely happens in `faults`, what clients do in `workload` and what they learn in `history`.
+//! - `oracle`: whether what clients learned, in a simulation or of real processes, can be an answer of such a store.
 //! - `script`: golden conversations, in the notation of `trace`.
 //! - `course`: the bench of the official cases.
 
@@ -22,6 +23,8 @@ pub mod history;
 pub mod invariants;
 pub mod paths;
 pub mod workload;
+
+pub mod oracle;
 
 pub mod script;
 pub mod trace;

@@ -1,0 +1,77 @@
+//! What the simulator recorded, as the oracle takes it.
+//!
+//! Scans and questions about nodes are left out: the answers carry no position.
+
+use lockstep_core::operation::{ReadLevel, Value};
+use lockstep_core::process::{CallBody, Outcome};
+
+use super::{Answer, Level, Operation, What, WriteOutcome};
+use crate::history::{History, Record};
+
+/// The operations of a simulation, in the order in which they were called.
+pub fn operations(history: &History) -> Vec<Operation> {
+    history.records().filter_map(operation).collect()
+}
+
+fn operation(record: &Record) -> Option<Operation> {
+    let (ended, outcome) = match &record.ended {
+        Some((ended, outcome)) => (Some(*ended), Some(outcome)),
+        None => (None, None),
+    };
+    let (key, what) = match &record.body {
+        CallBody::Insert { key, value } => (key, write(Some(value), outcome)),
+        CallBody::Remove { key } => (key, write(None, outcome)),
+        CallBody::Get {
+            key,
+            level,
+            replica: _,
+        } => (key, read(*level, outcome)),
+        CallBody::Scan { .. } | CallBody::Status { .. } => return None,
+    };
+    Some(Operation {
+        client: record.client as u64,
+        key: key.clone(),
+        begun: record.begun,
+        ended,
+        what,
+    })
+}
+
+fn write(value: Option<&Value>, outcome: Option<&Outcome>) -> What {
+    let outcome = match outcome {
+        Some(Outcome::Acknowledged { seq, .. }) => WriteOutcome::Acknowledged { seq: *seq },
+        Some(Outcome::Rejected { .. } | Outcome::Unreachable) => WriteOutcome::Rejected,
+        None | Some(Outcome::Unknown { .. }) => WriteOutcome::Unknown,
+        Some(Outcome::Value { .. } | Outcome::Page { .. } | Outcome::Status { .. }) => {
+            panic!("a write was answered like a read: {outcome:?}")
+        }
+    };
+    What::Write {
+        value: value.cloned(),
+        outcome,
+    }
+}
+
+fn read(level: ReadLevel, outcome: Option<&Outcome>) -> What {
+    let level = match level {
+        ReadLevel::Local => Level::Local,
+    };
+    let answer = match outcome {
+        Some(Outcome::Value {
+            value,
+            position,
+            replica,
+        }) => Some(Answer {
+            value: value.clone(),
+            position: *position,
+            replica: replica.clone(),
+        }),
+        None | Some(Outcome::Rejected { .. } | Outcome::Unreachable | Outcome::Unknown { .. }) => {
+            None
+        }
+        Some(Outcome::Acknowledged { .. } | Outcome::Page { .. } | Outcome::Status { .. }) => {
+            panic!("a read was answered like something else: {outcome:?}")
+        }
+    };
+    What::Read { level, answer }
+}

@@ -1,0 +1,96 @@
+//! Histories of the simulator become those of the oracle.
+
+use lockstep_core::config::{Address, Position, Seq};
+use lockstep_core::operation::{ReadLevel, Rejection, RequestId};
+use lockstep_core::process::{CallBody, CallId, Outcome};
+
+use super::super::{Operation, from_simulation};
+use super::{acked, local, rejected, unknown, value_of};
+use crate::history::History;
+
+/// What the oracle is told of one call, from 10 on, that ended at 20.
+fn check(body: CallBody, outcome: Option<Outcome>, expected: Option<Operation>) {
+    let mut history = History::default();
+    history.begin(CallId(7), 1, body, 10);
+    if let Some(outcome) = outcome {
+        history.end(CallId(7), outcome, 20).expect("it is open");
+    }
+    let expected: Vec<_> = expected
+        .into_iter()
+        .map(|operation| Operation {
+            client: 1,
+            ..operation
+        })
+        .collect();
+    assert_eq!(from_simulation::operations(&history), expected);
+}
+
+fn rejection() -> Outcome {
+    Outcome::Rejected {
+        id: RequestId(0),
+        reason: Rejection::Overloaded,
+    }
+}
+
+#[test]
+fn writes_have_the_outcome_their_client_was_told() {
+    let insert = || CallBody::Insert {
+        key: "k".into(),
+        value: "a".into(),
+    };
+    let id = RequestId(0);
+    let seq = Seq(3);
+    check(
+        insert(),
+        Some(Outcome::Acknowledged { id, seq }),
+        Some(acked("k", "a", 10..20, 3)),
+    );
+    check(insert(), None, Some(unknown("k", "a", 10)));
+    let told = Operation {
+        ended: Some(20),
+        ..unknown("k", "a", 10)
+    };
+    check(insert(), Some(Outcome::Unknown { id }), Some(told));
+    for outcome in [rejection(), Outcome::Unreachable] {
+        check(insert(), Some(outcome), Some(rejected("k", "a", 10..20)));
+    }
+    let remove = CallBody::Remove { key: "k".into() };
+    check(
+        remove,
+        Some(Outcome::Acknowledged { id, seq }),
+        Some(acked("k", "", 10..20, 3)),
+    );
+}
+
+#[test]
+fn reads_have_the_answer_their_client_got() {
+    let get = || CallBody::Get {
+        key: "k".into(),
+        level: ReadLevel::Local,
+        replica: None,
+    };
+    let outcome = Outcome::Value {
+        value: value_of("a"),
+        position: Position(4),
+        replica: Address::new("r1"),
+    };
+    let answered = local("r1", "k", "a", 10..20, 4);
+    check(get(), Some(outcome), Some(answered.clone()));
+    let mut unanswered = answered;
+    if let super::What::Read { answer, .. } = &mut unanswered.what {
+        *answer = None;
+    }
+    check(get(), Some(rejection()), Some(unanswered.clone()));
+    unanswered.ended = None;
+    check(get(), None, Some(unanswered));
+}
+
+#[test]
+fn what_has_no_position_is_left_out() {
+    check(CallBody::Status { replica: None }, None, None);
+    let scan = CallBody::Scan {
+        after: None,
+        replica: None,
+    };
+    check(scan, None, None);
+}
