@@ -5,6 +5,7 @@
 //! - `chaos`: one simulation from its seed; `campaign`: many of them. What must hold in them is in `invariants`, what
 //!   goes wrong and what rarely happens in `faults`, what clients do in `workload` and what they learn in `history`.
 //! - `script`: golden conversations, in the notation of `trace`.
+//! - `leases`: the lease argument, as a model with discrete time that is searched whole.
 //! - `course`: the bench of the official cases.
 
 pub mod conformance;
@@ -25,5 +26,7 @@ pub mod workload;
 
 pub mod script;
 pub mod trace;
+
+pub mod leases;
 
 pub mod course;
