@@ -16,6 +16,10 @@ pub(super) enum Action {
     SendBeacon(u8, u8),
     TakeBeacon(u8, u8),
     TakeBeaconAck(u8, u8),
+    /// A Beacon and its answer, at once.
+    Exchange(u8, u8),
+    /// A Beacon that arrives at once, and whose answer is lost.
+    Reach(u8, u8),
     Write(u8),
     /// A secondary takes the primary's log, and acknowledges it.
     TakeLog(u8, u8),
@@ -72,8 +76,15 @@ impl Model {
             let a = node as u8;
             for other in scope.members().without(node).iter() {
                 let b = other as u8;
-                actions.extend([SendBeacon(a, b), TakeBeacon(a, b), TakeBeaconAck(a, b)]);
-                actions.extend([TakeLog(a, b), TakeSnapshotAck(a, b), TakeCommitted(a, b)]);
+                if scope.prompt {
+                    actions.extend([Exchange(a, b), Reach(a, b)]);
+                } else {
+                    actions.extend([SendBeacon(a, b), TakeBeacon(a, b), TakeBeaconAck(a, b)]);
+                }
+                actions.extend([TakeLog(a, b), TakeCommitted(a, b)]);
+                if !scope.prompt {
+                    actions.push(TakeSnapshotAck(a, b));
+                }
                 if scope.removable.has(other) {
                     actions.extend([ProposeRemove(a, b), ProposeDrained(a, b)]);
                 }
@@ -109,14 +120,19 @@ impl Model {
 
     /// The state after `action`, if it is possible.
     pub(super) fn apply(&self, state: &State, action: Action) -> Option<State> {
+        if !self.may_try(state, action) {
+            return None;
+        }
         let mut next = *state;
         let done = match action {
             Action::Tick(lagging) => self.tick(&mut next, lagging),
             Action::SendBeacon(a, b) => self.send_beacon(&mut next, a.into(), b.into()),
             Action::TakeBeacon(a, b) => self.on_beacon(&mut next, a.into(), b.into()),
             Action::TakeBeaconAck(a, b) => self.on_beacon_ack(&mut next, a.into(), b.into()),
+            Action::Exchange(a, b) => self.exchange(&mut next, a.into(), b.into(), true),
+            Action::Reach(a, b) => self.exchange(&mut next, a.into(), b.into(), false),
             Action::Write(a) => write(&mut next, a.into()),
-            Action::TakeLog(a, b) => take_log(&mut next, a.into(), b.into()),
+            Action::TakeLog(a, b) => self.take_log(&mut next, a.into(), b.into()),
             Action::TakeSnapshotAck(a, b) => on_snapshot_ack(&mut next, a.into(), b.into()),
             Action::Commit(a) => self.commit(&mut next, a.into()),
             Action::TakeCommitted(a, b) => take_committed(&mut next, a.into(), b.into()),
@@ -140,6 +156,49 @@ impl Model {
         (next != *state).then_some(next)
     }
 
+    /// Whether it is worth copying the state to try `action`.
+    fn may_try(&self, state: &State, action: Action) -> bool {
+        let network = &state.network;
+        let is_primary = |a: u8| state.nodes[usize::from(a)].tenure.epoch != 0;
+        match action {
+            Action::SendBeacon(a, _)
+            | Action::Exchange(a, _)
+            | Action::Reach(a, _)
+            | Action::Write(a)
+            | Action::Commit(a)
+            | Action::ProposeRemove(a, _)
+            | Action::ProposeAdd(a, _)
+            | Action::ProposeDrained(a, _)
+            | Action::HandOver(a, _)
+            | Action::GiveUpAddition(a) => is_primary(a),
+            Action::TakeBeacon(a, b) => {
+                network.beacons[usize::from(b)][usize::from(a)].epoch != 0 && !is_primary(a)
+            }
+            Action::TakeBeaconAck(a, b) => {
+                network.acks[usize::from(b)][usize::from(a)].epoch != 0 && is_primary(a)
+            }
+            Action::TakeLog(a, b) | Action::TakeCommitted(a, b) => is_primary(b) && !is_primary(a),
+            Action::TakeSnapshotAck(a, b) => {
+                network.snapshot_acks[usize::from(b)].0 != 0 && is_primary(a)
+            }
+            Action::ProposeReplace(a) | Action::Leave(a) => !is_primary(a),
+            Action::Arbitrate(a) => network.proposals[usize::from(a)].is_some(),
+            Action::Learn(a) => {
+                let node = &state.nodes[usize::from(a)];
+                node.config.version < state.arbiter.config.version || !node.joined
+            }
+            Action::TakeOver(a) => network.take_overs[usize::from(a)] != 0,
+            Action::Join(a) => {
+                let config = &state.arbiter.config;
+                let is_inside = config.in_sync.has(a.into()) || config.joining.has(a.into());
+                !is_inside || !state.nodes[usize::from(a)].joined
+            }
+            Action::Crash(_) => state.crashes > 0,
+            Action::Restart(a) => !state.nodes[usize::from(a)].up,
+            Action::Tick(_) | Action::Hold(_) => true,
+        }
+    }
+
     /// What follows without anybody's doing.
     fn settle(&self, state: &mut State) {
         for id in 0..state.nodes.len() {
@@ -157,8 +216,23 @@ impl Model {
                 tenure.waited = tenure.age >= wait
                     || others.minus(tenure.answered).is_empty() && nobody_drains;
             }
+            // What makes no difference any more is always the same.
+            if tenure.waited {
+                tenure.age = PROMISE;
+            }
+            if tenure.epoch != 0 {
+                node.given_up = LEASE;
+            }
+            if tenure.epoch != 0 || !self.scope.candidates.has(id) {
+                node.promise = PROMISE;
+            }
         }
         // What a receiver would ignore is as good as lost.
+        if !self.omits(Omission::StampsSurviveRestart)
+            && !self.omits(Omission::StampsSurviveEpochAtPrimary)
+        {
+            state.forget_former_stamps();
+        }
         let network = &mut state.network;
         for (from, node) in state.nodes.iter().enumerate() {
             if network.proposals[from].is_some_and(|(at, _)| at < state.arbiter.config.version) {
@@ -168,7 +242,7 @@ impl Model {
                 network.take_overs[from] = 0;
             }
             for other in 0..state.nodes.len() {
-                if !self.omits(Omission::StampsSurviveEpochAtSecondary)
+                if !self.takes_former_beacons()
                     && network.beacons[other][from].epoch < node.config.epoch
                 {
                     network.beacons[other][from] = Beat::NONE;
@@ -233,6 +307,11 @@ impl Model {
         Some(())
     }
 
+    fn takes_former_beacons(&self) -> bool {
+        self.omits(Omission::StampsSurviveEpochAtSecondary)
+            || self.omits(Omission::StampsSurviveEpochUnheeded)
+    }
+
     fn on_beacon(&self, state: &mut State, id: usize, from: usize) -> Option<()> {
         let beacon = state.network.beacons[from][id];
         let node = &mut state.nodes[id];
@@ -241,19 +320,20 @@ impl Model {
         }
         let is_former = beacon.epoch < node.config.epoch;
         if beacon.epoch > node.config.epoch
-            || is_former && !self.omits(Omission::StampsSurviveEpochAtSecondary)
+            || is_former && !self.takes_former_beacons()
         {
             return None;
         }
         let mut echo = beacon.echo;
+        let is_unheeded = self.omits(Omission::GiveUpForgetsTime)
+            || self.omits(Omission::GiveUpUnheeded)
+            || is_former && self.omits(Omission::StampsSurviveEpochUnheeded);
         let mut is_mine = echo.is_useful() && echo.incarnation == node.incarnation;
         if echo.is_useful() && !is_mine && self.omits(Omission::StampsSurviveRestart) {
             // The clock began anew, so an old reading may be anything.
             echo.age = 0;
             is_mine = true;
-        } else if !self.omits(Omission::GiveUpForgetsTime)
-            && !self.omits(Omission::GiveUpUnheeded)
-        {
+        } else if !is_unheeded {
             is_mine &= echo.age < node.given_up;
         }
         let has_role = node.config.in_sync.has(id)
@@ -311,6 +391,34 @@ impl Model {
         if ack.stamp.is_useful() && is_newer && !is_former {
             peer.stamp = ack.stamp;
             peer.received = 0;
+        }
+        Some(())
+    }
+
+    /// A Beacon that arrives at once, and its answer, if it `is_answered`.
+    fn exchange(&self, state: &mut State, id: usize, to: usize, is_answered: bool) -> Option<()> {
+        self.send_beacon(state, id, to)?;
+        self.on_beacon(state, to, id)?;
+        if is_answered {
+            self.on_beacon_ack(state, id, to)?;
+        }
+        state.network.beacons[id][to] = Beat::NONE;
+        state.network.acks[to][id] = Beat::NONE;
+        Some(())
+    }
+
+    fn take_log(&self, state: &mut State, id: usize, from: usize) -> Option<()> {
+        let sender = primary(state, from)?;
+        let (epoch, log) = (sender.tenure.epoch, sender.log);
+        let node = &mut state.nodes[id];
+        if !is_member(node) || node.config.epoch != epoch || node.tenure.epoch != 0 {
+            return None;
+        }
+        node.committed &= node.log == log;
+        node.log = log;
+        state.network.snapshot_acks[id] = (epoch, log);
+        if self.scope.prompt {
+            on_snapshot_ack(state, from, id)?;
         }
         Some(())
     }
@@ -580,19 +688,6 @@ fn write(state: &mut State, id: usize) -> Option<()> {
     let node = &mut state.nodes[id];
     node.log = epoch;
     node.tenure.matched = Nodes::NONE;
-    Some(())
-}
-
-fn take_log(state: &mut State, id: usize, from: usize) -> Option<()> {
-    let sender = primary(state, from)?;
-    let (epoch, log) = (sender.tenure.epoch, sender.log);
-    let node = &mut state.nodes[id];
-    if !is_member(node) || node.config.epoch != epoch || node.tenure.epoch != 0 {
-        return None;
-    }
-    node.committed &= node.log == log;
-    node.log = log;
-    state.network.snapshot_acks[id] = (epoch, log);
     Some(())
 }
 

@@ -41,6 +41,7 @@ omissions! {
         AnswersAfterProposing = "a node that proposed ReplacePrimary answers Beacons",
         StampsSurviveRestart = "a stamp of a former incarnation is taken for one's own",
         StampsSurviveEpochAtSecondary = "a secondary takes read leases of a former epoch",
+        StampsSurviveEpochUnheeded = "a secondary takes read leases of a former epoch, also from before it gave up",
         StampsSurviveEpochAtPrimary = "a primary takes promises of a former epoch",
         LeaseSurvivesEpoch = "a newer epoch does not end a read lease",
         ShortenedWaitIgnoresDraining = "the wait is shortened although a removed node drains",

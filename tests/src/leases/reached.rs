@@ -13,7 +13,7 @@ pub struct Reached {
     pub failovers: usize,
     /// A write was acknowledged in a later epoch than the first.
     pub later_commits: usize,
-    /// A primary that is not alone holds its lease in a later epoch than the first.
+    /// A primary holds its lease in a later epoch than the first.
     pub later_leases: usize,
     /// A secondary answers under a read lease.
     pub read_leases: usize,
@@ -35,6 +35,10 @@ impl Reached {
     pub(super) fn note(&mut self, model: &Model, before: &State, action: Action, after: &State) {
         let config = &after.arbiter.config;
         let former = &before.arbiter.config;
+        let primary = &after.nodes[usize::from(config.primary)];
+        self.later_leases += usize::from(
+            primary.tenure.epoch > 1 && model.holds_lease(config.primary.into(), primary),
+        );
         match action {
             Action::Commit(a) => {
                 self.commits += 1;
@@ -53,15 +57,11 @@ impl Reached {
                     self.leaves += 1;
                 }
             }
-            Action::TakeBeacon(a, _) if after.nodes[usize::from(a)].lease < LEASE => {
+            Action::TakeBeacon(a, _) | Action::Exchange(_, a) | Action::Reach(_, a)
+                if after.nodes[usize::from(a)].lease < LEASE =>
+            {
                 self.read_leases += 1;
                 self.draining_reads += usize::from(config.draining.has(a.into()));
-            }
-            Action::TakeBeaconAck(a, _) => {
-                let node = &after.nodes[usize::from(a)];
-                if node.tenure.epoch > 1 && model.holds_lease(a.into(), node) {
-                    self.later_leases += 1;
-                }
             }
             Action::Restart(_) => self.restarts += 1,
             _ => {}

@@ -27,8 +27,8 @@ pub struct Scope {
     pub(super) hand_overs: bool,
     /// Who may leave.
     pub(super) leavers: Nodes,
-    /// Between the first primary and these, Beacons are answered at once or lost.
-    pub(super) prompt: Nodes,
+    /// Beacons and their answers arrive at once or never.
+    pub(super) prompt: bool,
 }
 
 impl Scope {
@@ -47,7 +47,7 @@ impl Scope {
         additions: false,
         hand_overs: false,
         leavers: Nodes::NONE,
-        prompt: Nodes::NONE,
+        prompt: false,
     };
 
     /// All of them.
@@ -90,6 +90,52 @@ impl Scope {
             removable: Nodes::of(&[1]),
             additions: true,
             versions: 3,
+            ..Self::BASE
+        },
+        Self {
+            name: "a pair: a removed node comes back",
+            candidates: Nodes::of(&[1]),
+            laggards: Nodes::of(&[0, 1]),
+            lags: 1,
+            removable: Nodes::of(&[1]),
+            additions: true,
+            versions: 5,
+            ..Self::BASE
+        },
+        Self {
+            name: "a pair: the primary restarts and is replaced",
+            candidates: Nodes::of(&[1]),
+            mortal: Nodes::of(&[0]),
+            crashes: 1,
+            versions: 3,
+            epochs: 3,
+            ..Self::BASE
+        },
+        Self {
+            name: "a pair: hand-over",
+            candidates: Nodes::of(&[1]),
+            hand_overs: true,
+            laggards: Nodes::of(&[0]),
+            lags: 1,
+            versions: 2,
+            ..Self::BASE
+        },
+        Self {
+            name: "a pair: the secondary leaves",
+            leavers: Nodes::of(&[1]),
+            laggards: Nodes::of(&[1]),
+            lags: 1,
+            versions: 3,
+            ..Self::BASE
+        },
+        Self {
+            name: "three: failover, hand-over, removal",
+            in_sync: Nodes::of(&[0, 1, 2]),
+            candidates: Nodes::of(&[1]),
+            removable: Nodes::of(&[2]),
+            hand_overs: true,
+            versions: 3,
+            prompt: true,
             ..Self::BASE
         },
     ];

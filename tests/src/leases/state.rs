@@ -1,6 +1,6 @@
 //! What a state of the model consists of: the arbiter, the nodes and what is in flight between them.
 
-use super::time::{self, Age, LEASE, PROMISE, Stamp};
+use super::time::{self, Age, Clock, LEASE, PROMISE, Stamp};
 
 /// Nodes of the largest scope.
 pub(super) const NODES: usize = 3;
@@ -211,9 +211,13 @@ impl Beat {
         echo: Stamp::NONE,
     };
 
-    fn pass(&mut self, sender: Age, receiver: Age) {
+    fn pass(&mut self, sender: Clock, receiver: Clock) {
         self.stamp.pass(sender);
         self.echo.pass(receiver);
+        self.drop_useless();
+    }
+
+    fn drop_useless(&mut self) {
         // As good as lost: all it could still do is to prolong a promise.
         if !self.stamp.is_useful() && !self.echo.is_useful() {
             *self = Self::NONE;
@@ -316,30 +320,49 @@ impl State {
 
     /// A tick of real time. Every clock advances by one, save those of `lagging`.
     pub(super) fn tick(&mut self, lagging: Nodes) {
-        let ticks: [Age; NODES] = std::array::from_fn(|node| u8::from(!lagging.has(node)));
+        let clocks: [Clock; NODES] = std::array::from_fn(|node| Clock {
+            ticks: u8::from(!lagging.has(node)),
+            incarnation: self.nodes[node].incarnation,
+        });
         for (id, node) in self.nodes.iter_mut().enumerate() {
+            let ticks = clocks[id].ticks;
             if lagging.has(id) {
                 node.lagged = true;
                 self.lags -= 1;
             }
             if node.up {
-                time::pass(&mut node.promise, ticks[id], PROMISE);
-                time::pass(&mut node.lease, ticks[id], LEASE);
-                time::pass(&mut node.given_up, ticks[id], LEASE);
+                time::pass(&mut node.promise, ticks, PROMISE);
+                time::pass(&mut node.lease, ticks, LEASE);
+                time::pass(&mut node.given_up, ticks, LEASE);
             }
             if node.tenure.epoch != 0 {
-                time::pass(&mut node.tenure.age, ticks[id], PROMISE);
+                time::pass(&mut node.tenure.age, ticks, PROMISE);
                 for (other, peer) in node.tenure.peers.iter_mut().enumerate() {
-                    time::pass(&mut peer.lease, ticks[id], LEASE);
-                    time::pass(&mut peer.received, ticks[id], PROMISE);
-                    peer.stamp.pass(ticks[other]);
+                    time::pass(&mut peer.lease, ticks, LEASE);
+                    time::pass(&mut peer.received, ticks, PROMISE);
+                    peer.stamp.pass(clocks[other]);
                 }
             }
         }
         for from in 0..NODES {
             for to in 0..NODES {
-                self.network.beacons[from][to].pass(ticks[from], ticks[to]);
-                self.network.acks[from][to].pass(ticks[from], ticks[to]);
+                self.network.beacons[from][to].pass(clocks[from], clocks[to]);
+                self.network.acks[from][to].pass(clocks[from], clocks[to]);
+            }
+        }
+    }
+
+    /// Loses what was stamped by a former start of its owner.
+    pub(super) fn forget_former_stamps(&mut self) {
+        let incarnations = self.nodes.map(|node| node.incarnation);
+        for from in 0..NODES {
+            for to in 0..NODES {
+                for beats in [&mut self.network.beacons, &mut self.network.acks] {
+                    let beat = &mut beats[from][to];
+                    beat.stamp.forget_unless(incarnations[from]);
+                    beat.echo.forget_unless(incarnations[to]);
+                    beat.drop_useless();
+                }
             }
         }
     }

@@ -34,12 +34,29 @@ impl Stamp {
         self.age < LEASE
     }
 
-    pub(super) fn pass(&mut self, ticks: Age) {
-        pass(&mut self.age, ticks, LEASE);
+    /// Time passes on the owner's clock. After a restart that clock began anew, and the reading is what it was.
+    pub(super) fn pass(&mut self, owner: Clock) {
+        if self.incarnation == owner.incarnation {
+            pass(&mut self.age, owner.ticks, LEASE);
+        }
         if !self.is_useful() {
             *self = Self::NONE;
         }
     }
+
+    pub(super) fn forget_unless(&mut self, incarnation: u8) {
+        if self.incarnation != incarnation {
+            *self = Self::NONE;
+        }
+    }
+}
+
+/// What passes on the clock of one node.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Clock {
+    pub(super) ticks: Age,
+    /// The start that the clock began with.
+    pub(super) incarnation: u8,
 }
 
 /// Lets `age` grow, up to where it makes no difference any more.

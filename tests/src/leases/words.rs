@@ -35,6 +35,19 @@ pub(super) fn describe(before: &State, action: Action, after: &State) -> String 
             let lease = after.nodes[usize::from(a)].tenure.peers[usize::from(b)].lease;
             format!("{a} takes the BeaconAck of {b}, and has its promise since {lease} ticks")
         }
+        Action::Exchange(a, b) | Action::Reach(a, b) => {
+            let (was, is) = (&before.nodes[usize::from(b)], &after.nodes[usize::from(b)]);
+            let leased = if is.lease < was.lease {
+                format!(", which has a read lease since {} ticks", is.lease)
+            } else {
+                String::new()
+            };
+            if matches!(action, Action::Exchange(..)) {
+                format!("a Beacon of {a} reaches {b}{leased}, and the answer reaches {a}")
+            } else {
+                format!("a Beacon of {a} reaches {b}{leased}; the answer is lost")
+            }
+        }
         Action::Write(a) => format!("{a} takes a write"),
         Action::TakeLog(a, b) => format!("{a} takes the log of {b}, and acknowledges it"),
         Action::TakeSnapshotAck(a, b) => format!("{a} takes the acknowledgement of {b}"),
