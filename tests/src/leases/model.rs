@@ -129,8 +129,8 @@ impl Model {
             Action::SendBeacon(a, b) => self.send_beacon(&mut next, a.into(), b.into()),
             Action::TakeBeacon(a, b) => self.on_beacon(&mut next, a.into(), b.into()),
             Action::TakeBeaconAck(a, b) => self.on_beacon_ack(&mut next, a.into(), b.into()),
-            Action::Exchange(a, b) => self.exchange(&mut next, a.into(), b.into(), true),
-            Action::Reach(a, b) => self.exchange(&mut next, a.into(), b.into(), false),
+            Action::Exchange(a, b) => self.exchange(&mut next, a.into(), b.into()),
+            Action::Reach(a, b) => self.reach(&mut next, a.into(), b.into()),
             Action::Write(a) => write(&mut next, a.into()),
             Action::TakeLog(a, b) => self.take_log(&mut next, a.into(), b.into()),
             Action::TakeSnapshotAck(a, b) => on_snapshot_ack(&mut next, a.into(), b.into()),
@@ -213,8 +213,8 @@ impl Model {
                 let others = node.config.in_sync.without(id);
                 let nobody_drains = node.config.draining.is_empty()
                     || self.omits(Omission::ShortenedWaitIgnoresDraining);
-                tenure.waited = tenure.age >= wait
-                    || others.minus(tenure.answered).is_empty() && nobody_drains;
+                tenure.waited =
+                    tenure.age >= wait || others.minus(tenure.answered).is_empty() && nobody_drains;
             }
             // What makes no difference any more is always the same.
             if tenure.waited {
@@ -319,9 +319,7 @@ impl Model {
             return None;
         }
         let is_former = beacon.epoch < node.config.epoch;
-        if beacon.epoch > node.config.epoch
-            || is_former && !self.takes_former_beacons()
-        {
+        if beacon.epoch > node.config.epoch || is_former && !self.takes_former_beacons() {
             return None;
         }
         let mut echo = beacon.echo;
@@ -395,13 +393,20 @@ impl Model {
         Some(())
     }
 
-    /// A Beacon that arrives at once, and its answer, if it `is_answered`.
-    fn exchange(&self, state: &mut State, id: usize, to: usize, is_answered: bool) -> Option<()> {
+    /// A Beacon that arrives at once, and its answer too.
+    fn exchange(&self, state: &mut State, id: usize, to: usize) -> Option<()> {
         self.send_beacon(state, id, to)?;
         self.on_beacon(state, to, id)?;
-        if is_answered {
-            self.on_beacon_ack(state, id, to)?;
-        }
+        self.on_beacon_ack(state, id, to)?;
+        state.network.beacons[id][to] = Beat::NONE;
+        state.network.acks[to][id] = Beat::NONE;
+        Some(())
+    }
+
+    /// A Beacon that arrives at once, and whose answer is lost.
+    fn reach(&self, state: &mut State, id: usize, to: usize) -> Option<()> {
+        self.send_beacon(state, id, to)?;
+        self.on_beacon(state, to, id)?;
         state.network.beacons[id][to] = Beat::NONE;
         state.network.acks[to][id] = Beat::NONE;
         Some(())
@@ -573,7 +578,9 @@ impl Model {
             return None;
         }
         let (incarnation, version) = (node.incarnation, node.config.version);
-        state.arbiter.on_join(id, incarnation, version, self.omission);
+        state
+            .arbiter
+            .on_join(id, incarnation, version, self.omission);
         Some(())
     }
 

@@ -64,7 +64,45 @@ impl Reached {
                 self.draining_reads += usize::from(config.draining.has(a.into()));
             }
             Action::Restart(_) => self.restarts += 1,
-            _ => {}
+            Action::Tick(_)
+            | Action::SendBeacon(..)
+            | Action::TakeBeacon(..)
+            | Action::TakeBeaconAck(..)
+            | Action::Exchange(..)
+            | Action::Reach(..)
+            | Action::Write(_)
+            | Action::TakeLog(..)
+            | Action::TakeSnapshotAck(..)
+            | Action::TakeCommitted(..)
+            | Action::ProposeRemove(..)
+            | Action::ProposeAdd(..)
+            | Action::ProposeDrained(..)
+            | Action::ProposeReplace(_)
+            | Action::Leave(_)
+            | Action::Join(_)
+            | Action::Learn(_)
+            | Action::Crash(_)
+            | Action::HandOver(..)
+            | Action::TakeOver(_)
+            | Action::Hold(_)
+            | Action::GiveUpAddition(_) => {}
         }
+    }
+
+    /// The counts, each with what it counts.
+    pub fn counts(&self) -> [(&'static str, usize); 11] {
+        [
+            ("commits", self.commits),
+            ("failovers", self.failovers),
+            ("commits in a later epoch", self.later_commits),
+            ("primary's leases in a later epoch", self.later_leases),
+            ("read leases", self.read_leases),
+            ("read leases of removed nodes", self.draining_reads),
+            ("removals", self.removals),
+            ("additions", self.additions),
+            ("restarts", self.restarts),
+            ("hand-overs", self.hand_overs),
+            ("leaves", self.leaves),
+        ]
     }
 }

@@ -1,5 +1,7 @@
 //! What a state of the model consists of: the arbiter, the nodes and what is in flight between them.
 
+use std::hash::{Hash, Hasher};
+
 use super::time::{self, Age, Clock, LEASE, PROMISE, Stamp};
 
 /// Nodes of the largest scope.
@@ -102,7 +104,7 @@ pub(super) enum Change {
 }
 
 /// A node, up or down.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Node {
     pub(super) up: bool,
     pub(super) incarnation: u8,
@@ -132,7 +134,7 @@ pub(super) struct Node {
 }
 
 /// The state of a primary in its epoch.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Tenure {
     pub(super) epoch: u8,
     /// Since its appointment.
@@ -158,7 +160,7 @@ pub(super) struct Tenure {
 }
 
 /// What a primary knows of the leases between itself and another replica.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Peer {
     /// Since it sent the newest Beacon that came back.
     pub(super) lease: Age,
@@ -226,7 +228,7 @@ impl Beat {
 }
 
 /// What is on its way. A message stays until its successor is sent: it may arrive late, several times, or never.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Network {
     /// `beacons[primary][secondary]`.
     pub(super) beacons: [[Beat; NODES]; NODES],
@@ -364,6 +366,98 @@ impl State {
                     beat.drop_useless();
                 }
             }
+        }
+    }
+}
+
+// States are hashed far more often than anything else is done with them, and most of a state is empty most of the time.
+
+impl Hash for Node {
+    fn hash<H: Hasher>(&self, hasher: &mut H) {
+        let Self {
+            up,
+            incarnation,
+            lagged,
+            held,
+            joined,
+            left,
+            config,
+            log,
+            committed,
+            promise,
+            lease,
+            given_up,
+            proposed,
+            tenure,
+        } = self;
+        let flags = [*up, *lagged, *held, *joined, *left, *committed];
+        hasher.write_u8(
+            flags
+                .iter()
+                .fold(0, |bits, flag| bits << 1 | u8::from(*flag)),
+        );
+        hasher.write_u8(incarnation << 4 | log);
+        hasher.write_u8(promise << 4 | lease);
+        hasher.write_u8(given_up << 4 | proposed);
+        config.hash(hasher);
+        tenure.hash(hasher);
+    }
+}
+
+impl Hash for Tenure {
+    fn hash<H: Hasher>(&self, hasher: &mut H) {
+        let Self {
+            epoch,
+            age,
+            waited,
+            settled,
+            stopped,
+            counted,
+            proposed,
+            draining,
+            dropped,
+            answered,
+            matched,
+            peers,
+        } = self;
+        hasher.write_u8(epoch << 4 | age);
+        if *epoch == 0 {
+            return;
+        }
+        let flags = [*waited, *settled, *stopped];
+        let flags = flags
+            .iter()
+            .fold(0, |bits, flag| bits << 1 | u8::from(*flag));
+        hasher.write_u8(flags << 4 | proposed);
+        hasher.write_u8(counted.0 << 4 | draining.0);
+        hasher.write_u8(answered.0 << 4 | matched.0);
+        dropped.hash(hasher);
+        for peer in peers {
+            hasher.write_u8(peer.lease << 4 | peer.received);
+            peer.stamp.hash(hasher);
+        }
+    }
+}
+
+impl Hash for Network {
+    fn hash<H: Hasher>(&self, hasher: &mut H) {
+        let Self {
+            beacons,
+            acks,
+            snapshot_acks,
+            take_overs,
+            proposals,
+        } = self;
+        for (i, beat) in beacons.iter().chain(acks).flatten().enumerate() {
+            if *beat != Beat::NONE {
+                hasher.write_u8(i as u8);
+                beat.hash(hasher);
+            }
+        }
+        for (i, (epoch, log)) in snapshot_acks.iter().enumerate() {
+            hasher.write_u8(epoch << 4 | log);
+            hasher.write_u8(take_overs[i]);
+            proposals[i].hash(hasher);
         }
     }
 }

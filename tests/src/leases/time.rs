@@ -3,6 +3,8 @@
 //! Nothing in the model is a point in time. What matters is how long ago something was on the clock of the node that
 //! measures it, so a state holds ages, which stop growing once they have expired.
 
+use std::hash::{Hash, Hasher};
+
 /// Ticks since something happened, on one node's clock.
 pub(super) type Age = u8;
 
@@ -16,7 +18,7 @@ pub(super) const LEASE: Age = 2;
 pub(super) const PROMISE: Age = LEASE + 1;
 
 /// When a clock showed something: its reading travels in messages, and means something only to its owner.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Stamp {
     /// Ticks of the owner's clock since then; `LEASE` if there is no stamp or it is too old to be of use.
     pub(super) age: Age,
@@ -48,6 +50,12 @@ impl Stamp {
         if self.incarnation != incarnation {
             *self = Self::NONE;
         }
+    }
+}
+
+impl Hash for Stamp {
+    fn hash<H: Hasher>(&self, hasher: &mut H) {
+        hasher.write_u8(self.age << 4 | self.incarnation);
     }
 }
 
