@@ -2,6 +2,7 @@
 
 mod course;
 mod integration;
+mod leases;
 mod real;
 mod scripts;
 mod simulation;

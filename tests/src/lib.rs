@@ -6,6 +6,7 @@
 //!   goes wrong and what rarely happens in `faults`, what clients do in `workload` and what they learn in `history`.
 //! - `oracle`: whether what clients learned, in a simulation or of real processes, can be an answer of such a store.
 //! - `script`: golden conversations, in the notation of `trace`.
+//! - `leases`: the lease argument, as a model with discrete time that is searched whole.
 //! - `course`: the bench of the official cases.
 
 pub mod conformance;
@@ -28,5 +29,7 @@ pub mod oracle;
 
 pub mod script;
 pub mod trace;
+
+pub mod leases;
 
 pub mod course;
