@@ -10,6 +10,7 @@ mod ledger;
 mod linearizable;
 mod local_reads;
 mod once;
+mod oracle;
 mod outcomes;
 mod rejections;
 mod replies;
@@ -142,6 +143,7 @@ pub fn all() -> Vec<Box<dyn Invariant>> {
         Box::<local_reads::LocalReads>::default(),
         Box::<linearizable::Linearizable>::default(),
         Box::<once::OnceAtMost>::default(),
+        Box::<oracle::ClientsAreTold>::default(),
         Box::<replies::OneReply>::default(),
         Box::<rejections::RejectedHasNoEffect>::default(),
         Box::new(outcomes::OutcomesAreTrue),

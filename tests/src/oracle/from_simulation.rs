@@ -55,6 +55,8 @@ fn write(value: Option<&Value>, outcome: Option<&Outcome>) -> What {
 fn read(level: ReadLevel, outcome: Option<&Outcome>) -> What {
     let level = match level {
         ReadLevel::Local => Level::Local,
+        ReadLevel::AtLeast(position) => Level::AtLeast(position),
+        ReadLevel::Linearizable => Level::Linearizable,
     };
     let answer = match outcome {
         Some(Outcome::Value {
