@@ -35,9 +35,18 @@ pub const WINDOW_BYTES_MIN: usize = 64 << 10;
 /// Records the arbiter lets wait for its disk; while there are more it answers nobody, since replicas ask again.
 pub const ARBITER_RECORDS_WAITING_MAX: usize = 64;
 
-/// A client waits this long for the answer to a write: the primary's second and the way there and back. Then its
-/// outcome is unknown.
+/// A client waits this long for the answer to a write before it sends the same request again: the primary's second and
+/// the way there and back. Then the answer, or the request, was lost.
 pub const WRITE_PATIENCE: Duration = Duration::from_millis(1500);
+
+/// A client that has writes at the primary and gets none of them acknowledged for this long asks the other replicas
+/// whether there is a new one. Well below a lease, so that the new one is found as soon as it is there; asking is all
+/// that a cluster that is merely slow notices of it.
+pub const PRIMARY_HEDGE: Duration = Duration::from_millis(150);
+
+/// Writes a client has sent in its session since the oldest without an outcome; further ones wait. Replicas keep the
+/// results of these for it: half of what they are willing to keep for one client.
+pub const CLIENT_WRITES_IN_FLIGHT_MAX: usize = 2048;
 
 /// A client waits this long for the answer to a read before it asks the same question again where only one replica
 /// will do.
@@ -47,11 +56,19 @@ pub const READ_PATIENCE: Duration = Duration::from_millis(1000);
 /// heard.
 pub const READ_HEDGE: Duration = Duration::from_millis(200);
 
-/// A client waits this long for a replica to tell who is primary before it asks another one.
-pub const PROBE_PATIENCE: Duration = Duration::from_millis(300);
+/// A client that looks for the primary asks one replica after the other this often. Answers that take longer are heard
+/// all the same.
+pub const PROBE_PATIENCE: Duration = Duration::from_millis(100);
 
-/// A client lets this much time pass before it tries again what was rejected.
+/// A client prefers other replicas for reads for this long after one has not answered, or was not able to.
+pub const REPLICA_SHUNNED: Duration = Duration::from_millis(2000);
+
+/// A client lets this much time pass before it tries again what was rejected; twice as much each time, up to
+/// `CLIENT_REST_MAX`.
 pub const CLIENT_REST: Duration = Duration::from_millis(50);
+
+/// The longest rest of a client: thousands of calls that are rejected again and again are no flood.
+pub const CLIENT_REST_MAX: Duration = Duration::from_millis(400);
 
 /// Nodes in a configuration: an acknowledgement from each is needed for every write, so more make no sense.
 pub const MEMBERS_MAX: usize = 64;

@@ -1,6 +1,7 @@
 //! What clients ask for and what becomes of it: operations and their outcome, reads and their level.
 
 use std::fmt;
+use std::str::FromStr;
 
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
@@ -162,6 +163,62 @@ pub struct Origin {
     pub session: Session,
 }
 
+impl Origin {
+    /// What to call the request by when asking what became of it.
+    pub fn name(&self) -> RequestName {
+        RequestName {
+            client: self.client,
+            id: self.id,
+            born: self.session.born,
+        }
+    }
+}
+
+/// Names a write, for asking later what became of it. Written as client, id and born: `3f2a9c51d0e84b76-17-2034`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct RequestName {
+    /// The client that sent it.
+    pub client: ClientId,
+    /// Its number.
+    pub id: RequestId,
+    /// `Session::born` of the client.
+    pub born: Position,
+}
+
+impl fmt::Display for RequestName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:016x}-{}-{}", self.client.0, self.id, self.born)
+    }
+}
+
+/// The text is no name of a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("a request is named by client, id and position, as in 3f2a9c51d0e84b76-17-2034")]
+pub struct NotARequestName;
+
+impl FromStr for RequestName {
+    type Err = NotARequestName;
+
+    fn from_str(text: &str) -> Result<Self, NotARequestName> {
+        let mut parts = text.split('-');
+        let mut number = |radix| {
+            let part = parts.next().filter(|part| !part.starts_with('+'));
+            part.and_then(|part| u64::from_str_radix(part, radix).ok())
+                .ok_or(NotARequestName)
+        };
+        let name = Self {
+            client: ClientId(number(16)?),
+            id: RequestId(number(10)?),
+            born: Position(number(10)?),
+        };
+        parts
+            .next()
+            .is_none()
+            .then_some(name)
+            .ok_or(NotARequestName)
+    }
+}
+
 /// What became of a write whose outcome was unknown; none of it changes any more.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Resolution {
@@ -264,4 +321,37 @@ pub enum Rejection {
     /// `Resolve` has taken the place of the request.
     #[error("the request was cancelled")]
     Cancelled,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_request_name_is_read_as_it_is_written() {
+        let name = RequestName {
+            client: ClientId(0x3f2a),
+            id: RequestId(17),
+            born: Position(2034),
+        };
+        assert_eq!(name.to_string(), "0000000000003f2a-17-2034");
+        assert_eq!(name.to_string().parse(), Ok(name));
+        assert_eq!("3f2a-17-2034".parse(), Ok(name));
+        for wrong in [
+            "",
+            "3f2a",
+            "3f2a-17",
+            "3f2a-17-2034-1",
+            "x-1-1",
+            "1-a-1",
+            "1-+1-1",
+            "1--1",
+        ] {
+            assert_eq!(
+                wrong.parse::<RequestName>(),
+                Err(NotARequestName),
+                "{wrong}"
+            );
+        }
+    }
 }

@@ -7,8 +7,10 @@ use std::sync::Arc;
 use crate::config::{Address, Position, Seq};
 use crate::event::Event;
 use crate::limits;
-use crate::message::{Message, NodeStatus, Peer, PeerMessage};
-use crate::operation::{Entry, Key, ReadLevel, Rejection, RequestId, Value};
+use crate::message::{Drain, Message, NodeStatus, Peer, PeerMessage};
+use crate::operation::{
+    Entry, Key, ReadLevel, Rejection, RequestId, RequestName, Resolution, Value,
+};
 use crate::sessions::SessionChanges;
 use crate::storage::{Answer, Query, Ticket, Write};
 use crate::time::{Instant, Timers};
@@ -141,6 +143,20 @@ pub enum CallBody {
         /// At this replica only; `None` for any that answers.
         replica: Option<Address>,
     },
+    /// Find out what became of a write whose outcome was unknown, and settle it for ever.
+    Resolve {
+        /// The write.
+        request: RequestName,
+        /// Its key.
+        key: Key,
+    },
+    /// Have a replica leave the configuration, or hand over being primary.
+    Drain {
+        /// Which.
+        replica: Address,
+        /// How far.
+        drain: Drain,
+    },
 }
 
 /// What became of a call. Apart from `Unknown`, all failures mean that the store is as if the call had never been made.
@@ -153,10 +169,10 @@ pub enum Outcome {
         /// Its place in the log.
         seq: Seq,
     },
-    /// The primary could not confirm the write in time, or its answer was lost; it may or may not take effect.
+    /// The write was sent, and until the deadline nobody confirmed it; it may or may not take effect.
     Unknown {
-        /// The request.
-        id: RequestId,
+        /// What `CallBody::Resolve` needs.
+        request: RequestName,
     },
     /// Rejected for a reason that trying again would not change, or until the deadline.
     Rejected {
@@ -171,7 +187,7 @@ pub enum Outcome {
     Value {
         /// The value; `None` when the key is absent.
         value: Option<Value>,
-        /// The log of the answering replica ended here.
+        /// The value is the outcome of the entries before this.
         position: Position,
         /// Who answered.
         replica: Address,
@@ -192,6 +208,10 @@ pub enum Outcome {
         /// Who answered.
         replica: Address,
     },
+    /// What became of a write.
+    Resolved(Resolution),
+    /// The replica has begun to drain.
+    Draining,
 }
 
 /// Collects the effects of one or several steps, in order.

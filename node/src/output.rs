@@ -4,7 +4,7 @@ use std::fmt;
 use std::io::{self, Write};
 use std::process::ExitCode;
 
-use lockstep_core::operation::Rejection;
+use lockstep_core::operation::{Rejection, RequestName};
 use serde_json::{Value as Json, json};
 
 use crate::args::Format;
@@ -57,10 +57,13 @@ pub(crate) enum Failure {
     Refused(String),
     /// The outcome of a write is not known.
     #[error(
-        "the outcome is unknown: the write was sent, but not confirmed in time; it may or may not take effect. \
-         Read the key to find out, or repeat the write"
+        "the outcome is unknown: the write was sent, but not confirmed in time; it may or may not take effect. {}",
+        how_to_find_out(.request.as_ref())
     )]
-    Unknown,
+    Unknown {
+        /// Its name, if it was given one.
+        request: Option<RequestName>,
+    },
     /// Nobody answered.
     #[error("{0}")]
     Unreachable(String),
@@ -78,6 +81,13 @@ pub(crate) enum Failure {
     /// Whoever reads standard output has gone; not worth a word.
     #[error("standard output was closed")]
     OutputClosed,
+}
+
+fn how_to_find_out(request: Option<&RequestName>) -> String {
+    match request {
+        Some(request) => format!("Find out with `lockstep resolve {request} KEY`"),
+        None => "Read the key to find out".to_owned(),
+    }
 }
 
 fn advice(reason: &Rejection) -> &'static str {
@@ -104,7 +114,7 @@ impl Failure {
             Self::NotFound { .. } => Exit::NotFound,
             Self::Usage(_) => Exit::Usage,
             Self::Rejected { .. } | Self::Refused(_) => Exit::Rejected,
-            Self::Unknown => Exit::Unknown,
+            Self::Unknown { .. } => Exit::Unknown,
             Self::Unreachable(_) => Exit::Unreachable,
             Self::Broken(_) => Exit::Broken,
             Self::InLine { failure, .. } => failure.exit(),
@@ -119,7 +129,7 @@ impl Failure {
             Self::Usage(_) => "usage",
             Self::Rejected { .. } => "rejected",
             Self::Refused(_) => "refused",
-            Self::Unknown => "unknown",
+            Self::Unknown { .. } => "unknown",
             Self::Unreachable(_) => "unreachable",
             Self::Broken(_) => "failed",
             Self::InLine { failure, .. } => failure.kind(),
@@ -228,7 +238,7 @@ mod tests {
         let reason = Rejection::NotReady;
         check(Failure::Rejected { reason }, 3);
         check(Failure::Refused("x".into()), 3);
-        check(Failure::Unknown, 4);
+        check(Failure::Unknown { request: None }, 4);
         check(Failure::Unreachable("x".into()), 5);
         check(Failure::Broken("x".into()), 6);
     }

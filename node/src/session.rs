@@ -11,8 +11,10 @@ use lockstep_core::driver::handle::{
     Acknowledged, ClientOptions, Handle, Page, Read, ReadError, WriteError,
 };
 use lockstep_core::limits::Limits;
-use lockstep_core::message::NodeStatus;
-use lockstep_core::operation::{Key, Rejection, RequestId, Value};
+use lockstep_core::message::{Drain, NodeStatus};
+use lockstep_core::operation::{
+    Key, ReadLevel, Rejection, RequestId, RequestName, Resolution, Value,
+};
 use lockstep_core::transport::Transport;
 
 use crate::output::Failure;
@@ -74,13 +76,34 @@ impl Session {
         outcome.map_err(|error| self.not_written(error))
     }
 
-    /// Reads a key, at one replica or any.
-    pub(crate) async fn get(&self, key: Key, replica: Option<&Address>) -> Result<Read, Failure> {
+    /// Reads a key as fresh as `level` says, at one replica or any.
+    pub(crate) async fn get(
+        &self,
+        key: Key,
+        level: ReadLevel,
+        replica: Option<&Address>,
+    ) -> Result<Read, Failure> {
         let outcome = match replica {
-            Some(replica) => self.handle.get_at(replica, key).await,
-            None => self.handle.get(key).await,
+            Some(replica) => self.handle.get_at(replica, key, level).await,
+            None => self.handle.get_with(key, level).await,
         };
         outcome.map_err(|error| self.not_read(error, replica))
+    }
+
+    /// What became of a write of a key.
+    pub(crate) async fn resolve(
+        &self,
+        request: &RequestName,
+        key: Key,
+    ) -> Result<Resolution, Failure> {
+        let outcome = self.handle.resolve(request, key).await;
+        outcome.map_err(|error| self.not_read(error, None))
+    }
+
+    /// Begins to drain a replica.
+    pub(crate) async fn drain(&self, replica: &Address, drain: Drain) -> Result<(), Failure> {
+        let outcome = self.handle.drain(replica, drain).await;
+        outcome.map_err(|error| self.not_read(error, Some(replica)))
     }
 
     /// Reads a page of records behind `after`, at one replica or any.
@@ -173,9 +196,14 @@ impl Session {
     fn not_written(&self, error: WriteError) -> NotWritten {
         let (id, failure) = match error {
             WriteError::Rejected { id, reason } => (Some(id), Failure::Rejected { reason }),
-            WriteError::Unknown { id } => (Some(id), Failure::Unknown),
+            WriteError::Unknown { request } => (
+                Some(request.id),
+                Failure::Unknown {
+                    request: Some(request),
+                },
+            ),
             WriteError::Unreachable => (None, self.unreachable(None)),
-            WriteError::Interrupted => (None, Failure::Unknown),
+            WriteError::Interrupted => (None, Failure::Unknown { request: None }),
             WriteError::Closed => (None, closed()),
         };
         NotWritten { id, failure }

@@ -361,7 +361,7 @@ fn reply_body(body: &ReplyBody) -> String {
 fn in_short(outcome: &Outcome) -> String {
     match outcome {
         Outcome::Acknowledged { id, seq } => format!("#{id} acknowledged as {seq}"),
-        Outcome::Unknown { id } => format!("#{id} unknown"),
+        Outcome::Unknown { request } => format!("#{} unknown", request.id),
         Outcome::Rejected { id, reason } => format!("#{id} rejected: {reason}"),
         Outcome::Unreachable => "unreachable".to_owned(),
         Outcome::Value { value, replica, .. } => match value {
@@ -373,6 +373,8 @@ fn in_short(outcome: &Outcome) -> String {
             resume,
             replica,
         } => format!("{records:?}, resume {resume:?}, from {replica}"),
+        Outcome::Resolved(resolution) => format!("{resolution:?}"),
+        Outcome::Draining => "draining".to_owned(),
         Outcome::Status { status, replica } => format!("{:?} at {replica}", status.role),
     }
 }

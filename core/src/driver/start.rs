@@ -61,7 +61,7 @@ pub fn connect(
     replicas: Vec<Address>,
     options: &ClientOptions,
 ) -> Handle {
-    let client = Client::new(ClientId(draw()), replicas);
+    let client = Client::new(ClientId(draw()), replicas).reading_from(options.read_from);
     Handle::over(client, transport, options)
 }
 

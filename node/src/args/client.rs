@@ -3,7 +3,10 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use clap::ValueEnum;
 use clap::builder::BoolishValueParser;
+use lockstep_core::config::Position;
+use lockstep_core::operation::{ReadLevel, RequestName};
 
 use super::values::duration;
 
@@ -72,9 +75,84 @@ pub(crate) struct GetArgs {
     #[arg(allow_negative_numbers = true)]
     pub(crate) key: String,
 
+    /// How fresh the value must be
+    #[arg(long, value_enum, default_value_t)]
+    pub(crate) level: Level,
+
+    /// Wait until the replica has committed the writes before this position, as an earlier answer gave it
+    #[arg(long, value_name = "POSITION", conflicts_with = "level")]
+    pub(crate) at_least: Option<u64>,
+
     /// Where.
     #[command(flatten)]
     pub(crate) replica: ReplicaArg,
+
+    /// How long.
+    #[command(flatten)]
+    pub(crate) deadline: DeadlineArg,
+
+    /// Which cluster.
+    #[command(flatten)]
+    pub(crate) connection: Connection,
+}
+
+/// How fresh a value must be.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Level {
+    /// Every write acknowledged before, whoever wrote it; answered by any in-sync replica.
+    #[default]
+    Linearizable,
+    /// What the replica has received, at once, perhaps outdated or not yet acknowledged; answered by any replica.
+    Local,
+}
+
+impl GetArgs {
+    /// The level these flags choose.
+    pub(crate) fn level(&self) -> ReadLevel {
+        match (self.at_least, self.level) {
+            (Some(position), _) => ReadLevel::AtLeast(Position(position)),
+            (None, Level::Linearizable) => ReadLevel::Linearizable,
+            (None, Level::Local) => ReadLevel::Local,
+        }
+    }
+}
+
+/// `lockstep resolve`.
+#[derive(Clone, Debug, clap::Args)]
+#[command(after_help = "\
+`put` and `remove` name the request when they end with exit code 4. If it was not executed yet, it never will be \
+afterwards. Exit codes: 0 executed, 1 not executed.")]
+pub(crate) struct ResolveArgs {
+    /// The request, as the command that sent it named it
+    #[arg(value_name = "REQUEST")]
+    pub(crate) request: RequestName,
+
+    /// The key it was to change
+    #[arg(allow_negative_numbers = true)]
+    pub(crate) key: String,
+
+    /// How long.
+    #[command(flatten)]
+    pub(crate) deadline: DeadlineArg,
+
+    /// Which cluster.
+    #[command(flatten)]
+    pub(crate) connection: Connection,
+}
+
+/// `lockstep drain`.
+#[derive(Clone, Debug, clap::Args)]
+#[command(after_help = "\
+A primary answers the writes it has and hands its role over first; clients notice a short pause. The replica then leaves \
+the configuration and its process ends. With --role-only it stays and only ceases to be primary.")]
+pub(crate) struct DrainArgs {
+    /// The replica: its name, node id or address, as `lockstep status` shows them
+    #[arg(value_name = "NODE")]
+    pub(crate) node: String,
+
+    /// Move the primary's role to another replica and keep this one
+    #[arg(long)]
+    pub(crate) role_only: bool,
 
     /// How long.
     #[command(flatten)]

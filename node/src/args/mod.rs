@@ -9,7 +9,8 @@ use std::path::PathBuf;
 use clap::{Parser, Subcommand, ValueEnum};
 
 pub(crate) use client::{
-    Connection, ExportArgs, GetArgs, ImportArgs, PutArgs, RemoveArgs, ShellArgs, StatusArgs,
+    Connection, DrainArgs, ExportArgs, GetArgs, ImportArgs, PutArgs, RemoveArgs, ResolveArgs,
+    ShellArgs, StatusArgs,
 };
 pub(crate) use server::{
     ArbiterArgs, Bounds, CertsArgs, CertsCommand, DevArgs, NodeArgs, ReplicaArgs, TransportName,
@@ -120,6 +121,10 @@ pub(crate) enum Command {
     Get(GetArgs),
     /// Delete a key; no matter whether it is there
     Remove(RemoveArgs),
+    /// Tell what became of a write whose outcome was unknown
+    Resolve(ResolveArgs),
+    /// Take a replica out of the cluster in good order, or the primary's role off it
+    Drain(DrainArgs),
     /// Write the records of an NDJSON file
     Import(ImportArgs),
     /// Print all records as NDJSON, in the order of their keys
@@ -142,6 +147,8 @@ impl Args {
                 | Command::Put(_)
                 | Command::Get(_)
                 | Command::Remove(_)
+                | Command::Resolve(_)
+                | Command::Drain(_)
                 | Command::Import(_)
                 | Command::Export(_)
                 | Command::Status(_)

@@ -47,6 +47,7 @@ pub(crate) async fn client(
     let options = ClientOptions {
         deadline,
         in_flight_max,
+        ..ClientOptions::default()
     };
     Ok(Session::connect(Arc::new(transport), addresses, &options))
 }

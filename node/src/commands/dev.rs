@@ -205,6 +205,7 @@ async fn live(
     let options = ClientOptions {
         deadline: SHELL_DEADLINE,
         in_flight_max: 64,
+        ..ClientOptions::default()
     };
     let session = cluster.network.session(cluster.replicas.clone(), &options);
     let signal = async {

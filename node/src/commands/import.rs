@@ -261,7 +261,7 @@ fn is_worth_another_try(failure: &Failure) -> bool {
             | Rejection::Malformed
             | Rejection::Cancelled => false,
         },
-        Failure::Unknown | Failure::Unreachable(_) => true,
+        Failure::Unknown { .. } | Failure::Unreachable(_) => true,
         Failure::NotFound { .. }
         | Failure::Usage(_)
         | Failure::Refused(_)

@@ -5,10 +5,10 @@ use std::io::{self, Read};
 use lockstep_core::config::Address;
 use lockstep_core::driver::handle::Acknowledged;
 use lockstep_core::limits::Limits;
-use lockstep_core::operation::{Key, Value};
+use lockstep_core::operation::{Key, ReadLevel, Resolution, Value};
 use serde_json::json;
 
-use crate::args::{Format, GetArgs, PutArgs, RemoveArgs};
+use crate::args::{Format, GetArgs, PutArgs, RemoveArgs, ResolveArgs};
 use crate::assemble;
 use crate::output::{self, Exit, Failure};
 use crate::records;
@@ -33,9 +33,28 @@ pub(crate) async fn get(args: GetArgs, format: Format) -> Result<Exit, Failure> 
         Some(name) => Some(session.find_replica(name).await?),
         None => None,
     };
-    let exit = get_with(&session, &args.key, replica.as_ref(), format).await;
+    let exit = get_with(&session, &args.key, args.level(), replica.as_ref(), format).await;
     session.close().await;
     exit
+}
+
+/// `lockstep resolve`.
+pub(crate) async fn resolve(args: ResolveArgs, format: Format) -> Result<Exit, Failure> {
+    let session = assemble::client(&args.connection, args.deadline.deadline, 1).await?;
+    let outcome = session.resolve(&args.request, args.key.into()).await;
+    session.close().await;
+    let (seq, text) = match outcome? {
+        Resolution::Executed { seq } => (Some(seq.0), format!("executed, seq {seq}")),
+        Resolution::NeverExecuted => (None, "not executed, and never will be".to_owned()),
+    };
+    match format {
+        Format::Text => output::print(&text)?,
+        Format::Json => output::print_json(&json!({ "executed": seq.is_some(), "seq": seq }))?,
+    }
+    Ok(match seq {
+        Some(_) => Exit::Done,
+        None => Exit::NotFound,
+    })
 }
 
 /// `lockstep remove`.
@@ -69,10 +88,11 @@ pub(crate) async fn remove_with(
 pub(crate) async fn get_with(
     session: &Session,
     key: &str,
+    level: ReadLevel,
     replica: Option<&Address>,
     format: Format,
 ) -> Result<Exit, Failure> {
-    let read = session.get(key.into(), replica).await?;
+    let read = session.get(key.into(), level, replica).await?;
     match (format, read.value) {
         (Format::Text, Some(value)) => output::print_bytes(value.as_ref())?,
         (Format::Text, None) => {
@@ -90,6 +110,7 @@ pub(crate) async fn get_with(
                 object["value_base64"] = base64.into();
             }
             object["replica"] = read.replica.as_str().into();
+            object["position"] = read.position.0.into();
             output::print_json(&object)?;
             if !is_found {
                 return Ok(Exit::NotFound);

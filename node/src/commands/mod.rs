@@ -2,6 +2,7 @@
 
 pub(crate) mod certs;
 pub(crate) mod dev;
+pub(crate) mod drain;
 pub(crate) mod export;
 pub(crate) mod import;
 pub(crate) mod keys;
@@ -26,6 +27,8 @@ pub(crate) fn run(args: Args) -> Result<Exit, Failure> {
         Command::Put(args) => task::block_on(keys::put(args, format)),
         Command::Get(args) => task::block_on(keys::get(args, format)),
         Command::Remove(args) => task::block_on(keys::remove(args, format)),
+        Command::Resolve(args) => task::block_on(keys::resolve(args, format)),
+        Command::Drain(args) => task::block_on(drain::drain(args, format)),
         Command::Import(args) => task::block_on(import::import(args, format)),
         Command::Export(args) => task::block_on(export::export(args)),
         Command::Status(args) => task::block_on(status::status(args, format)),

@@ -5,7 +5,7 @@ mod editor;
 pub(crate) mod line;
 
 use async_std::task;
-use lockstep_core::operation::Key;
+use lockstep_core::operation::{Key, ReadLevel};
 
 use crate::args::{Format, ShellArgs};
 use crate::assemble;
@@ -63,7 +63,9 @@ async fn carry_out(session: &Session, command: Command, format: Format) -> Resul
         Command::Put { key, value } => {
             keys::put_with(session, key.into(), value.into(), format).await
         }
-        Command::Get { key } => keys::get_with(session, &key, None, format).await,
+        Command::Get { key } => {
+            keys::get_with(session, &key, ReadLevel::Linearizable, None, format).await
+        }
         Command::Remove { key } => keys::remove_with(session, key.into(), format).await,
         Command::Scan { from, limit } => scan(session, &from, limit).await,
         Command::Status => status::status_with(session, format).await,

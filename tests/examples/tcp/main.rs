@@ -10,6 +10,7 @@ use lockstep_core::driver::{self, handle::ClientOptions};
 use lockstep_core::engine::memory::{MemoryArbiter, MemoryEngine, MemoryLog};
 use lockstep_core::event::Event;
 use lockstep_core::limits::Limits;
+use lockstep_core::operation::ReadLevel;
 use lockstep_core::replica::ReplicaOptions;
 use lockstep_core::transport::Transport;
 
@@ -55,7 +56,12 @@ pub(crate) fn main() -> Result<(), Box<dyn Error>> {
         );
         let written = client.insert("greeting", "hello over TCP").await?;
         for replica in &replicas {
-            while client.get_at(replica, "greeting").await?.value.is_none() {
+            while client
+                .get_at(replica, "greeting", ReadLevel::Local)
+                .await?
+                .value
+                .is_none()
+            {
                 task::sleep(Duration::from_millis(10)).await; // It is still joining.
             }
             println!("{replica} has entry {}", written.seq);

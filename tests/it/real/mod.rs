@@ -15,6 +15,7 @@ use lockstep_core::engine::LogStore;
 use lockstep_core::engine::durable::{StoreOptions, open_arbiter, open_replica};
 use lockstep_core::event::Event;
 use lockstep_core::limits::Limits;
+use lockstep_core::operation::ReadLevel;
 use lockstep_core::replica::ReplicaOptions;
 use lockstep_core::transport::Transport;
 use lockstep_transport_quic::authority::{self, Existing};
@@ -141,7 +142,10 @@ async fn until(what: &str, mut is_so: impl AsyncFnMut() -> bool) {
 }
 
 async fn read(client: &Handle, replica: &Address, key: &str) -> Option<String> {
-    let read = client.get_at(replica, key).await.expect("it answers");
+    let read = client
+        .get_at(replica, key, ReadLevel::Local)
+        .await
+        .expect("it answers");
     read.value
         .map(|value| String::from_utf8_lossy(&value.0).into_owned())
 }

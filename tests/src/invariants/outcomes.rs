@@ -60,7 +60,11 @@ fn check_acknowledged(cluster: &Cluster, record: &Record, outcome: &Outcome) -> 
             value: value.clone(),
         },
         CallBody::Remove { key } => Operation::Remove { key: key.clone() },
-        CallBody::Get { .. } | CallBody::Scan { .. } | CallBody::Status { .. } => {
+        CallBody::Get { .. }
+        | CallBody::Scan { .. }
+        | CallBody::Status { .. }
+        | CallBody::Resolve { .. }
+        | CallBody::Drain { .. } => {
             return Err(format!("{:?} was acknowledged", record.body));
         }
     };

@@ -26,7 +26,10 @@ fn operation(record: &Record) -> Option<Operation> {
             level,
             replica: _,
         } => (key, read(*level, outcome)),
-        CallBody::Scan { .. } | CallBody::Status { .. } => return None,
+        CallBody::Scan { .. }
+        | CallBody::Status { .. }
+        | CallBody::Resolve { .. }
+        | CallBody::Drain { .. } => return None,
     };
     Some(Operation {
         client: record.client as u64,
@@ -42,7 +45,13 @@ fn write(value: Option<&Value>, outcome: Option<&Outcome>) -> What {
         Some(Outcome::Acknowledged { seq, .. }) => WriteOutcome::Acknowledged { seq: *seq },
         Some(Outcome::Rejected { .. } | Outcome::Unreachable) => WriteOutcome::Rejected,
         None | Some(Outcome::Unknown { .. }) => WriteOutcome::Unknown,
-        Some(Outcome::Value { .. } | Outcome::Page { .. } | Outcome::Status { .. }) => {
+        Some(
+            Outcome::Value { .. }
+            | Outcome::Page { .. }
+            | Outcome::Status { .. }
+            | Outcome::Resolved(_)
+            | Outcome::Draining,
+        ) => {
             panic!("a write was answered like a read: {outcome:?}")
         }
     };
@@ -71,7 +80,13 @@ fn read(level: ReadLevel, outcome: Option<&Outcome>) -> What {
         None | Some(Outcome::Rejected { .. } | Outcome::Unreachable | Outcome::Unknown { .. }) => {
             None
         }
-        Some(Outcome::Acknowledged { .. } | Outcome::Page { .. } | Outcome::Status { .. }) => {
+        Some(
+            Outcome::Acknowledged { .. }
+            | Outcome::Page { .. }
+            | Outcome::Status { .. }
+            | Outcome::Resolved(_)
+            | Outcome::Draining,
+        ) => {
             panic!("a read was answered like something else: {outcome:?}")
         }
     };

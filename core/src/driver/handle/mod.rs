@@ -11,13 +11,14 @@ use std::time::Duration;
 use async_channel::{Receiver, Sender};
 use futures_lite::{Stream, stream};
 
+pub use crate::client::ReadFrom;
 use crate::config::{Address, Position, Seq};
 use crate::driver::clock::Clock;
 use crate::driver::storage::Storage;
 use crate::driver::{Control, Parts, Running, Watch, spawn_with_calls};
 use crate::event::Event;
-use crate::message::NodeStatus;
-use crate::operation::{Key, ReadLevel, Rejection, RequestId, Value};
+use crate::message::{Drain, NodeStatus};
+use crate::operation::{Key, ReadLevel, Rejection, RequestId, RequestName, Resolution, Value};
 use crate::process::{Call, CallBody, Outcome, Process};
 use crate::transport::Transport;
 
@@ -28,6 +29,8 @@ pub struct ClientOptions {
     pub deadline: Duration,
     /// Calls under way at the same time, those included whose futures were dropped; further ones wait for their turn.
     pub in_flight_max: usize,
+    /// Where reads go that name no replica.
+    pub read_from: ReadFrom,
 }
 
 impl Default for ClientOptions {
@@ -35,6 +38,7 @@ impl Default for ClientOptions {
         Self {
             deadline: Duration::from_secs(5),
             in_flight_max: 1024,
+            read_from: ReadFrom::default(),
         }
     }
 }
@@ -68,7 +72,8 @@ pub struct Acknowledged {
 pub struct Read {
     /// Its value; `None` when it is absent.
     pub value: Option<Value>,
-    /// How many writes the answering replica had received.
+    /// The value is the outcome of all writes before this. Except after a local read, a read `AtLeast` this position sees
+    /// the same or newer, at any replica.
     pub position: Position,
     /// Who answered.
     pub replica: Address,
@@ -99,11 +104,11 @@ pub enum WriteError {
     /// Certainly not executed: no primary was reached in time.
     #[error("no primary was reached in time; the write was not executed")]
     Unreachable,
-    /// The write may or may not take effect; read the key to find out.
+    /// The write may or may not take effect; `Handle::resolve` finds out.
     #[error("the write was not confirmed in time; it may or may not take effect")]
     Unknown {
-        /// The request.
-        id: RequestId,
+        /// What to ask with.
+        request: RequestName,
     },
     /// Certainly not executed: the client had been closed, or had failed.
     #[error("the client was closed; the write was not executed")]
@@ -199,20 +204,88 @@ impl Handle {
         self.write(CallBody::Remove { key }).await
     }
 
-    /// Reads a key at any replica: the newest value that replica has received.
+    /// Reads a key: the outcome of every write that was acknowledged before, whoever wrote it (linearizable).
     ///
     /// # Errors
     /// If there is no answer.
     pub async fn get(&self, key: impl Into<Key>) -> Result<Read, ReadError> {
-        self.read(key.into(), None).await
+        self.read(key.into(), ReadLevel::Linearizable, None).await
+    }
+
+    /// Reads a key, as fresh as `level` says. What need not be the newest costs less and is answered by more replicas:
+    ///
+    /// ```no_run
+    /// # use lockstep_core::driver::handle::{Handle, ReadError};
+    /// # use lockstep_core::operation::ReadLevel;
+    /// # async fn example(client: &Handle) -> Result<(), ReadError> {
+    /// let first = client.get("stock").await?;
+    /// // Not older than the first, at any replica.
+    /// let second = client.get_with("stock", ReadLevel::AtLeast(first.position)).await?;
+    /// assert!(second.position >= first.position);
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// If there is no answer.
+    pub async fn get_with(&self, key: impl Into<Key>, level: ReadLevel) -> Result<Read, ReadError> {
+        self.read(key.into(), level, None).await
     }
 
     /// Reads a key at one replica.
     ///
     /// # Errors
     /// If there is no answer.
-    pub async fn get_at(&self, replica: &Address, key: impl Into<Key>) -> Result<Read, ReadError> {
-        self.read(key.into(), Some(replica.clone())).await
+    pub async fn get_at(
+        &self,
+        replica: &Address,
+        key: impl Into<Key>,
+        level: ReadLevel,
+    ) -> Result<Read, ReadError> {
+        self.read(key.into(), level, Some(replica.clone())).await
+    }
+
+    /// Finds out what became of a write of `key` whose outcome was unknown. If it was not executed, it never will be.
+    ///
+    /// ```no_run
+    /// # use lockstep_core::driver::handle::{Handle, ReadError, WriteError};
+    /// # use lockstep_core::operation::Resolution;
+    /// # async fn example(client: &Handle) -> Result<(), ReadError> {
+    /// if let Err(WriteError::Unknown { request }) = client.insert("paid", "yes").await {
+    ///     match client.resolve(&request, "paid").await? {
+    ///         Resolution::Executed { seq } => println!("executed, as {seq}"),
+    ///         Resolution::NeverExecuted => println!("not executed: it can be sent again"),
+    ///     }
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// If there is no answer; `Rejection::SessionExpired` when the cluster does not remember the write any more.
+    pub async fn resolve(
+        &self,
+        request: &RequestName,
+        key: impl Into<Key>,
+    ) -> Result<Resolution, ReadError> {
+        let (request, key) = (*request, key.into());
+        match self.call(CallBody::Resolve { request, key }).await {
+            Ok(Outcome::Resolved(resolution)) => Ok(resolution),
+            other => Err(not_read(other)),
+        }
+    }
+
+    /// Has a replica leave the configuration, or hand over being primary. Returns when that has begun; its status tells
+    /// when it is done.
+    ///
+    /// # Errors
+    /// If there is no answer.
+    pub async fn drain(&self, replica: &Address, drain: Drain) -> Result<(), ReadError> {
+        let replica = replica.clone();
+        match self.call(CallBody::Drain { replica, drain }).await {
+            Ok(Outcome::Draining) => Ok(()),
+            other => Err(not_read(other)),
+        }
     }
 
     /// Reads records in the order of their keys, behind `after`; at one replica or any.
@@ -301,21 +374,30 @@ impl Handle {
     async fn write(&self, body: CallBody) -> Result<Acknowledged, WriteError> {
         match self.call(body).await {
             Ok(Outcome::Acknowledged { id, seq }) => Ok(Acknowledged { id, seq }),
-            Ok(Outcome::Unknown { id }) => Err(WriteError::Unknown { id }),
+            Ok(Outcome::Unknown { request }) => Err(WriteError::Unknown { request }),
             Ok(Outcome::Rejected { id, reason }) => Err(WriteError::Rejected { id, reason }),
             Ok(Outcome::Unreachable) => Err(WriteError::Unreachable),
-            Ok(Outcome::Value { .. } | Outcome::Page { .. } | Outcome::Status { .. }) => {
-                unreachable!("a client answers a write with what became of it")
-            }
+            Ok(
+                Outcome::Value { .. }
+                | Outcome::Page { .. }
+                | Outcome::Status { .. }
+                | Outcome::Resolved(_)
+                | Outcome::Draining,
+            ) => unreachable!("a client answers a write with what became of it"),
             Err(NoOutcome::NotBegun) => Err(WriteError::Closed),
             Err(NoOutcome::Interrupted) => Err(WriteError::Interrupted),
         }
     }
 
-    async fn read(&self, key: Key, replica: Option<Address>) -> Result<Read, ReadError> {
+    async fn read(
+        &self,
+        key: Key,
+        level: ReadLevel,
+        replica: Option<Address>,
+    ) -> Result<Read, ReadError> {
         let body = CallBody::Get {
             key,
-            level: ReadLevel::Local,
+            level,
             replica,
         };
         match self.call(body).await {
@@ -373,7 +455,9 @@ fn not_read(outcome: Result<Outcome, NoOutcome>) -> ReadError {
             | Outcome::Unknown { .. }
             | Outcome::Value { .. }
             | Outcome::Page { .. }
-            | Outcome::Status { .. },
+            | Outcome::Status { .. }
+            | Outcome::Resolved(_)
+            | Outcome::Draining,
         ) => unreachable!("a client answers a read with what was asked for"),
         Err(NoOutcome::NotBegun | NoOutcome::Interrupted) => ReadError::Closed,
     }

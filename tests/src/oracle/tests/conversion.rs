@@ -1,7 +1,7 @@
 //! Histories of the simulator become those of the oracle.
 
 use lockstep_core::config::{Address, Position, Seq};
-use lockstep_core::operation::{ReadLevel, Rejection, RequestId};
+use lockstep_core::operation::{ClientId, ReadLevel, Rejection, RequestId, RequestName};
 use lockstep_core::process::{CallBody, CallId, Outcome};
 
 use super::super::{Operation, from_simulation};
@@ -39,6 +39,11 @@ fn writes_have_the_outcome_their_client_was_told() {
         value: "a".into(),
     };
     let id = RequestId(0);
+    let request = RequestName {
+        client: ClientId(1),
+        id,
+        born: Position(0),
+    };
     let seq = Seq(3);
     check(
         insert(),
@@ -50,7 +55,7 @@ fn writes_have_the_outcome_their_client_was_told() {
         ended: Some(20),
         ..unknown("k", "a", 10)
     };
-    check(insert(), Some(Outcome::Unknown { id }), Some(told));
+    check(insert(), Some(Outcome::Unknown { request }), Some(told));
     for outcome in [rejection(), Outcome::Unreachable] {
         check(insert(), Some(outcome), Some(rejected("k", "a", 10..20)));
     }
