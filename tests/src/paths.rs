@@ -7,7 +7,7 @@ use lockstep_core::event::Event;
 use lockstep_core::message::{
     Change, FromArbiter, Message, Peer, PeerMessage, ReplyBody, RoleName, SyncFrom, ToArbiter,
 };
-use lockstep_core::operation::Rejection;
+use lockstep_core::operation::{Rejection, Resolution};
 use lockstep_core::process::Outcome;
 
 use crate::cluster::Cluster;
@@ -114,11 +114,21 @@ impl PathFinder {
 
     fn sent(&mut self, cluster: &Cluster, message: &Message, counts: &mut Counts) {
         match message {
-            Message::Reply(reply) => {
-                if let ReplyBody::OperationRejected { reason } = &reply.body {
-                    count_rejection(reason, counts);
+            Message::Reply(reply) => match &reply.body {
+                ReplyBody::OperationRejected { reason } => count_rejection(reason, counts),
+                ReplyBody::Resolved(Resolution::Executed { .. }) => {
+                    counts.path(Path::ResolvedExecuted);
                 }
-            }
+                ReplyBody::Resolved(Resolution::NeverExecuted) => {
+                    counts.path(Path::ResolvedNever);
+                }
+                ReplyBody::OperationAck { .. }
+                | ReplyBody::OperationFailed
+                | ReplyBody::GetResult { .. }
+                | ReplyBody::ScanResult { .. }
+                | ReplyBody::Status(_)
+                | ReplyBody::Draining => {}
+            },
             Message::FromArbiter(FromArbiter::ProposalRefused(_)) => {
                 counts.path(Path::ProposalRefused);
             }
@@ -180,12 +190,12 @@ fn count_rejection(reason: &Rejection, counts: &mut Counts) {
         Rejection::NotReady => Path::RejectedNotReady,
         Rejection::Overloaded => Path::Overloaded,
         Rejection::DiskFull => Path::RejectedDiskFull,
+        Rejection::SessionExpired => Path::RejectedExpired,
+        Rejection::Cancelled => Path::RejectedCancelled,
         // Clients ask for the primary first; there is only one, as long as nobody takes its place.
         Rejection::NotPrimary { .. }
         | Rejection::NoLease
         | Rejection::Behind { .. }
-        | Rejection::SessionExpired
-        | Rejection::Cancelled
         | Rejection::TooLarge { .. }
         | Rejection::TooFewReplicas { .. }
         | Rejection::Unauthorized

@@ -11,7 +11,11 @@ use lockstep_core::time::Instant;
 
 use super::{Fact, Invariant};
 use crate::cluster::Cluster;
+use crate::repeats;
 
+/// Requests of clients that repeat themselves are left out: copies that come while the first is under way share its
+/// answer, others have one each.
+///
 /// A request that has no reply yet.
 struct Open {
     /// When it arrived first, by the replica's clock.
@@ -44,7 +48,7 @@ impl Invariant for OneReply {
                         message: Message::Request(request),
                         ..
                     },
-            } => {
+            } if !repeats::is_one(request.client) => {
                 let arrived = cluster.nodes()[*node].clock.local(cluster.now());
                 let open = self
                     .open
@@ -74,7 +78,7 @@ impl Invariant for OneReply {
                 node,
                 message: Message::Reply(reply),
                 ..
-            } => self
+            } if !repeats::is_one(reply.client) => self
                 .replied(cluster, *node, reply)
                 .map_err(|what| format!("{}: {what}", cluster.nodes()[*node].name)),
             Fact::Event {
