@@ -15,6 +15,7 @@ use crate::cluster::{Cluster, ClusterOptions, MS};
 use crate::faults::{Counts, Fault};
 use crate::invariants::Violation;
 use crate::network::NetworkOptions;
+use crate::repeats::Repeats;
 use crate::trace::{Detail, Trace};
 use crate::workload::Workload;
 
@@ -172,6 +173,7 @@ fn panic_text(payload: &(dyn Any + Send)) -> String {
 /// Everybody starts at some time, clients call, and faults happen.
 fn disturb(cluster: &mut Cluster, plan: Plan) {
     let mut workload = plan.workload;
+    let mut repeats = Repeats::default();
     for index in 0..cluster.nodes().len() {
         let delay = cluster.rng().random_range(0..200) * MS;
         cluster.start_later(index, delay);
@@ -186,6 +188,9 @@ fn disturb(cluster: &mut Cluster, plan: Plan) {
         cluster.run_until(next);
         if next == next_call {
             workload.tick(cluster);
+            if cluster.rng().random_bool(0.3) {
+                repeats.tick(cluster);
+            }
             next_call = cluster.now() + workload.pause(cluster).max(1);
         } else {
             let fault = *plan.mix.choose(cluster.rng()).expect("never empty");

@@ -99,6 +99,14 @@ counted! {
         RejectedDiskFull = "write rejected: disk full",
         /// A request came too early.
         RejectedNotReady = "request rejected: not ready",
+        /// A write was asked for that was cancelled before.
+        RejectedCancelled = "write rejected: cancelled",
+        /// A request was asked again that was forgotten.
+        RejectedExpired = "request rejected: session expired",
+        /// It was found out that a write had been executed.
+        ResolvedExecuted = "resolved: executed",
+        /// A write was cancelled.
+        ResolvedNever = "resolved: never executed",
         /// A replica found its disk full.
         DiskFull = "full disk noticed",
         /// A replica found room again.

@@ -23,6 +23,7 @@ pub mod faults;
 pub mod history;
 pub mod invariants;
 pub mod paths;
+pub mod repeats;
 pub mod workload;
 
 pub mod oracle;

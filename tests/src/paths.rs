@@ -8,7 +8,7 @@ use lockstep_core::message::{
     Change, FromArbiter, Message, Peer, PeerMessage, ReplyBody, RequestBody, RoleName, SyncFrom,
     ToArbiter,
 };
-use lockstep_core::operation::{ClientId, ReadLevel, Rejection, RequestId};
+use lockstep_core::operation::{ClientId, ReadLevel, Rejection, RequestId, Resolution};
 use lockstep_core::process::Outcome;
 
 use crate::cluster::Cluster;
@@ -139,18 +139,26 @@ impl PathFinder {
 
     fn sent(&mut self, cluster: &Cluster, node: usize, message: &Message, counts: &mut Counts) {
         match message {
-            Message::Reply(reply) => {
-                let is_linearizable = self.linearizable.contains(&(reply.client, reply.id));
-                match &reply.body {
-                    ReplyBody::OperationRejected { reason } => count_rejection(reason, counts),
-                    ReplyBody::GetResult { .. }
-                        if is_linearizable && cluster.primary() != Some(node) =>
-                    {
+            Message::Reply(reply) => match &reply.body {
+                ReplyBody::OperationRejected { reason } => count_rejection(reason, counts),
+                ReplyBody::GetResult { .. } => {
+                    let is_linearizable = self.linearizable.contains(&(reply.client, reply.id));
+                    if is_linearizable && cluster.primary() != Some(node) {
                         counts.path(Path::ReadAtSecondary);
                     }
-                    _ => {}
                 }
-            }
+                ReplyBody::Resolved(Resolution::Executed { .. }) => {
+                    counts.path(Path::ResolvedExecuted);
+                }
+                ReplyBody::Resolved(Resolution::NeverExecuted) => {
+                    counts.path(Path::ResolvedNever);
+                }
+                ReplyBody::OperationAck { .. }
+                | ReplyBody::OperationFailed
+                | ReplyBody::ScanResult { .. }
+                | ReplyBody::Status(_)
+                | ReplyBody::Draining => {}
+            },
             Message::FromArbiter(FromArbiter::ProposalRefused(_)) => {
                 counts.path(Path::ProposalRefused);
             }
@@ -229,12 +237,12 @@ fn count_rejection(reason: &Rejection, counts: &mut Counts) {
         Rejection::NotReady => Path::RejectedNotReady,
         Rejection::Overloaded => Path::Overloaded,
         Rejection::DiskFull => Path::RejectedDiskFull,
+        Rejection::SessionExpired => Path::RejectedExpired,
+        Rejection::Cancelled => Path::RejectedCancelled,
         // Clients ask for the primary first; there is only one, as long as nobody takes its place.
         Rejection::NoLease => Path::RejectedNoLease,
         Rejection::Behind { .. } => Path::RejectedBehind,
         Rejection::NotPrimary { .. }
-        | Rejection::SessionExpired
-        | Rejection::Cancelled
         | Rejection::TooLarge { .. }
         | Rejection::TooFewReplicas { .. }
         | Rejection::Unauthorized

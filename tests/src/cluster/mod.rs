@@ -165,7 +165,7 @@ pub struct Cluster {
 }
 
 /// Inputs a process takes in one turn.
-const TURN_INPUTS_MAX: usize = 64;
+const TURN_INPUTS_MAX: usize = 256;
 
 /// Turns without time passing that no process in order takes.
 const TURNS_AT_ONCE_MAX: u32 = 20_000;

@@ -1,20 +1,24 @@
 //! A rejected write never takes effect: the replica that rejects it has no entry for it, before or afterwards.
 //!
-//! Another replica may have one: a client that was rejected tries elsewhere under the same id.
+//! Another replica may have one: a client that was rejected tries elsewhere under the same id. And of what a replica was
+//! asked several times, one copy may be rejected and another one executed: only requests that came once are judged.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use lockstep_core::message::{Message, ReplyBody};
 use lockstep_core::operation::{ClientId, RequestId};
+use lockstep_core::process::Input;
 use lockstep_core::storage::Write;
 
 use super::{Fact, Invariant};
 use crate::cluster::Cluster;
+use crate::repeats;
 
 /// The last word of each primary on each request.
 #[derive(Default)]
 pub(super) struct RejectedHasNoEffect {
     appended: BTreeSet<(usize, (ClientId, RequestId))>,
+    copies: BTreeMap<(usize, (ClientId, RequestId)), u32>,
 }
 
 impl Invariant for RejectedHasNoEffect {
@@ -30,12 +34,25 @@ impl Invariant for RejectedHasNoEffect {
                 ..
             } if matches!(reply.body, ReplyBody::OperationRejected { .. }) => {
                 let origin = (reply.client, reply.id);
-                if self.appended.contains(&(*node, origin)) {
+                let came_once = self.copies.get(&(*node, origin)) == Some(&1);
+                if came_once && !repeats::is_one(reply.client) && self.appended.contains(&(*node, origin)) {
                     return Err(format!(
                         "{} rejected {origin:?}, of which it has an entry",
                         cluster.nodes()[*node].name
                     ));
                 }
+                Ok(())
+            }
+            Fact::Input {
+                node,
+                stimulus:
+                    Input::Message {
+                        message: Message::Request(request),
+                        ..
+                    },
+            } => {
+                let origin = (request.client, request.id);
+                *self.copies.entry((*node, origin)).or_default() += 1;
                 Ok(())
             }
             Fact::Persist {

@@ -10,13 +10,20 @@ use lockstep_core::time::Instant;
 
 use super::{Fact, Invariant};
 use crate::cluster::{Cluster, Machine};
+use crate::repeats;
 
+/// Requests of clients that repeat themselves are left out: copies that come while the first is under way share its
+/// answer, others have one each.
+///
 /// A request that has no reply yet.
 struct Open {
     /// When it arrived first, by the replica's clock.
     arrived: Instant,
-    /// How many replies it may have: a client repeats a read that is not answered, and each copy is answered.
+    /// How many replies it may have: a client repeats what is not answered. Each copy of a read is answered, copies of
+    /// a write are answered together, or each by itself if they are taken in one turn.
     replies: u32,
+    is_write: bool,
+    is_answered: bool,
 }
 
 /// The requests under way at each replica.
@@ -41,7 +48,7 @@ impl Invariant for OneReply {
                         message: Message::Request(request),
                         ..
                     },
-            } => {
+            } if !repeats::is_one(request.client) => {
                 let arrived = cluster.nodes()[*node].clock.local(cluster.now());
                 let open = self
                     .open
@@ -49,21 +56,22 @@ impl Invariant for OneReply {
                     .or_insert(Open {
                         arrived,
                         replies: 0,
+                        is_write: false,
+                        is_answered: false,
                     });
+                open.replies += 1;
                 match request.body {
                     RequestBody::Insert { .. }
                     | RequestBody::Remove { .. }
                     | RequestBody::Resolve { .. } => {
-                        open.replies = 1;
+                        (open.is_write, open.is_answered) = (true, false);
                         self.writes
                             .insert((*node, open.arrived, request.client, request.id));
                     }
                     RequestBody::Get { .. }
                     | RequestBody::Scan { .. }
                     | RequestBody::Status
-                    | RequestBody::Drain(_) => {
-                        open.replies += 1;
-                    }
+                    | RequestBody::Drain(_) => {}
                 }
                 Ok(())
             }
@@ -71,7 +79,7 @@ impl Invariant for OneReply {
                 node,
                 message: Message::Reply(reply),
                 ..
-            } => self
+            } if !repeats::is_one(reply.client) => self
                 .replied(cluster, *node, reply)
                 .map_err(|what| format!("{}: {what}", cluster.nodes()[*node].name)),
             Fact::Ceased { node } => {
@@ -79,7 +87,20 @@ impl Invariant for OneReply {
                 self.writes.retain(|(replica, ..)| replica != node);
                 Ok(())
             }
-            Fact::Stepped { node } => self.check_overdue(cluster, *node),
+            Fact::Stepped { node } => {
+                let first = (*node, ClientId(0), RequestId(0));
+                let answered: Vec<_> = self
+                    .open
+                    .range(first..)
+                    .take_while(|((replica, ..), _)| replica == node)
+                    .filter(|(_, open)| open.is_write && open.is_answered)
+                    .map(|(id, _)| *id)
+                    .collect();
+                for id in answered {
+                    self.open.remove(&id);
+                }
+                self.check_overdue(cluster, *node)
+            }
             Fact::Ended => match self.open.keys().next() {
                 Some((node, client, id)) => Err(format!(
                     "{} never answered {id} of {client:?}",
@@ -114,6 +135,7 @@ impl OneReply {
             return Err(format!("nobody waits for {reply:?}"));
         };
         let arrived = open.arrived;
+        open.is_answered = true;
         open.replies -= 1;
         if open.replies == 0 {
             self.open.remove(&id);

@@ -81,11 +81,10 @@ impl Order {
 
     /// Takes the next entries, if all of them may be applied.
     pub(super) fn release(&mut self) -> Option<Committed> {
-        let durable = self.durable;
-        let may_go = |held: &mut Committed| {
-            let last = held.entries.last();
-            last.is_none_or(|last| durable.covers(last.seq))
-        };
-        self.held.pop_front_if(may_go)
+        let last = self.held.front()?.entries.last();
+        if last.is_some_and(|last| !self.durable.covers(last.seq)) {
+            return None;
+        }
+        self.held.pop_front()
     }
 }
