@@ -211,7 +211,11 @@ impl FromStr for RequestName {
             id: RequestId(number(10)?),
             born: Position(number(10)?),
         };
-        parts.next().is_none().then_some(name).ok_or(NotARequestName)
+        parts
+            .next()
+            .is_none()
+            .then_some(name)
+            .ok_or(NotARequestName)
     }
 }
 
@@ -333,8 +337,21 @@ mod tests {
         assert_eq!(name.to_string(), "0000000000003f2a-17-2034");
         assert_eq!(name.to_string().parse(), Ok(name));
         assert_eq!("3f2a-17-2034".parse(), Ok(name));
-        for wrong in ["", "3f2a", "3f2a-17", "3f2a-17-2034-1", "x-1-1", "1-a-1", "1-+1-1", "1--1"] {
-            assert_eq!(wrong.parse::<RequestName>(), Err(NotARequestName), "{wrong}");
+        for wrong in [
+            "",
+            "3f2a",
+            "3f2a-17",
+            "3f2a-17-2034-1",
+            "x-1-1",
+            "1-a-1",
+            "1-+1-1",
+            "1--1",
+        ] {
+            assert_eq!(
+                wrong.parse::<RequestName>(),
+                Err(NotARequestName),
+                "{wrong}"
+            );
         }
     }
 }

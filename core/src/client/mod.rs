@@ -119,10 +119,7 @@ impl Active {
     }
 
     fn is_write(&self) -> bool {
-        matches!(
-            self.body,
-            CallBody::Insert { .. } | CallBody::Remove { .. }
-        )
+        matches!(self.body, CallBody::Insert { .. } | CallBody::Remove { .. })
     }
 
     /// The replica that the caller named.
@@ -232,7 +229,8 @@ impl Client {
                 return;
             }
         }
-        self.timers.arm_if_idle(Timer::Silence, now + limits::PRIMARY_HEDGE);
+        self.timers
+            .arm_if_idle(Timer::Silence, now + limits::PRIMARY_HEDGE);
         self.send(now, call, primary, limits::WRITE_PATIENCE, out);
     }
 
@@ -242,9 +240,7 @@ impl Client {
             Some(replica) => (Some(replica.clone()), limits::READ_PATIENCE),
             None => {
                 let next = |replicas: &mut Replicas, active: &Active| match active.body {
-                    CallBody::Get { .. } => {
-                        replicas.next_to_read(self.read_from, &active.tried)
-                    }
+                    CallBody::Get { .. } => replicas.next_to_read(self.read_from, &active.tried),
                     _ => replicas.steady(&active.tried),
                 };
                 let mut to = next(&mut self.replicas, active);
@@ -319,7 +315,10 @@ impl Client {
 
     fn set_stage(&mut self, call: CallId, stage: Stage) {
         let active = self.calls.get_mut(&call).expect("a call under way");
-        if matches!((&active.stage, &stage), (Stage::Sent(_), Stage::Sent(_) | Stage::Held)) {
+        if matches!(
+            (&active.stage, &stage),
+            (Stage::Sent(_), Stage::Sent(_) | Stage::Held)
+        ) {
             active.is_in_doubt = true;
         }
         self.held.remove(&call);
@@ -639,13 +638,7 @@ impl Client {
 
     /// No copy of the write was executed, and none can be in its session: it becomes a request of a new one, which is
     /// born at what the primary says is committed by then.
-    fn enter_new_session(
-        &mut self,
-        now: Instant,
-        call: CallId,
-        from: &Address,
-        out: &mut Outbox,
-    ) {
+    fn enter_new_session(&mut self, now: Instant, call: CallId, from: &Address, out: &mut Outbox) {
         self.withdraw(call);
         let active = self.calls.get_mut(&call).expect("a call under way");
         let origin = active.origin.take().expect("it was sent");
@@ -684,7 +677,8 @@ impl Client {
 
     fn shun(&mut self, now: Instant, replica: &Address) {
         self.replicas.shun(replica);
-        self.timers.arm_if_idle(Timer::Forgive, now + limits::REPLICA_SHUNNED);
+        self.timers
+            .arm_if_idle(Timer::Forgive, now + limits::REPLICA_SHUNNED);
     }
 
     /// Lets some time pass before the next try.
@@ -722,9 +716,7 @@ impl Client {
         let active = &self.calls[&call];
         let is_open = matches!(active.stage, Stage::Sent(_));
         match (active.origin, &active.rejection) {
-            (Some(origin), _)
-                if active.is_write() && (active.is_in_doubt || is_open) =>
-            {
+            (Some(origin), _) if active.is_write() && (active.is_in_doubt || is_open) => {
                 Outcome::Unknown {
                     request: origin.name(),
                 }

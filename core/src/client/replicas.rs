@@ -105,9 +105,10 @@ impl Replicas {
                 epoch: config.epoch,
             };
             // The same node may be known by two addresses.
-            let is_known = self.primary.as_ref().is_some_and(|known| {
-                (known.node, known.epoch) == (primary.node, primary.epoch)
-            });
+            let is_known = self
+                .primary
+                .as_ref()
+                .is_some_and(|known| (known.node, known.epoch) == (primary.node, primary.epoch));
             if is_known {
                 return Learned::SamePrimary;
             }

@@ -37,9 +37,9 @@ impl Sessions {
 
     /// May another write enter?
     pub(super) fn has_room(&self) -> bool {
-        self.current.as_ref().is_none_or(|current| {
-            current.unsettled.len() < limits::CLIENT_WRITES_IN_FLIGHT_MAX
-        })
+        self.current
+            .as_ref()
+            .is_none_or(|current| current.unsettled.len() < limits::CLIENT_WRITES_IN_FLIGHT_MAX)
     }
 
     /// A write enters with `id`, above those before it. If that begins a session, it is born at `committed`.
@@ -55,7 +55,11 @@ impl Sessions {
             }
         });
         current.unsettled.insert(id, false);
-        let settled = *current.unsettled.keys().next().expect("one has just entered");
+        let settled = *current
+            .unsettled
+            .keys()
+            .next()
+            .expect("one has just entered");
         Origin {
             client: current.client,
             id,

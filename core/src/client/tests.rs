@@ -1,12 +1,14 @@
 //! A client against replicas played by hand.
 
+use std::collections::VecDeque;
 use std::time::Duration;
 
 use super::*;
 use crate::config::{
     ClusterId, Config, ConfigVersion, Epoch, Incarnation, Member, NodeId, Position, Seq,
 };
-use crate::operation::ReadLevel;
+use crate::message::RoleName;
+use crate::operation::{ReadLevel, RequestName};
 
 const CLIENT: ClientId = ClientId(7);
 
@@ -79,13 +81,37 @@ impl Table {
     }
 
     fn reply(&mut self, from: &str, id: RequestId, body: ReplyBody) {
+        self.reply_to(from, CLIENT, id, body);
+    }
+
+    fn reply_to(&mut self, from: &str, client: ClientId, id: RequestId, body: ReplyBody) {
         let from = Address::new(from);
-        let message = Message::Reply(Reply {
-            client: CLIENT,
-            id,
-            body,
-        });
+        let message = Message::Reply(Reply { client, id, body });
         self.step(Input::Message { from, message });
+    }
+
+    /// The next write it sent; questions for status before it get no answer.
+    fn write(&mut self) -> (String, Request) {
+        loop {
+            if self.sent.is_empty() {
+                self.wait();
+            }
+            let (to, request) = self.request();
+            if request.body != RequestBody::Status {
+                return (to, request);
+            }
+        }
+    }
+
+    /// `name` says about itself that it is primary, in `epoch`.
+    fn take_over(&mut self, name: &str, epoch: u64, committed: u64) {
+        let mut status = status(name, RoleName::Primary);
+        let config = status.config.as_mut().unwrap();
+        (config.version, config.epoch) = (ConfigVersion(3 + epoch), Epoch(epoch));
+        config.primary = Some(status.node);
+        status.committed = Position(committed);
+        let id = RequestId(u64::MAX);
+        self.reply(name, id, ReplyBody::Status(Box::new(status)));
     }
 
     /// Answers the next request, which must be a question to `from` about itself.
@@ -192,25 +218,192 @@ fn a_write_that_no_primary_was_found_for_is_certainly_not_executed() {
 }
 
 #[test]
-fn a_write_without_an_answer_is_unknown_and_is_not_sent_again() {
+fn a_write_without_an_answer_is_sent_again_and_unknown_only_at_the_deadline() {
     let mut table = Table::new(&["r1"]);
     let call = table.insert();
     table.tell_status("r1", RoleName::Primary);
-    let (_, request) = table.request();
-    table.wait();
-    assert_eq!(
-        table.completed(),
-        (call, Outcome::Unknown { id: request.id })
-    );
-    assert_eq!(table.now, Instant::ZERO + limits::WRITE_PATIENCE);
-    table.reply("r1", request.id, ReplyBody::OperationAck { seq: Seq(0) });
+    let (_, first) = table.request();
+    let mut copies = 1;
+    let mut asked_r2 = 0;
+    while table.completed.is_empty() {
+        table.wait();
+        while let Some((to, request)) = table.sent.pop_front() {
+            if request.body == RequestBody::Status {
+                asked_r2 += u32::from(to == "r2");
+            } else {
+                copies += 1;
+                assert_eq!(request, first);
+            }
+        }
+    }
+    let request = RequestName {
+        client: CLIENT,
+        id: first.id,
+        born: Position(0),
+    };
+    assert_eq!(table.completed(), (call, Outcome::Unknown { request }));
+    assert_eq!(table.now, Instant::from_millis(5000));
+    assert_eq!(copies, 4, "every WRITE_PATIENCE");
+    assert!((30..60).contains(&asked_r2), "no storm: {asked_r2}");
+    table.reply("r1", first.id, ReplyBody::OperationAck { seq: Seq(0) });
     assert!(table.completed.is_empty(), "a late answer finds nobody");
     table.insert();
+    let (_, next) = table.write();
+    assert_ne!(next.client, CLIENT, "the unknown write is not settled");
+}
+
+#[test]
+fn what_a_silent_primary_did_not_answer_goes_to_the_new_one_with_the_same_ids() {
+    let mut table = Table::new(&["r1"]);
+    let calls = [table.insert(), table.insert()];
+    table.tell_status("r1", RoleName::Primary);
+    let sent = [table.request().1, table.request().1];
+    table.wait();
+    assert_eq!(table.now, Instant::ZERO + limits::PRIMARY_HEDGE);
+    table.tell_status("r2", RoleName::Secondary);
+    assert!(table.sent.is_empty(), "nobody knows better");
+    table.wait();
+    assert_eq!(table.request().0, "r2");
+    table.take_over("r2", 2, 0);
+    for (call, first) in calls.iter().zip(&sent) {
+        let (to, again) = table.request();
+        assert_eq!((to.as_str(), &again), ("r2", first));
+        table.reply("r2", again.id, ReplyBody::OperationAck { seq: Seq(0) });
+        assert_eq!(table.completed().0, *call);
+    }
+    table.take_over("r1", 1, 0);
+    table.insert();
+    assert_eq!(table.request().0, "r2", "an older epoch is no news");
+}
+
+#[test]
+fn the_watermark_is_the_first_write_without_an_outcome_and_the_birth_stays() {
+    let mut table = Table::new(&["r1"]);
+    table.insert();
+    table.request();
+    table.take_over("r1", 1, 40);
+    let (_, first) = table.request();
+    assert_eq!(first.session.born, Position(40));
+    table.get();
+    table.request();
+    table.insert();
+    let (_, second) = table.request();
+    assert_eq!(second.session.settled, first.id);
+    table.reply("r1", second.id, ReplyBody::OperationAck { seq: Seq(50) });
+    table.insert();
+    let (_, third) = table.request();
+    assert_eq!(third.session, first.session, "the first one is open");
+    table.reply("r1", first.id, ReplyBody::OperationAck { seq: Seq(51) });
+    table.insert();
+    let (_, fourth) = table.request();
+    assert_eq!(fourth.session.settled, third.id);
+    assert_eq!(fourth.session.born, Position(40));
+}
+
+#[test]
+fn a_write_of_an_expired_session_is_sent_in_a_new_one() {
+    let mut table = Table::new(&["r1"]);
+    let call = table.insert();
+    table.tell_status("r1", RoleName::Primary);
+    let (_, first) = table.request();
+    table.reply("r1", first.id, rejected(Rejection::SessionExpired));
+    assert_eq!(table.request().1.body, RequestBody::Status);
+    table.take_over("r1", 1, 70);
+    let (_, second) = table.request();
+    assert!(second.client != CLIENT && second.id > first.id);
+    let session = Session {
+        born: Position(70),
+        settled: second.id,
+    };
+    assert_eq!(second.session, session);
+    let ack = ReplyBody::OperationAck { seq: Seq(70) };
+    table.reply_to("r1", second.client, second.id, ack);
+    assert_eq!(table.completed().0, call);
+}
+
+#[test]
+fn a_write_that_was_sent_twice_is_unknown_when_its_session_has_expired() {
+    let mut table = Table::new(&["r1"]);
+    table.insert();
+    table.tell_status("r1", RoleName::Primary);
+    let (_, first) = table.request();
+    table.reply("r1", first.id, ReplyBody::OperationFailed);
+    let (_, second) = table.write();
+    assert_eq!(second, first);
+    table.reply("r1", first.id, rejected(Rejection::SessionExpired));
+    assert!(matches!(table.completed().1, Outcome::Unknown { .. }));
+}
+
+#[test]
+fn a_session_takes_a_bounded_number_of_writes_at_once() {
+    let mut table = Table::new(&["r1"]);
+    for _ in 0..limits::CLIENT_WRITES_IN_FLIGHT_MAX + 10 {
+        table.insert();
+    }
+    table.tell_status("r1", RoleName::Primary);
+    assert_eq!(table.sent.len(), limits::CLIENT_WRITES_IN_FLIGHT_MAX);
+    let (_, first) = table.request();
+    let (_, second) = table.request();
+    let before = table.sent.len();
+    table.reply("r1", second.id, ReplyBody::OperationAck { seq: Seq(1) });
+    assert_eq!(table.sent.len(), before, "the first one keeps the place");
+    table.reply("r1", first.id, ReplyBody::OperationAck { seq: Seq(0) });
+    assert_eq!(table.sent.len(), before + 2);
+    table.sent.clear();
+    table.take_over("r2", 2, 0);
+    assert_eq!(table.sent.len(), limits::CLIENT_WRITES_IN_FLIGHT_MAX);
+}
+
+#[test]
+fn reads_are_spread_and_go_on_where_there_is_a_lease() {
+    let mut table = Table::new(&["r1", "r2"]);
+    let read = |table: &mut Table| {
+        table.call(CallBody::Get {
+            key: "k".into(),
+            level: ReadLevel::Linearizable,
+            replica: None,
+        });
+        table.request()
+    };
+    assert_eq!(read(&mut table).0, "r1");
+    let (to, request) = read(&mut table);
+    assert_eq!(to, "r2");
+    table.reply("r2", request.id, rejected(Rejection::NoLease));
     assert_eq!(
         table.request().1.body,
         RequestBody::Status,
-        "the primary has to show itself again"
+        "who is in sync?"
     );
+    let (to, again) = table.request();
+    assert_eq!((to.as_str(), again.id), ("r1", request.id));
+    table.reply("r1", request.id, rejected(Rejection::NoLease));
+    assert!(table.sent.is_empty(), "all were asked");
+    let before = table.now;
+    while table.sent.is_empty() || table.sent[0].1.id != request.id {
+        table.sent.clear();
+        table.wait();
+    }
+    assert_eq!(table.now, before + limits::CLIENT_REST);
+}
+
+#[test]
+fn what_became_of_a_write_is_asked_in_its_name() {
+    let mut table = Table::new(&["r1"]);
+    let request: RequestName = "abc-5-9".parse().unwrap();
+    let key = "k".into();
+    let call = table.call(CallBody::Resolve { request, key });
+    table.tell_status("r1", RoleName::Primary);
+    let (_, question) = table.request();
+    assert_eq!((question.client, question.id), (request.client, request.id));
+    assert_eq!(question.session.born, Position(9));
+    let answer = Resolution::Executed { seq: Seq(12) };
+    table.reply_to(
+        "r1",
+        request.client,
+        request.id,
+        ReplyBody::Resolved(answer),
+    );
+    assert_eq!(table.completed(), (call, Outcome::Resolved(answer)));
 }
 
 #[test]
@@ -231,7 +424,10 @@ fn a_rejected_write_is_tried_again_with_the_same_id_where_the_primary_is() {
     let (_, third) = table.request();
     assert_eq!(table.now, Instant::ZERO + limits::CLIENT_REST);
     table.reply("r2", third.id, ReplyBody::OperationFailed);
-    assert_eq!(table.completed(), (call, Outcome::Unknown { id: first.id }));
+    let (to, fourth) = table.write();
+    assert_eq!((to.as_str(), &fourth), ("r2", &first));
+    table.reply("r2", first.id, ReplyBody::OperationAck { seq: Seq(3) });
+    assert_eq!(table.completed().0, call);
 }
 
 #[test]
@@ -282,6 +478,11 @@ fn a_read_goes_to_the_next_replica_as_well_when_one_does_not_answer_soon() {
     let call = table.get();
     assert_eq!(table.request().0, "r1");
     table.wait();
+    assert_eq!(
+        table.request().1.body,
+        RequestBody::Status,
+        "who is in sync?"
+    );
     let (to, request) = table.request();
     assert_eq!(
         (to.as_str(), table.now),

@@ -18,9 +18,7 @@ use crate::driver::storage::Storage;
 use crate::driver::{Control, Parts, Running, Watch, spawn_with_calls};
 use crate::event::Event;
 use crate::message::{Drain, NodeStatus};
-use crate::operation::{
-    Key, ReadLevel, Rejection, RequestId, RequestName, Resolution, Value,
-};
+use crate::operation::{Key, ReadLevel, Rejection, RequestId, RequestName, Resolution, Value};
 use crate::process::{Call, CallBody, Outcome, Process};
 use crate::transport::Transport;
 
@@ -230,11 +228,7 @@ impl Handle {
     ///
     /// # Errors
     /// If there is no answer.
-    pub async fn get_with(
-        &self,
-        key: impl Into<Key>,
-        level: ReadLevel,
-    ) -> Result<Read, ReadError> {
+    pub async fn get_with(&self, key: impl Into<Key>, level: ReadLevel) -> Result<Read, ReadError> {
         self.read(key.into(), level, None).await
     }
 

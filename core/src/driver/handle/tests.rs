@@ -37,7 +37,8 @@ impl Oracle {
                 return;
             }
             CallBody::Insert { key, .. } if key == Key::from("unknown") => {
-                Outcome::Unknown { id: request }
+                let request = "1-2-3".parse().expect("a name");
+                Outcome::Unknown { request }
             }
             CallBody::Insert { key, .. } if key == Key::from("full") => Outcome::Rejected {
                 id: request,
@@ -66,7 +67,8 @@ impl Oracle {
                     replica,
                 }
             }
-            CallBody::Status { .. } => Outcome::Unreachable,
+            CallBody::Status { .. } | CallBody::Resolve { .. } => Outcome::Unreachable,
+            CallBody::Drain { .. } => Outcome::Draining,
         };
         outbox.push(Effect::Complete(id, outcome));
     }
