@@ -479,6 +479,11 @@ fn a_read_goes_to_the_next_replica_as_well_when_one_does_not_answer_soon() {
     let call = table.get();
     assert_eq!(table.request().0, "r1");
     table.wait();
+    assert_eq!(
+        table.request().1.body,
+        RequestBody::Status,
+        "who is in sync?"
+    );
     let (to, request) = table.request();
     assert_eq!(
         (to.as_str(), table.now),
