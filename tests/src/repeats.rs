@@ -46,7 +46,7 @@ impl Repeats {
         let from = rng.random_range(clients);
         let anywhere = rng.random_range(replicas);
         let to = primary.filter(|_| rng.random_bool(0.7)).unwrap_or(anywhere);
-        let key = Key::from(format!("k{}", id % 3));
+        let key = Key::from(format!("again{}", id % 3));
         let body = if rng.random_ratio(1, 4) {
             RequestBody::Resolve { key }
         } else {

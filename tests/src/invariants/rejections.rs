@@ -1,7 +1,7 @@
 //! A rejected write never takes effect: the replica that rejects it has no entry for it, before or afterwards.
 //!
-//! Another replica may have one: a client that was rejected tries elsewhere under the same id. And of what a replica was
-//! asked several times, one copy may be rejected and another one executed: only requests that came once are judged.
+//! Another replica may have one: a client that was rejected tries elsewhere under the same id. And of what was asked
+//! several times, one copy may be rejected and another one executed: only requests that came once are judged.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -18,7 +18,7 @@ use crate::repeats;
 #[derive(Default)]
 pub(super) struct RejectedHasNoEffect {
     appended: BTreeSet<(usize, (ClientId, RequestId))>,
-    copies: BTreeMap<(usize, (ClientId, RequestId)), u32>,
+    copies: BTreeMap<(ClientId, RequestId), u32>,
 }
 
 impl Invariant for RejectedHasNoEffect {
@@ -34,8 +34,11 @@ impl Invariant for RejectedHasNoEffect {
                 ..
             } if matches!(reply.body, ReplyBody::OperationRejected { .. }) => {
                 let origin = (reply.client, reply.id);
-                let came_once = self.copies.get(&(*node, origin)) == Some(&1);
-                if came_once && !repeats::is_one(reply.client) && self.appended.contains(&(*node, origin)) {
+                let came_once = self.copies.get(&origin) == Some(&1);
+                if came_once
+                    && !repeats::is_one(reply.client)
+                    && self.appended.contains(&(*node, origin))
+                {
                     return Err(format!(
                         "{} rejected {origin:?}, of which it has an entry",
                         cluster.nodes()[*node].name
@@ -44,15 +47,15 @@ impl Invariant for RejectedHasNoEffect {
                 Ok(())
             }
             Fact::Input {
-                node,
                 stimulus:
                     Input::Message {
                         message: Message::Request(request),
                         ..
                     },
+                ..
             } => {
                 let origin = (request.client, request.id);
-                *self.copies.entry((*node, origin)).or_default() += 1;
+                *self.copies.entry(origin).or_default() += 1;
                 Ok(())
             }
             Fact::Persist {
