@@ -23,6 +23,10 @@ const REGRESSIONS: &[(u64, &str)] = &[
         "a late Join of a node that is gone displaced the living one",
     ),
     (
+        1_863,
+        "entries were lost on their way while the log was trimmed behind them, and asked for again for ever",
+    ),
+    (
         100_893,
         "a write asked of a disk that had refused earlier ones was taken for a breach",
     ),

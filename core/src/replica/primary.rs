@@ -725,6 +725,10 @@ impl Primary {
     pub(super) fn on_resend(&mut self, cx: &mut Context<'_>, node: NodeId) {
         if let Some(replicator) = self.replicators.get_mut(&node) {
             replicator.on_resend(cx);
+            // What was on its way when the log was trimmed may have been lost.
+            if replicator.is_cut_off(cx.core.log.start()) {
+                self.restart(cx, node);
+            }
         }
     }
 

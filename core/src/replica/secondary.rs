@@ -273,7 +273,10 @@ impl Secondary {
         }
         self.trust = Trust::Promising;
         cx.arm(Timer::Promise, cx.timing().lease_elsewhere());
-        if let (Stage::Streaming { .. }, Some(grant)) = (&self.stage, beacon.grant) {
+        // While it does not know that it is in sync it takes no lease: it may be out again, and would not notice.
+        if let (Stage::Streaming { .. }, Some(grant)) = (&self.stage, beacon.grant)
+            && self.is_in_sync(cx)
+        {
             let me = cx.core.meta.incarnation;
             self.read_lease.on_grant(me, grant, cx.timing());
         }
