@@ -1,6 +1,5 @@
 //! The lease argument: it holds, and each of its rules is needed.
 
-use std::fmt::Write;
 use std::sync::Mutex;
 use std::thread;
 
@@ -90,12 +89,8 @@ fn search_all(tasks: Vec<(Scope, Option<Omission>)>) -> Vec<Outcome> {
 
 /// What was found, line by line.
 fn told(outcome: &Outcome) -> String {
-    let mut text = String::new();
-    if let Some((violation, trace)) = &outcome.found {
-        for line in trace {
-            writeln!(text, "\n    {line}").unwrap();
-        }
-        write!(text, "    {violation:?}").unwrap();
-    }
-    text.replace("\n\n", "\n")
+    let Some((violation, trace)) = &outcome.found else {
+        return String::new();
+    };
+    format!("\n    {}\n    {violation:?}\n", trace.join("\n    "))
 }

@@ -40,9 +40,13 @@ mod time;
 mod state;
 
 mod arbiter;
+mod beacons;
+mod membership;
 mod model;
 mod omissions;
+mod proposals;
 mod scope;
+mod writes;
 
 mod property;
 mod reached;

@@ -70,7 +70,7 @@ impl Model {
         }
         let has_lease = node.lease < LEASE
             || self.omits(Omission::SecondaryReadsWithoutLease) && node.config.in_sync.has(id);
-        if !node.held && !(is_member(node) && has_lease) {
+        if !(node.held || is_member(node) && has_lease) {
             return None;
         }
         if node.log == 0 || node.committed {
