@@ -246,10 +246,13 @@ fn inject(cluster: &mut Cluster, fault: Fault) {
             let in_sync = &config.in_sync;
             let wiped = cluster.node_id(secondary);
             let is_spare = wiped.is_some_and(|node| !in_sync.contains(&node));
-            if config.primary.is_some()
-                && config.primary != wiped
-                && (is_spare || in_sync.len() > 2)
-            {
+            let has_another = replicas.clone().any(|index| {
+                let node = cluster.node_id(index);
+                node != wiped
+                    && node != config.primary
+                    && node.is_some_and(|node| in_sync.contains(&node))
+            });
+            if config.primary.is_some() && config.primary != wiped && (is_spare || has_another) {
                 cluster.wipe(secondary, time);
             }
         }
