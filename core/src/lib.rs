@@ -57,8 +57,74 @@
 //! ## Read
 //!
 //! [`ReadLevel::Local`](operation::ReadLevel::Local): any replica answers at once with the newest value it has received.
-//! Per replica and key such reads never go backwards, except across a restart of the primary, where a value that was
-//! never acknowledged may disappear.
+//! Per replica and key such reads never go backwards, except across a change of the primary, where a value that was
+//! never acknowledged may disappear. [`AtLeast`](operation::ReadLevel::AtLeast): any replica answers from what it knows
+//! to be committed, once that reaches the position asked for.
+//!
+//! [`Linearizable`](operation::ReadLevel::Linearizable): an acknowledged write is in the log of every replica that holds a
+//! lease, so it is committed there, or makes its key dirty there. A clean key is answered at once. For a dirty one a
+//! secondary asks the primary, unless its own knowledge catches up first:
+//!
+//! ```text
+//!  client        secondary               primary
+//!    | Get ---------->| the key has an entry  |
+//!    |                | that may not count    |
+//!    |                |--- CommittedQuery --->| its own lease holds, and what it
+//!    |                |<-- CommittedAnswer ---| inherited is committed
+//!    |<-- GetResult --| if its lease still holds: the newest value that is committed
+//! ```
+//!
+//! The position in an answer is the replica's committed position. A key that did not change is as good at an older one,
+//! so positions of different keys at different replicas say nothing of what came first.
+//!
+//! ## Leases
+//!
+//! ```text
+//!  primary                                secondary
+//!    | Beacon{sent} ----------------------->| promises not to replace the primary for
+//!    |                                      | lease * (1 + drift), from when it arrives
+//!    |<------------- BeaconAck{echo, sent} -|
+//!    | holds its lease on it for a lease,   |
+//!    | from when the Beacon left            |
+//!    | Beacon{grant: its sent} ------------>| answers linearizable reads for a lease,
+//!    | reckons with that for lease *        | from when the BeaconAck left
+//!    | (1 + drift) from when it arrived     |
+//! ```
+//!
+//! Each counts on its own clock, the one that waits for the other's end longer. A primary has its lease while it has
+//! that of every replica its writes wait for; without it, it answers no linearizable reads and grants none. A replica that
+//! is removed **drains**: nothing commits without it until its read lease is over, or it has joined again and thereby
+//! given it up. A secondary takes a grant only for a timestamp of its present role, and while it knows that it is in sync.
+//!
+//! ## Failover
+//!
+//! ```text
+//!  r2, in sync            arbiter            r3, in sync
+//!    | no Beacon for as long as it promised       |
+//!    | ConfigQuery ---------->|                   |
+//!    |<------- Replicas{v} ---|                   |
+//!    | Propose{v, ReplacePrimary}                 |
+//!    | (answers no Beacon now)|                   |
+//!    |<---- Replicas{v+1, epoch+1, r2} ---------->|
+//!    | SyncStart -------------------------------->| gives up its read lease,
+//!    |<-------------------------------- SyncReply | cuts off what r2 has not
+//!    | commits what it inherited, then serves     |
+//! ```
+//!
+//! A new primary does not know what its predecessor granted: it commits nothing before every in-sync replica has spoken in
+//! the new epoch and nobody drains, or else before a lease is over. It keeps its whole log, since what is committed is in
+//! it, and entries keep the epoch they were made in. A primary whose disk hangs stops its Beacons, and is replaced.
+//!
+//! ## Hand-over
+//!
+//! A primary that leaves, or is drained, takes no more writes, answers those it has, gives up its lease for the rest of the
+//! epoch, and tells an in-sync secondary to `TakeOver`: that one proposes at once, and the rest is as above.
+//!
+//! ## Repeated request
+//!
+//! Every entry names the request that led to it, so what was executed is known to whoever has the log, and the outcome of
+//! older entries is kept with the state, in [`sessions`]. A request that comes again is answered as the first time; while
+//! the first is not committed, it shares its fate.
 //!
 //! ## Join and catch-up
 //!
@@ -81,8 +147,8 @@
 //!
 //! ## Removal of a dead or hanging secondary
 //!
-//! A secondary that has not answered Beacons for [`limits::SILENCE`], or has not acknowledged an entry within
-//! [`limits::ACKNOWLEDGEMENT_OVERDUE`], is proposed for removal. Only when the arbiter has confirmed does the primary
+//! A secondary that has not answered Beacons for a lease, or has not acknowledged an entry within
+//! [`Timing::overdue`](limits::Timing::overdue), is proposed for removal. Only when the arbiter has confirmed does the primary
 //! commit without it; the writes that waited for it still make their second. When it is back it learns from the
 //! arbiter that it is out, joins, and catches up.
 //!
@@ -99,13 +165,13 @@
 //!
 //! ## Leave
 //!
-//! A secondary stops serving, tells the arbiter, and ends when it is out of the configuration. A primary answers the
-//! writes it has, then ends; until it starts again the cluster serves reads only.
+//! A secondary stops serving, tells the arbiter, and ends when it is out of the configuration. A primary hands over
+//! first, if another replica is in sync.
 //!
 //! ## Restart of the arbiter
 //!
 //! Its configuration is durable before anybody hears of it, so nobody notices. While it is down nothing can change:
-//! reads and writes go on as long as no in-sync replica fails; then writes wait for it.
+//! reads and writes go on as long as no in-sync replica fails; then writes and linearizable reads wait for it.
 //!
 //! # Where to read on
 //!

@@ -1,11 +1,12 @@
 //! Flags of what runs nodes: `dev`, `arbiter`, `replica`; and of `certs`, which makes what nodes need to be trusted.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::{Subcommand, ValueEnum};
-use lockstep_core::limits::Limits;
+use lockstep_core::limits::{Limits, Timing};
 
-use super::values::ByteSize;
+use super::values::{ByteSize, duration};
 
 /// How nodes reach each other.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
@@ -147,6 +148,22 @@ pub(crate) struct LimitArgs {
     /// Writes on their way to one replica
     #[arg(long, value_name = "SIZE", default_value_t = size(Limits::default().window_bytes_max))]
     pub(crate) window_bytes_max: ByteSize,
+
+    /// How long a lease lasts: a primary that is silent for a little longer is replaced
+    #[arg(long, value_name = "DURATION", default_value = "500ms", value_parser = duration)]
+    pub(crate) lease: Duration,
+
+    /// How often the primary shows that it is there; at most a third of the lease
+    #[arg(long, value_name = "DURATION", default_value = "100ms", value_parser = duration)]
+    pub(crate) beacon_interval: Duration,
+
+    /// A replica that has not acknowledged a write for this long is taken out
+    #[arg(long, value_name = "DURATION", default_value = "300ms", value_parser = duration)]
+    pub(crate) overdue: Duration,
+
+    /// By how many thousandths the rates of two nodes' clocks may differ; linearizable reads rest on it
+    #[arg(long, value_name = "N", default_value_t = Timing::default().drift_permille)]
+    pub(crate) clock_drift_permille: u32,
 }
 
 fn size(bytes: usize) -> ByteSize {
@@ -189,7 +206,15 @@ impl LimitArgs {
             1,
             Limits::VALUE_BYTES_CEILING,
         )?;
+        let timing = Timing {
+            lease: self.lease,
+            beacon: self.beacon_interval,
+            overdue: self.overdue,
+            drift_permille: self.clock_drift_permille,
+        };
+        timing.check().map_err(|error| error.to_string())?;
         let limits = Limits {
+            timing,
             key_bytes_max: bounded(
                 "key-bytes-max",
                 self.key_bytes_max,
@@ -306,6 +331,11 @@ mod tests {
         check("--key-bytes-max", "5KiB");
         check("--uncommitted-bytes-max", "1MiB");
         check("--log-bytes-max", "1KiB");
+        let unfit = |flags: &[&str]| bounds(flags).unwrap_err();
+        assert!(unfit(&["--lease", "10ms"]).contains("a lease of 10ms"));
+        assert!(unfit(&["--lease", "200ms"]).contains("a beacon interval of 100ms"));
+        assert!(unfit(&["--overdue", "1s"]).contains("overdue after 1s"));
+        assert!(unfit(&["--clock-drift-permille", "101"]).contains("101 thousandths"));
         assert!(bounds(&["--value-bytes-max", "16MiB"]).is_ok());
     }
 }
