@@ -1,6 +1,7 @@
 //! A whole cluster in one process, for tests of programs that use one.
 //!
 //! ```
+//! use lockstep_core::operation::ReadLevel;
 //! use lockstep_transport_mem::Cluster;
 //!
 //! # async_std::task::block_on(async {
@@ -15,7 +16,9 @@
 //!
 //! cluster.restart(1).await?;
 //! cluster.settled().await?;
-//! let read = client.get_at(cluster.address(1), "greeting").await?;
+//! let read = client
+//!     .get_at(cluster.address(1), "greeting", ReadLevel::Linearizable)
+//!     .await?;
 //! assert_eq!(read.value, Some("still here".into()));
 //! cluster.stop().await?;
 //! # Ok::<(), Box<dyn std::error::Error>>(())
