@@ -27,6 +27,14 @@ const REGRESSIONS: &[(u64, &str)] = &[
         "entries were lost on their way while the log was trimmed behind them, and asked for again for ever",
     ),
     (
+        108_593,
+        "the final look did not wait until everybody had heard of the last write",
+    ),
+    (
+        120_425,
+        "a deposed primary that had not heard made a joining replica cut off what its successor had committed",
+    ),
+    (
         100_893,
         "a write asked of a disk that had refused earlier ones was taken for a breach",
     ),

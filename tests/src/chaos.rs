@@ -270,26 +270,29 @@ fn cluster_disk(one: usize, replica: usize) -> usize {
 
 /// Waits until everybody is in sync and has the same, then writes once more.
 fn recover(cluster: &mut Cluster) {
-    let deadline = cluster.now() + RECOVERY;
-    loop {
-        cluster.run_until(cluster.now() + LOOK);
-        if cluster.violation().is_some() {
-            return;
-        }
-        let missing = missing_for_calm(cluster);
-        if missing.is_none() {
-            break;
-        }
-        if let Some(missing) = missing
-            && cluster.now() >= deadline
-        {
-            cluster.violate("everything is well again when faults stop", missing);
-            return;
-        }
+    await_calm(cluster);
+    if cluster.violation().is_none() {
+        write_once_more(cluster);
     }
-    write_once_more(cluster);
+    if cluster.violation().is_none() {
+        await_calm(cluster);
+    }
     if cluster.violation().is_none() {
         cluster.finish();
+    }
+}
+
+fn await_calm(cluster: &mut Cluster) {
+    let deadline = cluster.now() + RECOVERY;
+    while cluster.violation().is_none() {
+        let Some(missing) = missing_for_calm(cluster) else {
+            return;
+        };
+        if cluster.now() >= deadline {
+            cluster.violate("everything is well again when faults stop", missing);
+        } else {
+            cluster.run_until(cluster.now() + LOOK);
+        }
     }
 }
 
@@ -313,8 +316,6 @@ fn write_once_more(cluster: &mut Cluster) {
     if !is_acknowledged {
         let what = format!("the last write: {outcome:?}");
         cluster.violate("everything is well again when faults stop", what);
-    } else if let Some(missing) = missing_for_calm(cluster) {
-        cluster.violate("everything is well again when faults stop", missing);
     }
 }
 

@@ -7,8 +7,8 @@ use super::*;
 use crate::config::{
     ClusterId, Config, ConfigVersion, Epoch, Incarnation, Member, NodeId, Position, Seq,
 };
-use crate::message::RoleName;
-use crate::operation::{ReadLevel, RequestName};
+use crate::message::{NodeStatus, Reply, ReplyBody, RoleName};
+use crate::operation::{ReadLevel, Rejection, RequestName, Resolution};
 
 const CLIENT: ClientId = ClientId(7);
 

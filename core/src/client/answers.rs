@@ -1,0 +1,257 @@
+//! What becomes of a call when a replica answers.
+
+use crate::config::{Address, Position};
+use crate::limits;
+use crate::message::{Reply, ReplyBody};
+use crate::operation::{Rejection, Resolution};
+use crate::process::{CallBody, CallId, Outbox, Outcome};
+use crate::time::Instant;
+
+use super::calls::{Goal, Stage};
+use super::{Client, Timer};
+
+impl Client {
+    pub(super) fn on_reply(
+        &mut self,
+        now: Instant,
+        from: &Address,
+        reply: Reply,
+        out: &mut Outbox,
+    ) {
+        if let ReplyBody::Status(status) = &reply.body {
+            self.on_status(now, from, status, out);
+        }
+        let key = (reply.client, reply.id);
+        let first = (key.0, key.1, CallId(0));
+        let last = (key.0, key.1, CallId(u64::MAX));
+        let calls: Vec<CallId> = self
+            .requests
+            .range(first..=last)
+            .map(|(.., call)| *call)
+            .collect();
+        for call in calls {
+            self.on_answer(now, call, from, &reply, out);
+        }
+    }
+
+    fn on_answer(
+        &mut self,
+        now: Instant,
+        call: CallId,
+        from: &Address,
+        reply: &Reply,
+        out: &mut Outbox,
+    ) {
+        let active = &self.calls[&call];
+        let (id, replica) = (reply.id, from.clone());
+        let outcome = match (&active.body, reply.body.clone()) {
+            (
+                CallBody::Insert { .. } | CallBody::Remove { .. },
+                ReplyBody::OperationAck { seq },
+            ) => {
+                self.replicas.on_committed(Position::behind(seq));
+                Outcome::Acknowledged { id, seq }
+            }
+            (CallBody::Resolve { .. }, ReplyBody::OperationAck { seq }) => {
+                Outcome::Resolved(Resolution::Executed { seq })
+            }
+            (CallBody::Resolve { .. }, ReplyBody::Resolved(resolution)) => {
+                Outcome::Resolved(resolution)
+            }
+            (
+                CallBody::Insert { .. } | CallBody::Remove { .. } | CallBody::Resolve { .. },
+                ReplyBody::OperationFailed,
+            ) => return self.on_failed(now, call, from, out),
+            (_, ReplyBody::OperationRejected { reason }) => {
+                return self.on_rejected(now, call, from, reason, out);
+            }
+            (
+                CallBody::Get { .. },
+                ReplyBody::GetResult {
+                    value, position, ..
+                },
+            ) => Outcome::Value {
+                value,
+                position,
+                replica,
+            },
+            (CallBody::Scan { .. }, ReplyBody::ScanResult { records, resume }) => Outcome::Page {
+                records,
+                resume,
+                replica,
+            },
+            (CallBody::Status { .. }, ReplyBody::Status(status)) => {
+                Outcome::Status { status, replica }
+            }
+            (CallBody::Drain { .. }, ReplyBody::Draining) => Outcome::Draining,
+            // An answer to another question.
+            (
+                CallBody::Insert { .. }
+                | CallBody::Remove { .. }
+                | CallBody::Get { .. }
+                | CallBody::Scan { .. }
+                | CallBody::Status { .. }
+                | CallBody::Resolve { .. }
+                | CallBody::Drain { .. },
+                ReplyBody::OperationAck { .. }
+                | ReplyBody::OperationFailed
+                | ReplyBody::GetResult { .. }
+                | ReplyBody::ScanResult { .. }
+                | ReplyBody::Status(_)
+                | ReplyBody::Resolved(_)
+                | ReplyBody::Draining,
+            ) => return,
+        };
+        let goal = active.goal();
+        self.complete(now, call, outcome, out);
+        match goal {
+            Goal::Primary if self.replicas.primary() == Some(from) => self.on_primary_heard(now),
+            Goal::Primary => {}
+            Goal::Replica => self.replicas.on_answered(from),
+        }
+    }
+
+    /// A write was not confirmed within its second, or the tenure of its primary has ended.
+    fn on_failed(&mut self, now: Instant, call: CallId, from: &Address, out: &mut Outbox) {
+        let active = self.calls.get_mut(&call).expect("a call under way");
+        active.is_in_doubt = true;
+        if active.stage == Stage::Sent(from.clone()) {
+            self.rest(now, call);
+            self.suspect_primary(now, out);
+        }
+    }
+
+    fn on_rejected(
+        &mut self,
+        now: Instant,
+        call: CallId,
+        from: &Address,
+        reason: Rejection,
+        out: &mut Outbox,
+    ) {
+        let active = self.calls.get_mut(&call).expect("a call under way");
+        // Only the last copy moves the call on; of earlier ones it does not expect to hear any more.
+        if active.stage != Stage::Sent(from.clone()) {
+            return;
+        }
+        active.rejection = Some(reason.clone());
+        let id = active.origin.expect("it was sent").id;
+        let (goal, is_write) = (active.goal(), active.is_write());
+        match &reason {
+            Rejection::Cancelled if !is_write && goal == Goal::Primary => {
+                let outcome = Outcome::Resolved(Resolution::NeverExecuted);
+                self.complete(now, call, outcome, out);
+            }
+            Rejection::Cancelled => {
+                self.complete(now, call, Outcome::Rejected { id, reason }, out);
+            }
+            Rejection::TooLarge { .. } | Rejection::Unauthorized | Rejection::Malformed => {
+                self.withdraw(call);
+                let outcome = self.given_up(call);
+                self.complete(now, call, outcome, out);
+            }
+            Rejection::SessionExpired if is_write && active.copies == 1 => {
+                self.enter_new_session(now, call, from, out);
+            }
+            Rejection::SessionExpired => {
+                active.is_in_doubt |= is_write;
+                self.withdraw(call);
+                let outcome = self.given_up(call);
+                self.complete(now, call, outcome, out);
+            }
+            Rejection::NotPrimary { primary } if goal == Goal::Primary => {
+                self.withdraw(call);
+                let hint = primary.clone();
+                self.on_not_primary(now, call, from, hint, out);
+            }
+            Rejection::NotReady | Rejection::NoLease | Rejection::Behind { .. }
+                if goal == Goal::Replica && active.pinned().is_none() =>
+            {
+                let is_behind = matches!(reason, Rejection::Behind { .. });
+                self.try_elsewhere(now, call, from, is_behind, out);
+            }
+            Rejection::NotReady if goal == Goal::Primary => {
+                self.rest(now, call);
+                self.suspect_primary(now, out);
+            }
+            Rejection::NotPrimary { .. }
+            | Rejection::NotReady
+            | Rejection::Overloaded
+            | Rejection::DiskFull
+            | Rejection::NoLease
+            | Rejection::Behind { .. }
+            | Rejection::TooFewReplicas { .. } => {
+                if goal == Goal::Replica {
+                    self.shun(now, from);
+                }
+                self.rest(now, call);
+            }
+        }
+    }
+
+    fn on_not_primary(
+        &mut self,
+        now: Instant,
+        call: CallId,
+        from: &Address,
+        hint: Option<Address>,
+        out: &mut Outbox,
+    ) {
+        self.replicas.on_not_primary(from);
+        if self.replicas.primary().is_some() {
+            self.attempt(now, call, out);
+            return;
+        }
+        self.set_stage(call, Stage::Held);
+        match hint {
+            Some(primary) if primary != *from => self.ask_out_of_turn(now, &primary, out),
+            Some(_) | None => {}
+        }
+        self.probe(now, out);
+    }
+
+    /// No copy of the write was executed, and none can be in its session: it becomes a request of a new one, which is
+    /// born at what the primary says is committed by then.
+    fn enter_new_session(&mut self, now: Instant, call: CallId, from: &Address, out: &mut Outbox) {
+        self.withdraw(call);
+        let active = self.calls.get_mut(&call).expect("a call under way");
+        let origin = active.origin.take().expect("it was sent");
+        active.copies = 0;
+        self.requests.remove(&(origin.client, origin.id, call));
+        self.sessions.end(&origin);
+        self.replicas.on_not_primary(from);
+        self.set_stage(call, Stage::Held);
+        self.ask_out_of_turn(now, from, out);
+        self.probe(now, out);
+    }
+
+    /// A read was refused: at once to the next replica, or, after all of them, a rest.
+    fn try_elsewhere(
+        &mut self,
+        now: Instant,
+        call: CallId,
+        from: &Address,
+        is_behind: bool,
+        out: &mut Outbox,
+    ) {
+        if !is_behind {
+            self.shun(now, from);
+        }
+        // Perhaps it is not in sync any more, and others are.
+        self.probe(now, out);
+        let active = self.calls.get_mut(&call).expect("a call under way");
+        let is_left = self.replicas.steady(&active.tried).is_some();
+        if is_left {
+            self.attempt(now, call, out);
+        } else {
+            active.tried.clear();
+            self.rest(now, call);
+        }
+    }
+
+    pub(super) fn shun(&mut self, now: Instant, replica: &Address) {
+        self.replicas.shun(replica);
+        self.timers
+            .arm_if_idle(Timer::Forgive, now + limits::REPLICA_SHUNNED);
+    }
+}

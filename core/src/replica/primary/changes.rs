@@ -1,0 +1,205 @@
+//! The primary keeps the in-sync set true: who is counted, removed, drained, added.
+
+use crate::config::NodeId;
+use crate::event::Event;
+use crate::limits;
+use crate::message::{Change, Propose, ToArbiter};
+use crate::replica::Timer;
+use crate::replica::context::Context;
+use crate::replica::replicator::{Replicator, Standing};
+
+use super::Primary;
+use super::hand_over::Resignation;
+
+impl Primary {
+    /// A newer configuration of the same tenure, or the first one of it.
+    pub(in crate::replica) fn on_config(&mut self, cx: &mut Context<'_>) {
+        let Some(config) = cx.core.config.clone() else {
+            return;
+        };
+        if self
+            .proposal
+            .as_ref()
+            .is_some_and(|proposal| proposal.version < config.version)
+        {
+            self.proposal = None;
+            cx.core.timers.disarm(Timer::Propose);
+        }
+        let me = cx.core.meta.node;
+        let gone: Vec<NodeId> = self
+            .replicators
+            .keys()
+            .copied()
+            .filter(|node| !config.is_member(*node))
+            .collect();
+        for node in gone {
+            if let Some(replicator) = self.replicators.remove(&node) {
+                replicator.stop(cx);
+            }
+        }
+        for (node, member) in config.members.iter().filter(|(node, _)| **node != me) {
+            // A node that the arbiter does not have in sync is counted no more, unless its addition is still open.
+            let standing = if config.in_sync.contains(node) {
+                Standing::InSync
+            } else if config.draining.contains(node) {
+                self.drain(cx, *node)
+            } else {
+                Standing::Joining
+            };
+            match self.replicators.get_mut(node) {
+                None => {
+                    let sync = self.next_sync();
+                    if let Some(mut replicator) = Replicator::start(cx, *node, standing, sync) {
+                        // What the predecessor granted lasts until then, if the replica does not enter this epoch.
+                        replicator.leases.assume(self.settles_at);
+                        self.replicators.insert(*node, replicator);
+                        // Its promise is needed before it can be added.
+                        self.beacon(cx, *node);
+                    }
+                }
+                Some(replicator) => {
+                    let is_open = self
+                        .proposal
+                        .as_ref()
+                        .is_some_and(|open| open.change == Change::AddInSync(*node));
+                    // It was out and is back: whatever it was suspected of, it begins anew.
+                    let is_back = standing == Standing::Joining
+                        && !matches!(replicator.standing, Standing::Joining | Standing::Counted);
+                    if !is_open {
+                        replicator.stand(cx, standing);
+                    }
+                    if is_back || replicator.incarnation() != member.incarnation {
+                        replicator.is_suspect = false;
+                        self.restart(cx, *node);
+                    }
+                }
+            }
+        }
+        if let Resignation::Resigned(drain, node) = self.resignation
+            && !config.in_sync.contains(&node)
+        {
+            // It is out, so no proposal of it can succeed. Another one is asked.
+            self.resignation = Resignation::Finishing(drain);
+        }
+        self.advance(cx);
+    }
+
+    /// How a removed replica stands: nothing commits without it until its read lease is over. One that a predecessor
+    /// removed was granted something until `settles_at` at most.
+    pub(super) fn drain(&self, cx: &mut Context<'_>, node: NodeId) -> Standing {
+        let until = match self.replicators.get(&node) {
+            Some(replicator) => replicator.leases.readable_until(cx.now),
+            None => Some(self.settles_at).filter(|until| *until > cx.now),
+        };
+        match until {
+            Some(until) => {
+                cx.core.timers.arm(Timer::Lease(node), until);
+                Standing::Draining
+            }
+            None => Standing::Drained,
+        }
+    }
+
+    pub(super) fn next_sync(&mut self) -> u64 {
+        let sync = self.next_sync;
+        self.next_sync += 1;
+        sync
+    }
+
+    pub(super) fn restart(&mut self, cx: &mut Context<'_>, node: NodeId) {
+        let sync = self.next_sync();
+        if let Some(replicator) = self.replicators.get_mut(&node) {
+            replicator.restart(cx, sync);
+        }
+    }
+
+    /// Looks for a change the configuration needs, and proposes it. One at a time: its outcome may change the next.
+    pub(super) fn review(&mut self, cx: &mut Context<'_>) {
+        self.count_in(cx);
+        if self.proposal.is_some() {
+            return;
+        }
+        let Some(config) = &cx.core.config else {
+            return;
+        };
+        let Some(change) = self.next_change(cx) else {
+            return;
+        };
+        let proposal = Propose {
+            node: cx.core.meta.node,
+            version: config.version,
+            change,
+        };
+        cx.out.notify(Event::Proposed {
+            version: proposal.version,
+            change,
+        });
+        self.proposal = Some(proposal);
+        self.propose(cx);
+    }
+
+    /// Counts joining replicas that have, or are being sent, everything: from then on nothing commits without them, so
+    /// that they have all that is committed by the time they are proposed. One that stops keeping up is not held on to.
+    fn count_in(&mut self, cx: &mut Context<'_>) {
+        let may_add = cx.core.arbiter_heard && cx.core.log.committed() >= self.inherited;
+        let end = cx.core.log.end();
+        let open = self.proposal.as_ref().map(|proposal| proposal.change);
+        for (node, replicator) in &mut self.replicators {
+            match replicator.standing {
+                Standing::Joining
+                    if may_add
+                        && replicator.is_current(end)
+                        && !replicator.is_suspect
+                        && replicator.leases.has_promised(cx.now) =>
+                {
+                    replicator.stand(cx, Standing::Counted);
+                }
+                Standing::Counted
+                    if replicator.is_suspect && open != Some(Change::AddInSync(*node)) =>
+                {
+                    replicator.stand(cx, Standing::Joining);
+                }
+                Standing::Joining
+                | Standing::Counted
+                | Standing::InSync
+                | Standing::Draining
+                | Standing::Drained => {}
+            }
+        }
+    }
+
+    fn next_change(&self, cx: &Context<'_>) -> Option<Change> {
+        let suspect = self.replicators.iter().find(|(_, replicator)| {
+            let is_removable = matches!(replicator.standing, Standing::InSync | Standing::Joining);
+            replicator.is_suspect && is_removable
+        });
+        if let Some((node, _)) = suspect {
+            return Some(Change::RemoveInSync(*node));
+        }
+        let drained = self
+            .replicators
+            .iter()
+            .find(|(_, replicator)| replicator.standing == Standing::Drained);
+        if let Some((node, _)) = drained {
+            return Some(Change::Drained(*node));
+        }
+        let log = &cx.core.log;
+        let caught_up = self.replicators.iter().find(|(_, replicator)| {
+            replicator.standing == Standing::Counted
+                && replicator.acked() >= log.committed()
+                && replicator.acked() >= self.inherited
+                && replicator.leases.has_promised(cx.now)
+        });
+        caught_up
+            .filter(|_| cx.core.arbiter_heard)
+            .map(|(node, _)| Change::AddInSync(*node))
+    }
+
+    /// Sends the open proposal, for the first time or again.
+    pub(in crate::replica) fn propose(&mut self, cx: &mut Context<'_>) {
+        if let Some(proposal) = self.proposal.clone() {
+            cx.send_to_arbiter(ToArbiter::Propose(proposal));
+            cx.arm(Timer::Propose, limits::RETRY_INTERVAL);
+        }
+    }
+}

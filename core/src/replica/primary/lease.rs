@@ -1,0 +1,133 @@
+//! The lease of the primary, and those it grants: when it may answer, and when it may commit.
+
+use crate::config::{NodeId, Position};
+use crate::message::{Beacon, BeaconAck, CommittedAnswer, PeerMessage};
+use crate::replica::Timer;
+use crate::replica::context::Context;
+use crate::replica::replicator::Standing;
+use crate::time::Instant;
+
+use super::Primary;
+use super::hand_over::Resignation;
+
+impl Primary {
+    /// Commits nothing before every read lease of an older epoch is over: those of the in-sync replicas are once they
+    /// speak in this epoch, those of replicas that were removed before when none is draining, and all after a while.
+    pub(super) fn settle(&mut self, cx: &mut Context<'_>) {
+        let Some(config) = cx.core.config.as_ref().filter(|_| !self.is_settled) else {
+            return;
+        };
+        let mut in_sync = self
+            .replicators
+            .values()
+            .filter(|replicator| replicator.standing == Standing::InSync);
+        if config.draining.is_empty() && in_sync.all(|replicator| replicator.has_entered) {
+            self.on_settled(cx);
+        }
+    }
+
+    /// No read lease of an older epoch is left.
+    pub(in crate::replica) fn on_settled(&mut self, cx: &mut Context<'_>) {
+        self.is_settled = true;
+        cx.core.timers.disarm(Timer::Settled);
+    }
+
+    /// Is it certain that nobody has taken its place?
+    pub(in crate::replica) fn has_lease(&self, now: Instant) -> bool {
+        let is_resigned = matches!(self.resignation, Resignation::Resigned(..));
+        let mut needed = self.replicators.values().filter(|replicator| {
+            matches!(replicator.standing, Standing::InSync | Standing::Counted)
+        });
+        !is_resigned && needed.all(|replicator| replicator.leases.has_promised(now))
+    }
+
+    /// Where the log ended when the tenure began.
+    pub(in crate::replica) fn inherited(&self) -> Position {
+        self.inherited
+    }
+
+    /// A secondary has a read of a key that may have changed.
+    pub(super) fn on_committed_query(&self, cx: &mut Context<'_>, node: NodeId, number: u64) {
+        let committed = cx.core.log.committed();
+        let Some(replicator) = self.replicators.get(&node) else {
+            return;
+        };
+        // What is not answered is asked again.
+        if committed >= self.inherited && self.has_lease(cx.now) {
+            let answer = CommittedAnswer { number, committed };
+            replicator.say(cx, PeerMessage::CommittedAnswer(answer));
+        }
+    }
+
+    /// The read lease of a replica that was removed is over.
+    pub(in crate::replica) fn on_lease_over(&mut self, cx: &mut Context<'_>, node: NodeId) {
+        if let Some(replicator) = self.replicators.get_mut(&node)
+            && replicator.standing == Standing::Draining
+        {
+            replicator.stand(cx, Standing::Drained);
+        }
+        self.advance(cx);
+    }
+
+    pub(super) fn on_beacon_ack(&mut self, cx: &mut Context<'_>, node: NodeId, ack: &BeaconAck) {
+        let Some(replicator) = self.replicators.get_mut(&node) else {
+            return;
+        };
+        let (me, replica) = (cx.core.meta.incarnation, replicator.incarnation());
+        let timing = &cx.core.options.limits.timing;
+        replicator.leases.on_ack(cx.now, me, replica, ack, timing);
+        let Some((sync, since)) = replicator.answered() else {
+            return;
+        };
+        // It has lost the handshake. What it said before it took it up does not count.
+        let is_later = ack.echo.incarnation == cx.core.meta.incarnation && ack.echo.at >= since;
+        if is_later && ack.sync != sync {
+            self.restart(cx, node);
+        }
+    }
+
+    /// A Beacon to one replica, unless another one had better be primary.
+    pub(super) fn beacon(&mut self, cx: &mut Context<'_>, node: NodeId) {
+        let has_lease = self.has_lease(cx.now);
+        let is_resigned = matches!(self.resignation, Resignation::Resigned(..));
+        let (Some(replicator), Some(config)) = (self.replicators.get_mut(&node), &cx.core.config)
+        else {
+            return;
+        };
+        let timing = &cx.core.options.limits.timing;
+        if is_resigned || cx.core.disk.hangs(cx.now, timing.lease) {
+            return;
+        }
+        let may_read = has_lease
+            && replicator.standing == Standing::InSync
+            && replicator.is_streaming()
+            && !replicator.is_suspect;
+        let incarnation = replicator.incarnation();
+        let beacon = Beacon {
+            sent: cx.timestamp(),
+            committed: cx.core.log.committed(),
+            version: config.version,
+            grant: match may_read {
+                true => replicator.leases.grant(incarnation, timing),
+                false => None,
+            },
+        };
+        replicator.say(cx, PeerMessage::Beacon(beacon));
+    }
+
+    /// A Beacon to everybody.
+    pub(in crate::replica) fn on_beacon_due(&mut self, cx: &mut Context<'_>) {
+        if !self.has_lease(cx.now) {
+            // It may have been replaced.
+            cx.query_config();
+        }
+        let nodes: Vec<NodeId> = self.replicators.keys().copied().collect();
+        for node in nodes {
+            self.beacon(cx, node);
+        }
+        cx.arm(Timer::Beacon, cx.timing().beacon);
+        self.retain(cx);
+        // A promise may be what an addition waited for.
+        self.advance(cx);
+    }
+}

@@ -1,0 +1,212 @@
+//! The primary: gives writes their place, has them stored everywhere, commits, answers; and keeps the in-sync set true.
+
+mod changes;
+mod hand_over;
+mod lease;
+mod writes;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::config::{Epoch, NodeId, Position, Seq};
+use crate::message::{Peer, PeerMessage, PeerStatus, Propose};
+use crate::process::Effect;
+use crate::storage::{Answer, Ticket};
+use crate::time::Instant;
+
+use self::hand_over::Resignation;
+use self::writes::{Pending, fail};
+use super::Timer;
+use super::context::Context;
+use super::replicator::Replicator;
+
+/// One tenure of this replica as primary.
+///
+/// - `deadlines` has that of each request in `pending`.
+/// - `replicators` has every member of the configuration but this replica.
+/// - The effective ack set is this replica and every Replicator whose standing counts.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(super) struct Primary {
+    epoch: Epoch,
+    /// Where the log ended when the tenure began. Nobody is added before it is committed up to here.
+    inherited: Position,
+    /// Who waits for the fate of which entry.
+    pending: BTreeMap<Seq, Pending>,
+    deadlines: BTreeSet<(Instant, Seq)>,
+    replicators: BTreeMap<NodeId, Replicator>,
+    next_sync: u64,
+    /// The proposal that is open: repeated until a newer version is known.
+    proposal: Option<Propose>,
+    retained: Position,
+    /// Read leases that the predecessor granted may last until then; nothing is committed while that matters.
+    settles_at: Instant,
+    is_settled: bool,
+    resignation: Resignation,
+}
+
+impl Primary {
+    /// Opens the tenure of the present configuration.
+    pub(super) fn open(cx: &mut Context<'_>, epoch: Epoch) -> Self {
+        let mut primary = Self {
+            epoch,
+            inherited: cx.core.log.end(),
+            pending: BTreeMap::new(),
+            deadlines: BTreeSet::new(),
+            replicators: BTreeMap::new(),
+            next_sync: 1,
+            proposal: None,
+            retained: Position(u64::MAX),
+            settles_at: cx.now + cx.timing().lease_elsewhere(),
+            is_settled: false,
+            resignation: Resignation::None,
+        };
+        cx.core.timers.arm(Timer::Settled, primary.settles_at);
+        primary.on_config(cx);
+        cx.arm(Timer::Beacon, cx.timing().beacon);
+        primary
+    }
+
+    /// Ends the tenure: what was not confirmed never will be.
+    pub(super) fn close(&mut self, cx: &mut Context<'_>) {
+        self.deadlines.clear();
+        for (seq, pending) in std::mem::take(&mut self.pending) {
+            fail(cx, seq, &pending);
+        }
+        for replicator in self.replicators.values() {
+            replicator.stop(cx);
+        }
+        for timer in [
+            Timer::Deadline,
+            Timer::Beacon,
+            Timer::Propose,
+            Timer::Settled,
+            Timer::HandOver,
+        ] {
+            cx.core.timers.disarm(timer);
+        }
+        cx.out.push(Effect::Retain(Position(u64::MAX)));
+    }
+
+    pub(super) fn peers(&self) -> Vec<PeerStatus> {
+        self.replicators.values().map(Replicator::status).collect()
+    }
+
+    /// Bytes kept for other replicas, besides the log's.
+    pub(super) fn bytes(&self) -> usize {
+        self.replicators.values().map(Replicator::bytes).sum()
+    }
+
+    /// Another replica speaks, in this epoch.
+    pub(super) fn on_peer(&mut self, cx: &mut Context<'_>, peer: Peer) {
+        let node = peer.sender;
+        let Some(replicator) = self.replicators.get_mut(&node) else {
+            return;
+        };
+        replicator.on_heard(cx);
+        if !replicator.has_entered {
+            replicator.has_entered = true;
+            replicator.leases.on_given_up();
+        }
+        match peer.body {
+            PeerMessage::SyncReply(reply) => replicator.on_sync_reply(cx, &reply),
+            PeerMessage::SnapshotAck(ack) => replicator.on_ack(cx, ack.sync, ack.persisted),
+            PeerMessage::StateAck(ack) => replicator.on_state_ack(cx, ack.sync, ack.next),
+            PeerMessage::BeaconAck(ack) => self.on_beacon_ack(cx, node, &ack),
+            PeerMessage::SyncStart(_)
+            | PeerMessage::SyncEnd(_)
+            | PeerMessage::Snapshots(_)
+            | PeerMessage::StateChunk(_)
+            | PeerMessage::Beacon(_)
+            | PeerMessage::CommittedAnswer(_)
+            | PeerMessage::TakeOver => cx.stale(peer.sender),
+            PeerMessage::CommittedQuery(query) => {
+                return self.on_committed_query(cx, node, query.number);
+            }
+        }
+        self.advance(cx);
+    }
+
+    /// Keeps the storage from trimming what another replica still needs.
+    fn retain(&mut self, cx: &mut Context<'_>) {
+        let needed = self
+            .replicators
+            .values()
+            .filter_map(Replicator::needs_from)
+            .min();
+        let needed = needed.unwrap_or(Position(u64::MAX));
+        if needed != self.retained {
+            self.retained = needed;
+            cx.out.push(Effect::Retain(needed));
+        }
+    }
+
+    /// The log was trimmed: who needs what is gone starts over, and gets the full state.
+    pub(super) fn on_trimmed(&mut self, cx: &mut Context<'_>) {
+        let start = cx.core.log.start();
+        let cut_off = self
+            .replicators
+            .iter()
+            .filter(|(_, replicator)| replicator.is_cut_off(start));
+        let nodes: Vec<NodeId> = cut_off.map(|(node, _)| *node).collect();
+        for node in nodes {
+            self.restart(cx, node);
+        }
+    }
+
+    /// The storage answered a question. False if it was not of this tenure.
+    pub(super) fn on_answered(
+        &mut self,
+        cx: &mut Context<'_>,
+        ticket: Ticket,
+        answer: &Answer,
+    ) -> bool {
+        let is_taken = self
+            .replicators
+            .values_mut()
+            .any(|replicator| replicator.on_answered(cx, ticket, answer));
+        if is_taken {
+            self.retain(cx);
+            self.advance(cx);
+        }
+        is_taken
+    }
+
+    /// Nothing was acknowledged for a while.
+    pub(super) fn on_resend(&mut self, cx: &mut Context<'_>, node: NodeId) {
+        if let Some(replicator) = self.replicators.get_mut(&node) {
+            replicator.on_resend(cx);
+            // What was on its way when the log was trimmed may have been lost.
+            if replicator.is_cut_off(cx.core.log.start()) {
+                self.restart(cx, node);
+            }
+        }
+    }
+
+    /// The replica is silent, or keeps its acknowledgements back.
+    pub(super) fn on_overdue(&mut self, cx: &mut Context<'_>, node: NodeId) {
+        // One that has resigned hears nothing, and misses only its successor.
+        let is_missed = match self.resignation {
+            Resignation::Resigned(_, successor) => successor == node,
+            Resignation::None | Resignation::Finishing(_) => true,
+        };
+        if let Some(replicator) = self.replicators.get_mut(&node) {
+            replicator.is_suspect |= is_missed;
+        }
+        self.review(cx);
+        self.advance(cx);
+    }
+
+    /// Asserts what the struct promises.
+    pub(super) fn check(&self, cx_end: Position) {
+        assert_eq!(
+            self.pending.len(),
+            self.deadlines.len(),
+            "pending writes are miscounted"
+        );
+        for replicator in self.replicators.values() {
+            assert!(
+                replicator.acked() <= cx_end,
+                "acknowledged what is not in the log"
+            );
+        }
+    }
+}

@@ -1,0 +1,233 @@
+//! Writes at the primary: they get their place, wait for everybody that counts, and are answered within a second.
+
+use std::sync::Arc;
+
+use crate::config::Position;
+use crate::config::Seq;
+use crate::event::Event;
+use crate::limits::{self, Limits};
+use crate::message::ReplyBody;
+use crate::operation::{Entry, Operation, Origin, Rejection, Resolution};
+use crate::replica::Timer;
+use crate::replica::context::Context;
+use crate::replica::reads::Asker;
+use crate::replica::replicator::Replicator;
+use crate::sessions::{Done, Lookup};
+use crate::time::Instant;
+
+use super::Primary;
+use super::hand_over::Resignation;
+
+/// A request that was not answered.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(super) struct Pending {
+    asker: Asker,
+    wants: Wants,
+    is_cancel: bool,
+    deadline: Instant,
+}
+
+/// What a request asks for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+enum Wants {
+    /// That something is done.
+    Execution,
+    /// To know what was done.
+    Resolution,
+}
+
+impl Primary {
+    /// A client wants something changed, or to know whether it was.
+    pub(in crate::replica) fn on_write(
+        &mut self,
+        cx: &mut Context<'_>,
+        asker: Asker,
+        operation: Operation,
+    ) {
+        let wants = match &operation {
+            Operation::Insert { .. } | Operation::Remove { .. } => Wants::Execution,
+            Operation::Cancel { .. } => Wants::Resolution,
+        };
+        // The same request once more waits for the fate of its first copy, or is told of it.
+        if let Some(first) = cx.core.uncommitted.get(&(asker.client, asker.id)) {
+            let (seq, is_cancel) = (first.seq, first.is_cancel);
+            return self.wait(cx, seq, asker, wants, is_cancel);
+        }
+        match cx
+            .core
+            .sessions
+            .lookup(asker.client, asker.id, asker.session)
+        {
+            Lookup::Done(done) => return cx.reply(&asker, answer(wants, done)),
+            Lookup::Expired => return cx.reject(&asker, Rejection::SessionExpired),
+            Lookup::New => {}
+        }
+        let origin = asker.origin();
+        if let Some(reason) = self.obstacle(cx, &operation) {
+            return cx.reject(&asker, reason);
+        }
+        let seq = cx.core.log.end().next_seq();
+        let entry = Entry {
+            epoch: self.epoch,
+            seq,
+            operation,
+            origin,
+        };
+        cx.append(vec![Arc::new(entry)]);
+        self.wait(cx, seq, asker, wants, wants == Wants::Resolution);
+        for replicator in self.replicators.values_mut() {
+            replicator.pump(cx);
+        }
+    }
+
+    /// Lets a request wait for the fate of an entry, for a second. If one waits already, it is the same once more: the
+    /// answer goes to where it was asked from last, and when it was due.
+    fn wait(
+        &mut self,
+        cx: &mut Context<'_>,
+        seq: Seq,
+        asker: Asker,
+        wants: Wants,
+        is_cancel: bool,
+    ) {
+        if let Some(pending) = self.pending.get_mut(&seq) {
+            (pending.asker, pending.wants) = (asker, wants);
+            return;
+        }
+        let deadline = cx.now + limits::OPERATION_DEADLINE;
+        let pending = Pending {
+            asker,
+            wants,
+            is_cancel,
+            deadline,
+        };
+        self.pending.insert(seq, pending);
+        self.deadlines.insert((deadline, seq));
+        cx.core.timers.arm_if_idle(Timer::Deadline, deadline);
+    }
+
+    /// Why the write cannot be executed now, or ever.
+    fn obstacle(&self, cx: &Context<'_>, operation: &Operation) -> Option<Rejection> {
+        let limits = &cx.core.options.limits;
+        let in_sync = cx
+            .core
+            .config
+            .as_ref()
+            .map_or(0, |config| config.in_sync.len()) as u32;
+        if self.resignation != Resignation::None {
+            Some(Rejection::NotReady)
+        } else if let Some(too_large) = too_large(limits, operation) {
+            Some(too_large)
+        } else if in_sync < limits.min_in_sync {
+            Some(Rejection::TooFewReplicas {
+                in_sync,
+                required: limits.min_in_sync,
+            })
+        } else if cx.core.disk.is_full() {
+            Some(Rejection::DiskFull)
+        } else if cx.core.log.unapplied_bytes() >= limits.uncommitted_bytes_max {
+            Some(Rejection::Overloaded)
+        } else {
+            None
+        }
+    }
+
+    /// The log is durable further than before, here or elsewhere.
+    pub(in crate::replica) fn advance(&mut self, cx: &mut Context<'_>) {
+        self.settle(cx);
+        if self.is_settled {
+            let counted = self
+                .replicators
+                .values()
+                .filter(|replicator| replicator.standing.counts());
+            let position = counted
+                .map(Replicator::acked)
+                .fold(cx.core.log.persisted(), Position::min);
+            cx.commit(position);
+        }
+        while let Some(first) = self.pending.first_entry()
+            && cx.core.log.committed().covers(*first.key())
+        {
+            let (seq, pending) = first.remove_entry();
+            self.deadlines.remove(&(pending.deadline, seq));
+            cx.out.notify(Event::Acknowledged(seq));
+            let done = Done {
+                seq,
+                is_cancelled: pending.is_cancel,
+            };
+            cx.reply(&pending.asker, answer(pending.wants, done));
+        }
+        self.rearm_deadline(cx);
+        self.review(cx);
+    }
+
+    /// The second of the oldest write is over.
+    pub(in crate::replica) fn on_deadline(&mut self, cx: &mut Context<'_>) {
+        let Some((first, _)) = self.deadlines.first() else {
+            return;
+        };
+        let due = cx.now.max(*first);
+        while let Some((deadline, seq)) = self.deadlines.first().copied()
+            && deadline <= due
+        {
+            self.deadlines.remove(&(deadline, seq));
+            if let Some(pending) = self.pending.remove(&seq) {
+                fail(cx, seq, &pending);
+            }
+        }
+        self.rearm_deadline(cx);
+    }
+
+    fn rearm_deadline(&mut self, cx: &mut Context<'_>) {
+        match self.deadlines.first() {
+            Some((first, _)) => cx.core.timers.arm(Timer::Deadline, *first),
+            None => cx.core.timers.disarm(Timer::Deadline),
+        }
+    }
+}
+
+/// The answer to a request whose first copy has a committed entry.
+fn answer(wants: Wants, done: Done) -> ReplyBody {
+    let seq = done.seq;
+    match (wants, done.is_cancelled) {
+        (Wants::Execution, false) => ReplyBody::OperationAck { seq },
+        (Wants::Execution, true) => ReplyBody::OperationRejected {
+            reason: Rejection::Cancelled,
+        },
+        (Wants::Resolution, false) => ReplyBody::Resolved(Resolution::Executed { seq }),
+        (Wants::Resolution, true) => ReplyBody::Resolved(Resolution::NeverExecuted),
+    }
+}
+
+pub(super) fn fail(cx: &mut Context<'_>, seq: Seq, pending: &Pending) {
+    cx.out.notify(Event::Failed(seq));
+    cx.reply(&pending.asker, ReplyBody::OperationFailed);
+}
+
+/// Why no cluster of these limits takes the operation.
+fn too_large(limits: &Limits, operation: &Operation) -> Option<Rejection> {
+    let key = operation.key().0.len();
+    let value = operation.value().map_or(0, |value| value.0.len());
+    let (what, size, limit) = if key == 0 || key > limits.key_bytes_max {
+        ("key", key, limits.key_bytes_max)
+    } else if value > limits.value_bytes_max {
+        ("value", value, limits.value_bytes_max)
+    } else {
+        return None;
+    };
+    Some(Rejection::TooLarge {
+        what: what.to_owned(),
+        size: size as u64,
+        limit: limit as u64,
+    })
+}
+
+impl Asker {
+    fn origin(&self) -> Origin {
+        Origin {
+            client: self.client,
+            id: self.id,
+            session: self.session,
+        }
+    }
+}

@@ -1,0 +1,183 @@
+//! Entries for a replica: as many under way as the window allows, sent again until they are acknowledged.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use crate::config::Position;
+use crate::limits;
+use crate::message::{PeerMessage, Snapshots};
+use crate::operation::Entry;
+use crate::replica::Timer;
+use crate::replica::context::Context;
+use crate::storage::{Query, Ticket};
+use crate::time::Instant;
+
+use super::{Replicator, Stage, Standing};
+
+/// What is under way to a replica that takes entries.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(super) struct Stream {
+    pub(super) next: Position,
+    /// What is sent and not acknowledged: where each batch ends, and its bytes.
+    flights: VecDeque<(Position, usize)>,
+    pub(super) flight_bytes: usize,
+    window_bytes: usize,
+    /// When what is not acknowledged was first sent; `sent` is the end of the last of them.
+    pub(super) marks: VecDeque<(Position, Instant)>,
+    pub(super) sent: Position,
+    pub(super) reading: Option<Ticket>,
+}
+
+impl Replicator {
+    /// Sends what the window allows.
+    pub(in crate::replica) fn pump(&mut self, cx: &mut Context<'_>) {
+        let Stage::Streaming(stream) = &mut self.stage else {
+            return;
+        };
+        while stream.reading.is_none()
+            && stream.next < cx.core.log.end()
+            && stream.flight_bytes < stream.window_bytes
+        {
+            let next = cx.core.log.entries(
+                stream.next,
+                limits::SNAPSHOTS_BYTES_MAX,
+                limits::SNAPSHOTS_ENTRIES_MAX,
+            );
+            match next {
+                Some(entries) => {
+                    stream.on_sent(cx.now, &entries);
+                    let snapshots = snapshots(cx, self.sync, entries);
+                    cx.tell(self.node, &self.address, snapshots);
+                }
+                None => {
+                    let query = Query::Log { from: stream.next };
+                    stream.reading = Some(cx.core.disk.query(query, cx.out));
+                }
+            }
+        }
+        self.watch(cx);
+    }
+
+    /// Arms what is to happen when nothing is acknowledged, where it is not armed.
+    pub(super) fn watch(&mut self, cx: &mut Context<'_>) {
+        let Stage::Streaming(stream) = &self.stage else {
+            return;
+        };
+        if let Some((_, sent)) = stream.marks.front() {
+            let patience = match self.standing {
+                Standing::InSync | Standing::Counted => cx.core.options.limits.timing.overdue,
+                Standing::Joining | Standing::Draining | Standing::Drained => {
+                    limits::JOINING_SILENCE
+                }
+            };
+            cx.core
+                .timers
+                .arm_if_idle(Timer::Overdue(self.node), *sent + patience);
+        }
+        if self.acked < cx.core.log.end() {
+            cx.core
+                .timers
+                .arm_if_idle(Timer::Resend(self.node), cx.now + limits::RETRY_INTERVAL);
+        }
+    }
+
+    /// Something was acknowledged: the waiting begins anew.
+    pub(super) fn rearm(&mut self, cx: &mut Context<'_>) {
+        self.is_suspect = false;
+        cx.core.timers.disarm(Timer::Overdue(self.node));
+        cx.core.timers.disarm(Timer::Resend(self.node));
+        self.watch(cx);
+    }
+
+    /// Its standing has changed: other patience is due.
+    pub(in crate::replica) fn stand(&mut self, cx: &mut Context<'_>, standing: Standing) {
+        if self.standing != standing {
+            self.standing = standing;
+            self.expect_to_hear(cx);
+            cx.core.timers.disarm(Timer::Overdue(self.node));
+            self.watch(cx);
+        }
+    }
+
+    pub(super) fn on_log_read(&mut self, cx: &mut Context<'_>, entries: &[Arc<Entry>]) {
+        let Stage::Streaming(stream) = &mut self.stage else {
+            return;
+        };
+        if entries
+            .first()
+            .is_some_and(|entry| entry.seq == stream.next.next_seq())
+        {
+            stream.on_sent(cx.now, entries);
+            let snapshots = snapshots(cx, self.sync, entries.to_vec());
+            self.say(cx, snapshots);
+            self.pump(cx);
+        } else {
+            // What was asked for is no longer what is wanted; the next try is due in a while.
+            self.watch(cx);
+        }
+    }
+}
+
+impl Stream {
+    /// Nothing is under way; what begins at `from` is next.
+    pub(super) fn new(from: Position, window_bytes: usize) -> Self {
+        Self {
+            next: from,
+            flights: VecDeque::new(),
+            flight_bytes: 0,
+            window_bytes,
+            marks: VecDeque::new(),
+            sent: from,
+            reading: None,
+        }
+    }
+
+    /// Takes up that `entries` are being sent.
+    fn on_sent(&mut self, now: Instant, entries: &[Arc<Entry>]) {
+        let Some(last) = entries.last() else { return };
+        let end = Position::behind(last.seq);
+        let bytes: usize = entries.iter().map(|entry| entry.size()).sum();
+        self.next = end;
+        self.flights.push_back((end, bytes));
+        self.flight_bytes += bytes;
+        if end > self.sent {
+            self.sent = end;
+            self.marks.push_back((end, now));
+        }
+    }
+
+    /// What is not acknowledged goes again, from `acked` on; less at a time, in case it was too much.
+    pub(super) fn start_over(&mut self, acked: Position) {
+        self.next = acked;
+        self.flights.clear();
+        self.flight_bytes = 0;
+        self.window_bytes = (self.window_bytes / 2).max(limits::WINDOW_BYTES_MIN);
+    }
+
+    /// Forgets what is acknowledged, and lets as much more be under way, up to `window_bytes_max`.
+    pub(super) fn acknowledge(&mut self, position: Position, window_bytes_max: usize) {
+        let mut acknowledged = 0;
+        while self
+            .flights
+            .front()
+            .is_some_and(|flight| flight.0 <= position)
+        {
+            acknowledged += self.flights.pop_front().map_or(0, |flight| flight.1);
+        }
+        self.flight_bytes -= acknowledged;
+        while self.marks.front().is_some_and(|mark| mark.0 <= position) {
+            self.marks.pop_front();
+        }
+        self.next = self.next.max(position);
+        self.window_bytes = (self.window_bytes + acknowledged).min(window_bytes_max);
+    }
+}
+
+fn snapshots(cx: &Context<'_>, sync: u64, entries: Vec<Arc<Entry>>) -> PeerMessage {
+    let committed = cx.core.log.committed();
+    PeerMessage::Snapshots(Snapshots {
+        sync,
+        entries,
+        committed,
+    })
+}

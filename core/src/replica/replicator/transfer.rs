@@ -1,0 +1,211 @@
+//! The full state for a replica: read from a view that holds still, sent in chunks.
+
+use std::collections::VecDeque;
+
+use crate::config::Position;
+use crate::event::Event;
+use crate::limits;
+use crate::message::{PeerMessage, StateChunk, SyncEnd, SyncFrom};
+use crate::replica::Timer;
+use crate::replica::context::Context;
+use crate::sessions::{SessionRow, SessionRows};
+use crate::storage::{Answer, Cursor, Query, Ticket};
+
+use super::{Replicator, Stage};
+
+/// How far the full state has come.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(super) struct Transfer {
+    pub(super) view: Ticket,
+    pub(super) end: SyncEnd,
+    pub(super) at: Position,
+    records: u64,
+    records_sent: u64,
+    /// The replica has begun to collect.
+    pub(super) is_accepted: bool,
+    pub(super) unacknowledged: VecDeque<StateChunk>,
+    next: u64,
+    after: Cursor,
+    is_read: bool,
+    reading: Option<Ticket>,
+}
+
+impl Replicator {
+    pub(in crate::replica) fn on_state_ack(&mut self, cx: &mut Context<'_>, sync: u64, next: u64) {
+        let Stage::Transferring(transfer) = &mut self.stage else {
+            return;
+        };
+        if sync != self.sync || next > transfer.next {
+            return;
+        }
+        transfer.is_accepted = true;
+        let before = transfer.unacknowledged.len();
+        while transfer
+            .unacknowledged
+            .front()
+            .is_some_and(|chunk| chunk.index < next)
+        {
+            transfer.unacknowledged.pop_front();
+        }
+        if transfer.is_read && transfer.unacknowledged.is_empty() {
+            let at = transfer.at;
+            cx.out.notify(Event::StateTransferred(self.node));
+            self.acked = at;
+            self.stream_from(cx, at);
+            self.pump(cx);
+            return;
+        }
+        if transfer.unacknowledged.len() < before {
+            cx.arm(Timer::Resend(self.node), limits::RETRY_INTERVAL);
+        }
+        transfer.read_on(cx);
+    }
+
+    /// The storage answered. False if the question was not of this Replicator.
+    pub(in crate::replica) fn on_answered(
+        &mut self,
+        cx: &mut Context<'_>,
+        ticket: Ticket,
+        answer: &Answer,
+    ) -> bool {
+        match (&mut self.stage, answer) {
+            (Stage::OpeningView { view }, Answer::View { at, records }) if *view == ticket => {
+                let start = SyncFrom::State {
+                    at: *at,
+                    history: cx.core.log.history().up_to(*at),
+                    records: *records,
+                };
+                let end = SyncEnd {
+                    sync: self.sync,
+                    start,
+                };
+                cx.out.notify(Event::StateTransferStarted {
+                    node: self.node,
+                    at: *at,
+                });
+                self.say(cx, PeerMessage::SyncEnd(end.clone()));
+                cx.arm(Timer::Resend(self.node), limits::RETRY_INTERVAL);
+                let transfer = Transfer::new(ticket, end, *at, *records);
+                self.stage = Stage::Transferring(transfer);
+                true
+            }
+            (Stage::Transferring(transfer), Answer::Page { records, more })
+                if transfer.reading == Some(ticket) =>
+            {
+                if let Some((last, _)) = records.last() {
+                    transfer.after = Cursor::Records(Some(last.clone()));
+                }
+                transfer.is_read = !more;
+                transfer.records_sent += records.len() as u64;
+                let chunk = StateChunk {
+                    sync: self.sync,
+                    index: transfer.next,
+                    records: records.clone(),
+                    is_last: !more,
+                    sessions: SessionRows::default(),
+                };
+                self.send_chunk(cx, chunk);
+                true
+            }
+            (Stage::Transferring(transfer), Answer::Sessions { sessions, more })
+                if transfer.reading == Some(ticket) =>
+            {
+                let last = sessions.rows.last_key_value();
+                transfer.after = match last.filter(|_| *more) {
+                    Some((last, _)) => Cursor::Sessions(Some(*last)),
+                    None => Cursor::Records(None),
+                };
+                let chunk = StateChunk {
+                    sync: self.sync,
+                    index: transfer.next,
+                    records: Vec::new(),
+                    is_last: false,
+                    sessions: sessions.clone(),
+                };
+                self.send_chunk(cx, chunk);
+                true
+            }
+            (Stage::Streaming(stream), Answer::Entries(entries))
+                if stream.reading == Some(ticket) =>
+            {
+                stream.reading = None;
+                self.on_log_read(cx, entries);
+                true
+            }
+            (
+                _,
+                Answer::Value(_)
+                | Answer::Page { .. }
+                | Answer::Entries(_)
+                | Answer::View { .. }
+                | Answer::Sessions { .. },
+            ) => false,
+        }
+    }
+
+    /// Sends the piece of the state that was read, and reads on.
+    fn send_chunk(&mut self, cx: &mut Context<'_>, chunk: StateChunk) {
+        let Stage::Transferring(transfer) = &mut self.stage else {
+            return;
+        };
+        transfer.reading = None;
+        transfer.next += 1;
+        transfer.unacknowledged.push_back(chunk.clone());
+        cx.tell(self.node, &self.address, PeerMessage::StateChunk(chunk));
+        cx.core
+            .timers
+            .arm_if_idle(Timer::Resend(self.node), cx.now + limits::RETRY_INTERVAL);
+        transfer.read_on(cx);
+    }
+}
+
+impl Transfer {
+    /// The state of the view as of `at` is to be transferred, as `end` announces.
+    pub(super) fn new(view: Ticket, end: SyncEnd, at: Position, records: u64) -> Self {
+        Self {
+            view,
+            end,
+            at,
+            records,
+            records_sent: 0,
+            is_accepted: false,
+            unacknowledged: VecDeque::new(),
+            next: 0,
+            after: Cursor::Sessions(None),
+            is_read: false,
+            reading: None,
+        }
+    }
+
+    /// Records that were sent, of all.
+    pub(super) fn progress(&self) -> (u64, u64) {
+        (self.records_sent, self.records)
+    }
+
+    /// Bytes that are kept until they are acknowledged.
+    pub(super) fn bytes(&self) -> usize {
+        self.unacknowledged.iter().map(chunk_bytes).sum()
+    }
+
+    /// Reads on as long as chunks may be on their way.
+    fn read_on(&mut self, cx: &mut Context<'_>) {
+        let in_flight = self.unacknowledged.len() as u64;
+        let may_read = self.is_accepted && !self.is_read && self.reading.is_none();
+        if may_read && in_flight < limits::CHUNKS_IN_FLIGHT_MAX {
+            let query = Query::ReadView {
+                view: self.view,
+                after: self.after.clone(),
+            };
+            self.reading = Some(cx.core.disk.query(query, cx.out));
+        }
+    }
+}
+
+fn chunk_bytes(chunk: &StateChunk) -> usize {
+    let records = chunk.records.iter();
+    let sessions = chunk.sessions.rows.values();
+    records
+        .map(|(key, value)| key.0.len() + value.0.len())
+        .chain(sessions.map(SessionRow::size))
+        .sum()
+}
