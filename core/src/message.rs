@@ -131,6 +131,8 @@ pub enum FromArbiter {
 pub struct Joined {
     /// The configuration with the node in it.
     pub config: Config,
+    /// The node that joined. One that had the same address before it lost its disk may be answered late.
+    pub node: NodeId,
     /// The incarnation that joined; any other ignores this.
     pub incarnation: Incarnation,
     /// To be kept durably and shown at the next Join.
@@ -142,6 +144,8 @@ pub struct Joined {
 pub struct JoinRefused {
     /// Why.
     pub reason: JoinRefusal,
+    /// The node that asked; any other ignores this.
+    pub node: NodeId,
     /// The incarnation that asked; any other ignores this.
     pub incarnation: Incarnation,
 }
@@ -179,6 +183,11 @@ pub enum JoinRefusal {
     /// Name or address are empty or too long.
     #[error("the name or the address of the node is empty or too long")]
     Malformed,
+    /// Another replica was made primary by force, without regard to what this node has.
+    #[error(
+        "another replica was made primary by force, and this data directory may contradict it: keep it if what was lost is to be looked for, and start the node with an empty one"
+    )]
+    Superseded,
 }
 
 // -------------------------------------------------------------------------------------------- between replicas

@@ -189,4 +189,6 @@ pub struct NodeRecord {
     pub joined: ConfigVersion,
     /// The version that took it out of the in-sync set last; zero if none did.
     pub removed: ConfigVersion,
+    /// Another replica was made primary by force, so its data may contradict the cluster's.
+    pub is_superseded: bool,
 }

@@ -27,6 +27,14 @@ const REGRESSIONS: &[(u64, &str)] = &[
         "entries were lost on their way while the log was trimmed behind them, and asked for again for ever",
     ),
     (
+        200_847,
+        "a node that lost its disk took the refusal of its former self for its own",
+    ),
+    (
+        215_243,
+        "the last replica that had the data left while its primary had lost its disk",
+    ),
+    (
         108_593,
         "the final look did not wait until everybody had heard of the last write",
     ),

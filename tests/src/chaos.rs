@@ -4,6 +4,7 @@
 use std::any::Any;
 use std::panic::{self, AssertUnwindSafe};
 
+use lockstep_core::config::NodeId;
 use lockstep_core::limits::{Limits, SessionLimits};
 use lockstep_core::operation::{Key, Value};
 use lockstep_core::process::{CallBody, Outcome};
@@ -240,27 +241,39 @@ fn inject(cluster: &mut Cluster, fault: Fault) {
         Fault::DiskHang => cluster.hang_disk(cluster_disk(one, replica), time),
         Fault::DiskFull => cluster.fill_disk(replica, time),
         Fault::Wipe => {
-            // The last copy of the data must not be lost: the store promises nothing then. It may be about to take the
-            // primary's place, so another one must be in sync besides the two.
+            // It may be about to take the primary's place.
             let config = cluster.config_decided();
-            let in_sync = &config.in_sync;
             let wiped = cluster.node_id(secondary);
-            let is_spare = wiped.is_some_and(|node| !in_sync.contains(&node));
-            let has_another = replicas.clone().any(|index| {
-                let node = cluster.node_id(index);
-                node != wiped
-                    && node != config.primary
-                    && node.is_some_and(|node| in_sync.contains(&node))
-            });
-            if config.primary.is_some() && config.primary != wiped && (is_spare || has_another) {
+            let others = [config.primary, wiped];
+            if config.primary.is_some()
+                && config.primary != wiped
+                && may_go(cluster, wiped, &others)
+            {
                 cluster.wipe(secondary, time);
             }
         }
-        Fault::Leave => cluster.leave(replica),
+        // Its primary may have lost its disk.
+        Fault::Leave => {
+            let leaving = cluster.node_id(replica);
+            if may_go(cluster, leaving, &[leaving]) {
+                cluster.leave(replica);
+            }
+        }
         Fault::Loss | Fault::Duplication | Fault::Reordering => {
             unreachable!("these are properties of the network")
         }
     }
+}
+
+/// Is `node` not in sync, or is a replica in sync besides `others` that still has its disk? The last copy of the data must
+/// not go: the store promises nothing then.
+fn may_go(cluster: &Cluster, node: Option<NodeId>, others: &[Option<NodeId>]) -> bool {
+    let in_sync = &cluster.config_decided().in_sync;
+    let mut nodes = cluster.replicas().map(|index| cluster.node_id(index));
+    node.is_some_and(|node| !in_sync.contains(&node))
+        || nodes.any(|other| {
+            !others.contains(&other) && other.is_some_and(|other| in_sync.contains(&other))
+        })
 }
 
 /// The arbiter's disk may hang as well as that of a replica; clients have none.

@@ -2,12 +2,14 @@
 //!
 //! This file holds answers back until the disk has what they speak of; `policy` decides.
 
+mod force;
 pub mod policy;
 #[cfg(test)]
 mod tests;
 
 use std::collections::VecDeque;
 
+pub use force::{NotForced, force_primary};
 pub use policy::first_record;
 
 use crate::config::{Address, Config};

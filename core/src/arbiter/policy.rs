@@ -46,6 +46,7 @@ pub fn on_join(record: &ArbiterRecord, from: &Address, join: &Join) -> Verdict {
         Err(reason) => {
             let refused = JoinRefused {
                 reason,
+                node: join.node,
                 incarnation: join.incarnation,
             };
             Verdict::answer(from, FromArbiter::JoinRefused(refused))
@@ -94,6 +95,7 @@ fn admit(
     let (token, former_token) = match record.nodes.get(&join.node) {
         None if join.token != Token(0) => return Err(JoinRefusal::WrongToken),
         None => (fresh, join.token),
+        Some(known) if known.is_superseded => return Err(JoinRefusal::Superseded),
         Some(known) if join.incarnation < known.incarnation => {
             return Err(JoinRefusal::OldIncarnation {
                 recorded: known.incarnation,
@@ -141,6 +143,7 @@ fn admit(
                 .nodes
                 .get(&join.node)
                 .map_or(ConfigVersion::ZERO, |known| known.removed),
+            is_superseded: false,
         },
     );
     take_in(&mut next.config, join);
@@ -348,6 +351,7 @@ fn joined(record: &ArbiterRecord, node: NodeId) -> FromArbiter {
     let known = &record.nodes[&node];
     let joined = Joined {
         config: record.config.clone(),
+        node,
         incarnation: known.incarnation,
         token: known.token,
     };

@@ -400,3 +400,61 @@ fn nobody_hears_of_what_is_not_durable() {
     arbiter.step(Instant::ZERO, Input::Persisted(Ticket(1)), &mut out);
     assert_eq!(sends(&mut out), 2, "JoinedPrimary and one Replicas");
 }
+
+#[test]
+fn a_joining_replica_is_made_primary_by_force_and_all_others_are_superseded() {
+    let (record, first, second) = pair();
+    let verdict = on_join(&record, &address(3), &join(3, 1, Token(0)));
+    let (third, record) = (
+        accepted(&verdict, 3).token,
+        verdict.record.expect("a change"),
+    );
+    let forced = force_primary(&record, "r3").expect("it is joining");
+    forced.config.check();
+    assert_eq!(forced.config.primary, Some(NodeId(3)));
+    assert_eq!(forced.config.in_sync, [NodeId(3)].into());
+    assert!(forced.config.epoch > record.config.epoch);
+    assert!(forced.config.version > record.config.version);
+    // Whoever comes back, as it ran on or started anew, is refused, and stays so.
+    for (node, token) in [(1, first), (2, second)] {
+        for incarnation in [1, 2] {
+            let verdict = on_join(&forced, &address(node), &join(node, incarnation, token));
+            assert_eq!(refusal(&verdict, node), JoinRefusal::Superseded);
+            assert_eq!(verdict.record, None);
+        }
+    }
+    // A new node of the same name is as good as any, and the chosen one comes back as primary.
+    let verdict = on_join(
+        &forced,
+        &address(1),
+        &Join {
+            node: NodeId(9),
+            ..join(1, 1, Token(0))
+        },
+    );
+    assert!(
+        verdict
+            .record
+            .expect("a change")
+            .config
+            .joining
+            .contains(&NodeId(9))
+    );
+    let verdict = on_join(&forced, &address(3), &join(3, 2, third));
+    assert!(matches!(
+        answer_to(&verdict, 3),
+        FromArbiter::JoinedPrimary(_)
+    ));
+}
+
+#[test]
+fn only_a_member_that_is_not_in_sync_is_made_primary_by_force() {
+    let (record, ..) = pair();
+    let in_sync = force_primary(&record, "r2");
+    assert_eq!(in_sync, Err(NotForced::InSync { name: "r2".into() }));
+    let unknown = force_primary(&record, "r7").unwrap_err().to_string();
+    assert_eq!(
+        unknown,
+        "there is no replica r7 in the configuration; it has r1, r2"
+    );
+}

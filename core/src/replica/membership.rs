@@ -1,6 +1,6 @@
 //! The replica's conversation with the arbiter: joining, entering configurations, leaving.
 
-use crate::config::{Config, Token};
+use crate::config::{Config, Incarnation, NodeId, Token};
 use crate::event::Event;
 use crate::limits;
 use crate::message::{Drain, FromArbiter, JoinRefused, Joined, ReplyBody};
@@ -47,13 +47,13 @@ impl Replica {
     pub(super) fn on_joined(&mut self, now: Instant, joined: Joined, out: &mut Outbox) {
         let Joined {
             config,
+            node,
             incarnation,
             token,
         } = joined;
-        let is_mine =
-            incarnation == self.core.meta.incarnation && config.has_place(self.core.meta.node);
         if !matches!(self.role, Role::Starting)
-            || !is_mine
+            || !self.is_me(node, incarnation)
+            || !config.has_place(node)
             || !self.core.is_newer(&config, IsNewer::OrSame)
         {
             return;
@@ -63,14 +63,18 @@ impl Replica {
     }
 
     pub(super) fn on_join_refused(&mut self, now: Instant, refused: JoinRefused, out: &mut Outbox) {
-        if matches!(self.role, Role::Starting) && refused.incarnation == self.core.meta.incarnation
-        {
+        if matches!(self.role, Role::Starting) && self.is_me(refused.node, refused.incarnation) {
             let cx = &mut self.core.context(now, out);
             cx.core.timers.disarm(Timer::Join);
             cx.core.timers.disarm(Timer::ConfigQuery);
             cx.out.notify(Event::JoinRefused(refused.reason));
             self.role = Role::Refused;
         }
+    }
+
+    /// Is this what an answer of the arbiter speaks of? A node that had this address before may be answered late.
+    fn is_me(&self, node: NodeId, incarnation: Incarnation) -> bool {
+        (node, incarnation) == (self.core.meta.node, self.core.meta.incarnation)
     }
 
     pub(super) fn on_config(&mut self, now: Instant, config: Config, out: &mut Outbox) {

@@ -6,8 +6,8 @@ use super::*;
 use crate::config::{ClusterId, ConfigVersion, Epoch, Incarnation, Member, Position, Seq, Token};
 use crate::epochs::EpochHistory;
 use crate::message::{
-    FromArbiter, Joined, SnapshotAck, Snapshots, StateChunk, SyncEnd, SyncFrom, SyncReply,
-    SyncStart,
+    FromArbiter, JoinRefusal, JoinRefused, Joined, SnapshotAck, Snapshots, StateChunk, SyncEnd,
+    SyncFrom, SyncReply, SyncStart,
 };
 use crate::operation::{ClientId, Entry, Origin, RequestId, Resolution, Session};
 use crate::sessions::{Done, SessionRow, SessionRows};
@@ -30,6 +30,24 @@ impl Table {
 
     /// The same, of which the disk has the entries of a log: `tail`, and before it those that `sessions` remembers.
     fn recovered(primary: NodeId, sessions: SessionRows, tail: Vec<Arc<Entry>>) -> Self {
+        let mut table = Self::started(sessions, tail);
+        let joined = Joined {
+            config: config(primary, 1, 1),
+            node: ME,
+            incarnation: Incarnation(1),
+            token: Token(5),
+        };
+        table.hear(
+            "arbiter",
+            Message::FromArbiter(FromArbiter::JoinedSecondary(joined)),
+        );
+        let meta = table.persisting()[0];
+        table.step(Input::Persisted(meta));
+        table
+    }
+
+    /// A replica r1 that has asked to join.
+    fn started(sessions: SessionRows, tail: Vec<Arc<Entry>>) -> Self {
         let applied = tail.first().map(|entry| Position::before(entry.seq));
         let applied = applied.unwrap_or_default();
         let mut history = EpochHistory::new();
@@ -69,17 +87,6 @@ impl Table {
             effects: Vec::new(),
         };
         table.step(Input::Start);
-        let joined = Joined {
-            config: config(primary, 1, 1),
-            incarnation: Incarnation(1),
-            token: Token(5),
-        };
-        table.hear(
-            "arbiter",
-            Message::FromArbiter(FromArbiter::JoinedSecondary(joined)),
-        );
-        let meta = table.persisting()[0];
-        table.step(Input::Persisted(meta));
         table
     }
 
@@ -281,6 +288,34 @@ fn what_one_node_is_told_does_not_move_another_at_its_address() {
     };
     table.hear("r2", Message::Peer(peer));
     assert!(table.said().is_empty());
+}
+
+/// The arbiter answers a node that had this one's address and start counter before it lost its disk.
+#[test]
+fn what_the_arbiter_answers_a_former_node_is_ignored() {
+    let mut table = Table::started(SessionRows::default(), Vec::new());
+    let (node, incarnation) = (NodeId(9), Incarnation(1));
+    let refused = JoinRefused {
+        reason: JoinRefusal::WrongToken,
+        node,
+        incarnation,
+    };
+    let joined = Joined {
+        config: config(OTHER, 1, 2),
+        node,
+        incarnation,
+        token: Token(6),
+    };
+    table.hear(
+        "arbiter",
+        Message::FromArbiter(FromArbiter::JoinRefused(refused)),
+    );
+    table.hear(
+        "arbiter",
+        Message::FromArbiter(FromArbiter::JoinedSecondary(joined)),
+    );
+    assert!(matches!(table.replica.role, Role::Starting));
+    assert_eq!(table.persisting(), Vec::new());
 }
 
 #[test]

@@ -100,11 +100,13 @@ fn from_arbiter() -> Vec<Message> {
     let incarnation = Incarnation(3);
     let joined = Joined {
         config: config(),
+        node: NodeId(2),
         incarnation,
         token: Token(4),
     };
     let refused = JoinRefused {
         reason: JoinRefusal::Full { limit: 64 },
+        node: NodeId(2),
         incarnation,
     };
     [

@@ -13,7 +13,8 @@ pub(crate) use client::{
     ShellArgs, StatusArgs,
 };
 pub(crate) use server::{
-    ArbiterArgs, Bounds, CertsArgs, CertsCommand, DevArgs, NodeArgs, ReplicaArgs, TransportName,
+    ArbiterArgs, Bounds, CertsArgs, CertsCommand, DevArgs, ForcePrimaryArgs, NodeArgs, ReplicaArgs,
+    TransportName,
 };
 
 /// The exit codes, as the help text tells them; `output::Exit` is where they come from.
@@ -125,6 +126,8 @@ pub(crate) enum Command {
     Resolve(ResolveArgs),
     /// Take a replica out of the cluster in good order, or the primary's role off it
     Drain(DrainArgs),
+    /// The last resort when everybody in sync is lost for good: make another replica primary, and lose what it lacks
+    ForcePrimary(ForcePrimaryArgs),
     /// Write the records of an NDJSON file
     Import(ImportArgs),
     /// Print all records as NDJSON, in the order of their keys
@@ -149,6 +152,7 @@ impl Args {
                 | Command::Remove(_)
                 | Command::Resolve(_)
                 | Command::Drain(_)
+                | Command::ForcePrimary(_)
                 | Command::Import(_)
                 | Command::Export(_)
                 | Command::Status(_)

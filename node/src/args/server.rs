@@ -244,6 +244,31 @@ impl LimitArgs {
     }
 }
 
+/// `lockstep force-primary`.
+#[derive(Clone, Debug, clap::Args)]
+#[command(after_help = "\
+A cluster whose in-sync replicas are all down waits for one of them: only they are known to have every acknowledged write. \
+Use this if none of them will ever start again, and only then:
+  1. Stop them for good. One that runs on, cut off from the others, would go on acknowledging writes.
+  2. `lockstep status` shows how far the replicas that are left are: choose the one that is furthest.
+  3. Stop the arbiter, run this on its machine, start the arbiter again.
+  4. Start the other replicas with empty data directories. With those they have they are refused from now on.
+
+Example:
+  lockstep force-primary replica-3 --arbiter-dir /var/lib/lockstep/arbiter --accept-data-loss")]
+pub(crate) struct ForcePrimaryArgs {
+    /// Name of the replica that is to be primary
+    pub(crate) name: String,
+
+    /// Data directory of the arbiter, which must not be running
+    #[arg(long, value_name = "DIR")]
+    pub(crate) arbiter_dir: PathBuf,
+
+    /// Confirms that acknowledged writes which the replica does not have are to be lost
+    #[arg(long)]
+    pub(crate) accept_data_loss: bool,
+}
+
 /// `lockstep certs`.
 #[derive(Clone, Debug, clap::Args)]
 #[command(after_help = "\

@@ -6,4 +6,4 @@ mod nodes;
 
 pub(crate) use certificates::{issue_client, issue_node, make_authority, make_dev_certificates};
 pub(crate) use clients::{CLIENT_FILE, client, remove_client_file, write_client_file};
-pub(crate) use nodes::{Network, Node, Place, node_address};
+pub(crate) use nodes::{Network, Node, Place, arbiter_store, node_address};

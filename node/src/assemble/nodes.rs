@@ -9,8 +9,8 @@ use async_std::task;
 use lockstep_core::config::Address;
 use lockstep_core::driver::handle::ClientOptions;
 use lockstep_core::driver::{self, Running};
-use lockstep_core::engine::StoreError;
 use lockstep_core::engine::durable::{self, StoreOptions};
+use lockstep_core::engine::{ArbiterStore, StoreError};
 use lockstep_core::message::RoleName;
 use lockstep_core::replica::ReplicaOptions;
 use lockstep_core::transport::Transport;
@@ -170,6 +170,17 @@ impl Network {
             Self::Quic { .. } => None,
         }
     }
+}
+
+/// The data directory of an arbiter that does not run.
+pub(crate) async fn arbiter_store(path: &Path) -> Result<impl ArbiterStore, Failure> {
+    if !path.is_dir() {
+        return Err(Failure::Usage(format!(
+            "there is no directory {}: name the data directory of the arbiter",
+            path.display()
+        )));
+    }
+    open(path, durable::open_arbiter).await
 }
 
 /// Opens a data directory on a thread that may block: recovery can take seconds.

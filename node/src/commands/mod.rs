@@ -4,6 +4,7 @@ pub(crate) mod certs;
 pub(crate) mod dev;
 pub(crate) mod drain;
 pub(crate) mod export;
+pub(crate) mod force_primary;
 pub(crate) mod import;
 pub(crate) mod keys;
 pub(crate) mod node;
@@ -29,6 +30,7 @@ pub(crate) fn run(args: Args) -> Result<Exit, Failure> {
         Command::Remove(args) => task::block_on(keys::remove(args, format)),
         Command::Resolve(args) => task::block_on(keys::resolve(args, format)),
         Command::Drain(args) => task::block_on(drain::drain(args, format)),
+        Command::ForcePrimary(args) => task::block_on(force_primary::force_primary(args, format)),
         Command::Import(args) => task::block_on(import::import(args, format)),
         Command::Export(args) => task::block_on(export::export(args)),
         Command::Status(args) => task::block_on(status::status(args, format)),

@@ -278,3 +278,77 @@ fn a_certificate_of_another_authority_is_turned_away_with_a_reason() {
         "{ended:?}"
     );
 }
+
+#[test]
+fn a_primary_is_forced_when_everybody_in_sync_is_lost() {
+    let mut cluster = Cluster::start();
+    cluster.place.ok(&["put", "kept", "1"]);
+    for number in [1, 2] {
+        cluster.take_replica(number).kill();
+    }
+    // Acknowledged by the primary alone.
+    cluster.place.ok(&["put", "lost", "1"]);
+    cluster.take_replica(0).kill();
+    cluster.start_replica(1);
+
+    let force = ["force-primary", "r2", "--arbiter-dir", "arbiter.d"];
+    let confirmed = [&force[..], &["--accept-data-loss"]].concat();
+    let run = |arguments: &[&str]| {
+        let output = cluster.place.command(arguments).output().unwrap();
+        Ended::new(output)
+    };
+    let locked = run(&confirmed);
+    assert!(
+        locked.code == 6 && locked.errors.contains("stop that one first"),
+        "{locked:?}"
+    );
+    cluster.arbiter.take().expect("it runs").kill();
+    let unconfirmed = run(&force);
+    assert!(
+        unconfirmed.code == 2 && unconfirmed.errors.contains("--accept-data-loss"),
+        "{unconfirmed:?}"
+    );
+    let in_sync = run(&[
+        "force-primary",
+        "r1",
+        "--arbiter-dir",
+        "arbiter.d",
+        "--accept-data-loss",
+    ]);
+    assert!(
+        in_sync.code == 2 && in_sync.errors.contains("r1 is in sync"),
+        "{in_sync:?}"
+    );
+    let elsewhere = run(&[
+        "force-primary",
+        "r2",
+        "--arbiter-dir",
+        "nowhere",
+        "--accept-data-loss",
+    ]);
+    assert!(
+        elsewhere.code == 2 && elsewhere.errors.contains("nowhere"),
+        "{elsewhere:?}"
+    );
+    let forced = run(&confirmed);
+    assert!(
+        forced.code == 0 && forced.text().contains("refuses r1, r3"),
+        "{forced:?}"
+    );
+
+    cluster.start_arbiter();
+    cluster.place.ok(&["put", "new", "1"]);
+    assert_eq!(cluster.place.ok(&["get", "kept"]).trim(), "1");
+    assert_eq!(cluster.place.run(&["get", "lost"]).code, 1);
+    // The former primary knows the lost write to be committed. It must not bring it back, nor be overwritten.
+    let arguments = cluster.replica_arguments(0, "r1");
+    let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    let (code, log) = Server::start(&cluster.place, "r1", &arguments).end();
+    assert!(
+        code == 3 && log.contains("made primary by force"),
+        "{code}: {log}"
+    );
+    std::fs::remove_dir_all(cluster.place.path().join("r1.d")).unwrap();
+    cluster.start_replica(0);
+    cluster.place.all_in_sync(2);
+}

@@ -45,6 +45,7 @@ fn record(nodes: u64) -> ArbiterRecord {
             former_token: Token(node * 2),
             joined: ConfigVersion(node),
             removed: ConfigVersion(node / 2),
+            is_superseded: false,
         };
         (NodeId(node), record)
     });

@@ -133,6 +133,7 @@ impl Bench {
         self.config.version = self.config.version.next();
         Joined {
             config: self.config.clone(),
+            node: NODE,
             incarnation: Incarnation(1),
             token: Token(99),
         }

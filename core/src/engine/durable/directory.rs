@@ -10,7 +10,7 @@ use crate::engine::StoreError;
 use crate::engine::durable::files::{self, failed, mismatch, refused};
 
 /// Raised when a release can no longer read what an earlier one wrote.
-const VERSION: u32 = 2;
+const VERSION: u32 = 3;
 
 const LOCK: &str = "lock";
 const FORMAT: &str = "format";

@@ -32,7 +32,7 @@ impl Rig {
         let directory = home.path().join("log");
         fs::create_dir(&directory).expect("a new directory");
         // Whatever opens a directory with files in it expects its description.
-        fs::write(home.path().join("format"), "lockstep replica\nformat 2\n").expect("room");
+        fs::write(home.path().join("format"), "lockstep replica\nformat 3\n").expect("room");
         for (name, contents) in image {
             fs::write(directory.join(name), contents).expect("room");
         }
