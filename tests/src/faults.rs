@@ -55,6 +55,8 @@ counted! {
         CrashArbiter = "arbiter crashed",
         /// A client ends, and another one starts.
         CrashClient = "client crashed",
+        /// Clocks drift further apart than the replicas were told.
+        ClockDrift = "clocks beyond their bound",
         /// A disk completes nothing for a while.
         DiskHang = "disk hung",
         /// A disk has no room for a while.
@@ -69,8 +71,8 @@ counted! {
 counted! {
     /// Something that happens rarely and has to be shown to work.
     Path {
-        /// A restarted primary had entries that it did not know to be committed.
-        Recommit = "primary restarted with uncommitted entries",
+        /// A primary began with entries that it did not know to be committed.
+        Recommit = "primary began with uncommitted entries",
         /// A replica cut off entries that the primary does not have.
         Truncation = "log truncated",
         /// A replica kept all it had in a handshake.
@@ -99,6 +101,10 @@ counted! {
         RejectedDiskFull = "write rejected: disk full",
         /// A request came too early.
         RejectedNotReady = "request rejected: not ready",
+        /// A write that was asked for again was answered with what had become of it.
+        RetryAnswered = "repeated write answered from its session",
+        /// The same, after the tenure that executed it.
+        RetryAnsweredLater = "repeated write answered in a later tenure",
         /// A write was asked for that was cancelled before.
         RejectedCancelled = "write rejected: cancelled",
         /// A request was asked again that was forgotten.

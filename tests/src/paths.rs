@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use lockstep_core::config::{Config, ConfigVersion, NodeId};
+use lockstep_core::config::{Config, ConfigVersion, NodeId, Seq};
 use lockstep_core::event::Event;
 use lockstep_core::message::{
     Change, FromArbiter, Message, Peer, PeerMessage, ReplyBody, RequestBody, RoleName, SyncFrom,
@@ -27,6 +27,8 @@ pub struct PathFinder {
     removing: Option<ConfigVersion>,
     /// A primary was appointed and nothing was committed since.
     is_appointing: bool,
+    /// Writes that committed in this turn.
+    committed: BTreeSet<Seq>,
     /// Linearizable reads that were asked for.
     linearizable: BTreeSet<(ClientId, RequestId)>,
 }
@@ -52,8 +54,8 @@ impl PathFinder {
             | Fact::Persist { .. }
             | Fact::Apply { .. }
             | Fact::Completed { .. }
-            | Fact::Stepped { .. }
             | Fact::Ended => {}
+            Fact::Stepped { .. } => self.committed.clear(),
         }
     }
 
@@ -77,7 +79,10 @@ impl PathFinder {
                 self.transfers.remove(node);
                 Path::StateTransfer
             }
-            Event::Acknowledged(_) => return count_acknowledgement(cluster, counts),
+            Event::Acknowledged(seq) => {
+                self.committed.insert(*seq);
+                return count_acknowledgement(cluster, counts);
+            }
             Event::Committed(_) => {
                 self.is_appointing = false;
                 return;
@@ -153,8 +158,16 @@ impl PathFinder {
                 ReplyBody::Resolved(Resolution::NeverExecuted) => {
                     counts.path(Path::ResolvedNever);
                 }
-                ReplyBody::OperationAck { .. }
-                | ReplyBody::OperationFailed
+                ReplyBody::OperationAck { seq } => {
+                    if !self.committed.contains(seq) {
+                        counts.path(Path::RetryAnswered);
+                        let entry = cluster.ledger().entry(*seq);
+                        if entry.is_some_and(|entry| entry.epoch < cluster.config().epoch) {
+                            counts.path(Path::RetryAnsweredLater);
+                        }
+                    }
+                }
+                ReplyBody::OperationFailed
                 | ReplyBody::ScanResult { .. }
                 | ReplyBody::Status(_)
                 | ReplyBody::Draining => {}

@@ -62,6 +62,8 @@ pub struct ClusterOptions {
     pub turn_time: Range<u64>,
     /// Clocks run up to this many millionths fast or slow.
     pub drift: i64,
+    /// The replicas were told how much that can be. If not, linearizable reads may be stale, and nothing else is lost.
+    pub is_drift_bounded: bool,
     /// A replica that has left starts again by itself some time later.
     pub returns: bool,
 }
@@ -80,6 +82,7 @@ impl ClusterOptions {
             checkpoints: 1.0,
             turn_time: 1..2,
             drift: 0,
+            is_drift_bounded: true,
             returns: false,
         }
     }

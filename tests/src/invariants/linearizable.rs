@@ -58,7 +58,7 @@ impl Invariant for Linearizable {
                 node,
                 message: Message::Reply(reply),
                 ..
-            } => self
+            } if cluster.options().is_drift_bounded => self
                 .replied(cluster, *node, reply)
                 .map_err(|what| format!("{}: {what}", cluster.nodes()[*node].name)),
             Fact::Ceased { node } => {
