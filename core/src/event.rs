@@ -35,6 +35,8 @@ pub enum Event {
         /// Where it ends.
         to: Position,
     },
+    /// This replica put the primary's state as of this position in the place of its own, and its log begins anew there.
+    Installed(Position),
     /// The primary answered a write with `OperationAck`.
     Acknowledged(Seq),
     /// The primary answered a write with `OperationFailed`.

@@ -69,6 +69,7 @@ fn log(node: &str, event: &Event) {
         Event::Persisted(position) => trace!(node, %position, "persisted"),
         Event::Committed(position) => trace!(node, %position, "committed"),
         Event::Truncated { from, to } => info!(node, %from, %to, "cut the log off"),
+        Event::Installed(at) => info!(node, %at, "put the full state in place"),
         Event::Acknowledged(seq) => trace!(node, %seq, "acknowledged"),
         Event::Failed(seq) => debug!(node, %seq, "could not confirm a write in time"),
         Event::ReplicatorStarted(peer) => info!(node, %peer, "replicator started"),

@@ -35,6 +35,10 @@ const REGRESSIONS: &[(u64, &str)] = &[
         "the last replica that had the data left while its primary had lost its disk",
     ),
     (
+        338_775,
+        "reads of a replica that was given the primary's state were expected to go on where its own had ended",
+    ),
+    (
         108_593,
         "the final look did not wait until everybody had heard of the last write",
     ),

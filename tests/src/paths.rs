@@ -101,6 +101,7 @@ impl PathFinder {
             }
             Event::Entered { .. }
             | Event::JoinRefused(_)
+            | Event::Installed(_)
             | Event::Appended { .. }
             | Event::Persisted(_)
             | Event::ReplicatorStarted(_)

@@ -6,8 +6,9 @@
 
 use std::fmt::Write as _;
 
+use lockstep_core::config::Position;
 use lockstep_core::limits::Limits;
-use lockstep_core::message::{Message, Request, RequestBody};
+use lockstep_core::message::{Drain, Message, Request, RequestBody};
 use lockstep_core::operation::{ClientId, Key, ReadLevel, RequestId, Value};
 use lockstep_core::process::{CallBody, CallId};
 
@@ -19,7 +20,10 @@ use crate::trace::{Detail, Trace};
 /// # Errors
 /// If a command cannot be understood, or an invariant is violated; the message names the command.
 pub fn run(script: &str) -> Result<String, String> {
-    let mut runner = Runner { cluster: None };
+    let mut runner = Runner {
+        cluster: None,
+        request: None,
+    };
     let mut text = String::new();
     for line in script.lines() {
         let keeps = line.starts_with('#') || line.starts_with('>') || line.is_empty();
@@ -93,6 +97,8 @@ const PATIENCE: u64 = 3_000 * MS;
 
 struct Runner {
     cluster: Option<Cluster>,
+    /// What was requested last without a call.
+    request: Option<Request>,
 }
 
 impl Runner {
@@ -102,8 +108,11 @@ impl Runner {
     /// - `ready`: everybody is started and in sync; nothing of that is recorded
     /// - `start NODE…`, `crash NODE…`, `leave NODE`, `wipe NODE` (a new, empty node has its name when it is started)
     /// - `wait MS`
-    /// - `put CLIENT KEY VALUE`, `remove CLIENT KEY`, `get CLIENT KEY REPLICA`, `scan CLIENT REPLICA`: until it is done
+    /// - `put CLIENT KEY VALUE`, `remove CLIENT KEY`, `scan CLIENT REPLICA`, `drain CLIENT REPLICA`,
+    ///   `drain CLIENT REPLICA role`: until it is done
+    /// - `get CLIENT KEY REPLICA LEVEL`: the same; the level is `local`, `linearizable` or a position
     /// - `request CLIENT REPLICA put KEY VALUE`: sent without asking who is primary; the answer is in the conversation
+    /// - `repeat CLIENT REPLICA`: that request once more
     /// - `cut NODE NODE MS`, `silence NODE NODE MS` (what the first says to the second is lost)
     ///   `isolate NODE MS`, `pause NODE MS`, `hang NODE MS`, `fill NODE MS`
     /// - `show`: the configuration and what every replica has
@@ -150,11 +159,11 @@ impl Runner {
                 let key = Key::from(*key);
                 call(cluster, client, CallBody::Remove { key })?;
             }
-            ["get", client, key, replica] => {
+            ["get", client, key, replica, level] => {
                 let replica = node(cluster, replica)?;
                 let body = CallBody::Get {
                     key: Key::from(*key),
-                    level: ReadLevel::Local,
+                    level: level_of(level)?,
                     replica: Some(cluster.nodes()[replica].address.clone()),
                 };
                 call(cluster, client, body)?;
@@ -164,6 +173,18 @@ impl Runner {
                 let body = CallBody::Scan {
                     after: None,
                     replica: Some(cluster.nodes()[replica].address.clone()),
+                };
+                call(cluster, client, body)?;
+            }
+            ["drain", client, replica, role @ ..] => {
+                let replica = node(cluster, replica)?;
+                let body = CallBody::Drain {
+                    replica: cluster.nodes()[replica].address.clone(),
+                    drain: match role {
+                        [] => Drain::Node,
+                        ["role"] => Drain::Primary,
+                        _ => return Err("no such drain".to_owned()),
+                    },
                 };
                 call(cluster, client, body)?;
             }
@@ -178,6 +199,13 @@ impl Runner {
                         value: Value::from(*value),
                     },
                 };
+                self.request = Some(request.clone());
+                cluster.inject(from, to, &Message::Request(request));
+                cluster.run_until(cluster.now() + 5 * MS);
+            }
+            ["repeat", client, replica] => {
+                let (from, to) = (node(cluster, client)?, node(cluster, replica)?);
+                let request = self.request.clone().ok_or("there is no request")?;
                 cluster.inject(from, to, &Message::Request(request));
                 cluster.run_until(cluster.now() + 5 * MS);
             }
@@ -255,6 +283,14 @@ fn node(cluster: &Cluster, name: &str) -> Result<usize, String> {
 
 fn number<T: std::str::FromStr>(text: &str) -> Result<T, String> {
     text.parse().map_err(|_| format!("not a number: {text}"))
+}
+
+fn level_of(text: &str) -> Result<ReadLevel, String> {
+    match text {
+        "local" => Ok(ReadLevel::Local),
+        "linearizable" => Ok(ReadLevel::Linearizable),
+        position => number(position).map(|position| ReadLevel::AtLeast(Position(position))),
+    }
 }
 
 fn millis_of(text: &str) -> Result<u64, String> {

@@ -293,6 +293,7 @@ impl Context<'_> {
             let limits = self.core.options.limits.sessions.clone();
             self.core.sessions = Sessions::open(sessions, limits);
             self.core.uncommitted.clear();
+            self.out.notify(Event::Installed(at));
             reads::on_installed(self);
         }
     }

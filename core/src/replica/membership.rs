@@ -91,7 +91,16 @@ impl Replica {
             return;
         }
         self.core.config = Some(config);
-        if matches!(self.role, Role::Leaving) {
+        let is_leaving = match &self.role {
+            Role::Leaving => true,
+            Role::Primary(primary) => primary.is_leaving(),
+            Role::Starting
+            | Role::Refused
+            | Role::Entering { .. }
+            | Role::Secondary(_)
+            | Role::Left => false,
+        };
+        if is_leaving {
             self.finish_leaving(now, out);
         } else {
             self.end_role(now, out);

@@ -219,7 +219,21 @@ fn a_drained_primary_hands_its_role_over() {
     assert_eq!(cluster.take_replica(0).end().0, 0);
     assert_eq!(cluster.place.ok(&["get", "k"]), "w\n");
     cluster.start_replica(0);
+    let status = cluster.place.all_in_sync(3);
+    let mut names = ["r1", "r2", "r3"].iter();
+    let primary = names.position(|name| is_primary(&status, name)).unwrap();
+    // Drained altogether, it hands over and ends.
+    cluster.place.ok(&["drain", &format!("r{}", primary + 1)]);
+    assert_eq!(cluster.take_replica(primary).end().0, 0);
+    cluster.place.ok(&["put", "k", "x"]);
+    cluster.start_replica(primary);
     cluster.place.all_in_sync(3);
+}
+
+fn is_primary(status: &serde_json::Value, name: &str) -> bool {
+    let replicas = status["replicas"].as_array().unwrap();
+    let mut replicas = replicas.iter();
+    replicas.any(|replica| replica["name"] == name && replica["role"] == "primary")
 }
 
 #[test]

@@ -22,6 +22,7 @@ use lockstep_core::operation::ClientId;
 use lockstep_core::process::{CallBody, CallId, Input, Outbox};
 use lockstep_core::replica::{Replica, ReplicaOptions};
 use lockstep_core::storage::{Query, Ticket};
+use lockstep_core::time::Instant;
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
@@ -168,10 +169,21 @@ pub struct Cluster {
 }
 
 /// Inputs a process takes in one turn.
-const TURN_INPUTS_MAX: usize = 256;
+const TURN_INPUTS_MAX: usize = 64;
+
+/// Timers a process takes at a time.
+const TURN_TIMERS_MAX: usize = 64;
 
 /// Turns without time passing that no process in order takes.
 const TURNS_AT_ONCE_MAX: u32 = 20_000;
+
+fn step_timers(machine: &mut Machine, local: Instant, outbox: &mut Outbox) {
+    for _ in 0..TURN_TIMERS_MAX {
+        if !machine.step_timer(local, outbox) {
+            return;
+        }
+    }
+}
 
 impl Cluster {
     /// A cluster with everything switched off; `start` starts a node.
@@ -480,18 +492,12 @@ impl Cluster {
         };
         let local = self.nodes[index].clock.local(self.now);
         let mut outbox = Outbox::new();
-        let mut steps = 0;
-        while steps < TURN_INPUTS_MAX {
-            if timers_first && machine.step_timer(local, &mut outbox) {
-                steps += 1;
-                continue;
-            }
+        if timers_first {
+            step_timers(&mut machine, local, &mut outbox);
+        }
+        for _ in 0..TURN_INPUTS_MAX {
             let Some(stimulus) = self.nodes[index].inbox.pop_front() else {
-                if !machine.step_timer(local, &mut outbox) {
-                    break;
-                }
-                steps += 1;
-                continue;
+                break;
             };
             self.tell(&Fact::Input {
                 node: index,
@@ -503,8 +509,12 @@ impl Cluster {
                 shadow.on_persisted(ticket);
             }
             machine.step(local, stimulus, &mut outbox);
-            steps += 1;
+            if timers_first {
+                step_timers(&mut machine, local, &mut outbox);
+            }
         }
+        // However much waits, what is due is not put off to another turn.
+        step_timers(&mut machine, local, &mut outbox);
         self.nodes[index].machine = Some(machine);
         for effect in outbox.drain() {
             self.take_effect(index, effect);

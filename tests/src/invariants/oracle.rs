@@ -25,7 +25,7 @@ impl Invariant for ClientsAreTold {
             Fact::Started { node }
             | Fact::Event {
                 node,
-                event: Event::Truncated { .. },
+                event: Event::Truncated { .. } | Event::Installed(_),
             } => {
                 self.resets.push(Reset {
                     replica: cluster.nodes()[*node].address.clone(),
