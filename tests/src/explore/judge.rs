@@ -145,6 +145,11 @@ impl Judge {
                 self.see(key, version);
                 Ok(())
             }
+            (ReplyBody::OperationRejected { .. }, _) => {
+                // It was certainly not executed, and is asked again.
+                self.clients[client].next -= 1;
+                Ok(())
+            }
             _ => Ok(()),
         }
     }

@@ -1,5 +1,7 @@
 //! What may happen next.
 
+use lockstep_core::message::RequestBody;
+
 use super::scope::Scope;
 use super::world::World;
 
@@ -38,7 +40,7 @@ pub enum Move {
         /// Whose.
         node: u8,
     },
-    /// A client asks its next question, and it arrives.
+    /// A client asks its next question, and it arrives; a write at who takes itself for the primary.
     Ask {
         /// Which client.
         client: u8,
@@ -117,7 +119,10 @@ pub(super) fn next_moves(scope: &Scope, world: &World, moves: &mut Vec<Move>) {
         let Some(ask) = world.next_ask(client).and_then(|next| asks.get(next)) else {
             continue;
         };
-        for node in ask.to.iter().filter(|node| takes_input(**node)) {
+        // Anybody else rejects a write, which changes nothing.
+        let is_for_all = matches!(ask.body, RequestBody::Get { .. });
+        let takes_it = |node: usize| takes_input(node) && (is_for_all || world.is_primary(node));
+        for node in ask.to.iter().filter(|node| takes_it(**node)) {
             moves.push(Move::Ask {
                 client: small(client),
                 node: small(*node),

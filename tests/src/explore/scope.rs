@@ -15,7 +15,8 @@ pub struct Scope {
     pub in_sync: usize,
     /// Replicas that have never run, behind those. `starts` are for them.
     pub absent: usize,
-    /// What the clients ask. Each asks its next question when the former is answered, or cannot be any more.
+    /// What the clients ask. Each asks its next question when the former is answered, or cannot be any more; the same
+    /// one again when it was rejected.
     pub clients: Vec<Vec<Ask>>,
     /// Brings the cluster, which rests, to where the exploration begins.
     pub prepare: fn(&mut World),
