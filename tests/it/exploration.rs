@@ -1,395 +1,111 @@
-//! Every interleaving of tiny clusters, scope by scope.
+//! Every interleaving of tiny clusters, scope by scope: the table is `explore::scopes`.
 //!
 //! A scope proves something only if it was exhausted and if what it is about happened in it, so both are asserted. A
-//! violation is told by the shortest way that leads to it. The sizes are such that all scopes together take less than
-//! a minute on two cores; `explore::Scope` says what the knobs are for whoever has a night.
-//!
-//! To come with what they are about: `failover` (a secondary replaces a primary that stands still, and both are read),
-//! `two reconfigurations` (a removal and an addition while a write is under way), `failover interrupted` (the new
-//! primary crashes before it has committed what it took over).
+//! violation is told by the shortest way that leads to it.
 
-use std::time::{Duration, Instant};
+use std::collections::BTreeSet;
+use std::time::Instant;
 
-use lockstep_core::message::{Message, RequestBody, ToArbiter};
-use lockstep_core::operation::ReadLevel;
+use lockstep_core::message::RequestBody;
 use lockstep_tests::explore::search::Ending;
-use lockstep_tests::explore::{self, Ask, Budget, Landmark, Move, Scope};
+use lockstep_tests::explore::{self, Ask, Scope};
 
-/// A write to the one key that all scopes are about, to any of the replicas `to`.
-fn write(value: &str, to: &[usize]) -> Ask {
-    let body = RequestBody::Insert {
-        key: "k".into(),
-        value: value.into(),
-    };
-    Ask {
-        body,
-        to: to.to_vec(),
-    }
-}
-
-/// A read of it.
-fn read(to: &[usize]) -> Ask {
-    let body = RequestBody::Get {
-        key: "k".into(),
-        level: ReadLevel::Local,
-    };
-    Ask {
-        body,
-        to: to.to_vec(),
-    }
-}
-
-/// The scope is exhausted, breaks nothing, and passes the `landmarks`.
-fn holds(scope: &Scope, landmarks: &[Landmark]) {
-    ends(scope, landmarks, &Ending::Exhausted);
-}
-
-/// As far as the scope was looked at, which is not to its end, it breaks nothing, and it passes the `landmarks`.
-fn holds_so_far(scope: &Scope, landmarks: &[Landmark]) {
-    ends(scope, landmarks, &Ending::Bounded);
-}
-
-fn ends(scope: &Scope, landmarks: &[Landmark], ending: &Ending<Move>) {
-    let begun = Instant::now();
-    let findings = explore::explore(scope);
-    println!("{:.1?} for {findings}", begun.elapsed());
-    assert!(findings.report.ending == *ending, "{findings}");
-    for landmark in landmarks {
-        assert!(
-            findings.report.landmarks.contains_key(landmark),
-            "{landmark:?} never happened: {findings}"
-        );
-    }
-}
-
-#[test]
-fn two_replicas_take_a_write_and_either_crashes() {
-    let scope = Scope {
-        clients: vec![vec![write("1", &[1])], vec![read(&[1, 2])]],
-        budget: Budget {
-            crashes: 1,
-            starts: 1,
-            ..Budget::default()
-        },
-        ..Scope::new("write and crash", 2)
-    };
-    let landmarks = [
-        Landmark::Acknowledged,
-        Landmark::Answered,
-        Landmark::Restarted,
-        Landmark::Truncated,
-        Landmark::Tenure,
-    ];
-    holds(&scope, &landmarks);
-}
-
-#[test]
-fn two_replicas_take_a_write_and_crash_twice() {
-    let scope = Scope {
-        clients: vec![vec![write("1", &[1])], vec![read(&[1, 2])]],
-        link_messages_max: 1,
-        budget: Budget {
-            crashes: 2,
-            starts: 2,
-            ..Budget::default()
-        },
-        ..Scope::new("write and two crashes", 2)
-    };
-    let landmarks = [
-        Landmark::Acknowledged,
-        Landmark::Answered,
-        Landmark::Restarted,
-        Landmark::Truncated,
-        Landmark::Tenure,
-    ];
-    holds(&scope, &landmarks);
-}
-
-#[test]
-fn two_replicas_take_a_write_while_beacons_and_retransmissions_go_on() {
-    let scope = Scope {
-        clients: vec![vec![write("1", &[1])]],
-        horizon: Duration::from_millis(150),
-        link_messages_max: 1,
-        budget: Budget {
-            crashes: 1,
-            starts: 1,
-            duplications: 1,
-            ..Budget::default()
-        },
-        ..Scope::new("write, crash and timers", 2)
-    };
-    let landmarks = [
-        Landmark::Acknowledged,
-        Landmark::Restarted,
-        Landmark::Truncated,
-        Landmark::Tenure,
-    ];
-    holds(&scope, &landmarks);
-}
-
-#[test]
-fn a_process_stands_still_while_a_write_is_under_way() {
-    let scope = Scope {
-        clients: vec![vec![write("1", &[1])]],
-        // Long enough for the primary to lose patience with a secondary that stands still.
-        horizon: Duration::from_millis(350),
-        link_messages_max: 1,
-        budget: Budget {
-            pauses: 1,
-            ..Budget::default()
-        },
-        ..Scope::new("write and pause", 2)
-    };
-    let landmarks = [Landmark::Acknowledged, Landmark::Removed, Landmark::Added];
-    holds(&scope, &landmarks);
-}
-
-#[test]
-fn a_replica_joins_while_a_write_is_under_way() {
-    let scope = Scope {
-        absent: 1,
-        clients: vec![vec![write("1", &[1]), write("2", &[1])], vec![read(&[2])]],
-        budget: Budget {
-            starts: 1,
-            ..Budget::default()
-        },
-        ..Scope::new("join and write", 1)
-    };
-    let landmarks = [Landmark::Acknowledged, Landmark::Answered, Landmark::Added];
-    holds(&scope, &landmarks);
-}
-
-#[test]
-fn a_replica_joins_while_beacons_and_retransmissions_go_on() {
-    let scope = Scope {
-        absent: 1,
-        clients: vec![vec![write("1", &[1])]],
-        horizon: Duration::from_millis(110),
-        link_messages_max: 1,
-        budget: Budget {
-            starts: 1,
-            ..Budget::default()
-        },
-        ..Scope::new("join, write and timers", 1)
-    };
-    holds(&scope, &[Landmark::Acknowledged, Landmark::Added]);
-}
-
-#[test]
-fn a_replica_joins_and_either_crashes() {
-    let scope = Scope {
-        absent: 1,
-        clients: vec![vec![write("1", &[1])]],
-        budget: Budget {
-            starts: 2,
-            crashes: 1,
-            ..Budget::default()
-        },
-        ..Scope::new("join, write and crash", 1)
-    };
-    let landmarks = [
-        Landmark::Acknowledged,
-        Landmark::Added,
-        Landmark::Restarted,
-        Landmark::Tenure,
-        Landmark::Truncated,
-    ];
-    holds(&scope, &landmarks);
-}
-
-#[test]
-fn an_addition_that_is_open_counts_although_the_replica_falls_silent() {
-    let scope = Scope {
-        absent: 1,
-        clients: vec![vec![write("1", &[1])], vec![write("2", &[1])]],
-        // The proposal is under way until the primary has lost patience with the replica that it is about.
-        prepare: |world| {
-            world.force(Move::Start { node: 2 });
-            let is_held =
-                |message: &Message| matches!(message, Message::ToArbiter(ToArbiter::Propose(_)));
-            loop {
-                let next = world
-                    .messages()
-                    .iter()
-                    .position(|one| !is_held(&one.message));
-                let busy = (1..=2).find(|node| world.has_writes(*node));
-                // Disks first: a replica hears the primary only once it has entered its configuration.
-                let next = match (busy, next) {
-                    (Some(node), _) => Move::Write { node: node as u8 },
-                    (None, Some(message)) => Move::Deliver {
-                        message: message as u8,
-                    },
-                    (None, None) => break,
-                };
-                world.force(next);
+/// A test for every scope, named by what is in it.
+macro_rules! explored {
+    ($($test:ident: $name:literal,)*) => {
+        $(
+            #[test]
+            fn $test() {
+                holds($name);
             }
-            world.force(Move::Ask { client: 0, node: 1 });
-            world.wait(300, |node| node == 1);
-        },
-        link_messages_max: 1,
-        ..Scope::new("open addition", 1)
+        )*
+
+        #[test]
+        fn every_scope_is_explored() {
+            let scopes = explore::scopes();
+            let names: Vec<&str> = scopes.iter().map(|scope| scope.name).collect();
+            let explored = [$($name),*];
+            assert_eq!(names, explored);
+            let different: BTreeSet<&str> = names.iter().copied().collect();
+            assert_eq!(different.len(), names.len(), "names are for telling scopes apart");
+        }
     };
-    let landmarks = [Landmark::Acknowledged, Landmark::Added];
-    holds(&scope, &landmarks);
 }
 
-/// A secondary that nothing reaches, until the primary has lost patience and proposes its removal. A write waits for it.
-fn removal(name: &'static str) -> Scope {
-    Scope {
-        clients: vec![vec![write("1", &[1])], vec![write("2", &[1])]],
-        prepare: |world| {
-            world.force(Move::Ask { client: 0, node: 1 });
-            world.wait(300, |node| node == 1);
-        },
-        ..Scope::new(name, 2)
+explored! {
+    two_replicas_take_a_write_and_either_crashes: "write and crash",
+    two_replicas_take_a_write_and_crash_twice: "write and two crashes",
+    two_replicas_take_a_write_while_beacons_and_retransmissions_go_on: "write, crash and timers",
+    the_primary_restarts_with_an_entry_that_is_not_committed: "restart of the primary",
+    a_restart_of_the_primary_is_interrupted_by_another_crash: "restart of the primary, interrupted",
+    a_replica_joins_while_a_write_is_under_way: "join and write",
+    a_replica_joins_while_beacons_and_retransmissions_go_on: "join, write and timers",
+    a_replica_joins_and_either_crashes: "join, write and crash",
+    an_addition_that_is_open_counts_although_the_replica_falls_silent: "open addition",
+    a_secondary_stands_still_while_a_write_is_under_way: "write and pause",
+    a_secondary_is_removed_while_a_write_waits_for_it: "removal, write and crash",
+    a_secondary_is_removed_while_messages_are_lost_and_repeated: "removal, write and bad links",
+    a_secondary_is_removed_among_many_messages: "removal and write, wide links",
+    one_of_three_replicas_is_removed_while_a_write_waits_for_it: "three replicas, removal, write and crash",
+    one_replica_is_removed_and_another_added_while_a_write_is_under_way: "two reconfigurations",
+    either_crashes_while_one_replica_is_removed_and_another_added: "two reconfigurations and crash",
+    a_secondary_replaces_a_primary_that_stands_still: "failover",
+    a_new_primary_crashes_before_it_has_committed_what_it_took_over: "failover, interrupted",
+    two_secondaries_compete_for_the_place_of_a_primary: "three replicas, two secondaries compete",
+    a_new_primary_of_three_crashes_before_it_has_committed: "three replicas, failover, interrupted",
+    a_new_primary_that_is_down_is_replaced_as_well: "three replicas, failover after failover",
+    a_deposed_primary_goes_on_with_a_joining_replica: "deposed primary and joining replica",
+    a_primary_hands_over_between_two_writes: "hand-over",
+    a_primary_hands_over_and_either_crashes: "hand-over and crash",
+}
+
+fn holds(name: &str) {
+    let scope = explore::scopes()
+        .into_iter()
+        .find(|scope| scope.name == name);
+    let scope = scope.unwrap_or_else(|| panic!("there is no scope {name}"));
+    let begun = Instant::now();
+    let findings = explore::explore(&scope, Scope::STATES_MAX);
+    println!("{:.1?} for {findings}", begun.elapsed());
+    if let Err(what) = findings.check(&scope) {
+        panic!("{what}");
     }
 }
 
 #[test]
-fn a_secondary_is_removed_while_a_write_waits_for_it() {
-    let scope = Scope {
-        link_messages_max: 1,
-        budget: Budget {
-            crashes: 1,
-            starts: 1,
-            ..Budget::default()
-        },
-        ..removal("removal, write and crash")
-    };
-    let landmarks = [
-        Landmark::Acknowledged,
-        Landmark::Removed,
-        Landmark::Added,
-        Landmark::Restarted,
-        Landmark::Tenure,
-    ];
-    holds(&scope, &landmarks);
+fn a_scope_is_run_by_its_name_as_far_as_one_likes() {
+    let findings = explore::run("write and crash", 100).expect("it is in the table");
+    assert_eq!(findings.report.ending, Ending::Bounded, "{findings}");
+    assert!(findings.report.states >= 100, "{findings}");
+    assert!(explore::run("no such scope", 100).is_none());
 }
 
 #[test]
-fn a_secondary_is_removed_while_messages_are_lost_and_repeated() {
+fn a_landmark_that_is_never_passed_is_missed() {
     let scope = Scope {
-        link_messages_max: 1,
-        budget: Budget {
-            losses: 1,
-            duplications: 1,
-            pauses: 1,
-            ..Budget::default()
-        },
-        ..removal("removal, write and bad links")
+        landmarks: &[explore::Landmark::Removed],
+        ..Scope::new("nothing happens", 2)
     };
-    let landmarks = [Landmark::Acknowledged, Landmark::Removed, Landmark::Added];
-    holds(&scope, &landmarks);
-}
-
-#[test]
-fn a_removal_among_many_messages_breaks_nothing_in_its_first_steps() {
-    let scope = Scope {
-        states_max: 100_000,
-        ..removal("removal and write, wide links")
-    };
-    holds_so_far(&scope, &[Landmark::Acknowledged, Landmark::Removed]);
-}
-
-#[test]
-fn one_of_three_replicas_is_removed_while_a_write_waits_for_it() {
-    let scope = Scope {
-        clients: vec![vec![write("1", &[1])]],
-        prepare: |world| {
-            // So that nothing else is due when the primary loses patience.
-            world.wait(50, |_| true);
-            world.force(Move::Ask { client: 0, node: 1 });
-            world.wait(299, |node| node != 3);
-            world.wait(1, |node| node == 1 || node == 2);
-        },
-        link_messages_max: 1,
-        budget: Budget {
-            crashes: 1,
-            starts: 1,
-            ..Budget::default()
-        },
-        ..Scope::new("three replicas, removal, write and crash", 3)
-    };
-    let landmarks = [
-        Landmark::Acknowledged,
-        Landmark::Removed,
-        Landmark::Added,
-        Landmark::Restarted,
-        Landmark::Tenure,
-    ];
-    holds(&scope, &landmarks);
-}
-
-/// A primary that has crashed with an entry on its disk which is on its way to the secondary.
-fn restart(name: &'static str) -> Scope {
-    Scope {
-        clients: vec![
-            vec![write("1", &[1])],
-            vec![write("2", &[1]), read(&[1, 2])],
-        ],
-        prepare: |world| {
-            world.force(Move::Ask { client: 0, node: 1 });
-            world.settle(|node| node == 1);
-            let crash = Move::Crash {
-                node: 1,
-                moment: 0,
-                falls_back: false,
-            };
-            world.force(crash);
-        },
-        ..Scope::new(name, 2)
-    }
-}
-
-#[test]
-fn the_primary_restarts_with_an_entry_that_is_not_committed() {
-    let scope = Scope {
-        budget: Budget {
-            starts: 1,
-            ..Budget::default()
-        },
-        ..restart("restart of the primary")
-    };
-    let landmarks = [
-        Landmark::Acknowledged,
-        Landmark::Answered,
-        Landmark::Restarted,
-        Landmark::Tenure,
-    ];
-    holds(&scope, &landmarks);
-}
-
-#[test]
-fn a_restart_of_the_primary_is_interrupted_by_another_crash() {
-    let scope = Scope {
-        link_messages_max: 1,
-        budget: Budget {
-            crashes: 1,
-            starts: 2,
-            duplications: 1,
-            ..Budget::default()
-        },
-        ..restart("restart of the primary, interrupted")
-    };
-    let landmarks = [
-        Landmark::Acknowledged,
-        Landmark::Answered,
-        Landmark::Restarted,
-        Landmark::Tenure,
-        Landmark::Truncated,
-    ];
-    holds(&scope, &landmarks);
+    let missed = explore::explore(&scope, Scope::STATES_MAX).check(&scope);
+    let missed = missed.expect_err("nobody is removed");
+    assert!(missed.contains("Removed never happened"), "{missed}");
 }
 
 #[test]
 fn a_disk_that_lies_is_found_out_by_a_shortest_way() {
+    let write = Ask {
+        body: RequestBody::Insert {
+            key: "k".into(),
+            value: "1".into(),
+        },
+        to: vec![1],
+    };
     let scope = Scope {
-        clients: vec![vec![write("1", &[1])]],
+        clients: vec![vec![write]],
         disks_lie: true,
         ..Scope::new("a disk that lies", 2)
     };
-    let findings = explore::explore(&scope);
+    let findings = explore::explore(&scope, Scope::STATES_MAX);
     let Ending::Violated { what, path } = &findings.report.ending else {
         panic!("{findings}");
     };

@@ -36,84 +36,29 @@
 //! # Reading on
 //!
 //! `scope` says what is explored, `moves` what may happen next, `world` what becomes of it, `judge` what must hold,
-//! `search` goes through it and knows nothing of clusters, `fingerprint` recognises what was seen. The scopes that are
-//! explored on every run of the tests are a table in `tests/it/exploration.rs`.
+//! `landmark` what must have been seen, `search` goes through it and knows nothing of clusters, `fingerprint` recognises
+//! what was seen. `scopes` is the table of all scopes, which the tests go through.
 
 pub mod fingerprint;
 mod judge;
+mod landmark;
 mod moves;
 mod scope;
+mod scopes;
 pub mod search;
 mod world;
 
 use std::fmt;
 use std::panic::{self, AssertUnwindSafe};
 
-use lockstep_core::config::Config;
-use lockstep_core::event::Event;
-use lockstep_core::message::ReplyBody;
-
+pub use self::landmark::Landmark;
 pub use self::moves::Move;
 pub use self::scope::{Ask, Budget, Scope};
+pub use self::scopes::scopes;
 use self::search::{Ending, Model, Report};
 use self::world::Witness;
 pub use self::world::{Underway, World};
 use crate::trace::{Detail, Trace};
-
-/// What a search should have seen, lest a scope is exhausted and nothing happened in it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Landmark {
-    /// A write was acknowledged.
-    Acknowledged,
-    /// A write failed: its outcome is unknown.
-    Failed,
-    /// Something was rejected.
-    Rejected,
-    /// A read was answered.
-    Answered,
-    /// A replica came into the in-sync set.
-    Added,
-    /// A replica was taken out of it.
-    Removed,
-    /// A tenure began.
-    Tenure,
-    /// Another replica became primary.
-    Replaced,
-    /// A replica lost power.
-    Crashed,
-    /// A replica started that had entries.
-    Restarted,
-    /// A replica cut off a part of its log.
-    Truncated,
-}
-
-impl Landmark {
-    fn of_change(former: &Config, present: &Config) -> impl Iterator<Item = Self> {
-        let passed = [
-            (!present.in_sync.is_subset(&former.in_sync), Self::Added),
-            (!former.in_sync.is_subset(&present.in_sync), Self::Removed),
-            (former.epoch < present.epoch, Self::Tenure),
-            (former.primary != present.primary, Self::Replaced),
-        ];
-        passed
-            .into_iter()
-            .filter_map(|(is_passed, landmark)| is_passed.then_some(landmark))
-    }
-
-    fn of_reply(reply: &ReplyBody) -> Option<Self> {
-        match reply {
-            ReplyBody::OperationAck { .. } => Some(Self::Acknowledged),
-            ReplyBody::OperationFailed => Some(Self::Failed),
-            ReplyBody::OperationRejected { .. } => Some(Self::Rejected),
-            ReplyBody::GetResult { .. } => Some(Self::Answered),
-            _ => None,
-        }
-    }
-
-    fn of_event(event: &Event) -> Option<Self> {
-        matches!(event, Event::Truncated { .. }).then_some(Self::Truncated)
-    }
-}
 
 /// A cluster as something that can be explored.
 struct Exploration<'a>(&'a Scope);
@@ -186,9 +131,32 @@ impl fmt::Display for Findings {
     }
 }
 
-/// Explores a scope.
-pub fn explore(scope: &Scope) -> Findings {
-    let report = search::search(&Exploration(scope), scope.states_max);
+impl Findings {
+    /// Does the scope hold?
+    ///
+    /// # Errors
+    /// Says what is violated, that it was not exhausted, or what never happened.
+    pub fn check(&self, scope: &Scope) -> Result<(), String> {
+        if self.report.ending != Ending::Exhausted {
+            return Err(self.to_string());
+        }
+        let is_missing = |landmark: &&Landmark| !self.report.landmarks.contains_key(landmark);
+        match scope.landmarks.iter().find(is_missing) {
+            Some(landmark) => Err(format!("{landmark:?} never happened: {self}")),
+            None => Ok(()),
+        }
+    }
+}
+
+/// Explores the scope of that name, and stops when as many states are seen; `None` if there is no such scope.
+pub fn run(name: &str, states_max: usize) -> Option<Findings> {
+    let scope = scopes().into_iter().find(|scope| scope.name == name)?;
+    Some(explore(&scope, states_max))
+}
+
+/// Explores a scope, and stops when as many states are seen.
+pub fn explore(scope: &Scope, states_max: usize) -> Findings {
+    let report = search::search(&Exploration(scope), states_max);
     let lines = match &report.ending {
         Ending::Violated { path, .. } => replay(scope, path),
         Ending::Exhausted | Ending::Bounded => Vec::new(),

@@ -1,6 +1,6 @@
 //! What may happen next.
 
-use lockstep_core::message::RequestBody;
+use lockstep_core::message::{RequestBody, RoleName};
 
 use super::scope::Scope;
 use super::world::World;
@@ -121,7 +121,8 @@ pub(super) fn next_moves(scope: &Scope, world: &World, moves: &mut Vec<Move>) {
         };
         // Anybody else rejects a write, which changes nothing.
         let is_for_all = matches!(ask.body, RequestBody::Get { .. });
-        let takes_it = |node: usize| takes_input(node) && (is_for_all || world.is_primary(node));
+        let is_primary = |node| world.role(node) == Some(RoleName::Primary);
+        let takes_it = |node: usize| takes_input(node) && (is_for_all || is_primary(node));
         for node in ask.to.iter().filter(|node| takes_it(**node)) {
             moves.push(Move::Ask {
                 client: small(client),

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use lockstep_core::message::RequestBody;
 
+use super::landmark::Landmark;
 use super::world::World;
 
 /// A part of everything that can happen, small enough to be looked at completely.
@@ -26,17 +27,17 @@ pub struct Scope {
     pub link_messages_max: usize,
     /// What may go wrong.
     pub budget: Budget,
-    /// When as many states are seen, the search ends without having exhausted the scope.
-    pub states_max: usize,
+    /// What must happen in it, lest it is looked at and shows nothing.
+    pub landmarks: &'static [Landmark],
     /// A disk that says of everything that it is written, and writes nothing: for showing that this is found.
     pub disks_lie: bool,
 }
 
-/// Far more states than a scope of the tests has, and few enough to be held in memory when a broken protocol has no end
-/// of them.
-const STATES_MAX: usize = 1_000_000;
-
 impl Scope {
+    /// Far more states than a scope of the tests has, and few enough to be held in memory when a broken protocol has no
+    /// end of them.
+    pub const STATES_MAX: usize = 1_000_000;
+
     /// A cluster of `in_sync` replicas at rest, of which nobody wants anything and in which nothing goes wrong.
     pub fn new(name: &'static str, in_sync: usize) -> Self {
         Self {
@@ -48,7 +49,7 @@ impl Scope {
             horizon: Duration::ZERO,
             link_messages_max: 2,
             budget: Budget::default(),
-            states_max: STATES_MAX,
+            landmarks: &[],
             disks_lie: false,
         }
     }

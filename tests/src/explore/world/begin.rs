@@ -12,7 +12,7 @@ use super::super::judge::Judge;
 use super::super::moves::{Move, small};
 use super::super::scope::{Budget, Scope};
 use super::node::Node;
-use super::{ARBITER, Witness, World};
+use super::{ARBITER, Underway, Witness, World};
 use crate::trace::Trace;
 
 impl World {
@@ -60,7 +60,8 @@ impl World {
                 world.config().in_sync.len() == number && world.is_known_to_all()
             });
         }
-        world.run(&mut witness, |_| true);
+        // Until everybody holds a lease and has just asked for the configuration, so that little is due soon.
+        world.wait(510, |_| true);
         world.scope = Arc::new(scope.clone());
         (scope.prepare)(&mut world);
         world.horizon = world.now + scope.horizon;
@@ -74,12 +75,15 @@ impl World {
     /// # Panics
     /// If a property does not hold.
     pub fn settle(&mut self, may: impl Fn(usize) -> bool) {
-        let mut passed = Vec::new();
-        let mut witness = Witness {
-            trace: &mut Trace::default(),
-            passed: &mut passed,
-        };
-        self.run(&mut witness, may);
+        self.quietly(|world, witness| world.run_at(witness, &may));
+    }
+
+    /// The same, except that messages that `is_held` stay under way.
+    ///
+    /// # Panics
+    /// If a property does not hold.
+    pub fn settle_without(&mut self, is_held: impl Fn(&Underway) -> bool) {
+        self.quietly(|world, witness| world.run(witness, |message| !is_held(message), |_| true));
     }
 
     /// Lets the time pass for `millis`, and settles whenever a timer has fired.
@@ -87,17 +91,14 @@ impl World {
     /// # Panics
     /// If a property does not hold.
     pub fn wait(&mut self, millis: u64, may: impl Fn(usize) -> bool) {
-        let mut passed = Vec::new();
-        let mut witness = Witness {
-            trace: &mut Trace::default(),
-            passed: &mut passed,
-        };
         let end = self.now + Duration::from_millis(millis);
-        self.run(&mut witness, &may);
-        while self.next_due().is_some_and(|due| due <= end) {
-            self.fire_next(&mut witness);
-            self.run(&mut witness, &may);
-        }
+        self.quietly(|world, witness| {
+            world.run_at(witness, &may);
+            while world.next_due().is_some_and(|due| due <= end) {
+                world.fire_next(witness);
+                world.run_at(witness, &may);
+            }
+        });
         self.now = end;
     }
 
@@ -113,18 +114,24 @@ impl World {
             losses: 1,
             duplications: 1,
         };
-        let mut passed = Vec::new();
+        self.quietly(|world, witness| {
+            world
+                .take(next, witness)
+                .expect("what prepares a scope breaks nothing");
+        });
+    }
+
+    fn quietly(&mut self, act: impl FnOnce(&mut Self, &mut Witness<'_>)) {
         let mut witness = Witness {
             trace: &mut Trace::default(),
-            passed: &mut passed,
+            passed: &mut Vec::new(),
         };
-        self.take(next, &mut witness)
-            .expect("what prepares a scope breaks nothing");
+        act(self, &mut witness);
     }
 
     fn rest_until(&mut self, witness: &mut Witness<'_>, is_there: impl Fn(&Self) -> bool) {
         for _ in 0..1_000 {
-            self.run(witness, |_| true);
+            self.run_at(witness, &|_| true);
             if is_there(self) {
                 return;
             }
@@ -135,28 +142,41 @@ impl World {
 
     fn fire_next(&mut self, witness: &mut Witness<'_>) {
         let due = self.next_due();
-        let node = (0..self.nodes.len()).find(|node| self.due(*node) == due);
+        let node =
+            (0..self.nodes.len()).find(|node| !self.is_paused(*node) && self.due(*node) == due);
         let node = small(node.expect("there is always a timer"));
         self.take(Move::Fire { node }, witness)
             .expect("in order nothing breaks");
     }
 
-    fn run(&mut self, witness: &mut Witness<'_>, may: impl Fn(usize) -> bool) {
+    fn run_at(&mut self, witness: &mut Witness<'_>, may: &impl Fn(usize) -> bool) {
+        self.run(witness, |message| may(message.to), may);
+    }
+
+    /// Disks first: a replica hears the primary only once it has entered its configuration.
+    fn run(
+        &mut self,
+        witness: &mut Witness<'_>,
+        may_arrive: impl Fn(&Underway) -> bool,
+        may_write: impl Fn(usize) -> bool,
+    ) {
         loop {
+            let takes_input = |node| self.is_up(node) && !self.is_paused(node);
+            let is_busy = |node| self.has_writes(node) || self.questions(node) > 0;
+            let busy = (0..self.nodes.len())
+                .find(|node| may_write(*node) && takes_input(*node) && is_busy(*node));
             let deliverable = self
                 .messages
                 .iter()
-                .position(|message| may(message.to) && self.is_up(message.to));
-            let busy = (0..self.nodes.len())
-                .find(|node| may(*node) && (self.has_writes(*node) || self.questions(*node) > 0));
-            let next = match (deliverable, busy) {
-                (Some(message), _) => Move::Deliver {
-                    message: small(message),
-                },
-                (None, Some(node)) if self.has_writes(node) => Move::Write { node: small(node) },
-                (None, Some(node)) => Move::Answer {
+                .position(|message| may_arrive(message) && takes_input(message.to));
+            let next = match (busy, deliverable) {
+                (Some(node), _) if self.has_writes(node) => Move::Write { node: small(node) },
+                (Some(node), _) => Move::Answer {
                     node: small(node),
                     question: 0,
+                },
+                (None, Some(message)) => Move::Deliver {
+                    message: small(message),
                 },
                 (None, None) => return,
             };

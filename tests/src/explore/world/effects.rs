@@ -200,7 +200,9 @@ impl World {
         witness
             .trace
             .message(self.now.0, self.name(from), to.as_str(), message, arrives);
-        witness.passed.extend(Landmark::of_reply(&reply.body));
+        witness
+            .passed
+            .extend(Landmark::of_reply(self.role(from), &reply.body));
         let mut judge = (*self.judge).clone();
         let shadow = &self
             .host(from)

@@ -84,10 +84,10 @@ impl World {
         }
     }
 
-    /// Does a replica take itself for the primary?
-    pub fn is_primary(&self, node: usize) -> bool {
-        let process = self.host(node).and_then(|host| host.process.as_ref());
-        process.is_some_and(|process| process.role() == RoleName::Primary)
+    /// What a replica takes itself for, if it runs.
+    pub fn role(&self, node: usize) -> Option<RoleName> {
+        let process = self.host(node)?.process.as_ref()?;
+        Some(process.role())
     }
 
     /// Does a process stand still?
