@@ -18,6 +18,7 @@ pub(super) fn scopes() -> Vec<Scope> {
             ..hand_over("hand-over")
         },
         Scope {
+            clients: vec![vec![write("1", &[1])], vec![drain(1)], vec![read(&[1, 2])]],
             link_messages_max: 1,
             budget: Budget {
                 crashes: 1,
