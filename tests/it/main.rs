@@ -1,6 +1,7 @@
 //! Tests of how the parts work together, in one binary.
 
 mod course;
+mod exploration;
 mod integration;
 mod leases;
 mod real;

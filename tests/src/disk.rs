@@ -22,7 +22,7 @@ use rand_chacha::ChaCha8Rng;
 pub type Records = BTreeMap<Key, Value>;
 
 /// The log as it is on the platter.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Default)]
 pub struct DiskLog {
     start: Position,
     entries: VecDeque<Arc<Entry>>,
@@ -84,7 +84,7 @@ impl DiskLog {
 }
 
 /// The outcome of the entries `0..applied`.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Default)]
 pub struct DiskState {
     /// The keys.
     pub records: Records,
@@ -131,7 +131,7 @@ pub struct Loss {
 }
 
 /// The disk of one data directory.
-#[derive(Debug)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Disk {
     meta: Meta,
     log: DiskLog,
@@ -321,6 +321,27 @@ impl Disk {
             }
             self.done = Some(ticket);
             self.carry_out(write);
+            reports.push(Input::Persisted(ticket));
+        }
+    }
+
+    /// Is there a write that it is not done with?
+    pub fn has_waiting(&self) -> bool {
+        !self.batch.is_empty() || !self.queue.is_empty()
+    }
+
+    /// Writes and syncs the one write that waits longest.
+    pub fn finish_one<T>(&mut self, reports: &mut Vec<Input<T>>) {
+        if let Some(first) = self.queue.pop_front() {
+            self.batch.push_back(first);
+            self.finish(reports);
+        }
+    }
+
+    /// Says of the write that waits longest that it is done, and forgets it: a disk that lies.
+    pub fn pretend_one<T>(&mut self, reports: &mut Vec<Input<T>>) {
+        if let Some((ticket, _)) = self.queue.pop_front() {
+            self.done = Some(ticket);
             reports.push(Input::Persisted(ticket));
         }
     }
@@ -567,6 +588,43 @@ impl Disk {
         loss
     }
 
+    /// How many different moments power could be lost at while what waits is being written; every entry is one.
+    pub fn moments(&self) -> usize {
+        self.batch
+            .iter()
+            .chain(&self.queue)
+            .map(|(_, write)| moments_of(write))
+            .sum()
+    }
+
+    /// Power is lost at one of the `moments`, and the state falls back to its checkpoint if that is wanted.
+    pub fn crash_at(&mut self, moment: usize, falls_back: bool) {
+        let mut left = moment;
+        let waiting: Vec<_> = self.batch.drain(..).chain(self.queue.drain(..)).collect();
+        for (_, mut write) in waiting {
+            let moments = moments_of(&write);
+            if left < moments {
+                if let Write::Append { entries, .. } = &mut write {
+                    let entries = entries.drain(..left).collect();
+                    self.append(entries);
+                }
+                break;
+            }
+            left -= moments;
+            self.carry_out(write);
+        }
+        if falls_back {
+            self.state = self.checkpoint.clone();
+        }
+        self.checkpoint = self.state.clone();
+        self.forget_process();
+    }
+
+    /// Is there something in the state that its checkpoint does not have?
+    pub fn may_fall_back(&self) -> bool {
+        self.checkpoint.applied < self.state.applied
+    }
+
     /// The process has ended in good order; what it asked for is on the disk.
     pub fn stop(&mut self) {
         let mut ignored: Vec<Input<()>> = Vec::new();
@@ -622,6 +680,18 @@ impl Disk {
             sessions: self.state.sessions.clone(),
             tail,
         }
+    }
+}
+
+fn moments_of(write: &Write) -> usize {
+    match write {
+        Write::Append { entries, .. } => entries.len(),
+        Write::Truncate { .. }
+        | Write::Meta(_)
+        | Write::StageBegin
+        | Write::Stage { .. }
+        | Write::Install { .. }
+        | Write::Arbiter(_) => 1,
     }
 }
 

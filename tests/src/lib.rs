@@ -5,6 +5,7 @@
 //! - `chaos`: one simulation from its seed; `campaign`: many of them. What must hold in them is in `invariants`, what
 //!   goes wrong and what rarely happens in `faults`, what clients do in `workload` and what they learn in `history`.
 //! - `oracle`: whether what clients learned, in a simulation or of real processes, can be an answer of such a store.
+//! - `explore`: everything that a tiny cluster can do, looked at one by one.
 //! - `script`: golden conversations, in the notation of `trace`.
 //! - `leases`: the lease argument, as a model with discrete time that is searched whole.
 //! - `course`: the bench of the official cases.
@@ -27,6 +28,8 @@ pub mod repeats;
 pub mod workload;
 
 pub mod oracle;
+
+pub mod explore;
 
 pub mod script;
 pub mod trace;

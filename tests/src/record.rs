@@ -8,7 +8,7 @@ use rand::Rng;
 use rand_chacha::ChaCha8Rng;
 
 /// The disk of one arbiter.
-#[derive(Debug)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct RecordDisk {
     record: ArbiterRecord,
     queue: VecDeque<(Ticket, Write)>,

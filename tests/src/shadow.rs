@@ -12,7 +12,7 @@ use lockstep_core::storage::{Ticket, Write};
 use crate::disk::{Disk, Records};
 
 /// The log of one running replica as it has it in memory.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Default)]
 pub struct Shadow {
     start: Position,
     entries: VecDeque<Arc<Entry>>,

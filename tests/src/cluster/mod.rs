@@ -26,6 +26,7 @@ use lockstep_core::time::Instant;
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
+pub(crate) use self::node::typed;
 pub use self::node::{Clock, Machine, NoTimer, Node, Role, Stimulus};
 use crate::disk::Disk;
 use crate::faults::Counts;

@@ -76,7 +76,8 @@ fn step_due<P: Process>(process: &mut P, now: Instant, outbox: &mut Outbox) -> b
     }
 }
 
-fn typed<T>(stimulus: Stimulus) -> Input<T> {
+/// The same input for a process whatever its timers are called.
+pub(crate) fn typed<T>(stimulus: Stimulus) -> Input<T> {
     match stimulus {
         Input::Start => Input::Start,
         Input::Message { from, message } => Input::Message { from, message },

@@ -8,17 +8,17 @@
 
 use std::sync::Arc;
 
-use lockstep_core::config::{Position, Seq};
+use lockstep_core::config::{Config, Position, Seq};
 use lockstep_core::operation::Entry;
 use lockstep_core::storage::Write;
 
 use super::{Fact, Invariant};
 use crate::cluster::Cluster;
-use crate::disk::Records;
+use crate::disk::{Disk, Records};
 use crate::shadow::Shadow;
 
 /// The committed entries, as the first replica that called each of them committed had it.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Default)]
 pub struct Ledger {
     entries: Vec<Arc<Entry>>,
 }
@@ -111,8 +111,17 @@ impl Invariant for CommittedForEver {
 
     fn observe(&mut self, cluster: &Cluster, fact: &Fact<'_>) -> Result<(), String> {
         let (node, checked) = match fact {
-            Fact::Apply { node, entries } => (*node, check_applied(cluster, entries)),
-            Fact::Persist { node, write } => (*node, check_write(cluster, *node, write)),
+            Fact::Apply { node, entries } => (*node, check_applied(cluster.ledger(), entries)),
+            Fact::Persist { node, write } => {
+                let who = &cluster.nodes()[*node];
+                let checked = match (who.disk(), who.shadow()) {
+                    (Some(disk), Some(shadow)) => {
+                        check_write(cluster.ledger(), cluster.config(), disk, shadow, write)
+                    }
+                    (None, _) | (_, None) => Ok(()),
+                };
+                (*node, checked)
+            }
             Fact::Started { node } => (*node, check_disk(cluster, *node)),
             Fact::Ended => {
                 return cluster
@@ -125,29 +134,35 @@ impl Invariant for CommittedForEver {
     }
 }
 
-fn check_applied(cluster: &Cluster, entries: &[Arc<Entry>]) -> Result<(), String> {
+/// A replica has `entries` applied.
+pub(crate) fn check_applied(ledger: &Ledger, entries: &[Arc<Entry>]) -> Result<(), String> {
     entries
         .iter()
-        .try_for_each(|entry| match cluster.ledger().entry(entry.seq) {
+        .try_for_each(|entry| match ledger.entry(entry.seq) {
             Some(committed) => same(entry, committed),
             None => Err(format!("applies {entry:?}, which is not committed")),
         })
 }
 
-fn check_write(cluster: &Cluster, node: usize, write: &Write) -> Result<(), String> {
-    let ledger = cluster.ledger();
+/// A replica asks `disk` for `write`, and `shadow` has followed it.
+pub(crate) fn check_write(
+    ledger: &Ledger,
+    config: &Config,
+    disk: &Disk,
+    shadow: &Shadow,
+    write: &Write,
+) -> Result<(), String> {
     match write {
         Write::Append { committed, .. } if *committed > ledger.end() => Err(format!(
             "notes that {committed} entries are committed, {} are",
             ledger.end()
         )),
         Write::Truncate { keep } => {
-            if may_lose_committed(cluster, node) {
+            if may_lose_committed(config, disk) {
                 return Ok(());
             }
             // What is cut off is still on the disk: the write has only been asked for.
-            let log = cluster.nodes()[node].disk().map(crate::disk::Disk::log);
-            let cut = log.and_then(|log| log.entry(keep.next_seq()));
+            let cut = disk.log().entry(keep.next_seq());
             match (cut, ledger.entry(keep.next_seq())) {
                 (Some(cut), Some(committed)) if cut == committed => {
                     Err(format!("truncates {cut:?}, which is committed"))
@@ -159,13 +174,14 @@ fn check_write(cluster: &Cluster, node: usize, write: &Write) -> Result<(), Stri
             if *at > ledger.end() {
                 return Err(format!("installs position {at}, which is not committed"));
             }
-            let staged = cluster.nodes()[node].shadow().map(Shadow::staged);
+            let staged = shadow.staged();
             let committed = ledger.state_at(*at);
-            match staged {
-                Some(staged) if *staged != committed => Err(format!(
+            if *staged == committed {
+                Ok(())
+            } else {
+                Err(format!(
                     "installs {staged:?} at {at} instead of {committed:?}"
-                )),
-                _ => Ok(()),
+                ))
             }
         }
         Write::Append { .. }
@@ -177,22 +193,21 @@ fn check_write(cluster: &Cluster, node: usize, write: &Write) -> Result<(), Stri
 }
 
 /// Does nobody count the replica, and has it not heard that its primary was deposed?
-fn may_lose_committed(cluster: &Cluster, node: usize) -> bool {
-    let config = cluster.config();
-    let disk = cluster.nodes()[node].disk();
-    disk.is_some_and(|disk| {
-        let meta = disk.meta();
-        !config.in_sync.contains(&meta.node) && meta.epoch < config.epoch
-    })
+fn may_lose_committed(config: &Config, disk: &Disk) -> bool {
+    let meta = disk.meta();
+    !config.in_sync.contains(&meta.node) && meta.epoch < config.epoch
+}
+
+fn check_disk(cluster: &Cluster, node: usize) -> Result<(), String> {
+    match cluster.nodes()[node].disk() {
+        Some(disk) => check_holdings(cluster.ledger(), cluster.config(), disk),
+        None => Ok(()),
+    }
 }
 
 /// Compares the whole log and the state of a replica.
-fn check_disk(cluster: &Cluster, node: usize) -> Result<(), String> {
-    let Some(disk) = cluster.nodes()[node].disk() else {
-        return Ok(());
-    };
-    let ledger = cluster.ledger();
-    if cluster.config().in_sync.contains(&disk.meta().node) {
+pub(crate) fn check_holdings(ledger: &Ledger, config: &Config, disk: &Disk) -> Result<(), String> {
+    if config.in_sync.contains(&disk.meta().node) {
         for entry in disk.log().entries() {
             if let Some(committed) = ledger.entry(entry.seq) {
                 same(entry, committed)?;

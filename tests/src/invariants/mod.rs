@@ -26,6 +26,7 @@ use lockstep_core::process::{CallId, Outcome};
 use lockstep_core::storage::Write;
 
 pub use self::ledger::Ledger;
+pub(crate) use self::ledger::{check_applied, check_holdings, check_write};
 use crate::cluster::{Cluster, Stimulus};
 
 /// Something that happened.
