@@ -1,7 +1,6 @@
 //! A cluster as the commands see it: a client, the addresses it was given, and failures in words for the user.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use async_std::channel::{self, Receiver};
 use async_std::task;
@@ -49,15 +48,6 @@ impl Session {
             handle,
             transport,
             addresses,
-        }
-    }
-
-    /// The same session, whose requests give up after `deadline`.
-    pub(crate) fn with_deadline(&self, deadline: Duration) -> Self {
-        Self {
-            handle: self.handle.with_deadline(deadline),
-            transport: self.transport.clone(),
-            addresses: self.addresses.clone(),
         }
     }
 

@@ -47,6 +47,8 @@ pub(crate) struct ReplicaStatus {
     pub(crate) role: &'static str,
     /// Every acknowledged write is on its disk.
     pub(crate) in_sync: bool,
+    /// It answers linearizable reads.
+    pub(crate) lease: Option<bool>,
     /// It answered.
     pub(crate) reachable: bool,
     /// The highest seq on its disk; `None` also when there is none yet.
@@ -59,6 +61,8 @@ pub(crate) struct ReplicaStatus {
     pub(crate) software: Option<String>,
     /// Its disk has no room.
     pub(crate) disk_full: Option<bool>,
+    /// Clients whose requests it remembers, so that none is executed twice.
+    pub(crate) sessions: Option<u64>,
     /// While it receives the full state.
     pub(crate) state_transfer: Option<StateTransfer>,
 }
@@ -139,12 +143,14 @@ fn replica(
             "secondary"
         },
         in_sync: config.in_sync.contains(&node),
+        lease: own.map(|own| own.has_lease),
         reachable: own.is_some(),
         persisted: own.and_then(|own| seq(own.persisted)),
         committed: own.and_then(|own| seq(own.committed)),
         lag: own.and_then(lag),
         software: own.map(|own| own.software.clone()),
         disk_full: own.map(|own| own.disk_full),
+        sessions: own.map(|own| own.sessions),
         state_transfer: transfer.map(|(sent, records)| StateTransfer { sent, records }),
     }
 }
@@ -186,9 +192,11 @@ impl ClusterStatus {
             "name",
             "role",
             "in sync",
+            "lease",
             "persisted",
             "committed",
             "lag",
+            "sessions",
             "address",
             "software",
             "node",
@@ -202,7 +210,7 @@ impl ClusterStatus {
 }
 
 impl ReplicaStatus {
-    fn row(&self) -> [String; 9] {
+    fn row(&self) -> [String; 11] {
         let number = |number: Option<u64>| number.map_or("-".to_owned(), output::count);
         let mut role = self.role.to_owned();
         if let Some(transfer) = self.state_transfer {
@@ -218,15 +226,21 @@ impl ReplicaStatus {
         [
             self.name.clone(),
             role,
-            if self.in_sync { "yes" } else { "no" }.to_owned(),
+            yes_or_no(self.in_sync),
+            self.lease.map_or("-".to_owned(), yes_or_no),
             number(self.persisted),
             number(self.committed),
             number(self.lag),
+            number(self.sessions),
             self.address.clone(),
             self.software.clone().unwrap_or_else(|| "-".to_owned()),
             self.node.clone(),
         ]
     }
+}
+
+fn yes_or_no(is_so: bool) -> String {
+    if is_so { "yes" } else { "no" }.to_owned()
 }
 
 /// Lines of a table whose columns are as wide as their widest cell, without spaces at the ends of lines.
@@ -308,7 +322,7 @@ mod tests {
             log_start: Position(0),
             disk_full: false,
             has_lease: true,
-            sessions: 0,
+            sessions: 4,
             peers: Vec::new(),
         }
     }
@@ -341,18 +355,18 @@ mod tests {
             "replicas": [
                 {
                     "node": "0000000000000001", "name": "replica-1", "address": "127.0.0.1:7101",
-                    "role": "primary", "in_sync": true, "reachable": true, "persisted": 999,
-                    "committed": 989, "lag": 0, "software": "0.1.0", "disk_full": false, "state_transfer": null,
+                    "role": "primary", "in_sync": true, "lease": true, "reachable": true, "persisted": 999,
+                    "committed": 989, "lag": 0, "software": "0.1.0", "disk_full": false, "sessions": 4, "state_transfer": null,
                 },
                 {
                     "node": "0000000000000002", "name": "replica-2", "address": "127.0.0.1:7102",
-                    "role": "secondary", "in_sync": true, "reachable": true, "persisted": 994,
-                    "committed": 979, "lag": 5, "software": "0.1.0", "disk_full": false, "state_transfer": null,
+                    "role": "secondary", "in_sync": true, "lease": true, "reachable": true, "persisted": 994,
+                    "committed": 979, "lag": 5, "software": "0.1.0", "disk_full": false, "sessions": 4, "state_transfer": null,
                 },
                 {
                     "node": "0000000000000003", "name": "replica-3", "address": "127.0.0.1:7103",
-                    "role": "joining", "in_sync": false, "reachable": false, "persisted": null,
-                    "committed": null, "lag": null, "software": null, "disk_full": null,
+                    "role": "joining", "in_sync": false, "lease": null, "reachable": false, "persisted": null,
+                    "committed": null, "lag": null, "software": null, "disk_full": null, "sessions": null,
                     "state_transfer": { "sent": 30, "records": 120 },
                 },
             ],
@@ -398,10 +412,10 @@ mod tests {
 arbiter  127.0.0.1:7100 (reachable)
 cluster  000000000000000c, version 7, epoch 2, primary replica-1, 2 of 3 in sync
 
-name       role                        in sync  persisted  committed  lag  address         software  node
-replica-1  primary                     yes      999        989        0    127.0.0.1:7101  0.1.0     0000000000000001
-replica-2  secondary                   yes      994        979        5    127.0.0.1:7102  0.1.0     0000000000000002
-replica-3  joining (25 %) (no answer)  no       -          -          -    127.0.0.1:7103  -         0000000000000003
+name       role                        in sync  lease  persisted  committed  lag  sessions  address         software  node
+replica-1  primary                     yes      yes    999        989        0    4         127.0.0.1:7101  0.1.0     0000000000000001
+replica-2  secondary                   yes      yes    994        979        5    4         127.0.0.1:7102  0.1.0     0000000000000002
+replica-3  joining (25 %) (no answer)  no       -      -          -          -    -         127.0.0.1:7103  -         0000000000000003
 ";
         assert_eq!(table, expected);
     }

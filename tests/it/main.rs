@@ -4,6 +4,7 @@ mod course;
 mod exploration;
 mod integration;
 mod leases;
+mod reads;
 mod real;
 mod scripts;
 mod simulation;

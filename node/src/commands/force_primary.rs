@@ -66,5 +66,7 @@ fn superseded(record: &ArbiterRecord, next: &ArbiterRecord) -> Vec<String> {
             .is_some_and(|before| !before.is_superseded);
         known.is_superseded && is_news
     });
-    newly.map(|(_, known)| known.name.clone()).collect()
+    let mut names: Vec<_> = newly.map(|(_, known)| known.name.clone()).collect();
+    names.sort_unstable();
+    names
 }

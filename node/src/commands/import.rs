@@ -20,10 +20,6 @@ use crate::session::{NotWritten, Session};
 
 /// Bytes on their way at once: a fraction of what a primary takes by default.
 const WINDOW_BYTES_MAX: usize = 16 << 20;
-/// After this an unanswered write is sent again: a primary that is there answers within a second.
-const TRY_DEADLINE: Duration = Duration::from_secs(3);
-/// Between two tries, lest a replica that rejects at once is asked in a loop.
-const TRY_PAUSE: Duration = Duration::from_millis(100);
 /// Bad lines that are shown one by one.
 const BAD_LINES_SHOWN: u64 = 20;
 
@@ -31,12 +27,11 @@ const BAD_LINES_SHOWN: u64 = 20;
 pub(crate) async fn import(args: ImportArgs, format: Format) -> Result<Exit, Failure> {
     let reader = Reader::open(&args.file)?;
     let in_flight = args.in_flight as usize;
-    let session = assemble::client(&args.connection, TRY_DEADLINE, in_flight).await?;
+    let session = assemble::client(&args.connection, args.deadline, in_flight).await?;
     let progress = progress(&reader, format);
     let (sender, written) = channel::unbounded();
     let import = Import {
         session: session.clone(),
-        deadline: args.deadline,
         skip_bad: args.skip_bad,
         window: Window::new(in_flight, WINDOW_BYTES_MAX),
         sender,
@@ -63,7 +58,6 @@ pub(crate) async fn import(args: ImportArgs, format: Format) -> Result<Exit, Fai
 /// - What is on its way is in `window`; each has a task that reports to `written`, so that holds no more than the window.
 struct Import {
     session: Session,
-    deadline: Duration,
     skip_bad: bool,
     window: Window,
     sender: Sender<Written>,
@@ -77,7 +71,6 @@ struct Written {
     line: Line,
     result: Result<(), Failure>,
     latency: Duration,
-    retries: u64,
 }
 
 enum Next {
@@ -157,10 +150,9 @@ impl Import {
 
     fn send(&self, line: Line) {
         let (session, sender) = (self.session.clone(), self.sender.clone());
-        let deadline = self.deadline;
         // Ends with its deadline at the latest.
         task::spawn(async move {
-            let written = write(&session, line, deadline).await;
+            let written = write(&session, line).await;
             // Nobody waits for it when the import was given up.
             let _ = sender.send(written).await;
         });
@@ -171,13 +163,11 @@ impl Import {
             line,
             result,
             latency,
-            retries,
         } = written;
         let size = line.record.size();
         if let Some(next) = self.window.finish(&line.record.key, size) {
             self.send(next);
         }
-        self.tally.retries += retries;
         match result {
             Ok(()) => {
                 self.tally.add(size, latency);
@@ -215,59 +205,17 @@ impl Import {
     }
 }
 
-/// Writes a record, again and again until it is acknowledged or its time is over.
-///
-/// A try whose outcome is unknown is repeated too: the value is the same, and no other line of the same key is on its
-/// way, so that it does not matter whether the first try takes effect as well.
-async fn write(session: &Session, line: Line, deadline: Duration) -> Written {
+/// Writes a record. The client repeats the request until it is acknowledged or its time is over.
+async fn write(session: &Session, line: Line) -> Written {
     let begun = Instant::now();
-    let mut retries = 0;
-    let result = loop {
-        let left = deadline.saturating_sub(begun.elapsed());
-        let session = session.with_deadline(left.min(TRY_DEADLINE));
-        let (key, value) = (line.record.key.clone(), line.record.value.clone());
-        match session.put(key, value).await {
-            Ok(_) => break Ok(()),
-            Err(NotWritten { failure, .. })
-                if is_worth_another_try(&failure) && begun.elapsed() + TRY_PAUSE < deadline =>
-            {
-                retries += 1;
-                task::sleep(TRY_PAUSE).await;
-            }
-            Err(NotWritten { failure, .. }) => break Err(failure),
-        }
-    };
+    let (key, value) = (line.record.key.clone(), line.record.value.clone());
+    let result = session.put(key, value).await;
     Written {
         line,
-        result,
+        result: result
+            .map(|_| ())
+            .map_err(|NotWritten { failure, .. }| failure),
         latency: begun.elapsed(),
-        retries,
-    }
-}
-
-fn is_worth_another_try(failure: &Failure) -> bool {
-    match failure {
-        Failure::Rejected { reason } => match reason {
-            Rejection::NotPrimary { .. }
-            | Rejection::NotReady
-            | Rejection::Overloaded
-            | Rejection::DiskFull
-            | Rejection::NoLease
-            | Rejection::Behind { .. }
-            | Rejection::SessionExpired
-            | Rejection::TooFewReplicas { .. } => true,
-            Rejection::TooLarge { .. }
-            | Rejection::Unauthorized
-            | Rejection::Malformed
-            | Rejection::Cancelled => false,
-        },
-        Failure::Unknown { .. } | Failure::Unreachable(_) => true,
-        Failure::NotFound { .. }
-        | Failure::Usage(_)
-        | Failure::Refused(_)
-        | Failure::Broken(_)
-        | Failure::InLine { .. }
-        | Failure::OutputClosed => false,
     }
 }
 
@@ -278,7 +226,6 @@ struct Tally {
     records: u64,
     bytes: u64,
     bad_lines: u64,
-    retries: u64,
     seconds: f64,
     latencies: Latencies,
 }
@@ -291,7 +238,6 @@ impl Tally {
             records: 0,
             bytes: 0,
             bad_lines: 0,
-            retries: 0,
             seconds: 0.0,
             latencies: Latencies::new(),
         }
@@ -325,12 +271,6 @@ impl Tally {
                 ", a write takes {p50:.1} ms (p50), {p99:.1} ms (p99)"
             ));
         }
-        if self.retries > 0 {
-            text.push_str(&format!(
-                "; {} writes were repeated",
-                output::count(self.retries)
-            ));
-        }
         if self.bad_lines > 0 {
             text.push_str(&format!(
                 "; {} bad lines were skipped",
@@ -350,7 +290,6 @@ impl Tally {
             "p50_ms": self.millis(0.5).map(round),
             "p99_ms": self.millis(0.99).map(round),
             "max_ms": self.latencies.longest().map(|longest| round(longest.as_secs_f64() * 1e3)),
-            "retries": self.retries,
             "bad_lines": self.bad_lines,
             "error": error,
         })
