@@ -7,6 +7,7 @@
 //! - `oracle`: whether what clients learned, in a simulation or of real processes, can be an answer of such a store.
 //! - `script`: golden conversations, in the notation of `trace`.
 //! - `leases`: the lease argument, as a model with discrete time that is searched whole.
+//! - `processes`: clusters of real processes, killed, stopped and cut off under load.
 //! - `course`: the bench of the official cases.
 
 pub mod conformance;
@@ -32,5 +33,7 @@ pub mod script;
 pub mod trace;
 
 pub mod leases;
+
+pub mod processes;
 
 pub mod course;
