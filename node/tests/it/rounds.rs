@@ -13,6 +13,7 @@ fn run(scenario: Scenario, rounds: u64, network: Option<PrivateNetwork>) {
         load: LoadOptions::default(),
         seed: 0,
         network,
+        keep: false,
     };
     let report = experiment.run(|_| {}).unwrap();
     let broken = report.broken_promises();

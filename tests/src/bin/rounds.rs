@@ -46,6 +46,9 @@ struct Args {
     /// Where the primary is lost, the 99th percentile of the time without a success is below this
     #[arg(long, value_name = "MS", default_value_t = 1000)]
     p99_max: u64,
+    /// Keep data and logs of the processes even if every promise was kept
+    #[arg(long)]
+    keep: bool,
     /// How to print what it showed
     #[arg(long, value_enum, default_value_t = Output::Text)]
     output: Output,
@@ -116,6 +119,7 @@ fn run(args: &Args) -> Result<bool, String> {
             },
             seed: args.seed,
             network,
+            keep: args.keep,
         };
         let report = observe(args, &experiment).map_err(|failure| failure.to_string())?;
         is_well &= print(args, &report);

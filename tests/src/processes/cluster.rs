@@ -174,6 +174,8 @@ impl Cluster {
             TLS_DIR,
             "--name",
             &node.name,
+            "--log",
+            "info",
         ]
         .map(str::to_owned)
         .to_vec()

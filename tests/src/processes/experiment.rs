@@ -33,6 +33,8 @@ pub struct Experiment {
     pub seed: u64,
     /// The network, if there is one of its own.
     pub network: Option<PrivateNetwork>,
+    /// Keep data and logs of the processes in any case, not only if a promise was broken.
+    pub keep: bool,
 }
 
 /// A fault that has not been dealt with by then is made good, and reported: clients have given up long ago.
@@ -124,7 +126,7 @@ impl Course<'_> {
         self.report.failed = self.load.failed();
         self.report.errors = pages.errors;
         self.report.oracle = oracle::check(&pages.history, &[], oracle::Options::default());
-        if !self.report.broken_promises().is_empty() {
+        if self.experiment.keep || !self.report.broken_promises().is_empty() {
             self.report.kept = Some(self.cluster.keep());
         }
         Ok(self.report)
