@@ -43,6 +43,8 @@ pub(super) struct Primary {
     settles_at: Instant,
     is_settled: bool,
     resignation: Resignation,
+    /// None of the in-sync replicas is heard: perhaps it is this one that hears nobody.
+    is_deaf: bool,
 }
 
 /// How far a primary is in handing its role over.
@@ -89,6 +91,7 @@ impl Primary {
             settles_at: cx.now + cx.timing().lease_elsewhere(),
             is_settled: false,
             resignation: Resignation::None,
+            is_deaf: false,
         };
         cx.core.timers.arm(Timer::Settled, primary.settles_at);
         primary.on_config(cx);
@@ -595,6 +598,9 @@ impl Primary {
             replicator.has_entered = true;
             replicator.leases.on_given_up();
         }
+        if std::mem::take(&mut self.is_deaf) {
+            cx.arm(Timer::Beacon, cx.timing().beacon);
+        }
         match peer.body {
             PeerMessage::SyncReply(reply) => replicator.on_sync_reply(cx, &reply),
             PeerMessage::SnapshotAck(ack) => replicator.on_ack(cx, ack.sync, ack.persisted),
@@ -670,7 +676,20 @@ impl Primary {
         for node in nodes {
             self.beacon(cx, node);
         }
-        cx.arm(Timer::Beacon, cx.timing().beacon);
+        let mut in_sync = self
+            .replicators
+            .values()
+            .filter(|replicator| replicator.standing == Standing::InSync)
+            .peekable();
+        self.is_deaf =
+            in_sync.peek().is_some() && in_sync.all(|replicator| replicator.is_silent(cx));
+        // Who hears Beacons does not replace whoever sends them. So one that may be deaf leaves the others the time to do
+        // so between two, and still finds out if they hear it again.
+        let pause = match self.is_deaf {
+            true => 2 * cx.timing().lease_elsewhere(),
+            false => cx.timing().beacon,
+        };
+        cx.arm(Timer::Beacon, pause);
         self.retain(cx);
         // A promise may be what an addition waited for.
         self.advance(cx);

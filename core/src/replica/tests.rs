@@ -562,3 +562,26 @@ fn what_is_cut_off_the_log_was_never_asked_for() {
     assert_eq!(table.end(), 2);
     assert_eq!(table.replica.core.uncommitted.len(), 1);
 }
+
+// ------------------------------------------------------------------------------------------------- deafness
+
+#[test]
+fn a_primary_that_hears_nobody_leaves_the_others_the_time_to_replace_it() {
+    let mut table = Table::joined(ME);
+    let timing = Limits::default().timing;
+    let next_beacon = |table: &Table| {
+        let mut timers = table.replica.timers().iter();
+        timers.find(|(timer, _)| *timer == Timer::Beacon).unwrap().1
+    };
+    let after = |pause| Instant::ZERO + pause;
+    table.step(Input::Timer(Timer::Beacon));
+    assert_eq!(next_beacon(&table), after(timing.beacon));
+    table.step(Input::Timer(Timer::Silent(OTHER)));
+    table.step(Input::Timer(Timer::Beacon));
+    assert!(next_beacon(&table) > after(timing.lease_elsewhere() + limits::RETRY_INTERVAL));
+    table.hear_other(PeerMessage::SnapshotAck(SnapshotAck {
+        sync: 0,
+        persisted: Position::ZERO,
+    }));
+    assert_eq!(next_beacon(&table), after(timing.beacon));
+}
