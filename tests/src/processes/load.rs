@@ -47,6 +47,10 @@ impl Default for LoadOptions {
 /// One removal in so many writes.
 const REMOVALS: u32 = 16;
 
+/// Who reads at one replica gives up after this: so its questions are always fresh ones, also to a process that was stopped
+/// and will answer them when it goes on, perhaps from another time.
+const AT_ONE_DEADLINE: Duration = Duration::from_millis(200);
+
 /// Clients at work. They stop when this is dropped.
 pub(super) struct Load {
     journal: Arc<Journal>,
@@ -81,7 +85,11 @@ impl Load {
         };
         let mut pinned = replicas.into_iter();
         for (number, task) in tasks.into_iter().enumerate() {
-            let client = load.client(cluster, options, number as u64)?;
+            let deadline = match task {
+                Task::ReadAtOne => AT_ONE_DEADLINE,
+                Task::Write | Task::Read => options.deadline,
+            };
+            let client = load.client(cluster, deadline, number as u64)?;
             let rng = ChaCha8Rng::seed_from_u64(seed.wrapping_add(number as u64));
             let replica = match task {
                 Task::ReadAtOne => pinned.next(),
@@ -115,7 +123,7 @@ impl Load {
         for client in self.clients.drain(..) {
             task::block_on(client);
         }
-        let last = self.client(cluster, options, number)?;
+        let last = self.client(cluster, options.deadline, number)?;
         for replica in cluster.addresses() {
             for number in 0..options.keys {
                 task::block_on(last.read(key(number), Some(&replica)));
@@ -127,15 +135,15 @@ impl Load {
     fn client(
         &self,
         cluster: &Cluster,
-        options: &LoadOptions,
+        deadline: Duration,
         number: u64,
     ) -> Result<Client, Failure> {
         let transport = Tap::new(cluster.client()?, Arc::clone(&self.failed));
-        let client_options = ClientOptions {
-            deadline: options.deadline,
+        let options = ClientOptions {
+            deadline,
             ..ClientOptions::default()
         };
-        let handle = driver::connect(Arc::new(transport), cluster.addresses(), &client_options);
+        let handle = driver::connect(Arc::new(transport), cluster.addresses(), &options);
         Ok(Client {
             number,
             handle,
