@@ -261,3 +261,48 @@ impl Report {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(scenario: Scenario, millis: &[u64], failed: u64, broken: usize) {
+        let mut report = Report::new(scenario);
+        for millis in millis {
+            let writes = Duration::from_millis(*millis);
+            report.row("killed").add(writes, Duration::ZERO);
+        }
+        report.failed = failed;
+        let found = report.broken_limits(Limits::default());
+        assert_eq!(found.len(), broken, "{scenario:?} {millis:?}: {found:?}");
+        assert!(report.broken_promises().is_empty());
+    }
+
+    #[test]
+    fn times_are_limited_where_the_primary_is_lost() {
+        check(Scenario::KillPrimary, &[], 0, 0);
+        check(Scenario::KillPrimary, &[600, 600, 999], 9, 0);
+        check(Scenario::KillPrimary, &[600, 600, 1100], 0, 1);
+        check(Scenario::KillPrimary, &[600, 720, 990], 0, 1);
+        check(Scenario::StopPrimary, &[1100], 0, 2);
+        check(Scenario::Cut, &[5000], 9, 0);
+    }
+
+    #[test]
+    fn no_write_is_late_where_the_primary_is_spared() {
+        check(Scenario::KillSecondary, &[5000], 0, 0);
+        check(Scenario::KillSecondary, &[], 1, 1);
+        check(Scenario::StopSecondary, &[], 2, 1);
+        check(Scenario::KillArbiter, &[], 3, 1);
+    }
+
+    #[test]
+    fn what_a_client_is_told_breaks_a_promise_at_any_speed() {
+        let mut report = Report::new(Scenario::KillPrimary);
+        report.errors.insert("a read: no answer".to_owned(), 2);
+        assert_eq!(
+            report.broken_promises(),
+            ["2 times a client was told of a read: no answer"]
+        );
+    }
+}
