@@ -113,7 +113,8 @@
 //!
 //! A new primary does not know what its predecessor granted: it commits nothing before every in-sync replica has spoken in
 //! the new epoch and nobody drains, or else before a lease is over. It keeps its whole log, since what is committed is in
-//! it, and entries keep the epoch they were made in. A primary whose disk hangs stops its Beacons, and is replaced.
+//! it, and entries keep the epoch they were made in. A primary whose disk hangs stops its Beacons, and is replaced; so is one
+//! that hears nobody, since it pauses between Beacons for longer than others promise.
 //!
 //! ## Hand-over
 //!

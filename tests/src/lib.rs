@@ -8,6 +8,7 @@
 //! - `explore`: everything that a tiny cluster can do, looked at one by one.
 //! - `script`: golden conversations, in the notation of `trace`.
 //! - `leases`: the lease argument, as a model with discrete time that is searched whole.
+//! - `processes`: clusters of real processes, killed, stopped and cut off under load.
 //! - `course`: the bench of the official cases.
 
 pub mod conformance;
@@ -35,5 +36,7 @@ pub mod script;
 pub mod trace;
 
 pub mod leases;
+
+pub mod processes;
 
 pub mod course;

@@ -133,6 +133,7 @@ impl Replica {
             self.role = Role::Entering {
                 ticket,
                 opens_tenure: is_new_epoch,
+                greeting: None,
             };
         } else if matches!(self.role, Role::Starting) {
             self.take_role(now, is_new_epoch, out);

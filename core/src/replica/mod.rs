@@ -130,7 +130,12 @@ enum Role {
     /// The arbiter will not have it.
     Refused,
     /// Has a configuration and waits until its disk knows the epoch.
-    Entering { ticket: Ticket, opens_tenure: bool },
+    Entering {
+        ticket: Ticket,
+        opens_tenure: bool,
+        /// A SyncStart that came meanwhile, and from where: the primary's disk was faster.
+        greeting: Option<Box<(Address, Peer)>>,
+    },
     /// Is primary.
     Primary(Box<Primary>),
     /// Is in sync or joining.
@@ -268,8 +273,12 @@ impl Replica {
         match &mut self.role {
             Role::Primary(primary) => primary.on_peer(cx, peer),
             Role::Secondary(secondary) => secondary.on_peer(cx, peer),
-            Role::Starting | Role::Refused | Role::Entering { .. } | Role::Leaving | Role::Left => {
+            Role::Entering { greeting, .. } => {
+                if matches!(peer.body, PeerMessage::SyncStart(_)) {
+                    *greeting = Some(Box::new((from, peer)));
+                }
             }
+            Role::Starting | Role::Refused | Role::Leaving | Role::Left => {}
         }
     }
 
@@ -446,9 +455,13 @@ impl Replica {
             Role::Entering {
                 ticket: awaited,
                 opens_tenure,
+                greeting,
             } if *awaited == ticket => {
-                let opens_tenure = *opens_tenure;
+                let (opens_tenure, greeting) = (*opens_tenure, greeting.take());
                 self.take_role(now, opens_tenure, out);
+                if let Some((from, peer)) = greeting.map(|greeting| *greeting) {
+                    self.on_peer(now, from, peer, out);
+                }
             }
             Role::Primary(primary) => primary.advance(cx),
             Role::Secondary(secondary) => secondary.on_persisted(cx, ticket, proof),

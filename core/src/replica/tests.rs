@@ -597,3 +597,51 @@ fn what_is_cut_off_the_log_was_never_asked_for() {
     assert_eq!(table.end(), 2);
     assert_eq!(table.replica.core.uncommitted.len(), 1);
 }
+
+// -------------------------------------------------------------------------------------------------- failover
+
+#[test]
+fn a_greeting_that_comes_before_the_disk_knows_the_epoch_is_answered_then() {
+    let mut table = Table::joined(OTHER);
+    table.persisting();
+    let mut config = config(OTHER, 2, 1);
+    config.epoch = Epoch(2);
+    table.hear(
+        "arbiter",
+        Message::FromArbiter(FromArbiter::Replicas(config)),
+    );
+    let meta = table.persisting()[0];
+    let greeting = Peer {
+        sender: OTHER,
+        receiver: ME,
+        epoch: Epoch(2),
+        body: PeerMessage::SyncStart(SyncStart { sync: 1 }),
+    };
+    table.hear("r2", Message::Peer(greeting));
+    assert!(table.said().is_empty(), "not before");
+    table.step(Input::Persisted(meta));
+    let replies = table.said();
+    let is_reply = |message: &Message| matches!(message, Message::Peer(Peer { body: PeerMessage::SyncReply(reply), .. }) if reply.sync == 1);
+    assert!(replies.iter().any(is_reply), "{replies:?}");
+}
+
+#[test]
+fn a_primary_that_hears_nobody_leaves_the_others_the_time_to_replace_it() {
+    let mut table = Table::joined(ME);
+    let timing = Limits::default().timing;
+    let next_beacon = |table: &Table| {
+        let mut timers = table.replica.timers().iter();
+        timers.find(|(timer, _)| *timer == Timer::Beacon).unwrap().1
+    };
+    let after = |pause| Instant::ZERO + pause;
+    table.step(Input::Timer(Timer::Beacon));
+    assert_eq!(next_beacon(&table), after(timing.beacon));
+    table.step(Input::Timer(Timer::Silent(OTHER)));
+    table.step(Input::Timer(Timer::Beacon));
+    assert!(next_beacon(&table) > after(timing.lease_elsewhere() + limits::RETRY_INTERVAL));
+    table.hear_other(PeerMessage::SnapshotAck(SnapshotAck {
+        sync: 0,
+        persisted: Position::ZERO,
+    }));
+    assert_eq!(next_beacon(&table), after(timing.beacon));
+}

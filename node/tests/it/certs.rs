@@ -1,10 +1,10 @@
 //! The commands that make certificates.
 
-use crate::support::Place;
+use crate::support::place;
 
 #[test]
 fn certificates_are_made_once_and_never_overwritten() {
-    let place = Place::new();
+    let place = place();
     place.ok(&["certs", "init", "--tls-dir", "tls"]);
     let authority = std::fs::read(place.path().join("tls/ca.pem")).unwrap();
     place.ok(&[
@@ -43,7 +43,7 @@ fn certificates_are_made_once_and_never_overwritten() {
 
 #[test]
 fn what_cannot_become_a_certificate_is_refused() {
-    let place = Place::new();
+    let place = place();
     let check = |arguments: &[&str], expected: &str| {
         let ended = place.run(arguments);
         assert_eq!(ended.code, 2, "{arguments:?}: {ended:?}");
@@ -72,7 +72,7 @@ fn what_cannot_become_a_certificate_is_refused() {
 
 #[test]
 fn a_json_answer_names_the_files() {
-    let place = Place::new();
+    let place = place();
     place.ok(&["certs", "init", "--tls-dir", "tls"]);
     let made = place.json(&["certs", "client", "me", "--tls-dir", "tls"]);
     for file in ["certificate", "key"] {

@@ -1,133 +1,33 @@
 //! A cluster of separate processes, as in production, and what goes wrong there.
 
-use std::net::UdpSocket;
-use std::process::Stdio;
+use std::process::{Child, Command, Stdio};
+
+use lockstep_tests::processes::Hosts;
 
 use crate::import::records;
-use crate::support::{Ended, Place, Server, eventually};
+use crate::support::{Cluster, Ended, Place, Server, eventually, place, program};
 
-/// An arbiter and three replicas, each a process.
-struct Cluster {
-    place: Place,
-    arbiter: Option<Server>,
-    arbiter_address: String,
-    replicas: Vec<Option<Server>>,
-    addresses: Vec<String>,
+fn start() -> Cluster {
+    Cluster::start(program(), Hosts::LOCAL).unwrap()
 }
 
-impl Cluster {
-    fn start() -> Self {
-        let mut place = Place::new();
-        place.ok(&["certs", "init", "--tls-dir", "tls"]);
-        for name in ["arbiter", "r1", "r2", "r3"] {
-            place.ok(&[
-                "certs",
-                "node",
-                name,
-                "--host",
-                "127.0.0.1",
-                "--tls-dir",
-                "tls",
-            ]);
-        }
-        place.ok(&["certs", "client", "me", "--tls-dir", "tls"]);
-        let mut cluster = Self {
-            arbiter_address: free_address(),
-            addresses: (0..3).map(|_| free_address()).collect(),
-            arbiter: None,
-            replicas: vec![None, None, None],
-            place: Place::new(),
-        };
-        place.set_flags(&[
-            "--cluster",
-            &cluster.addresses.join(","),
-            "--tls-dir",
-            "tls",
-        ]);
-        cluster.place = place;
-        cluster.start_arbiter();
-        for number in 0..3 {
-            cluster.start_replica(number);
-        }
-        cluster.place.all_in_sync(3);
-        cluster
-    }
-
-    fn start_arbiter(&mut self) {
-        let arguments = [
-            "arbiter",
-            "--listen",
-            &self.arbiter_address,
-            "--data-dir",
-            "arbiter.d",
-            "--tls-dir",
-            "tls",
-            "--name",
-            "arbiter",
-        ];
-        let arbiter = Server::start(&self.place, "arbiter", &arguments);
-        arbiter.line("ready:");
-        self.arbiter = Some(arbiter);
-    }
-
-    fn start_replica(&mut self, number: usize) {
-        let name = format!("r{}", number + 1);
-        let arguments = self.replica_arguments(number, &name);
-        let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
-        let replica = Server::start(&self.place, &name, &arguments);
-        replica.line("ready:");
-        self.replicas[number] = Some(replica);
-    }
-
-    fn replica_arguments(&self, number: usize, name: &str) -> Vec<String> {
-        let data_dir = format!("{name}.d");
-        [
-            "replica",
-            "--arbiter",
-            &self.arbiter_address,
-            "--listen",
-            &self.addresses[number],
-            "--data-dir",
-            &data_dir,
-            "--tls-dir",
-            "tls",
-            "--name",
-            name,
-        ]
-        .map(str::to_owned)
-        .to_vec()
-    }
-
-    fn take_replica(&mut self, number: usize) -> Server {
-        self.replicas[number].take().expect("it runs")
-    }
-
-    /// Starts an import and returns once part of it is written.
-    fn begin_import(&self, file: &str, first_key: &str) -> std::process::Child {
-        let flags = ["--cluster", &self.addresses.join(","), "--tls-dir", "tls"];
-        let child = self
-            .place
-            .command(&["import", file, "--in-flight", "8", "--output", "json"])
-            .args(flags)
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
-        eventually("a part of the import is written", || {
-            (self.place.run(&["get", first_key]).code == 0).then_some(())
-        });
-        child
-    }
+/// Starts an import and returns once part of it is written.
+fn begin_import(place: &Place, file: &str, first_key: &str) -> Child {
+    let child = place
+        .command(&["import", file, "--in-flight", "8", "--output", "json"])
+        .args(place.flags())
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    eventually("a part of the import is written", || {
+        (place.run(&["get", first_key]).code == 0).then_some(())
+    });
+    child
 }
 
-/// An address that nobody uses. Somebody else could take it before we do; the system hands them out in turn, though.
-fn free_address() -> String {
-    let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
-    socket.local_addr().unwrap().to_string()
-}
-
-fn finish(child: std::process::Child) -> serde_json::Value {
+fn finish(child: Child) -> serde_json::Value {
     let output = child.wait_with_output().unwrap();
     let ended = Ended::new(output);
     let text = ended.expect(0, &["import"]);
@@ -136,48 +36,48 @@ fn finish(child: std::process::Child) -> serde_json::Value {
 
 #[test]
 fn a_secondary_killed_under_an_import_returns_and_has_everything() {
-    let mut cluster = Cluster::start();
+    let mut cluster = start();
     let input = records(6_000);
-    cluster.place.write("in.ndjson", &input);
-    let import = cluster.begin_import("in.ndjson", "key 000100");
+    cluster.place().write("in.ndjson", &input);
+    let import = begin_import(cluster.place(), "in.ndjson", "key 000100");
     cluster.take_replica(2).kill();
-    cluster.start_replica(2);
+    cluster.start_replica(2).unwrap();
     let summary = finish(import);
     assert_eq!(summary["records"], 6_000, "{summary}");
-    cluster.place.all_in_sync(3);
+    cluster.place().all_in_sync(3);
     for name in ["r1", "r2", "r3"] {
-        let exported = cluster.place.ok(&["export", "--replica", name]);
+        let exported = cluster.place().ok(&["export", "--replica", name]);
         assert!(exported == input, "{name} differs from what was imported");
     }
 }
 
 #[test]
 fn reads_and_writes_go_on_without_the_arbiter() {
-    let mut cluster = Cluster::start();
-    cluster.arbiter.take().expect("it runs").kill();
-    cluster.place.ok(&["put", "k", "v"]);
-    assert_eq!(cluster.place.ok(&["get", "k"]), "v\n");
+    let mut cluster = start();
+    cluster.take_arbiter().kill();
+    cluster.place().ok(&["put", "k", "v"]);
+    assert_eq!(cluster.place().ok(&["get", "k"]), "v\n");
     eventually("the replicas notice that the arbiter is silent", || {
-        let status = cluster.place.json(&["status"]);
+        let status = cluster.place().json(&["status"]);
         (status["arbiter"]["reachable"] == false).then_some(())
     });
-    cluster.place.ok(&["put", "k", "w"]);
-    assert_eq!(cluster.place.ok(&["get", "k", "--replica", "r2"]), "w\n");
+    cluster.place().ok(&["put", "k", "w"]);
+    assert_eq!(cluster.place().ok(&["get", "k", "--replica", "r2"]), "w\n");
 
-    cluster.start_arbiter();
+    cluster.start_arbiter().unwrap();
     cluster.take_replica(1).kill();
-    cluster.start_replica(1);
-    let status = cluster.place.all_in_sync(3);
+    cluster.start_replica(1).unwrap();
+    let status = cluster.place().all_in_sync(3);
     assert_eq!(status["epoch"], 1, "nobody noticed: {status}");
-    cluster.place.ok(&["put", "k", "x"]);
+    cluster.place().ok(&["put", "k", "x"]);
 }
 
 #[test]
 fn a_terminated_secondary_leaves_in_good_order_and_returns() {
-    let mut cluster = Cluster::start();
+    let mut cluster = start();
     assert_eq!(cluster.take_replica(1).terminate(), 0);
     // Nobody has to wait until it is missed: it is no member any more.
-    let status = cluster.place.json(&["status"]);
+    let status = cluster.place().json(&["status"]);
     let names: Vec<_> = status["replicas"]
         .as_array()
         .unwrap()
@@ -185,49 +85,49 @@ fn a_terminated_secondary_leaves_in_good_order_and_returns() {
         .map(|r| r["name"].clone())
         .collect();
     assert_eq!(names, ["r1", "r3"]);
-    cluster.place.ok(&["put", "k", "v"]);
-    cluster.start_replica(1);
-    cluster.place.all_in_sync(3);
-    assert_eq!(cluster.place.ok(&["get", "k", "--replica", "r2"]), "v\n");
+    cluster.place().ok(&["put", "k", "v"]);
+    cluster.start_replica(1).unwrap();
+    cluster.place().all_in_sync(3);
+    assert_eq!(cluster.place().ok(&["get", "k", "--replica", "r2"]), "v\n");
 }
 
 #[test]
 fn a_killed_primary_is_replaced_and_comes_back_as_a_secondary() {
-    let mut cluster = Cluster::start();
-    cluster.place.ok(&["put", "k", "v"]);
+    let mut cluster = start();
+    cluster.place().ok(&["put", "k", "v"]);
     cluster.take_replica(0).kill();
     // Whoever writes waits for the new primary, and is told of no failure.
-    cluster.place.ok(&["put", "k", "w"]);
-    assert_eq!(cluster.place.ok(&["get", "k"]), "w\n");
-    cluster.start_replica(0);
-    let status = cluster.place.all_in_sync(3);
+    cluster.place().ok(&["put", "k", "w"]);
+    assert_eq!(cluster.place().ok(&["get", "k"]), "w\n");
+    cluster.start_replica(0).unwrap();
+    let status = cluster.place().all_in_sync(3);
     assert_eq!(status["epoch"], 2);
     for name in ["r1", "r2", "r3"] {
-        assert_eq!(cluster.place.ok(&["get", "k", "--replica", name]), "w\n");
+        assert_eq!(cluster.place().ok(&["get", "k", "--replica", name]), "w\n");
     }
 }
 
 #[test]
 fn a_drained_primary_hands_its_role_over() {
-    let mut cluster = Cluster::start();
-    cluster.place.ok(&["put", "k", "v"]);
-    cluster.place.ok(&["drain", "r1", "--role-only"]);
-    let status = cluster.place.all_in_sync(3);
+    let mut cluster = start();
+    cluster.place().ok(&["put", "k", "v"]);
+    cluster.place().ok(&["drain", "r1", "--role-only"]);
+    let status = cluster.place().all_in_sync(3);
     assert_eq!(status["epoch"], 2, "another one is primary: {status}");
-    cluster.place.ok(&["put", "k", "w"]);
-    cluster.place.ok(&["drain", "r1"]);
+    cluster.place().ok(&["put", "k", "w"]);
+    cluster.place().ok(&["drain", "r1"]);
     assert_eq!(cluster.take_replica(0).end().0, 0);
-    assert_eq!(cluster.place.ok(&["get", "k"]), "w\n");
-    cluster.start_replica(0);
-    let status = cluster.place.all_in_sync(3);
+    assert_eq!(cluster.place().ok(&["get", "k"]), "w\n");
+    cluster.start_replica(0).unwrap();
+    let status = cluster.place().all_in_sync(3);
     let mut names = ["r1", "r2", "r3"].iter();
     let primary = names.position(|name| is_primary(&status, name)).unwrap();
     // Drained altogether, it hands over and ends.
-    cluster.place.ok(&["drain", &format!("r{}", primary + 1)]);
+    cluster.place().ok(&["drain", &format!("r{}", primary + 1)]);
     assert_eq!(cluster.take_replica(primary).end().0, 0);
-    cluster.place.ok(&["put", "k", "x"]);
-    cluster.start_replica(primary);
-    cluster.place.all_in_sync(3);
+    cluster.place().ok(&["put", "k", "x"]);
+    cluster.start_replica(primary).unwrap();
+    cluster.place().all_in_sync(3);
 }
 
 fn is_primary(status: &serde_json::Value, name: &str) -> bool {
@@ -238,21 +138,22 @@ fn is_primary(status: &serde_json::Value, name: &str) -> bool {
 
 #[test]
 fn a_replica_that_cannot_run_ends_with_the_reason() {
-    let mut cluster = Cluster::start();
+    let mut cluster = start();
     // Its data directory is in use.
-    let arguments = cluster.replica_arguments(0, "r1");
+    let arguments = cluster.replica_arguments(0);
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
-    let (code, log) = Server::start(&cluster.place, "second", &arguments).end();
+    let second = Server::start(cluster.place(), "second", &arguments).unwrap();
+    let (code, log) = second.end();
     assert_eq!(code, 6, "{log}");
     assert!(log.contains("in use by another process"), "{log}");
 
     // Its data directory is a copy: another process has gone on with the original.
     cluster.take_replica(2).kill();
     let (original, copy) = (
-        cluster.place.path().join("r3.d"),
-        cluster.place.path().join("copy"),
+        cluster.place().path().join("r3.d"),
+        cluster.place().path().join("copy"),
     );
-    let copied = std::process::Command::new("cp")
+    let copied = Command::new("cp")
         .arg("-r")
         .arg(&original)
         .arg(&copy)
@@ -260,31 +161,28 @@ fn a_replica_that_cannot_run_ends_with_the_reason() {
         .unwrap();
     assert!(copied.success());
     for _ in 0..2 {
-        cluster.start_replica(2);
-        cluster.place.all_in_sync(3);
+        cluster.start_replica(2).unwrap();
+        cluster.place().all_in_sync(3);
         cluster.take_replica(2).kill();
     }
     std::fs::remove_dir_all(&original).unwrap();
     std::fs::rename(&copy, &original).unwrap();
-    let arguments = cluster.replica_arguments(2, "r3");
+    let arguments = cluster.replica_arguments(2);
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
-    let (code, log) = Server::start(&cluster.place, "copy", &arguments).end();
+    let copy = Server::start(cluster.place(), "copy", &arguments).unwrap();
+    let (code, log) = copy.end();
     assert_eq!(code, 3, "{log}");
     assert!(log.contains("copy"), "{log}");
 }
 
 #[test]
 fn a_certificate_of_another_authority_is_turned_away_with_a_reason() {
-    let cluster = Cluster::start();
-    let mut stranger = Place::new();
+    let cluster = start();
+    let mut stranger = place();
     stranger.ok(&["certs", "init", "--tls-dir", "tls"]);
     stranger.ok(&["certs", "client", "me", "--tls-dir", "tls"]);
-    stranger.set_flags(&[
-        "--cluster",
-        &cluster.addresses.join(","),
-        "--tls-dir",
-        "tls",
-    ]);
+    let flags: Vec<&str> = cluster.place().flags().iter().map(String::as_str).collect();
+    stranger.set_flags(&flags);
     let ended = stranger.run(&["get", "k", "--deadline", "2s"]);
     assert_eq!(ended.code, 5, "{ended:?}");
     assert!(
@@ -295,74 +193,83 @@ fn a_certificate_of_another_authority_is_turned_away_with_a_reason() {
 
 #[test]
 fn a_primary_is_forced_when_everybody_in_sync_is_lost() {
-    let mut cluster = Cluster::start();
-    cluster.place.ok(&["put", "kept", "1"]);
+    let mut cluster = start();
+    cluster.place().ok(&["put", "kept", "1"]);
     for number in [1, 2] {
         cluster.take_replica(number).kill();
     }
     // Acknowledged by the primary alone.
-    cluster.place.ok(&["put", "lost", "1"]);
+    cluster.place().ok(&["put", "lost", "1"]);
     cluster.take_replica(0).kill();
-    cluster.start_replica(1);
+    cluster.start_replica(1).unwrap();
 
     let force = ["force-primary", "r2", "--arbiter-dir", "arbiter.d"];
     let confirmed = [&force[..], &["--accept-data-loss"]].concat();
-    let run = |arguments: &[&str]| {
-        let output = cluster.place.command(arguments).output().unwrap();
-        Ended::new(output)
-    };
-    let locked = run(&confirmed);
+    let locked = run(&cluster, &confirmed);
     assert!(
         locked.code == 6 && locked.errors.contains("stop that one first"),
         "{locked:?}"
     );
-    cluster.arbiter.take().expect("it runs").kill();
-    let unconfirmed = run(&force);
+    cluster.take_arbiter().kill();
+    let unconfirmed = run(&cluster, &force);
     assert!(
         unconfirmed.code == 2 && unconfirmed.errors.contains("--accept-data-loss"),
         "{unconfirmed:?}"
     );
-    let in_sync = run(&[
-        "force-primary",
-        "r1",
-        "--arbiter-dir",
-        "arbiter.d",
-        "--accept-data-loss",
-    ]);
+    let in_sync = run(
+        &cluster,
+        &[
+            "force-primary",
+            "r1",
+            "--arbiter-dir",
+            "arbiter.d",
+            "--accept-data-loss",
+        ],
+    );
     assert!(
         in_sync.code == 2 && in_sync.errors.contains("r1 is in sync"),
         "{in_sync:?}"
     );
-    let elsewhere = run(&[
-        "force-primary",
-        "r2",
-        "--arbiter-dir",
-        "nowhere",
-        "--accept-data-loss",
-    ]);
+    let elsewhere = run(
+        &cluster,
+        &[
+            "force-primary",
+            "r2",
+            "--arbiter-dir",
+            "nowhere",
+            "--accept-data-loss",
+        ],
+    );
     assert!(
         elsewhere.code == 2 && elsewhere.errors.contains("nowhere"),
         "{elsewhere:?}"
     );
-    let forced = run(&confirmed);
+    let forced = run(&cluster, &confirmed);
     assert!(
         forced.code == 0 && forced.text().contains("refuses r1, r3"),
         "{forced:?}"
     );
 
-    cluster.start_arbiter();
-    cluster.place.ok(&["put", "new", "1"]);
-    assert_eq!(cluster.place.ok(&["get", "kept"]).trim(), "1");
-    assert_eq!(cluster.place.run(&["get", "lost"]).code, 1);
+    cluster.start_arbiter().unwrap();
+    cluster.place().ok(&["put", "new", "1"]);
+    assert_eq!(cluster.place().ok(&["get", "kept"]).trim(), "1");
+    assert_eq!(cluster.place().run(&["get", "lost"]).code, 1);
     // The former primary knows the lost write to be committed. It must not bring it back, nor be overwritten.
-    let arguments = cluster.replica_arguments(0, "r1");
+    let arguments = cluster.replica_arguments(0);
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
-    let (code, log) = Server::start(&cluster.place, "r1", &arguments).end();
+    let (code, log) = Server::start(cluster.place(), "r1", &arguments)
+        .unwrap()
+        .end();
     assert!(
         code == 3 && log.contains("made primary by force"),
         "{code}: {log}"
     );
-    std::fs::remove_dir_all(cluster.place.path().join("r1.d")).unwrap();
-    cluster.start_replica(0);
-    cluster.place.all_in_sync(2);
+    std::fs::remove_dir_all(cluster.place().path().join("r1.d")).unwrap();
+    cluster.start_replica(0).unwrap();
+    cluster.place().all_in_sync(2);
+}
+
+/// Runs a command that has nothing to do with a cluster that runs.
+fn run(cluster: &Cluster, arguments: &[&str]) -> Ended {
+    Ended::new(cluster.place().command(arguments).output().unwrap())
 }

@@ -1,18 +1,18 @@
 //! `lockstep dev`, and the commands typed beside it.
 
-use crate::support::{Place, Server, eventually};
+use crate::support::{Place, Server, eventually, place};
 
 const DEV: [&str; 3] = ["dev", "--listen", "127.0.0.1:0"];
 
 fn start(place: &Place) -> Server {
-    let dev = Server::start(place, "dev", &DEV);
-    dev.line("ready:");
+    let dev = Server::start(place, "dev", &DEV).unwrap();
+    dev.line("ready:").unwrap();
     dev
 }
 
 #[test]
 fn a_stranger_puts_gets_and_removes_without_any_flag() {
-    let place = Place::new();
+    let place = place();
     let _dev = start(&place);
     assert_eq!(place.ok(&["put", "greeting", "hello"]), "ack, seq 0\n");
     assert_eq!(place.ok(&["get", "greeting"]), "hello\n");
@@ -31,7 +31,7 @@ fn a_stranger_puts_gets_and_removes_without_any_flag() {
 
 #[test]
 fn values_are_bytes() {
-    let place = Place::new();
+    let place = place();
     let _dev = start(&place);
     let bytes: Vec<u8> = (0..=255).collect();
     let put = place.run_with_input(&["put", "bytes", "-"], &bytes);
@@ -46,7 +46,7 @@ fn values_are_bytes() {
 
 #[test]
 fn every_replica_can_be_read_by_name() {
-    let place = Place::new();
+    let place = place();
     let _dev = start(&place);
     place.ok(&["put", "k", "v"]);
     let status = place.all_in_sync(3);
@@ -70,7 +70,7 @@ fn every_replica_can_be_read_by_name() {
 
 #[test]
 fn status_tells_who_is_who() {
-    let place = Place::new();
+    let place = place();
     let _dev = start(&place);
     let status = place.all_in_sync(3);
     assert_eq!(status["arbiter"]["reachable"], true);
@@ -110,7 +110,7 @@ fn status_tells_who_is_who() {
 
 #[test]
 fn it_goes_on_with_its_data_and_another_number_of_replicas() {
-    let place = Place::new();
+    let place = place();
     let dev = start(&place);
     place.ok(&["put", "k", "v"]);
     assert_eq!(dev.terminate(), 0);
@@ -122,14 +122,14 @@ fn it_goes_on_with_its_data_and_another_number_of_replicas() {
     place.all_in_sync(3);
     dev.kill();
 
-    let dev = Server::start(&place, "dev", &[&DEV[..], &["--replicas", "4"]].concat());
-    dev.line("ready:");
+    let dev = Server::start(&place, "dev", &[&DEV[..], &["--replicas", "4"]].concat()).unwrap();
+    dev.line("ready:").unwrap();
     place.all_in_sync(4);
     assert_eq!(place.ok(&["get", "k", "--replica", "replica-4"]), "v\n");
     assert_eq!(dev.terminate(), 0);
 
-    let dev = Server::start(&place, "dev", &[&DEV[..], &["--replicas", "1"]].concat());
-    dev.line("ready:");
+    let dev = Server::start(&place, "dev", &[&DEV[..], &["--replicas", "1"]].concat()).unwrap();
+    dev.line("ready:").unwrap();
     place.ok(&["put", "k", "w", "--deadline", "30s"]);
     place.all_in_sync(1);
     assert_eq!(dev.terminate(), 0);
@@ -137,7 +137,7 @@ fn it_goes_on_with_its_data_and_another_number_of_replicas() {
 
 #[test]
 fn a_second_one_in_the_same_directory_is_refused() {
-    let place = Place::new();
+    let place = place();
     let _dev = start(&place);
     let second = place.run(&DEV);
     assert_eq!(second.code, 6, "{second:?}");
@@ -150,7 +150,7 @@ fn a_second_one_in_the_same_directory_is_refused() {
 
 #[test]
 fn a_port_in_use_is_named_with_the_flag_that_changes_it() {
-    let place = Place::new();
+    let place = place();
     let socket = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
     let address = socket.local_addr().unwrap().to_string();
     let ended = place.run(&["dev", "--listen", &address]);
@@ -163,7 +163,7 @@ fn a_port_in_use_is_named_with_the_flag_that_changes_it() {
 
 #[test]
 fn without_sockets_it_offers_the_shell_and_keeps_its_data() {
-    let place = Place::new();
+    let place = place();
     let dev = ["dev", "--transport", "mem"];
     let first = place.run_with_input(
         &dev,
@@ -188,7 +188,7 @@ fn without_sockets_it_offers_the_shell_and_keeps_its_data() {
 
 #[test]
 fn the_shell_works_from_a_pipe() {
-    let place = Place::new();
+    let place = place();
     let _dev = start(&place);
     let input = b"# a comment\n\nput a 1\nput b 2\nput c 3\nremove a\nget b\nscan c 1\nhelp\n";
     let shell = place.run_with_input(&["shell"], input);

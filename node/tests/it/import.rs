@@ -1,11 +1,11 @@
 //! `import` and `export`, on a cluster of `dev`.
 
-use crate::support::{Place, Server};
+use crate::support::{Place, Server, place};
 
 fn cluster() -> (Place, Server) {
-    let place = Place::new();
-    let dev = Server::start(&place, "dev", &["dev", "--listen", "127.0.0.1:0"]);
-    dev.line("ready:");
+    let place = place();
+    let dev = Server::start(&place, "dev", &["dev", "--listen", "127.0.0.1:0"]).unwrap();
+    dev.line("ready:").unwrap();
     (place, dev)
 }
 

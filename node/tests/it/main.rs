@@ -4,5 +4,6 @@ mod certs;
 mod cluster;
 mod dev;
 mod import;
+mod rounds;
 mod support;
 mod usage;

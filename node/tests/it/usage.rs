@@ -1,10 +1,10 @@
 //! What is typed wrongly, and what needs no cluster.
 
-use crate::support::Place;
+use crate::support::place;
 
 #[test]
 fn the_program_says_its_version() {
-    let text = Place::new().ok(&["--version"]);
+    let text = place().ok(&["--version"]);
     assert_eq!(
         text.trim(),
         format!("lockstep {}", env!("CARGO_PKG_VERSION"))
@@ -13,7 +13,7 @@ fn the_program_says_its_version() {
 
 #[test]
 fn help_teaches_the_first_steps_and_the_exit_codes() {
-    let help = Place::new().ok(&["--help"]);
+    let help = place().ok(&["--help"]);
     for part in [
         "lockstep dev",
         "lockstep put greeting hello",
@@ -26,7 +26,7 @@ fn help_teaches_the_first_steps_and_the_exit_codes() {
 
 #[test]
 fn wrong_usage_ends_with_code_2_and_says_what_is_wrong() {
-    let place = Place::new();
+    let place = place();
     place.write("bad.toml", "tsl-dir = 'x'");
     place.write("wrong.toml", "[dev]\nreplicas = 'many'");
     let check = |arguments: &[&str], expected: &str| {
@@ -65,7 +65,7 @@ fn wrong_usage_ends_with_code_2_and_says_what_is_wrong() {
 
 #[test]
 fn separate_processes_are_told_that_mem_is_not_for_them() {
-    let place = Place::new();
+    let place = place();
     let arguments = [
         "arbiter",
         "--transport",
@@ -87,7 +87,7 @@ fn separate_processes_are_told_that_mem_is_not_for_them() {
 
 #[test]
 fn with_json_output_an_error_is_an_object() {
-    let ended = Place::new().run(&["get", "key", "--output", "json"]);
+    let ended = place().run(&["get", "key", "--output", "json"]);
     assert_eq!(ended.code, 2, "{ended:?}");
     let object: serde_json::Value = serde_json::from_slice(&ended.bytes).unwrap();
     assert_eq!(object["error"]["kind"], "usage");
@@ -95,7 +95,7 @@ fn with_json_output_an_error_is_an_object() {
 
 #[test]
 fn a_cluster_that_is_not_there_ends_with_code_5_and_the_addresses() {
-    let mut place = Place::new();
+    let mut place = place();
     place.ok(&["certs", "init", "--tls-dir", "tls"]);
     place.ok(&["certs", "client", "me", "--tls-dir", "tls"]);
     // Nobody listens at the discard port, and nobody may.

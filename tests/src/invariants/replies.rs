@@ -19,6 +19,9 @@ use crate::repeats;
 struct Open {
     /// When it arrived first, by the replica's clock.
     arrived: Instant,
+    /// Before this it did not wait for an answer that is still to come. A copy that was taken in the turn that answered the
+    /// one before may wait since then, however many follow.
+    waits_from: Instant,
     /// How many replies it may have: a client repeats what is not answered. Each copy of a read is answered, copies of
     /// a write are answered together or each by itself.
     replies: u32,
@@ -55,6 +58,7 @@ impl Invariant for OneReply {
                     .entry((*node, request.client, request.id))
                     .or_insert(Open {
                         arrived,
+                        waits_from: arrived,
                         replies: 0,
                         is_write: false,
                         is_answered: false,
@@ -128,7 +132,10 @@ impl OneReply {
         let Some(open) = self.open.get_mut(&id) else {
             return Err(format!("nobody waits for {reply:?}"));
         };
-        let arrived = open.arrived;
+        let (arrived, waits_from) = (open.arrived, open.waits_from);
+        let clock = cluster.nodes()[node].clock;
+        let local = clock.local(cluster.now());
+        open.waits_from = local;
         // A copy taken in the turn that answered the one before has a second of its own.
         let is_of_a_copy = open.is_write && std::mem::replace(&mut open.is_answered, true);
         open.replies -= 1;
@@ -136,9 +143,8 @@ impl OneReply {
             self.open.remove(&id);
         }
         self.writes.remove(&(node, arrived, reply.client, reply.id));
-        let clock = cluster.nodes()[node].clock;
         let deadline = arrived + limits::OPERATION_DEADLINE;
-        let local = clock.local(cluster.now());
+        let earliest = waits_from + limits::OPERATION_DEADLINE;
         // A process that was paused over the deadline takes what came before it and its timer in the same turn.
         let is_first_turn_since = clock.local(cluster.nodes()[node].turned) < deadline;
         // What is pending when a tenure ends is never confirmed.
@@ -153,8 +159,8 @@ impl OneReply {
             ReplyBody::OperationAck { .. } if local > deadline && !is_first_turn_since => Err(
                 format!("{} acknowledged {:?} late", reply.id, local - deadline),
             ),
-            ReplyBody::OperationFailed if local < deadline && has_tenure => {
-                Err(format!("{} failed {:?} early", reply.id, deadline - local))
+            ReplyBody::OperationFailed if local < earliest && has_tenure => {
+                Err(format!("{} failed {:?} early", reply.id, earliest - local))
             }
             ReplyBody::OperationFailed if !is_first_turn_since => {
                 Err(format!("{} failed {:?} late", reply.id, local - deadline))

@@ -125,9 +125,26 @@ impl Primary {
         for node in nodes {
             self.beacon(cx, node);
         }
-        cx.arm(Timer::Beacon, cx.timing().beacon);
+        self.is_deaf = self.hears_nobody(cx);
+        // Who hears Beacons does not replace whoever sends them. So one that may be deaf leaves the others the time to do
+        // so between two, and still finds out if they hear it again.
+        let pause = match self.is_deaf {
+            true => 2 * cx.timing().lease_elsewhere(),
+            false => cx.timing().beacon,
+        };
+        cx.arm(Timer::Beacon, pause);
         self.retain(cx);
         // A promise may be what an addition waited for.
         self.advance(cx);
+    }
+
+    /// Are there in-sync replicas, and all of them silent?
+    fn hears_nobody(&self, cx: &Context<'_>) -> bool {
+        let mut in_sync = self
+            .replicators
+            .values()
+            .filter(|replicator| replicator.standing == Standing::InSync)
+            .peekable();
+        in_sync.peek().is_some() && in_sync.all(|replicator| replicator.is_silent(cx))
     }
 }

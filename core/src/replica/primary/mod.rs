@@ -41,6 +41,8 @@ pub(super) struct Primary {
     settles_at: Instant,
     is_settled: bool,
     resignation: Resignation,
+    /// None of the in-sync replicas is heard: perhaps it is this one that hears nobody.
+    is_deaf: bool,
 }
 
 impl Primary {
@@ -58,6 +60,7 @@ impl Primary {
             settles_at: cx.now + cx.timing().lease_elsewhere(),
             is_settled: false,
             resignation: Resignation::None,
+            is_deaf: false,
         };
         cx.core.timers.arm(Timer::Settled, primary.settles_at);
         primary.on_config(cx);
@@ -105,6 +108,9 @@ impl Primary {
         if !replicator.has_entered {
             replicator.has_entered = true;
             replicator.leases.on_given_up();
+        }
+        if std::mem::take(&mut self.is_deaf) {
+            cx.arm(Timer::Beacon, cx.timing().beacon);
         }
         match peer.body {
             PeerMessage::SyncReply(reply) => replicator.on_sync_reply(cx, &reply),

@@ -1,0 +1,58 @@
+//! Processes that are killed, stopped and cut off while clients work on: nothing acknowledged is lost, nothing stale is
+//! read, and no client is told of an error. How long it takes is not judged here; the laboratory's `rounds` does that.
+
+use lockstep_tests::processes::{Experiment, LoadOptions, PrivateNetwork, Scenario, Whereabouts};
+
+use crate::support::program;
+
+fn run(scenario: Scenario, rounds: u64, network: Option<PrivateNetwork>) {
+    let experiment = Experiment {
+        program: program().to_owned(),
+        scenario,
+        rounds,
+        load: LoadOptions::default(),
+        seed: 0,
+        network,
+        keep: false,
+    };
+    let report = experiment.run(|_| {}).unwrap();
+    let broken = report.broken_promises();
+    assert!(broken.is_empty(), "{broken:#?}\n{}", report.table());
+}
+
+#[test]
+fn clients_notice_nothing_but_a_pause_when_primaries_are_killed() {
+    run(Scenario::KillPrimary, 3, None);
+}
+
+#[test]
+fn clients_notice_nothing_when_secondaries_are_killed() {
+    run(Scenario::KillSecondary, 2, None);
+}
+
+#[test]
+fn clients_notice_nothing_when_the_arbiter_is_killed() {
+    run(Scenario::KillArbiter, 1, None);
+}
+
+#[test]
+fn a_primary_that_was_stopped_tells_nobody_what_is_out_of_date() {
+    run(Scenario::StopPrimary, 2, None);
+}
+
+/// Where the machine allows it, this test runs once more, in a network of its own.
+#[test]
+fn a_primary_that_is_cut_off_tells_nobody_what_is_out_of_date() {
+    match PrivateNetwork::find() {
+        Whereabouts::Inside(network) => run(Scenario::Cut, 3, Some(network)),
+        Whereabouts::Outside(mut command) => {
+            let test = "rounds::a_primary_that_is_cut_off_tells_nobody_what_is_out_of_date";
+            let command = command.arg(std::env::current_exe().unwrap());
+            let output = command.args(["--exact", test]).output().unwrap();
+            let text = String::from_utf8_lossy(&output.stdout);
+            assert!(output.status.success(), "{text}");
+            assert!(text.contains("1 passed"), "{text}");
+        }
+        Whereabouts::Nowhere(reason) => eprintln!("skipped: {reason}"),
+    }
+}

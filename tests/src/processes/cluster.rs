@@ -1,0 +1,201 @@
+//! A cluster of separate processes, as in production: an arbiter and three replicas, each with a certificate, a data
+//! directory and an address of its own, which it keeps when it is started again.
+
+use std::net::{Ipv4Addr, UdpSocket};
+use std::path::{Path, PathBuf};
+
+use lockstep_core::config::Address;
+use lockstep_transport_quic::authority::{self, Existing};
+use lockstep_transport_quic::{Credentials, QuicTransport};
+
+use super::{Failure, Observer, PATIENCE, Place, Server, until};
+
+/// Replicas of a cluster.
+pub const REPLICAS: usize = 3;
+
+const TLS_DIR: &str = "tls";
+
+/// The addresses of a cluster's nodes, without ports.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Hosts {
+    /// The arbiter's.
+    pub arbiter: Ipv4Addr,
+    /// The replicas'.
+    pub replicas: [Ipv4Addr; REPLICAS],
+}
+
+impl Hosts {
+    /// All nodes on the loopback address.
+    pub const LOCAL: Self = Self {
+        arbiter: Ipv4Addr::LOCALHOST,
+        replicas: [Ipv4Addr::LOCALHOST; REPLICAS],
+    };
+}
+
+/// An arbiter and three replicas, each a process. They are killed when this is dropped.
+pub struct Cluster {
+    place: Place,
+    arbiter: Node,
+    replicas: Vec<Node>,
+}
+
+/// What stays of a node from start to start, and its process while it runs.
+struct Node {
+    name: String,
+    address: String,
+    server: Option<Server>,
+}
+
+impl Cluster {
+    /// A new cluster, as soon as all replicas are in sync.
+    ///
+    /// # Errors
+    /// If that does not come about.
+    pub fn start(program: &Path, hosts: Hosts) -> Result<Self, Failure> {
+        let mut place = Place::new(program);
+        let tls_dir = place.path().join(TLS_DIR);
+        authority::init(&tls_dir)?;
+        authority::issue_client(&tls_dir, "me", Existing::Keep)?;
+        let node = |name: String, host: Ipv4Addr| {
+            authority::issue_node(&tls_dir, &name, &[host.to_string()], Existing::Keep)?;
+            Ok(Node {
+                name,
+                address: free_address(host)?,
+                server: None,
+            })
+        };
+        let arbiter = node("arbiter".to_owned(), hosts.arbiter)?;
+        let replicas = hosts.replicas.iter().enumerate();
+        let replicas = replicas
+            .map(|(number, host)| node(format!("r{}", number + 1), *host))
+            .collect::<Result<Vec<Node>, Failure>>()?;
+        let addresses: Vec<&str> = replicas.iter().map(|node| &*node.address).collect();
+        place.set_flags(&["--cluster", &addresses.join(","), "--tls-dir", TLS_DIR]);
+        let mut cluster = Self {
+            place,
+            arbiter,
+            replicas,
+        };
+        cluster.start_arbiter()?;
+        for number in 0..REPLICAS {
+            cluster.start_replica(number)?;
+        }
+        let observer = Observer::new(&cluster)?;
+        until("all replicas are in sync", PATIENCE, || {
+            observer.look().is_whole().then_some(())
+        })?;
+        Ok(cluster)
+    }
+
+    /// The directory of the cluster, and commands for it.
+    pub fn place(&self) -> &Place {
+        &self.place
+    }
+
+    /// Where the replicas are, in the order of their numbers.
+    pub fn addresses(&self) -> Vec<Address> {
+        let replicas = self.replicas.iter();
+        replicas.map(|node| Address::new(&node.address)).collect()
+    }
+
+    /// The network end of a client of this cluster.
+    ///
+    /// # Errors
+    /// If there is no socket for it.
+    pub fn client(&self) -> Result<QuicTransport, Failure> {
+        let credentials = Credentials::load_client(&self.place.path().join(TLS_DIR), None)?;
+        Ok(QuicTransport::client(credentials)?)
+    }
+
+    /// Keeps the directory of the cluster, with the logs of its processes, and says where it is.
+    pub fn keep(&mut self) -> PathBuf {
+        self.place.keep();
+        self.place.path().to_owned()
+    }
+
+    /// Starts the arbiter, and waits until it is ready.
+    ///
+    /// # Errors
+    /// If it does not get ready.
+    pub fn start_arbiter(&mut self) -> Result<(), Failure> {
+        let arguments = self.arguments("arbiter", &self.arbiter);
+        self.arbiter.start(&self.place, &arguments)
+    }
+
+    /// Starts a replica, and waits until it has a role.
+    ///
+    /// # Errors
+    /// If it does not get ready.
+    pub fn start_replica(&mut self, number: usize) -> Result<(), Failure> {
+        let arguments = self.replica_arguments(number);
+        self.replicas[number].start(&self.place, &arguments)
+    }
+
+    /// What a replica is started with.
+    pub fn replica_arguments(&self, number: usize) -> Vec<String> {
+        let mut arguments = self.arguments("replica", &self.replicas[number]);
+        arguments.extend(["--arbiter".to_owned(), self.arbiter.address.clone()]);
+        arguments
+    }
+
+    /// A replica's process.
+    ///
+    /// # Panics
+    /// If it does not run.
+    pub fn replica(&self, number: usize) -> &Server {
+        self.replicas[number].server.as_ref().expect("it runs")
+    }
+
+    /// The arbiter's process, which is the cluster's no more.
+    ///
+    /// # Panics
+    /// If it does not run.
+    pub fn take_arbiter(&mut self) -> Server {
+        self.arbiter.server.take().expect("it runs")
+    }
+
+    /// A replica's process, which is the cluster's no more.
+    ///
+    /// # Panics
+    /// If it does not run.
+    pub fn take_replica(&mut self, number: usize) -> Server {
+        self.replicas[number].server.take().expect("it runs")
+    }
+
+    fn arguments(&self, command: &str, node: &Node) -> Vec<String> {
+        let data_dir = format!("{}.d", node.name);
+        [
+            command,
+            "--listen",
+            &node.address,
+            "--data-dir",
+            &data_dir,
+            "--tls-dir",
+            TLS_DIR,
+            "--name",
+            &node.name,
+            "--log",
+            "info",
+        ]
+        .map(str::to_owned)
+        .to_vec()
+    }
+}
+
+impl Node {
+    fn start(&mut self, place: &Place, arguments: &[String]) -> Result<(), Failure> {
+        let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+        let server = Server::start(place, &self.name, &arguments)?;
+        server.line("ready:")?;
+        self.server = Some(server);
+        Ok(())
+    }
+}
+
+/// An address that nobody uses. Somebody else could take it before we do; the system hands them out in turn, though.
+fn free_address(host: Ipv4Addr) -> Result<String, Failure> {
+    let address = UdpSocket::bind((host, 0)).and_then(|socket| socket.local_addr());
+    address
+        .map(|address| address.to_string())
+        .map_err(|source| Failure::Address { host, source })
+}
