@@ -174,13 +174,23 @@
 //! Its configuration is durable before anybody hears of it, so nobody notices. While it is down nothing can change:
 //! reads and writes go on as long as no in-sync replica fails; then writes and linearizable reads wait for it.
 //!
+//! ## A primary by force
+//!
+//! When everybody in sync is lost for good, an operator may choose among those that are left
+//! ([`arbiter::force_primary`]). Its log is the truth from then on, so whoever else has data is superseded, and refused.
+//!
 //! # Where to read on
+//!
+//! What all this promises, and on which conditions, is said in [`guarantees`].
 //!
 //! The modules in reading order: [`config`], [`operation`], [`limits`], [`time`], [`epochs`], [`sessions`], [`message`], [`wire`],
 //! [`storage`], [`event`], [`engine`], [`log`], [`process`], [`replica`], [`arbiter`], [`client`], [`transport`],
 //! [`driver`].
 
 // Reading order, not the alphabet.
+#[doc = include_str!("guarantees.md")]
+pub mod guarantees {}
+
 pub mod config;
 
 pub mod operation;
