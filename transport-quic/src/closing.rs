@@ -1,6 +1,6 @@
 //! Why connections end: codes and reasons that travel to the other side, and the words in which they are told here.
 
-use quinn::{Connection, ConnectionError, VarInt};
+use quinn::{Connection, ConnectionError, TransportErrorCode, VarInt};
 
 /// Why this side ends a connection. The numbers are part of the protocol.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -48,6 +48,13 @@ pub(crate) fn describe(error: &ConnectionError) -> Option<(Weight, String)> {
                 _ => Weight::Unusual,
             };
             Some((weight, format!("ended by the other side: {reason}")))
+        }
+        // What it had to say may not be said before the handshake is over (RFC 9000, section 10.2.3).
+        ConnectionError::ConnectionClosed(close)
+            if close.error_code == TransportErrorCode::APPLICATION_ERROR =>
+        {
+            let text = "ended by the other side during the handshake";
+            Some((Weight::Usual, text.to_owned()))
         }
         ConnectionError::ConnectionClosed(close) => {
             let reason = String::from_utf8_lossy(&close.reason);
@@ -100,4 +107,23 @@ fn explain(reason: &str) -> String {
         return reason.to_owned();
     };
     format!("{hint} ({reason})")
+}
+
+#[cfg(test)]
+mod tests {
+    use quinn::ConnectionClose;
+
+    use super::*;
+
+    #[test]
+    fn an_end_during_the_handshake_is_not_taken_for_another_version() {
+        let close = ConnectionClose {
+            error_code: TransportErrorCode::APPLICATION_ERROR,
+            frame_type: None,
+            reason: Vec::new().into(),
+        };
+        let (weight, text) = describe(&ConnectionError::ConnectionClosed(close)).unwrap();
+        assert_eq!(weight, Weight::Usual);
+        assert!(text.contains("during the handshake"), "{text}");
+    }
 }
