@@ -166,7 +166,8 @@
 //!
 //! ## Leave
 //!
-//! A secondary stops serving, tells the arbiter, and ends when it is out of the configuration. A primary hands over
+//! A secondary stops serving, tells the arbiter, and ends when it is out of the configuration. If it is in sync and does
+//! not hear its primary, it ends without that, as if it crashed: it may be the last that has the data. A primary hands over
 //! first, if another replica is in sync.
 //!
 //! ## Restart of the arbiter

@@ -39,6 +39,10 @@ const REGRESSIONS: &[(u64, &str)] = &[
         "reads of a replica that was given the primary's state were expected to go on where its own had ended",
     ),
     (
+        500_714,
+        "the last replica that had the data left although it had not heard its primary",
+    ),
+    (
         108_593,
         "the final look did not wait until everybody had heard of the last write",
     ),

@@ -83,8 +83,7 @@ impl Replica {
         }
         if config.has_place(self.core.meta.node) {
             if matches!(self.role, Role::Leaving) {
-                self.core.config = Some(config);
-                self.core.context(now, out).leave();
+                self.go_on_leaving(now, config, out);
             } else {
                 self.enter(now, config, None, out);
             }
@@ -209,6 +208,7 @@ impl Replica {
                 primary.on_drain(Drain::Node);
                 cx.arm(Timer::LeavePatience, limits::LEAVE_PATIENCE);
             }
+            Role::Secondary(secondary) if !secondary.may_leave(cx) => self.finish_leaving(now, out),
             Role::Secondary(_) => {
                 cx.leave();
                 cx.arm(Timer::LeavePatience, limits::LEAVE_PATIENCE);
@@ -216,6 +216,23 @@ impl Replica {
                 self.role = Role::Leaving;
             }
             Role::Leaving | Role::Left => {}
+        }
+    }
+
+    /// The configuration has changed before it was out of it. Of another primary it does not know whether it lives: if it
+    /// is in sync, it ends as if it crashed, and stays a copy to come back to.
+    fn go_on_leaving(&mut self, now: Instant, config: Config, out: &mut Outbox) {
+        let is_same_tenure = self
+            .core
+            .config
+            .as_ref()
+            .is_some_and(|former| former.epoch == config.epoch);
+        let is_in_sync = config.in_sync.contains(&self.core.meta.node);
+        self.core.config = Some(config);
+        if is_same_tenure || !is_in_sync {
+            self.core.context(now, out).leave();
+        } else {
+            self.finish_leaving(now, out);
         }
     }
 

@@ -319,6 +319,16 @@ impl Secondary {
         }
     }
 
+    // -------------------------------------------------------------------------------------------- leaving
+
+    /// May it leave the in-sync set? Only while it hears a primary that has its log: otherwise it may be the last that has
+    /// it, and the arbiter would be left with the dead.
+    pub(super) fn may_leave(&self, cx: &Context<'_>) -> bool {
+        let hears_primary =
+            matches!(self.stage, Stage::Streaming { .. }) && self.trust == Trust::Promising;
+        hears_primary || !self.is_in_sync(cx)
+    }
+
     // ------------------------------------------------------------------------------------------- failover
 
     /// The primary has been silent for as long as this replica promised to wait.

@@ -7,7 +7,7 @@ use crate::config::{ClusterId, ConfigVersion, Epoch, Incarnation, Member, Positi
 use crate::epochs::EpochHistory;
 use crate::message::{
     FromArbiter, JoinRefusal, JoinRefused, Joined, SnapshotAck, Snapshots, StateChunk, SyncEnd,
-    SyncFrom, SyncReply, SyncStart,
+    SyncFrom, SyncReply, SyncStart, ToArbiter,
 };
 use crate::operation::{ClientId, Entry, Origin, RequestId, Resolution, Session};
 use crate::sessions::{Done, SessionRow, SessionRows};
@@ -127,7 +127,7 @@ impl Table {
         let effects = std::mem::take(&mut self.effects).into_iter();
         let messages = effects.filter_map(|effect| match effect {
             Effect::Send {
-                message: message @ (Message::Peer(_) | Message::Reply(_)),
+                message: message @ (Message::Peer(_) | Message::Reply(_) | Message::ToArbiter(_)),
                 ..
             } => Some(message),
             _ => None,
@@ -644,4 +644,42 @@ fn a_primary_that_hears_nobody_leaves_the_others_the_time_to_replace_it() {
         persisted: Position::ZERO,
     }));
     assert_eq!(next_beacon(&table), after(timing.beacon));
+}
+
+// --------------------------------------------------------------------------------------------------- leaving
+
+fn is_leave(message: &Message) -> bool {
+    matches!(message, Message::ToArbiter(ToArbiter::Leave(_)))
+}
+
+#[test]
+fn a_replica_in_sync_leaves_only_while_it_hears_its_primary() {
+    let mut unheard = Table::joined(OTHER);
+    unheard.step(Input::Leave);
+    assert!(!unheard.said().iter().any(is_leave));
+    assert!(matches!(unheard.replica.role, Role::Left));
+
+    let mut table = Table::joined(OTHER);
+    shake_hands(&mut table, 1, 0);
+    table.settle();
+    table.step(Input::Leave);
+    assert!(table.said().iter().any(is_leave));
+    assert!(matches!(table.replica.role, Role::Leaving));
+}
+
+#[test]
+fn a_replica_that_is_leaving_does_not_leave_another_primary() {
+    let mut table = Table::joined(OTHER);
+    shake_hands(&mut table, 1, 0);
+    table.settle();
+    table.step(Input::Leave);
+    table.said();
+    let mut config = config(OTHER, 2, 1);
+    config.epoch = Epoch(2);
+    table.hear(
+        "arbiter",
+        Message::FromArbiter(FromArbiter::Replicas(config)),
+    );
+    assert!(!table.said().iter().any(is_leave));
+    assert!(matches!(table.replica.role, Role::Left));
 }
