@@ -395,4 +395,20 @@ mod tests {
         };
         assert_eq!(found, Lookup::Done(cancelled));
     }
+
+    #[test]
+    fn a_million_abandoned_clients_take_no_more_memory_than_the_limits_say() {
+        let limits = SessionLimits::default();
+        let mut sessions = Sessions::open(SessionRows::default(), limits.clone());
+        for seq in 0..1_000_000 {
+            sessions.apply(&entry(seq, seq, 0, seq, 0));
+            assert!(sessions.len() <= limits.clients_max);
+        }
+        sessions.check();
+        assert_eq!(sessions.len(), limits.clients_max);
+        let newest = sessions.lookup(ClientId(999_999), RequestId(0), session(999_999, 0));
+        assert_eq!(newest, done(999_999));
+        let oldest = sessions.lookup(ClientId(0), RequestId(0), session(0, 0));
+        assert_eq!(oldest, Lookup::Expired);
+    }
 }

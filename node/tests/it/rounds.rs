@@ -36,6 +36,11 @@ fn clients_notice_nothing_when_the_arbiter_is_killed() {
 }
 
 #[test]
+fn clients_notice_nothing_when_the_primary_hands_over() {
+    run(Scenario::HandOver, 2, None);
+}
+
+#[test]
 fn a_primary_that_was_stopped_tells_nobody_what_is_out_of_date() {
     run(Scenario::StopPrimary, 2, None);
 }
@@ -44,7 +49,7 @@ fn a_primary_that_was_stopped_tells_nobody_what_is_out_of_date() {
 #[test]
 fn a_primary_that_is_cut_off_tells_nobody_what_is_out_of_date() {
     match PrivateNetwork::find() {
-        Whereabouts::Inside(network) => run(Scenario::Cut, 3, Some(network)),
+        Whereabouts::Inside(network) => run(Scenario::CutPrimary, 3, Some(network)),
         Whereabouts::Outside(mut command) => {
             let test = "rounds::a_primary_that_is_cut_off_tells_nobody_what_is_out_of_date";
             let command = command.arg(std::env::current_exe().unwrap());

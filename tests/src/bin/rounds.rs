@@ -101,7 +101,7 @@ fn run(args: &Args) -> Result<bool, String> {
     for scenario in args.scenario.scenarios() {
         let network = match &network {
             Ok(network) => *network,
-            Err(reason) if *scenario == Scenario::Cut => {
+            Err(reason) if scenario.needs_network() => {
                 skip(args, *scenario, reason);
                 continue;
             }
@@ -192,7 +192,8 @@ fn program(args: &Args) -> Result<PathBuf, String> {
 
 /// A network of its own, if links are to be cut: this program runs itself again in one. `Err` tells why there is none.
 fn network(choice: &Choice) -> Result<Result<Option<PrivateNetwork>, String>, String> {
-    if !choice.scenarios().contains(&Scenario::Cut) {
+    let mut scenarios = choice.scenarios().iter();
+    if !scenarios.any(|scenario| scenario.needs_network()) {
         return Ok(Ok(None));
     }
     match PrivateNetwork::find() {

@@ -138,6 +138,14 @@ impl Cluster {
         arguments
     }
 
+    /// The arbiter's process.
+    ///
+    /// # Panics
+    /// If it does not run.
+    pub fn arbiter(&self) -> &Server {
+        self.arbiter.server.as_ref().expect("it runs")
+    }
+
     /// A replica's process.
     ///
     /// # Panics

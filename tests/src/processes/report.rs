@@ -131,12 +131,18 @@ impl Report {
     pub fn broken_limits(&self, limits: Limits) -> Vec<String> {
         match self.scenario {
             Scenario::KillPrimary | Scenario::StopPrimary => self.late_writes(limits),
-            Scenario::KillSecondary | Scenario::KillArbiter | Scenario::StopSecondary => {
+            Scenario::KillSecondary
+            | Scenario::KillArbiter
+            | Scenario::StopSecondary
+            | Scenario::StopArbiter
+            | Scenario::CutSecondary
+            | Scenario::CutArbiter
+            | Scenario::HandOver => {
                 let times = (self.failed > 0).then_some(self.failed);
                 let broken = |times| format!("{times} times a write was not confirmed in a second");
                 times.map(broken).into_iter().collect()
             }
-            Scenario::Cut => Vec::new(),
+            Scenario::CutPrimary => Vec::new(),
         }
     }
 
@@ -285,7 +291,7 @@ mod tests {
         check(Scenario::KillPrimary, &[600, 600, 1100], 0, 1);
         check(Scenario::KillPrimary, &[600, 720, 990], 0, 1);
         check(Scenario::StopPrimary, &[1100], 0, 2);
-        check(Scenario::Cut, &[5000], 9, 0);
+        check(Scenario::CutPrimary, &[5000], 9, 0);
     }
 
     #[test]
