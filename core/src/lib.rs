@@ -180,7 +180,10 @@
 //! [`storage`], [`event`], [`engine`], [`log`], [`process`], [`replica`], [`arbiter`], [`client`], [`transport`],
 //! [`driver`].
 
-// Reading order, not the alphabet.
+// Reading order, not the alphabet; but a macro comes before its use.
+#[macro_use]
+pub mod planted;
+
 pub mod config;
 
 pub mod operation;
