@@ -19,6 +19,7 @@ use lockstep_core::config::{Address, ClusterId, Config, NodeId};
 use lockstep_core::limits::Limits;
 use lockstep_core::message::Message;
 use lockstep_core::operation::ClientId;
+use lockstep_core::planted;
 use lockstep_core::process::{CallBody, CallId, Input, Outbox};
 use lockstep_core::replica::{Replica, ReplicaOptions};
 use lockstep_core::storage::{Query, Ticket};
@@ -110,6 +111,14 @@ enum Plan {
         start: u64,
         ticket: Ticket,
         query: Query,
+        /// Nanoseconds until the process has the answer.
+        way_back: u64,
+    },
+    /// A process hears of what its disk did a while ago.
+    Deliver {
+        node: usize,
+        start: u64,
+        stimulus: Stimulus,
     },
     /// A crashed node starts.
     Start { node: usize },
@@ -431,7 +440,17 @@ impl Cluster {
                 start,
                 ticket,
                 query,
-            } => self.answer(node, start, ticket, query),
+                way_back,
+            } => self.answer(node, start, ticket, query, way_back),
+            Plan::Deliver {
+                node,
+                start,
+                stimulus,
+            } => {
+                if self.nodes[node].starts == start {
+                    self.deliver(node, stimulus);
+                }
+            }
             Plan::Start { node } => self.start(node),
             Plan::Room { node } => {
                 if let Role::Replica(disk, _) = &mut self.nodes[node].role {
@@ -491,7 +510,12 @@ impl Cluster {
         let Some(mut machine) = self.nodes[index].machine.take() else {
             return;
         };
-        let local = self.nodes[index].clock.local(self.now);
+        let node = &self.nodes[index];
+        // A process that reads its clock and then waits for an input. Timers are no inputs that one waits for.
+        let is_early = planted!(TimeBeforeInput) && !node.inbox.is_empty();
+        let local = node
+            .clock
+            .local(if is_early { node.turned } else { self.now });
         let mut outbox = Outbox::new();
         if timers_first {
             step_timers(&mut machine, local, &mut outbox);

@@ -1,0 +1,179 @@
+//! The table itself: which mistake is found how, and which is not.
+
+use lockstep_core::planted::Bug;
+
+use super::Found;
+use super::invariants::{
+    BOUNDED, CALM, DURABLE, FORWARD, LEDGER, LET_IN, LINEARIZABLE, LOCAL, ONCE, PANICS, REJECTED,
+    REPLIES, TOLD, TRUE,
+};
+use crate::leases::Omission;
+
+/// Seeds for a mistake that hardly any mix of faults and writes leaves unseen.
+const SOON: u64 = 200;
+
+/// Seeds for one that takes a rare turn of events, which one in a thousand or two has. Ten times that, so that it is not
+/// missed by bad luck when a change elsewhere makes other simulations of the seeds.
+const LATE: u64 = 10_000;
+
+const fn found(bug: Bug, seeds_max: u64, by: &'static [&'static str]) -> Found {
+    Found { bug, seeds_max, by }
+}
+
+/// The mistakes that the simulator finds.
+pub const FOUND: &[Found] = &[
+    found(Bug::AcksUnsynced, SOON, &[DURABLE]),
+    found(Bug::AcksRepeatUnsynced, SOON, &[DURABLE]),
+    found(Bug::CountsOwnUnsynced, SOON, &[DURABLE]),
+    found(Bug::RecoveredIsPersisted, LATE, &[DURABLE]),
+    found(Bug::DiskNotAskedAgain, SOON, &[CALM]),
+    found(Bug::TruncatesToOwnCommitted, SOON, &[LEDGER, DURABLE]),
+    found(Bug::PrimaryTruncates, SOON, &[LEDGER, DURABLE]),
+    found(
+        Bug::KeepsLongerTail,
+        SOON,
+        &[LEDGER, DURABLE, ONCE, CALM, PANICS],
+    ),
+    found(Bug::Restamps, SOON, &[LEDGER, DURABLE]),
+    found(Bug::SyncReplyCounts, SOON, &[DURABLE, LEDGER]),
+    found(
+        Bug::FormerSnapshotsCount,
+        LATE,
+        &[LEDGER, DURABLE, CALM, PANICS],
+    ),
+    found(
+        Bug::CommitsBeforeHandshake,
+        SOON,
+        &[LEDGER, DURABLE, PANICS],
+    ),
+    found(Bug::CommitsBeyondLog, SOON, &[PANICS]),
+    found(Bug::NothingSentAgain, SOON, &[CALM]),
+    found(Bug::PositionWithEntriesOnly, SOON, &[CALM]),
+    found(Bug::ShrinksBeforeConfirmation, SOON, &[DURABLE]),
+    found(Bug::CountedOnConfirmation, SOON, &[DURABLE]),
+    found(Bug::AddsBehind, SOON, &[DURABLE]),
+    found(Bug::AddsBeforeRecommit, LATE, &[DURABLE]),
+    found(Bug::SuspicionEndsAddition, LATE, &[DURABLE]),
+    found(Bug::ForgetsProposal, LATE, &[DURABLE]),
+    found(Bug::DrainedTooEarly, LATE, &[LINEARIZABLE]),
+    found(Bug::NoCompareAndSwap, LATE, &[DURABLE, LINEARIZABLE]),
+    found(Bug::RemovesAtOnce, LATE, &[LINEARIZABLE]),
+    found(Bug::TellsBeforeDurable, SOON, &[DURABLE, FORWARD]),
+    found(Bug::RestartKeepsEpoch, SOON, &[CALM, LEDGER, FORWARD]),
+    found(Bug::ReplacementKeepsEpoch, SOON, &[CALM, LEDGER]),
+    found(Bug::LateJoinedObeyed, LATE, &[LET_IN, FORWARD]),
+    found(Bug::OlderConfigEntered, SOON, &[FORWARD, DURABLE]),
+    found(Bug::PrimaryReadsWithoutLease, LATE, &[LINEARIZABLE]),
+    found(Bug::LeaseOfOne, LATE, &[LINEARIZABLE]),
+    found(Bug::PromiseCutShort, LATE, &[LINEARIZABLE]),
+    found(Bug::SecondaryReadsWithoutLease, LATE, &[LINEARIZABLE]),
+    found(Bug::ReadLeaseFromReceipt, LATE, &[LINEARIZABLE]),
+    found(Bug::GrantsToJoining, LATE, &[LINEARIZABLE]),
+    found(Bug::LeaseNotCheckedAtAnswer, LATE, &[LINEARIZABLE]),
+    found(Bug::ReadsBeforeRecommit, LATE, &[LINEARIZABLE]),
+    found(Bug::ReadsDirtyValue, SOON, &[LINEARIZABLE]),
+    found(Bug::ReadsOldOfDirty, SOON, &[LINEARIZABLE]),
+    found(Bug::ReusesQuestion, LATE, &[LINEARIZABLE]),
+    found(Bug::AnswersAheadOfPosition, SOON, &[TOLD, LINEARIZABLE]),
+    found(Bug::OverlaysNothing, SOON, &[LINEARIZABLE, LOCAL, TOLD]),
+    found(Bug::ForgetsWhileAsked, LATE, &[LINEARIZABLE, LOCAL, TOLD]),
+    found(Bug::ScansStateAlone, SOON, &[LOCAL, TOLD]),
+    found(Bug::ServesAfterTakeOver, LATE, &[LINEARIZABLE]),
+    found(Bug::GrantsAfterTakeOver, LATE, &[LINEARIZABLE]),
+    found(Bug::SessionsNotTransferred, SOON, &[ONCE]),
+    found(Bug::TransfersUncommitted, SOON, &[LEDGER]),
+    found(Bug::HistoryBeyondState, LATE, &[CALM]),
+    found(Bug::StateAckedEarly, LATE, &[DURABLE]),
+    found(Bug::CopyOfOpenExecuted, SOON, &[ONCE]),
+    found(Bug::CopyOfDoneExecuted, SOON, &[ONCE]),
+    found(Bug::SessionsNotRecovered, SOON, &[ONCE]),
+    found(Bug::ResolvesWithoutEntry, SOON, &[ONCE]),
+    found(Bug::FailedAnsweredAgain, SOON, &[REPLIES]),
+    found(Bug::TenureEndsSilently, SOON, &[REPLIES]),
+    found(Bug::AcksUnconfirmed, SOON, &[DURABLE, ONCE]),
+    found(Bug::RetriesUnderNewId, SOON, &[TOLD, PANICS, TRUE]),
+    found(Bug::RejectsAppended, SOON, &[REJECTED, CALM]),
+    found(Bug::SettledTooMuch, SOON, &[ONCE]),
+    found(Bug::NoUncommittedLimit, SOON, &[BOUNDED]),
+    found(Bug::TimeBeforeInput, SOON, &[LINEARIZABLE, REPLIES]),
+];
+
+/// The mistakes that the model of leases finds, each with the rule that is left out there.
+pub const ELSEWHERE: &[(Bug, Omission)] = &[
+    (Bug::JoinKeepsVersion, Omission::JoinKeepsVersion),
+    (Bug::DrainingJoins, Omission::DrainingJoinsUninformed),
+    (Bug::InheritsNoLease, Omission::NewPrimaryDoesNotWait),
+    (
+        Bug::LeaseWithoutAdded,
+        Omission::PrimaryLeaseWithoutAdditions,
+    ),
+    (Bug::LeaseFromReceipt, Omission::PrimaryLeaseFromReceipt),
+    (Bug::PromiseWithoutDrift, Omission::PromiseIgnoresRho),
+    (Bug::ProposesAtOnce, Omission::RestartForgetsPromise),
+    (Bug::AnswersAfterProposing, Omission::AnswersAfterProposing),
+    (Bug::FormerGrantCounts, Omission::StampsSurviveRestart),
+    (Bug::GrantOfFormerRoleCounts, Omission::GiveUpUnheeded),
+    (Bug::GrantsWithoutLease, Omission::GrantsWithoutLease),
+    (Bug::TakesLeaseJoining, Omission::JoiningTakesLease),
+    (
+        Bug::RemovedLeaseWithoutDrift,
+        Omission::RemovedLeaseIgnoresRho,
+    ),
+    (Bug::SettlesWithoutDrift, Omission::WaitIgnoresRho),
+    (Bug::LeavesWithLease, Omission::LeavesWithLease),
+    (Bug::TellsBeforeRecommit, Omission::AnswersUnsettled),
+];
+
+/// Mistakes that neither finds in the time of a test, each with the test by hand that speaks of it, if there is one.
+pub const RARE: &[(Bug, Option<&str>)] = &[
+    (
+        Bug::FormerAcksCount,
+        Some("what_a_replica_acknowledged_in_an_earlier_handshake_does_not_count"),
+    ),
+    (Bug::NoEpochFence, None),
+    (
+        Bug::LateLeaveObeyed,
+        Some("leaving_needs_the_recorded_start_and_the_present_version_and_is_not_for_the_primary"),
+    ),
+    (
+        Bug::LateJoinObeyed,
+        Some("a_late_join_of_a_wiped_directory_does_not_cost_the_new_node_its_identity"),
+    ),
+    (Bug::ChunkOfFormerHandshake, None),
+];
+
+/// The mistakes that break nothing, each with what makes up for them.
+pub const REDUNDANT: &[(Bug, &str)] = &[
+    (
+        Bug::StaleProofCounts,
+        "a log is cut off in a new epoch, and before its role in that, a replica waits for a write behind all that was asked for",
+    ),
+    (
+        Bug::TruncationNotAwaited,
+        "the same; and what is appended afterwards is written afterwards",
+    ),
+    (
+        Bug::EpochNotAwaited,
+        "a node acts in nothing before the arbiter has answered its Join, and the arbiter gives every start of the primary a new epoch",
+    ),
+    (
+        Bug::SettlesUnheard,
+        "who is in sync has to acknowledge in the new epoch, with which it gives up its lease; who drains counts until its lease must be over",
+    ),
+    (
+        Bug::AddsWithoutPromise,
+        "who is counted must have promised for the primary to hold its lease: all it costs is the lease",
+    ),
+    (
+        Bug::FormerEchoCounts,
+        "a primary that starts again has a new epoch, and what is said in an older one is ignored",
+    ),
+    (
+        Bug::TellsWithoutLease,
+        "who asks answers by its own lease: as long as that lasts, nobody commits what is not in its log, or in a newer epoch",
+    ),
+    (
+        Bug::HandsOverUnanswered,
+        "the end of the tenure answers that their outcome is unknown, which is true",
+    ),
+];
