@@ -188,7 +188,10 @@
 //! [`storage`], [`event`], [`engine`], [`log`], [`process`], [`replica`], [`arbiter`], [`client`], [`transport`],
 //! [`driver`].
 
-// Reading order, not the alphabet.
+// Reading order, not the alphabet; but a macro comes before its use.
+#[macro_use]
+pub mod planted;
+
 #[doc = include_str!("guarantees.md")]
 pub mod guarantees {}
 

@@ -138,7 +138,7 @@ impl Log {
     /// Takes up that the log is committed up to `position`, or its end if that comes earlier, and returns the entries
     /// that are committed thereby.
     pub fn advance_committed(&mut self, position: Position) -> Vec<Arc<Entry>> {
-        let position = position.min(self.end);
+        let position = planted!(CommitsBeyondLog => position, position.min(self.end));
         if position <= self.committed {
             return Vec::new();
         }

@@ -142,7 +142,8 @@ impl Sessions {
         self.by_last.remove(&(row.last, client));
         self.results -= row.results.len();
         row.last = entry.seq;
-        raise_floor(&mut row, session.settled);
+        let settled = planted!(SettledTooMuch => RequestId(session.settled.0 + 1), session.settled);
+        raise_floor(&mut row, settled);
         if id >= row.floor {
             row.results.entry(id).or_insert(Done {
                 seq: entry.seq,

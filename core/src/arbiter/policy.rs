@@ -110,7 +110,7 @@ fn admit(
             let config = &record.config;
             let has_place = match config.draining.contains(&join.node) {
                 // Who knows of its removal holds no read lease any more.
-                true => join.version < known.removed,
+                true => join.version < known.removed && !planted!(DrainingJoins),
                 false => config.is_member(join.node),
             };
             if has_place || has_namesake_in_sync(record, join) {
@@ -155,6 +155,7 @@ fn admit(
 /// wiped since, and the name is that of the new node.
 fn has_namesake_in_sync(record: &ArbiterRecord, join: &Join) -> bool {
     namesakes(record, join).any(|node| record.config.in_sync.contains(&node))
+        && !planted!(LateJoinObeyed)
 }
 
 fn namesakes<'a>(record: &'a ArbiterRecord, join: &'a Join) -> impl Iterator<Item = NodeId> + 'a {
@@ -196,7 +197,10 @@ fn forget_surplus(record: &mut ArbiterRecord) {
 
 /// Gives the node its place: the first ever is primary, the recorded primary gets a new epoch, who is in sync stays so.
 fn take_in(config: &mut Config, join: &Join) {
-    config.version = config.version.next();
+    let is_in_sync = config.in_sync.contains(&join.node) && config.primary != Some(join.node);
+    if !(planted!(JoinKeepsVersion) && is_in_sync) {
+        config.version = config.version.next();
+    }
     let member = Member {
         name: join.name.clone(),
         address: join.address.clone(),
@@ -209,7 +213,9 @@ fn take_in(config: &mut Config, join: &Join) {
             config.epoch = Epoch(1);
             config.in_sync.insert(join.node);
         }
-        Some(primary) if primary == join.node => config.epoch = config.epoch.next(),
+        Some(primary) if primary == join.node => {
+            config.epoch = planted!(RestartKeepsEpoch => config.epoch, config.epoch.next());
+        }
         Some(_) if config.in_sync.contains(&join.node) => {}
         Some(_) => {
             config.draining.remove(&join.node);
@@ -226,8 +232,8 @@ pub fn on_propose(record: &ArbiterRecord, from: &Address, propose: &Propose) -> 
         return Verdict::default();
     }
     let mut next = record.clone();
-    if propose.version != config.version || !change(&mut next.config, propose.node, propose.change)
-    {
+    let is_present = propose.version == config.version || planted!(NoCompareAndSwap);
+    if !is_present || !change(&mut next.config, propose.node, propose.change) {
         return Verdict::answer(from, FromArbiter::ProposalRefused(config.clone()));
     }
     if let Change::RemoveInSync(node) = propose.change
@@ -249,7 +255,7 @@ fn change(config: &mut Config, proposer: NodeId, change: Change) -> bool {
             is_primary
                 && node != proposer
                 && config.in_sync.remove(&node)
-                && config.draining.insert(node)
+                && planted!(RemovesAtOnce => remove(config, node), config.draining.insert(node))
         }
         Change::RemoveInSync(node) => {
             is_primary && config.joining.contains(&node) && remove(config, node)
@@ -269,7 +275,7 @@ fn replace_primary(config: &mut Config, successor: NodeId) -> bool {
     if let Some(former) = config.primary.replace(successor) {
         remove(config, former);
     }
-    config.epoch = config.epoch.next();
+    config.epoch = planted!(ReplacementKeepsEpoch => config.epoch, config.epoch.next());
     true
 }
 
@@ -292,10 +298,12 @@ pub fn on_leave(record: &ArbiterRecord, from: &Address, leave: &Leave) -> Verdic
     let Some(member) = config.members.get(&leave.node) else {
         return unchanged();
     };
-    if member.address != *from || member.incarnation != leave.incarnation {
+    let is_of_start = member.incarnation == leave.incarnation || planted!(LateLeaveObeyed);
+    if member.address != *from || !is_of_start {
         return Verdict::default();
     }
-    if leave.version != config.version || config.primary == Some(leave.node) {
+    let is_present = leave.version == config.version || planted!(LateLeaveObeyed);
+    if !is_present || config.primary == Some(leave.node) {
         return unchanged();
     }
     let mut next = record.clone();

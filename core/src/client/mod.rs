@@ -203,7 +203,9 @@ impl Client {
     /// The number of the call's request, given to it here if it has none.
     fn number(&mut self, call: CallId) -> Origin {
         let active = &self.calls[&call];
-        if let Some(origin) = active.origin {
+        if let Some(origin) = active.origin
+            && !planted!(RetriesUnderNewId)
+        {
             return origin;
         }
         let origin = match &active.body {

@@ -91,10 +91,13 @@ impl Core {
             .cluster
             .is_none_or(|cluster| cluster == config.cluster);
         let is_newer = match how {
-            IsNewer::Strictly => config.version > known,
+            IsNewer::Strictly => config.version > known || planted!(OlderConfigEntered),
             IsNewer::OrSame => config.version >= known,
         };
-        is_ours && is_newer && config.is_valid() && config.epoch >= self.known_epoch()
+        is_ours
+            && is_newer
+            && config.is_valid()
+            && (config.epoch >= self.known_epoch() || planted!(OlderConfigEntered))
     }
 
     /// Takes up that the log has `entry`, whose fate is open.

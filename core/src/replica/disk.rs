@@ -117,7 +117,10 @@ impl Disk {
 
     /// Asks again for what is taking long. That does no harm where the disk is merely slow, so the oldest few do.
     pub(super) fn on_retry(&mut self, now: Instant, timers: &mut Timers<Timer>, out: &mut Outbox) {
-        self.repeat(limits::PERSIST_RETRIES_MAX, out);
+        self.repeat(
+            planted!(DiskNotAskedAgain => 0, limits::PERSIST_RETRIES_MAX),
+            out,
+        );
         timers.arm(Timer::PersistRetry, now + limits::RETRY_INTERVAL);
     }
 
@@ -142,7 +145,11 @@ impl Disk {
 
     /// The log is being cut off behind `keep`: writes asked for earlier prove nothing of what comes to stand there.
     pub(super) fn limit_proofs(&mut self, keep: Position) {
-        for pending in &mut self.pending {
+        for pending in self
+            .pending
+            .iter_mut()
+            .filter(|_| !planted!(StaleProofCounts))
+        {
             if let Proof::Log(position) = &mut pending.proof {
                 *position = (*position).min(keep);
             }

@@ -27,9 +27,10 @@ impl Leases {
         ack: &BeaconAck,
         timing: &Timing,
     ) {
-        if ack.echo.incarnation == me {
+        if ack.echo.incarnation == me || planted!(FormerEchoCounts) {
             // Counted from when the Beacon left: the promise began when it arrived, which is later.
-            let until = Some(ack.echo.at + timing.lease);
+            let from = planted!(LeaseFromReceipt => now, ack.echo.at);
+            let until = Some(from + timing.lease);
             self.promised_until = self.promised_until.max(until);
         }
         let is_newer = self
@@ -51,7 +52,8 @@ impl Leases {
         if timestamp.incarnation != replica {
             return None;
         }
-        self.assume(arrived + timing.lease_elsewhere());
+        let lease = planted!(RemovedLeaseWithoutDrift => timing.lease, timing.lease_elsewhere());
+        self.assume(arrived + lease);
         Some(timestamp)
     }
 
@@ -86,7 +88,8 @@ impl ReadLease {
 
     /// The primary echoes a timestamp of this start.
     pub(super) fn on_grant(&mut self, me: Incarnation, grant: Timestamp, timing: &Timing) {
-        if grant.incarnation == me && grant.at > self.since {
+        let is_mine = grant.incarnation == me || planted!(FormerGrantCounts);
+        if is_mine && (grant.at > self.since || planted!(GrantOfFormerRoleCounts)) {
             self.until = self.until.max(Some(grant.at + timing.lease));
         }
     }

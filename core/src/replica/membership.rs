@@ -75,6 +75,7 @@ impl Replica {
     /// Is this what an answer of the arbiter speaks of? A node that had this address before may be answered late.
     fn is_me(&self, node: NodeId, incarnation: Incarnation) -> bool {
         (node, incarnation) == (self.core.meta.node, self.core.meta.incarnation)
+            || planted!(LateJoinedObeyed)
     }
 
     pub(super) fn on_config(&mut self, now: Instant, config: Config, out: &mut Outbox) {
@@ -134,6 +135,9 @@ impl Replica {
                 opens_tenure: is_new_epoch,
                 greeting: None,
             };
+            if planted!(EpochNotAwaited) {
+                self.take_role(now, is_new_epoch, out);
+            }
         } else if matches!(self.role, Role::Starting) {
             self.take_role(now, is_new_epoch, out);
         } else if !matches!(self.role, Role::Entering { .. }) {
@@ -155,7 +159,12 @@ impl Replica {
         };
         if primary != cx.core.meta.node {
             self.role = Role::Secondary(Secondary::new(cx, primary, epoch));
-        } else if opens_tenure {
+        } else if opens_tenure || planted!(RestartKeepsEpoch) {
+            if planted!(PrimaryTruncates) {
+                let keep = cx.core.log.committed();
+                cx.truncate(keep);
+                cx.persist(Write::Truncate { keep }, Proof::Other);
+            }
             self.role = Role::Primary(Box::new(Primary::open(cx, epoch)));
         } else {
             self.role = Role::Starting;
@@ -212,6 +221,9 @@ impl Replica {
             Role::Secondary(_) => {
                 cx.leave();
                 cx.arm(Timer::LeavePatience, limits::LEAVE_PATIENCE);
+                if planted!(LeavesWithLease) {
+                    return;
+                }
                 self.end_role(now, out);
                 self.role = Role::Leaving;
             }

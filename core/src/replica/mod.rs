@@ -150,7 +150,8 @@ impl Replica {
     /// A replica that takes up what its disk holds.
     pub fn open(options: ReplicaOptions, recovered: Recovered) -> Self {
         let log = Log::open(&recovered, options.limits.tail_bytes_max);
-        let sessions = Sessions::open(recovered.sessions, options.limits.sessions.clone());
+        let sessions = planted!(SessionsNotRecovered => Default::default(), recovered.sessions);
+        let sessions = Sessions::open(sessions, options.limits.sessions.clone());
         let mut core = Core {
             options,
             meta: recovered.meta,
@@ -258,7 +259,8 @@ impl Replica {
             .get(&peer.sender)
             .is_some_and(|member| member.address == from);
         let is_for_me = peer.receiver == cx.core.meta.node;
-        if !is_vouched || !is_for_me || peer.epoch != config.epoch {
+        let is_of_epoch = peer.epoch == config.epoch || planted!(NoEpochFence);
+        if !is_vouched || !is_for_me || !is_of_epoch {
             if peer.epoch > config.epoch
                 && matches!(
                     peer.body,
@@ -369,13 +371,18 @@ impl Replica {
     /// What it may answer linearizable reads by.
     fn authority(&self, now: Instant) -> Authority {
         match &self.role {
-            Role::Primary(primary) if primary.has_lease(now) => Authority::Primary {
-                inherited: primary.inherited(),
-            },
+            Role::Primary(primary)
+                if primary.has_lease(now) || planted!(PrimaryReadsWithoutLease) =>
+            {
+                Authority::Primary {
+                    inherited: primary.inherited(),
+                }
+            }
             Role::Secondary(secondary) => {
                 let me = self.core.meta.node;
                 let config = self.core.config.as_ref();
                 let is_in_sync = config.is_some_and(|config| config.in_sync.contains(&me));
+                let is_in_sync = is_in_sync || planted!(TakesLeaseJoining);
                 if is_in_sync && secondary.has_read_lease(now) {
                     Authority::Secondary
                 } else {

@@ -129,7 +129,7 @@ pub(super) fn on_get(cx: &mut Context<'_>, asker: Asker, key: Key, level: Level)
 
 /// A client wants the value of a key once the log is committed up to `position`.
 pub(super) fn on_get_at_least(cx: &mut Context<'_>, asker: Asker, key: Key, position: Position) {
-    if cx.core.log.committed() >= position {
+    if cx.core.log.committed() >= position || planted!(AnswersAheadOfPosition) {
         return on_get(cx, asker, key, Level::Committed);
     }
     wait(cx, asker, key, Level::Committed, position, None);
@@ -150,15 +150,21 @@ pub(super) fn on_get_linearizable(
     match (authority, dirty_until) {
         (Authority::None, _) => cx.reject(&asker, Rejection::NoLease),
         (Authority::Primary { .. } | Authority::Secondary, None) => on_get(cx, asker, key, level),
-        (Authority::Primary { inherited }, Some(_)) if cx.core.log.committed() >= inherited => {
+        (Authority::Primary { inherited }, Some(_))
+            if cx.core.log.committed() >= inherited || planted!(ReadsBeforeRecommit) =>
+        {
             on_get(cx, asker, key, level);
         }
         (Authority::Primary { inherited }, Some(until)) => {
             wait(cx, asker, key, level, until.min(inherited), None);
         }
+        (Authority::Secondary, Some(_)) if planted!(ReadsOldOfDirty) => {
+            on_get(cx, asker, key, level)
+        }
         (Authority::Secondary, Some(until)) => {
             // One that is under way was asked before this read came.
-            let question = cx.core.reads.question + 1;
+            let asked = cx.core.reads.question;
+            let question = planted!(ReusesQuestion => asked.max(1), asked + 1);
             wait(cx, asker, key, level, until, Some(question));
         }
     }
@@ -198,7 +204,8 @@ pub(super) fn release(cx: &mut Context<'_>, authority: Authority) {
         let Waiting {
             asker, key, level, ..
         } = first.remove();
-        if level == Level::Linearizable && authority == Authority::None {
+        let has_lease = authority != Authority::None || planted!(LeaseNotCheckedAtAnswer);
+        if level == Level::Linearizable && !has_lease {
             cx.reject(&asker, Rejection::NoLease);
         } else {
             on_get(cx, asker, key, level);
@@ -287,12 +294,15 @@ pub(super) fn on_answered(
     };
     match (read.what, answer) {
         // The value may have been replaced while nobody had to tell this replica.
-        (What::Get(_, Level::Linearizable), Answer::Value(_)) if authority == Authority::None => {
+        (What::Get(_, Level::Linearizable), Answer::Value(_))
+            if authority == Authority::None && !planted!(LeaseNotCheckedAtAnswer) =>
+        {
             cx.reject(&read.asker, Rejection::NoLease);
         }
         (What::Get(key, level), Answer::Value(value)) => {
             // An entry that came in meanwhile is newer than what the state had.
-            let value = in_log(cx, &key, level).unwrap_or_else(|| value.clone());
+            let newer = planted!(OverlaysNothing => None, in_log(cx, &key, level));
+            let value = newer.unwrap_or_else(|| value.clone());
             answer_get(cx, &read.asker, key, value, level);
         }
         (What::Scan(after), Answer::Page { records, more }) => {
@@ -310,6 +320,7 @@ pub(super) fn on_answered(
 fn in_log(cx: &Context<'_>, key: &Key, level: Level) -> Option<Option<Value>> {
     let value = match level {
         Level::Local => cx.core.log.newest(key),
+        Level::Linearizable if planted!(ReadsDirtyValue) => cx.core.log.newest(key),
         Level::Committed | Level::Linearizable => cx.core.log.newest_committed(key),
     };
     value.map(|value| value.cloned())
@@ -341,7 +352,9 @@ fn page(cx: &Context<'_>, after: Option<&Key>, records: &[(Key, Value)], more: b
         .iter()
         .map(|(key, value)| (key, Some(value)))
         .collect();
-    merged.extend(cx.core.log.newest_between(after, through));
+    if !planted!(ScansStateAlone) {
+        merged.extend(cx.core.log.newest_between(after, through));
+    }
     let mut resume = through;
     let (mut page, mut bytes) = (Vec::new(), 0);
     for (index, (key, value)) in merged.iter().enumerate() {
@@ -376,7 +389,7 @@ pub(super) fn on_applied(cx: &mut Context<'_>, position: Position) {
 fn forget(cx: &mut Context<'_>) {
     let oldest = cx.core.reads.asked.keys().next().copied();
     while let Some((position, next)) = cx.core.reads.reached.front().copied() {
-        if oldest.is_some_and(|oldest| oldest < next) {
+        if oldest.is_some_and(|oldest| oldest < next) && !planted!(ForgetsWhileAsked) {
             return;
         }
         cx.core.reads.reached.pop_front();

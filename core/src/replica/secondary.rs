@@ -2,11 +2,12 @@
 
 use std::collections::VecDeque;
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::config::{Epoch, NodeId, Position};
 use crate::epochs::EpochHistory;
 use crate::event::Event;
-use crate::limits;
+use crate::limits::{self, Timing};
 use crate::message::{
     Beacon, BeaconAck, Change, CommittedAnswer, CommittedQuery, Peer, PeerMessage, Propose,
     SnapshotAck, Snapshots, StateAck, StateChunk, SyncEnd, SyncFrom, SyncReply, SyncStart,
@@ -66,10 +67,17 @@ struct Loading {
     is_installing: bool,
 }
 
+/// How long a replica that hears a Beacon promises not to replace the primary.
+fn promise(timing: &Timing) -> Duration {
+    let promised = planted!(PromiseWithoutDrift => timing.lease, timing.lease_elsewhere());
+    planted!(PromiseCutShort => promised / 2, promised)
+}
+
 impl Secondary {
     /// Follows `primary`. It gives that one time to be heard before it takes it for dead.
     pub(super) fn new(cx: &mut Context<'_>, primary: NodeId, epoch: Epoch) -> Self {
-        cx.arm(Timer::Promise, cx.timing().lease_elsewhere());
+        let promised = planted!(ProposesAtOnce => Duration::ZERO, promise(cx.timing()));
+        cx.arm(Timer::Promise, promised);
         Self {
             primary,
             epoch,
@@ -149,6 +157,9 @@ impl Secondary {
     fn on_sync_end(&mut self, cx: &mut Context<'_>, end: SyncEnd) {
         match (&self.stage, end.start) {
             (Stage::Replied { sync }, SyncFrom::Log { keep }) if *sync == end.sync => {
+                let log = &cx.core.log;
+                let keep =
+                    keep.min(planted!(TruncatesToOwnCommitted => log.committed(), log.end()));
                 self.truncate(cx, end.sync, keep);
             }
             (Stage::Replied { sync }, SyncFrom::State { at, history, .. })
@@ -187,7 +198,7 @@ impl Secondary {
 
     fn truncate(&mut self, cx: &mut Context<'_>, sync: u64, keep: Position) {
         let from = cx.core.log.end();
-        if keep >= from {
+        if keep >= from || planted!(KeepsLongerTail) {
             self.stage = Stage::Streaming { sync };
             return self.acknowledge(cx);
         }
@@ -195,16 +206,19 @@ impl Secondary {
         cx.core.disk.limit_proofs(keep);
         cx.out.notify(Event::Truncated { from, to: keep });
         let ticket = cx.persist(Write::Truncate { keep }, Proof::Other);
-        self.stage = Stage::Truncating { sync, ticket };
+        let awaits = Stage::Truncating { sync, ticket };
+        self.stage = planted!(TruncationNotAwaited => Stage::Streaming { sync }, awaits);
     }
 
     // --------------------------------------------------------------------------------------------- entries
 
     fn on_snapshots(&mut self, cx: &mut Context<'_>, snapshots: Snapshots) {
-        let Stage::Streaming { sync } = self.stage else {
+        let is_streaming = matches!(self.stage, Stage::Streaming { .. });
+        if !is_streaming && !planted!(FormerSnapshotsCount) {
             return;
-        };
-        if snapshots.sync != sync || !self.is_well_formed(cx, &snapshots.entries) {
+        }
+        let is_former = snapshots.sync != self.sync() && !planted!(FormerSnapshotsCount);
+        if is_former || !self.is_well_formed(cx, &snapshots.entries) {
             return cx.stale(self.primary);
         }
         let end = cx.core.log.end();
@@ -218,6 +232,11 @@ impl Secondary {
                 ours.is_none_or(|ours| ours == entry.epoch),
                 "a committed entry changes"
             );
+        }
+        if planted!(AcksRepeatUnsynced)
+            && snapshots.entries.iter().any(|entry| end.covers(entry.seq))
+        {
+            cx.core.log.advance_persisted(end);
         }
         let is_stale = snapshots
             .entries
@@ -258,7 +277,8 @@ impl Secondary {
 
     fn acknowledge(&self, cx: &mut Context<'_>) {
         if let Stage::Streaming { sync } = self.stage {
-            let persisted = cx.core.log.persisted();
+            let log = &cx.core.log;
+            let persisted = planted!(AcksUnsynced => log.end(), log.persisted());
             self.say(
                 cx,
                 PeerMessage::SnapshotAck(SnapshotAck { sync, persisted }),
@@ -267,21 +287,22 @@ impl Secondary {
     }
 
     fn on_beacon(&mut self, cx: &mut Context<'_>, beacon: &Beacon) {
-        if matches!(self.trust, Trust::Replacing(_)) {
+        if matches!(self.trust, Trust::Replacing(_)) && !planted!(AnswersAfterProposing) {
             // An answer would be a promise not to do what is under way.
             return;
         }
         self.trust = Trust::Promising;
-        cx.arm(Timer::Promise, cx.timing().lease_elsewhere());
+        cx.arm(Timer::Promise, promise(cx.timing()));
         // While it does not know that it is in sync it takes no lease: it may be out again, and would not notice.
         if let (Stage::Streaming { .. }, Some(grant)) = (&self.stage, beacon.grant)
-            && self.is_in_sync(cx)
+            && (self.is_in_sync(cx) || planted!(TakesLeaseJoining))
         {
             let me = cx.core.meta.incarnation;
-            self.read_lease.on_grant(me, grant, cx.timing());
+            let counted = planted!(ReadLeaseFromReceipt => cx.timestamp(), grant);
+            self.read_lease.on_grant(me, counted, cx.timing());
         }
-        if matches!(self.stage, Stage::Streaming { .. }) {
-            cx.commit(beacon.committed);
+        if matches!(self.stage, Stage::Streaming { .. }) || planted!(CommitsBeforeHandshake) {
+            cx.commit(planted!(PositionWithEntriesOnly => Position::ZERO, beacon.committed));
         }
         let sync = self.sync();
         let echo = beacon.sent;
@@ -301,7 +322,8 @@ impl Secondary {
 
     /// May it answer linearizable reads, if it is in sync?
     pub(super) fn has_read_lease(&self, now: Instant) -> bool {
-        matches!(self.stage, Stage::Streaming { .. }) && self.read_lease.is_valid(now)
+        let is_valid = self.read_lease.is_valid(now) || planted!(SecondaryReadsWithoutLease);
+        matches!(self.stage, Stage::Streaming { .. }) && is_valid
     }
 
     /// Asks the primary how far the log is committed, on behalf of the reads that wait.
@@ -416,7 +438,7 @@ impl Secondary {
             }
             return;
         };
-        if chunk.sync != loading.sync {
+        if chunk.sync != loading.sync && !planted!(ChunkOfFormerHandshake) {
             return;
         }
         let has_room = (loading.writing.len() as u64) < limits::CHUNKS_IN_FLIGHT_MAX;
@@ -443,7 +465,7 @@ impl Secondary {
         };
         if let Some(written) = loading.written {
             // The last chunk is acknowledged only when the state is in its place.
-            let next = if loading.is_complete {
+            let next = if loading.is_complete && !planted!(StateAckedEarly) {
                 written.min(loading.next - 1)
             } else {
                 written

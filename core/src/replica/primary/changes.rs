@@ -7,6 +7,7 @@ use crate::message::{Change, Propose, ToArbiter};
 use crate::replica::Timer;
 use crate::replica::context::Context;
 use crate::replica::replicator::{Replicator, Standing};
+use crate::time::Instant;
 
 use super::Primary;
 use super::hand_over::Resignation;
@@ -92,11 +93,11 @@ impl Primary {
             None => Some(self.settles_at).filter(|until| *until > cx.now),
         };
         match until {
-            Some(until) => {
+            Some(until) if !planted!(DrainedTooEarly) => {
                 cx.core.timers.arm(Timer::Lease(node), until);
                 Standing::Draining
             }
-            None => Standing::Drained,
+            Some(_) | None => Standing::Drained,
         }
     }
 
@@ -141,21 +142,25 @@ impl Primary {
     /// Counts joining replicas that have, or are being sent, everything: from then on nothing commits without them, so
     /// that they have all that is committed by the time they are proposed. One that stops keeping up is not held on to.
     fn count_in(&mut self, cx: &mut Context<'_>) {
-        let may_add = cx.core.arbiter_heard && cx.core.log.committed() >= self.inherited;
+        let is_recommitted =
+            cx.core.log.committed() >= self.inherited || planted!(AddsBeforeRecommit);
+        let may_add = cx.core.arbiter_heard && is_recommitted;
         let end = cx.core.log.end();
         let open = self.proposal.as_ref().map(|proposal| proposal.change);
         for (node, replicator) in &mut self.replicators {
             match replicator.standing {
                 Standing::Joining
                     if may_add
-                        && replicator.is_current(end)
+                        && (replicator.is_current(end) || planted!(AddsBehind))
                         && !replicator.is_suspect
-                        && replicator.leases.has_promised(cx.now) =>
+                        && has_promised(replicator, cx.now) =>
                 {
                     replicator.stand(cx, Standing::Counted);
                 }
                 Standing::Counted
-                    if replicator.is_suspect && open != Some(Change::AddInSync(*node)) =>
+                    if replicator.is_suspect
+                        && (open != Some(Change::AddInSync(*node))
+                            || planted!(SuspicionEndsAddition)) =>
                 {
                     replicator.stand(cx, Standing::Joining);
                 }
@@ -186,9 +191,10 @@ impl Primary {
         let log = &cx.core.log;
         let caught_up = self.replicators.iter().find(|(_, replicator)| {
             replicator.standing == Standing::Counted
-                && replicator.acked() >= log.committed()
-                && replicator.acked() >= self.inherited
-                && replicator.leases.has_promised(cx.now)
+                && (replicator.acked() >= log.committed() || planted!(AddsBehind))
+                && (replicator.acked() >= self.inherited
+                    || planted!(AddsBehind | AddsBeforeRecommit))
+                && has_promised(replicator, cx.now)
         });
         caught_up
             .filter(|_| cx.core.arbiter_heard)
@@ -197,9 +203,15 @@ impl Primary {
 
     /// Sends the open proposal, for the first time or again.
     pub(in crate::replica) fn propose(&mut self, cx: &mut Context<'_>) {
-        if let Some(proposal) = self.proposal.clone() {
+        let open = planted!(ForgetsProposal => self.proposal.take(), self.proposal.clone());
+        if let Some(proposal) = open {
             cx.send_to_arbiter(ToArbiter::Propose(proposal));
             cx.arm(Timer::Propose, limits::RETRY_INTERVAL);
         }
     }
+}
+
+/// Has the replica given what the primary's lease would need of it?
+fn has_promised(replicator: &Replicator, now: Instant) -> bool {
+    replicator.leases.has_promised(now) || planted!(AddsWithoutPromise)
 }

@@ -34,7 +34,7 @@ impl Primary {
         let Resignation::Finishing(drain) = self.resignation else {
             return false;
         };
-        if !self.pending.is_empty() {
+        if !self.pending.is_empty() && !planted!(HandsOverUnanswered) {
             return false;
         }
         let successor = self

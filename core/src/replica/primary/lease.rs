@@ -4,7 +4,7 @@ use crate::config::{NodeId, Position};
 use crate::message::{Beacon, BeaconAck, CommittedAnswer, PeerMessage};
 use crate::replica::Timer;
 use crate::replica::context::Context;
-use crate::replica::replicator::Standing;
+use crate::replica::replicator::{Replicator, Standing};
 use crate::time::Instant;
 
 use super::Primary;
@@ -21,7 +21,9 @@ impl Primary {
             .replicators
             .values()
             .filter(|replicator| replicator.standing == Standing::InSync);
-        if config.draining.is_empty() && in_sync.all(|replicator| replicator.has_entered) {
+        let is_drained = config.draining.is_empty() || planted!(SettlesDraining);
+        let have_entered = planted!(SettlesWithOne => in_sync.any(|replicator| replicator.has_entered), in_sync.all(|replicator| replicator.has_entered));
+        if is_drained && have_entered {
             self.on_settled(cx);
         }
     }
@@ -37,8 +39,11 @@ impl Primary {
         let is_resigned = matches!(self.resignation, Resignation::Resigned(..));
         let mut needed = self.replicators.values().filter(|replicator| {
             matches!(replicator.standing, Standing::InSync | Standing::Counted)
+                && !(planted!(LeaseWithoutAdded) && replicator.standing == Standing::Counted)
         });
-        !is_resigned && needed.all(|replicator| replicator.leases.has_promised(now))
+        let promised = |replicator: &Replicator| replicator.leases.has_promised(now);
+        let may_serve = !is_resigned || planted!(ServesAfterTakeOver | GrantsAfterTakeOver);
+        may_serve && planted!(LeaseOfOne => needed.any(promised), needed.all(promised))
     }
 
     /// Where the log ended when the tenure began.
@@ -53,7 +58,8 @@ impl Primary {
             return;
         };
         // What is not answered is asked again.
-        if committed >= self.inherited && self.has_lease(cx.now) {
+        let is_known = committed >= self.inherited || planted!(TellsBeforeRecommit);
+        if is_known && (self.has_lease(cx.now) || planted!(TellsWithoutLease)) {
             let answer = CommittedAnswer { number, committed };
             replicator.say(cx, PeerMessage::CommittedAnswer(answer));
         }
@@ -89,17 +95,19 @@ impl Primary {
     /// A Beacon to one replica, unless another one had better be primary.
     pub(super) fn beacon(&mut self, cx: &mut Context<'_>, node: NodeId) {
         let has_lease = self.has_lease(cx.now);
-        let is_resigned = matches!(self.resignation, Resignation::Resigned(..));
+        let is_resigned =
+            matches!(self.resignation, Resignation::Resigned(..)) && !planted!(GrantsAfterTakeOver);
         let (Some(replicator), Some(config)) = (self.replicators.get_mut(&node), &cx.core.config)
         else {
             return;
         };
         let timing = &cx.core.options.limits.timing;
+        let has_lease = has_lease || planted!(GrantsWithoutLease);
         if is_resigned || cx.core.disk.hangs(cx.now, timing.lease) {
             return;
         }
         let may_read = has_lease
-            && replicator.standing == Standing::InSync
+            && (replicator.standing == Standing::InSync || planted!(GrantsToJoining))
             && replicator.is_streaming()
             && !replicator.is_suspect;
         let incarnation = replicator.incarnation();

@@ -57,8 +57,9 @@ impl Primary {
             next_sync: 1,
             proposal: None,
             retained: Position(u64::MAX),
-            settles_at: cx.now + cx.timing().lease_elsewhere(),
-            is_settled: false,
+            settles_at: cx.now
+                + planted!(SettlesWithoutDrift => cx.timing().lease, cx.timing().lease_elsewhere()),
+            is_settled: planted!(SettlesUnheard),
             resignation: Resignation::None,
             is_deaf: false,
         };
@@ -72,7 +73,9 @@ impl Primary {
     pub(super) fn close(&mut self, cx: &mut Context<'_>) {
         self.deadlines.clear();
         for (seq, pending) in std::mem::take(&mut self.pending) {
-            fail(cx, seq, &pending);
+            if !planted!(TenureEndsSilently) {
+                fail(cx, seq, &pending);
+            }
         }
         for replicator in self.replicators.values() {
             replicator.stop(cx);

@@ -49,7 +49,9 @@ impl Primary {
             Operation::Cancel { .. } => Wants::Resolution,
         };
         // The same request once more waits for the fate of its first copy, or is told of it.
-        if let Some(first) = cx.core.uncommitted.get(&(asker.client, asker.id)) {
+        if let Some(first) = cx.core.uncommitted.get(&(asker.client, asker.id))
+            && !planted!(CopyOfOpenExecuted)
+        {
             let (seq, is_cancel) = (first.seq, first.is_cancel);
             return self.wait(cx, seq, asker, wants, is_cancel);
         }
@@ -58,9 +60,13 @@ impl Primary {
             .sessions
             .lookup(asker.client, asker.id, asker.session)
         {
+            Lookup::Done(_) if planted!(CopyOfDoneExecuted) => {}
             Lookup::Done(done) => return cx.reply(&asker, answer(wants, done)),
             Lookup::Expired => return cx.reject(&asker, Rejection::SessionExpired),
             Lookup::New => {}
+        }
+        if planted!(ResolvesWithoutEntry) && wants == Wants::Resolution {
+            return cx.reply(&asker, ReplyBody::Resolved(Resolution::NeverExecuted));
         }
         let origin = asker.origin();
         if let Some(reason) = self.obstacle(cx, &operation) {
@@ -74,6 +80,11 @@ impl Primary {
             origin,
         };
         cx.append(vec![Arc::new(entry)]);
+        if planted!(RejectsAppended)
+            && cx.core.log.unapplied_bytes() >= cx.core.options.limits.uncommitted_bytes_max
+        {
+            return cx.reject(&asker, Rejection::Overloaded);
+        }
         self.wait(cx, seq, asker, wants, wants == Wants::Resolution);
         for replicator in self.replicators.values_mut() {
             replicator.pump(cx);
@@ -125,7 +136,9 @@ impl Primary {
             })
         } else if cx.core.disk.is_full() {
             Some(Rejection::DiskFull)
-        } else if cx.core.log.unapplied_bytes() >= limits.uncommitted_bytes_max {
+        } else if cx.core.log.unapplied_bytes() >= limits.uncommitted_bytes_max
+            && !planted!(NoUncommittedLimit)
+        {
             Some(Rejection::Overloaded)
         } else {
             None
@@ -139,10 +152,13 @@ impl Primary {
             let counted = self
                 .replicators
                 .values()
-                .filter(|replicator| replicator.standing.counts());
-            let position = counted
-                .map(Replicator::acked)
-                .fold(cx.core.log.persisted(), Position::min);
+                .filter(|replicator| replicator.standing.counts())
+                .filter(|replicator| {
+                    !replicator.is_suspect || !planted!(ShrinksBeforeConfirmation)
+                });
+            let log = &cx.core.log;
+            let own = planted!(CountsOwnUnsynced => log.end(), log.persisted());
+            let position = counted.map(Replicator::acked).fold(own, Position::min);
             cx.commit(position);
         }
         while let Some(first) = self.pending.first_entry()
@@ -173,6 +189,9 @@ impl Primary {
             self.deadlines.remove(&(deadline, seq));
             if let Some(pending) = self.pending.remove(&seq) {
                 fail(cx, seq, &pending);
+                if planted!(FailedAnsweredAgain) {
+                    self.wait(cx, seq, pending.asker, pending.wants, pending.is_cancel);
+                }
             }
         }
         self.rearm_deadline(cx);
@@ -201,7 +220,9 @@ fn answer(wants: Wants, done: Done) -> ReplyBody {
 
 pub(super) fn fail(cx: &mut Context<'_>, seq: Seq, pending: &Pending) {
     cx.out.notify(Event::Failed(seq));
-    cx.reply(&pending.asker, ReplyBody::OperationFailed);
+    let body =
+        planted!(AcksUnconfirmed => ReplyBody::OperationAck { seq }, ReplyBody::OperationFailed);
+    cx.reply(&pending.asker, body);
 }
 
 /// Why no cluster of these limits takes the operation.

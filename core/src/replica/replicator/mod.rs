@@ -245,6 +245,9 @@ impl Replicator {
             self.acked = Position::ZERO;
         }
         self.answered_at = cx.now;
+        if planted!(SyncReplyCounts) {
+            self.acked = self.acked.max(keep);
+        }
         if keep >= cx.core.log.start() {
             self.stage = Stage::Ending { keep };
             let start = SyncFrom::Log { keep };
@@ -264,7 +267,7 @@ impl Replicator {
     }
 
     pub(super) fn on_ack(&mut self, cx: &mut Context<'_>, sync: u64, persisted: Position) {
-        if sync != self.sync {
+        if sync != self.sync && !planted!(FormerAcksCount) {
             return;
         }
         match &mut self.stage {
@@ -333,7 +336,9 @@ impl Replicator {
                     return;
                 }
                 // Whatever followed the first lost entry was dropped there, so all of it goes again.
-                stream.start_over(self.acked);
+                if !planted!(NothingSentAgain) {
+                    stream.start_over(self.acked);
+                }
                 self.pump(cx);
             }
         }

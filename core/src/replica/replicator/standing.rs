@@ -19,6 +19,7 @@ impl Standing {
     /// Does nothing commit without it?
     pub(in crate::replica) fn counts(self) -> bool {
         match self {
+            Self::Counted if planted!(CountedOnConfirmation) => false,
             Self::InSync | Self::Counted | Self::Draining => true,
             Self::Drained | Self::Joining => false,
         }

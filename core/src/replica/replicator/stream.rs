@@ -175,6 +175,8 @@ impl Stream {
 
 fn snapshots(cx: &Context<'_>, sync: u64, entries: Vec<Arc<Entry>>) -> PeerMessage {
     let committed = cx.core.log.committed();
+    let entries =
+        planted!(Restamps => crate::planted::restamped(entries, cx.core.known_epoch()), entries);
     PeerMessage::Snapshots(Snapshots {
         sync,
         entries,

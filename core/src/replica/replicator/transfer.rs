@@ -70,9 +70,11 @@ impl Replicator {
     ) -> bool {
         match (&mut self.stage, answer) {
             (Stage::OpeningView { view }, Answer::View { at, records }) if *view == ticket => {
+                let at = planted!(TransfersUncommitted => cx.core.log.end(), *at);
+                let until = planted!(HistoryBeyondState => cx.core.log.end(), at);
                 let start = SyncFrom::State {
-                    at: *at,
-                    history: cx.core.log.history().up_to(*at),
+                    at,
+                    history: cx.core.log.history().up_to(until),
                     records: *records,
                 };
                 let end = SyncEnd {
@@ -81,11 +83,11 @@ impl Replicator {
                 };
                 cx.out.notify(Event::StateTransferStarted {
                     node: self.node,
-                    at: *at,
+                    at,
                 });
                 self.say(cx, PeerMessage::SyncEnd(end.clone()));
                 cx.arm(Timer::Resend(self.node), limits::RETRY_INTERVAL);
-                let transfer = Transfer::new(ticket, end, *at, *records);
+                let transfer = Transfer::new(ticket, end, at, *records);
                 self.stage = Stage::Transferring(transfer);
                 true
             }
@@ -171,7 +173,7 @@ impl Transfer {
             is_accepted: false,
             unacknowledged: VecDeque::new(),
             next: 0,
-            after: Cursor::Sessions(None),
+            after: planted!(SessionsNotTransferred => Cursor::Records(None), Cursor::Sessions(None)),
             is_read: false,
             reading: None,
         }

@@ -1,0 +1,215 @@
+//! Mistakes that tests switch on, to see that they are found. Without the feature `planted` there are none: the macro
+//! that stands where each of them would be is `false`, or what is right.
+
+/// Is one of these mistakes switched on? Or, with two expressions: what is wrong if that one is, else what is right.
+#[doc(hidden)]
+#[macro_export]
+#[cfg(not(feature = "planted"))]
+macro_rules! planted {
+    ($bug:ident $(| $other:ident)*) => {
+        $crate::planted::NONE
+    };
+    ($bug:ident => $wrong:expr, $right:expr) => {
+        $right
+    };
+}
+
+/// Is one of these mistakes switched on? Or, with two expressions: what is wrong if that one is, else what is right.
+#[macro_export]
+#[cfg(feature = "planted")]
+macro_rules! planted {
+    ($bug:ident $(| $other:ident)*) => {
+        $crate::planted::is_on($crate::planted::Bug::$bug)
+            $(|| $crate::planted::is_on($crate::planted::Bug::$other))*
+    };
+    ($bug:ident => $wrong:expr, $right:expr) => {
+        if $crate::planted!($bug) {
+            $wrong
+        } else {
+            $right
+        }
+    };
+}
+
+/// No mistake is ever switched on.
+#[doc(hidden)]
+#[cfg(not(feature = "planted"))]
+pub const NONE: bool = false;
+
+#[cfg(feature = "planted")]
+pub(crate) use self::switch::restamped;
+#[cfg(feature = "planted")]
+pub use self::switch::{Bug, is_on, with};
+
+#[cfg(feature = "planted")]
+mod switch {
+    use std::cell::Cell;
+    use std::sync::Arc;
+
+    use crate::config::Epoch;
+    use crate::operation::Entry;
+
+    thread_local! {
+        static SWITCHED_ON: Cell<Option<Bug>> = const { Cell::new(None) };
+    }
+
+    /// Is it switched on in this thread?
+    pub fn is_on(bug: Bug) -> bool {
+        SWITCHED_ON.get() == Some(bug)
+    }
+
+    /// Runs `run` with a mistake in it, as far as it stays in this thread. What panics in it must be caught in it.
+    pub fn with<T>(bug: Bug, run: impl FnOnce() -> T) -> T {
+        SWITCHED_ON.set(Some(bug));
+        let result = run();
+        SWITCHED_ON.set(None);
+        result
+    }
+
+    /// The entries as if they had been made in `epoch`.
+    pub(crate) fn restamped(entries: Vec<Arc<Entry>>, epoch: Epoch) -> Vec<Arc<Entry>> {
+        let of_epoch = |entry: Arc<Entry>| Entry {
+            epoch,
+            ..(*entry).clone()
+        };
+        entries.into_iter().map(of_epoch).map(Arc::new).collect()
+    }
+
+    macro_rules! bugs {
+        ($($bug:ident = $text:literal,)*) => {
+            /// A mistake.
+            #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+            pub enum Bug {
+                $(#[doc = $text] $bug,)*
+            }
+
+            impl Bug {
+                /// All of them.
+                pub const ALL: &[Self] = &[$(Self::$bug,)*];
+
+                /// In words.
+                pub fn text(self) -> &'static str {
+                    match self {
+                        $(Self::$bug => $text,)*
+                    }
+                }
+            }
+        };
+    }
+
+    bugs! {
+        // The disk.
+        AcksUnsynced = "a secondary acknowledges what its disk has not synced",
+        AcksRepeatUnsynced = "a secondary takes what comes a second time for persisted, while its disk is busy with it",
+        CountsOwnUnsynced = "the primary counts itself before its own disk has synced",
+        StaleProofCounts = "a write proves what was asked for, although that was cut off before it was done",
+        TruncationNotAwaited = "a replica takes entries before it has durably cut off its longer log",
+        RecoveredIsPersisted = "what a start finds in the log counts as durable without a sync of its own",
+        DiskNotAskedAgain = "a disk that did not answer is not asked again",
+        EpochNotAwaited = "a replica acts in an epoch before its disk knows it",
+
+        // The handshake, and what counts in it.
+        NoEpochFence = "messages of other epochs are obeyed",
+        TruncatesToOwnCommitted = "a replica cuts off all that it does not know to be committed",
+        PrimaryTruncates = "a new primary cuts off all that it does not know to be committed",
+        KeepsLongerTail = "a replica keeps what the primary does not have",
+        Restamps = "a primary gives entries that it inherited its own epoch when it sends them",
+        SyncReplyCounts = "a SyncReply counts as an acknowledgement of all that agrees",
+        FormerAcksCount = "acknowledgements of a former handshake count",
+        FormerSnapshotsCount = "entries are taken without, or of a former, handshake",
+        CommitsBeforeHandshake = "a committed position is taken before the handshake is done",
+        CommitsBeyondLog = "a committed position beyond the own log is taken as it is",
+        NothingSentAgain = "entries that were lost on their way are not sent again",
+        PositionWithEntriesOnly = "the committed position travels with entries only",
+
+        // Who counts.
+        ShrinksBeforeConfirmation = "a replica counts as removed before the arbiter has confirmed it",
+        CountedOnConfirmation = "a replica that is added counts only when the arbiter has confirmed it",
+        AddsBehind = "a replica is added that has not caught up",
+        AddsBeforeRecommit = "a new primary adds a replica before what it inherited is committed",
+        AddsWithoutPromise = "a replica is added that has given no promise",
+        SuspicionEndsAddition = "a replica whose addition is open counts no more as soon as it is suspect",
+        ForgetsProposal = "a proposal is forgotten as soon as it is sent",
+        DrainedTooEarly = "a removed replica counts no more although its read lease may last",
+        SettlesUnheard = "a new primary commits before anything is known of the read leases of its predecessor",
+        SettlesDraining = "a new primary commits although a removed replica may still hold a read lease",
+        SettlesWithOne = "a new primary commits as soon as one replica has entered its epoch",
+
+        // The arbiter.
+        NoCompareAndSwap = "the arbiter takes proposals for any version",
+        RemovesAtOnce = "the arbiter does not let a removed replica drain",
+        TellsBeforeDurable = "the arbiter tells a configuration that is not on its disk",
+        JoinKeepsVersion = "a restart of a replica in sync does not raise the version",
+        RestartKeepsEpoch = "a restarted primary goes on in its old epoch",
+        ReplacementKeepsEpoch = "who replaces the primary does not get a new epoch",
+        LateLeaveObeyed = "a late Leave of a former start is obeyed",
+        LateJoinObeyed = "a late Join of a wiped node takes the living one out",
+        LateJoinedObeyed = "a late answer to the Join of a former start is obeyed",
+        DrainingJoins = "a draining replica that does not know of its removal joins at once",
+        OlderConfigEntered = "an older configuration is entered",
+
+        // Leases of the primary.
+        PrimaryReadsWithoutLease = "the primary reads without its lease",
+        LeaseOfOne = "the promise of one replica is lease enough for the primary",
+        LeaseWithoutAdded = "the primary's lease does not need those whose addition is open",
+        LeaseFromReceipt = "the primary's lease counts from the arrival of the BeaconAck",
+        FormerEchoCounts = "the echo of a Beacon that a former start sent counts",
+        PromiseWithoutDrift = "a promise lasts a lease by the clock of who gave it",
+        ProposesAtOnce = "a replica that has forgotten its promises proposes at once",
+        PromiseCutShort = "a replica keeps half its promise",
+        AnswersAfterProposing = "a replica that has proposed to replace the primary answers Beacons",
+
+        // Leases of secondaries.
+        SecondaryReadsWithoutLease = "a secondary reads without a read lease",
+        ReadLeaseFromReceipt = "a read lease counts from the arrival of the Beacon",
+        FormerGrantCounts = "a grant for the timestamp of a former start counts",
+        GrantOfFormerRoleCounts = "a grant for a timestamp of a former role counts",
+        GrantsWithoutLease = "the primary grants read leases without holding its own",
+        GrantsToJoining = "the primary grants read leases to replicas that are not in sync",
+        TakesLeaseJoining = "a replica that is not in sync reads by a lease",
+        RemovedLeaseWithoutDrift = "the read lease of a removed replica is over after a lease by the clock of the primary",
+        SettlesWithoutDrift = "a new primary waits for a lease by its own clock",
+        LeavesWithLease = "a replica that leaves goes on reading",
+        LeaseNotCheckedAtAnswer = "the lease is checked when a read comes, not when it is answered",
+
+        // Reads.
+        ReadsBeforeRecommit = "a new primary reads before what it inherited is committed",
+        TellsBeforeRecommit = "a new primary tells its committed position before what it inherited is committed",
+        TellsWithoutLease = "a primary tells its committed position without its lease",
+        ReadsDirtyValue = "a linearizable read gives a value that is not committed",
+        ReadsOldOfDirty = "a secondary reads the old value of a dirty key without asking",
+        ReusesQuestion = "the answer to a question that was asked before a read came is taken for it",
+        AnswersAheadOfPosition = "a read that is to wait for a position is answered before it",
+        ForgetsWhileAsked = "entries are left to the state although it was asked before it had them",
+        OverlaysNothing = "the answer of the state hides entries that came meanwhile",
+        ScansStateAlone = "a scan leaves out what the state has not",
+
+        // Hand-over.
+        ServesAfterTakeOver = "a primary that has handed over goes on reading",
+        GrantsAfterTakeOver = "a primary that has handed over goes on as before, with Beacons and read leases",
+        HandsOverUnanswered = "a primary hands over with writes that are not answered",
+
+        // Full state.
+        SessionsNotTransferred = "the full state comes without the sessions",
+        TransfersUncommitted = "the full state is said to be as new as the log",
+        HistoryBeyondState = "the full state comes with the history of entries that are not in it",
+        ChunkOfFormerHandshake = "a piece of the state of a former handshake is taken",
+        StateAckedEarly = "the full state is acknowledged before it is in its place",
+
+        // Requests.
+        CopyOfOpenExecuted = "a request is executed again while the first copy is not committed",
+        CopyOfDoneExecuted = "a request is executed again after the first copy is committed",
+        SettledTooMuch = "the oldest request without an outcome is forgotten as settled",
+        SessionsNotRecovered = "a restart forgets all requests",
+        ResolvesWithoutEntry = "a request is said to be never executed, and can be executed later",
+        FailedAnsweredAgain = "a write that has failed is acknowledged later",
+        TenureEndsSilently = "the end of a tenure is not told to those who wait",
+        AcksUnconfirmed = "a write that is not confirmed in time is acknowledged",
+        RetriesUnderNewId = "a client tries again under a new number",
+        RejectsAppended = "a write is rejected that is in the log",
+        NoUncommittedLimit = "a primary takes writes without a limit",
+
+        // Time.
+        TimeBeforeInput = "the time of a step is read before its input is taken",
+    }
+}
