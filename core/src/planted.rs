@@ -103,7 +103,7 @@ mod switch {
         AcksRepeatUnsynced = "a secondary takes what comes a second time for persisted, while its disk is busy with it",
         CountsOwnUnsynced = "the primary counts itself before its own disk has synced",
         StaleProofCounts = "a write proves what was asked for, although that was cut off before it was done",
-        TruncationNotAwaited = "a replica takes entries before it has durably cut off its longer log",
+        TruncationNotAwaited = "a replica takes entries before it has durably cut off its longer log, and what was written of that proves them",
         RecoveredIsPersisted = "what a start finds in the log counts as durable without a sync of its own",
         DiskNotAskedAgain = "a disk that did not answer is not asked again",
         EpochNotAwaited = "a replica acts in an epoch before its disk knows it",
@@ -132,8 +132,7 @@ mod switch {
         ForgetsProposal = "a proposal is forgotten as soon as it is sent",
         DrainedTooEarly = "a removed replica counts no more although its read lease may last",
         SettlesUnheard = "a new primary commits before anything is known of the read leases of its predecessor",
-        SettlesDraining = "a new primary commits although a removed replica may still hold a read lease",
-        SettlesWithOne = "a new primary commits as soon as one replica has entered its epoch",
+        InheritsNoLease = "a new primary takes no account of read leases that its predecessor granted",
 
         // The arbiter.
         NoCompareAndSwap = "the arbiter takes proposals for any version",

@@ -94,6 +94,7 @@ impl Plan {
             loss,
             duplication,
             reordering,
+            echoes: 0.0,
         };
         let is_tight = rng.random_bool(0.5);
         let limits = Limits {
@@ -138,6 +139,12 @@ impl Plan {
         };
         plan.draw_clocks(&mut rng);
         plan.draw_memory(&mut rng);
+        if rng.random_bool(0.35) {
+            plan.mix.push(Fault::CutOff);
+        }
+        if rng.random_bool(0.3) {
+            plan.cluster.network.echoes = rng.random_range(0.0..0.1);
+        }
         plan
     }
 
@@ -262,6 +269,11 @@ fn inject(cluster: &mut Cluster, fault: Fault) {
         Fault::CutBothWays => cluster.cut(one, other, time),
         Fault::CutOneWay => cluster.cut_one_way(one, other, time),
         Fault::Isolation => cluster.isolate(one, time),
+        Fault::CutOff => {
+            let is_primary = cluster.rng().random_bool(0.5);
+            let cut_off = primary.filter(|_| is_primary).unwrap_or(replica);
+            cluster.cut_off(cut_off, time);
+        }
         Fault::SlowLink => cluster.slow_down(one, other, time),
         Fault::Pause => cluster.pause(one, time),
         Fault::CrashPrimary => cluster.crash(primary.unwrap_or(replica), time),
@@ -293,7 +305,7 @@ fn inject(cluster: &mut Cluster, fault: Fault) {
                 cluster.leave(replica);
             }
         }
-        Fault::Loss | Fault::Duplication | Fault::Reordering | Fault::ClockDrift => {
+        Fault::Loss | Fault::Duplication | Fault::Echo | Fault::Reordering | Fault::ClockDrift => {
             unreachable!("these are properties of the network and of the clocks")
         }
     }

@@ -12,6 +12,7 @@ use lockstep_core::config::{Epoch, Incarnation, NodeId, Position, Seq, Token};
 use lockstep_core::epochs::EpochHistory;
 use lockstep_core::limits::{self, SessionLimits};
 use lockstep_core::operation::{ClientId, Entry, Key, Value};
+use lockstep_core::planted;
 use lockstep_core::process::Input;
 use lockstep_core::sessions::{SessionChanges, SessionRows, Sessions};
 use lockstep_core::storage::{Answer, Cursor, Meta, Query, Recovered, Ticket, Write};
@@ -157,6 +158,8 @@ pub struct Disk {
     log_bytes_max: u64,
     /// Requests to be swallowed before the next is taken in; `None` for a disk that swallows none.
     swallows: Option<u32>,
+    /// Where what was ever synced ends, if the log goes on behind it: a mistake may take the rest for durable.
+    unsynced_from: Option<Position>,
     breaches: Vec<String>,
 }
 
@@ -188,6 +191,7 @@ impl Disk {
             is_full: false,
             log_bytes_max,
             swallows: None,
+            unsynced_from: None,
             breaches: Vec::new(),
         }
     }
@@ -210,6 +214,7 @@ impl Disk {
     /// Does `entry` survive a loss of power now, in the log or in the state made of it?
     pub fn holds(&self, entry: &Entry) -> bool {
         match self.log.entry(entry.seq) {
+            Some(_) if self.unsynced_from.is_some_and(|end| !end.covers(entry.seq)) => false,
             Some(held) => **held == *entry,
             None => self.log.start.covers(entry.seq),
         }
@@ -303,6 +308,9 @@ impl Disk {
 
     /// The batch is written and synced.
     pub fn finish<T>(&mut self, reports: &mut Vec<Input<T>>) {
+        if matches!(self.batch.front(), Some((_, Write::Append { .. }))) {
+            self.unsynced_from = None;
+        }
         while let Some((ticket, write)) = self.batch.pop_front() {
             let takes_room = matches!(write, Write::Append { .. } | Write::Stage { .. });
             if self.is_full && takes_room {
@@ -558,6 +566,10 @@ impl Disk {
     /// Power is lost: of what is under way any beginning survives, of the applied state any checkpoint or all.
     pub fn crash(&mut self, rng: &mut ChaCha8Rng) -> Loss {
         let mut loss = Loss::default();
+        if let Some(end) = self.unsynced_from.take() {
+            self.log.truncate(end);
+        }
+        let synced = self.log.end();
         let whole = rng.random_range(0..=self.batch.len());
         let waiting = self.batch.split_off(whole);
         for (_, write) in std::mem::take(&mut self.batch) {
@@ -585,6 +597,10 @@ impl Disk {
         }
         self.checkpoint = self.state.clone();
         self.forget_process();
+        if planted!(RecoveredIsPersisted) {
+            // The page cache has the log, the platter not yet.
+            self.unsynced_from = Some(synced).filter(|end| *end < self.log.end());
+        }
         loss
     }
 

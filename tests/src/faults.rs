@@ -35,6 +35,8 @@ counted! {
         Loss = "frame lost",
         /// A frame arrives twice.
         Duplication = "frame duplicated",
+        /// A frame arrives once more, much later.
+        Echo = "frame echoed much later",
         /// A frame is overtaken by later ones.
         Reordering = "frame overtaken",
         /// Two nodes do not reach each other.
@@ -43,6 +45,8 @@ counted! {
         CutOneWay = "link cut in one direction",
         /// A node reaches nobody and nobody reaches it.
         Isolation = "node isolated",
+        /// A replica reaches clients only.
+        CutOff = "replica cut off from all but clients",
         /// Frames between two nodes take long.
         SlowLink = "link slowed down",
         /// A process does nothing for a while, and then goes on.

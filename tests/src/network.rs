@@ -19,6 +19,8 @@ pub struct NetworkOptions {
     pub duplication: f64,
     /// Of all frames, how many take ten times as long, so that later ones overtake them.
     pub reordering: f64,
+    /// Of all frames between nodes, how many arrive once more much later, perhaps at another start of the receiver.
+    pub echoes: f64,
 }
 
 impl NetworkOptions {
@@ -29,6 +31,7 @@ impl NetworkOptions {
             loss: 0.0,
             duplication: 0.0,
             reordering: 0.0,
+            echoes: 0.0,
         }
     }
 }
@@ -42,6 +45,8 @@ pub enum Fate {
     Overtaken(u64),
     /// It arrives at both times.
     Twice(u64, u64),
+    /// It arrives at both times, and the second is long after the first.
+    Echoed(u64, u64),
     /// It is lost.
     Lost,
     /// The link is cut.
@@ -70,6 +75,9 @@ pub struct Network {
 /// How much longer a frame takes on a slow link.
 const SLOWNESS: u64 = 40;
 
+/// How much later a frame arrives once more, in nanoseconds.
+const ECHO: Range<u64> = 1_000_000..1_500_000_000;
+
 impl Network {
     /// All links whole.
     pub fn new(nodes: usize, options: NetworkOptions) -> Self {
@@ -85,6 +93,7 @@ impl Network {
         self.options.loss = 0.0;
         self.options.duplication = 0.0;
         self.options.reordering = 0.0;
+        self.options.echoes = 0.0;
         self.links.fill(Link::default());
     }
 
@@ -138,6 +147,9 @@ impl Network {
             && rng.random_bool(self.options.duplication)
         {
             return Fate::Twice(now + first, now + first + second);
+        }
+        if self.options.echoes > 0.0 && may_duplicate && rng.random_bool(self.options.echoes) {
+            return Fate::Echoed(now + first, now + first + rng.random_range(ECHO));
         }
         if self.options.reordering > 0.0 && rng.random_bool(self.options.reordering) {
             return Fate::Overtaken(now + first + 10 * second);

@@ -106,7 +106,7 @@ impl Trace {
         let fate = match fate {
             Fate::Arrives(_) => "",
             Fate::Overtaken(_) => "   (overtaken)",
-            Fate::Twice(..) => "   (twice)",
+            Fate::Twice(..) | Fate::Echoed(..) => "   (twice)",
             Fate::Lost => "   (lost)",
             Fate::Cut => "   (cut)",
         };

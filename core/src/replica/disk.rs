@@ -145,12 +145,10 @@ impl Disk {
 
     /// The log is being cut off behind `keep`: writes asked for earlier prove nothing of what comes to stand there.
     pub(super) fn limit_proofs(&mut self, keep: Position) {
-        for pending in self
-            .pending
-            .iter_mut()
-            .filter(|_| !planted!(StaleProofCounts))
-        {
-            if let Proof::Log(position) = &mut pending.proof {
+        for pending in &mut self.pending {
+            if let Proof::Log(position) = &mut pending.proof
+                && !planted!(StaleProofCounts | TruncationNotAwaited)
+            {
                 *position = (*position).min(keep);
             }
         }

@@ -125,6 +125,10 @@ impl Cluster {
                 self.counts.fault(Fault::Duplication);
                 [Some(first), Some(second)]
             }
+            Fate::Echoed(first, second) => {
+                self.counts.fault(Fault::Echo);
+                [Some(first), Some(second)]
+            }
             Fate::Lost => {
                 self.counts.fault(Fault::Loss);
                 [None, None]

@@ -167,6 +167,19 @@ impl Cluster {
         }
     }
 
+    /// A replica reaches no other replica and not the arbiter for a while, and is reached by clients alone.
+    pub fn cut_off(&mut self, index: usize, time: u64) {
+        self.counts.fault(Fault::CutOff);
+        self.trace.note(
+            self.now,
+            format_args!("{} is cut off", self.nodes[index].name),
+        );
+        for other in 0..self.replicas().end {
+            self.network.cut(index, other, self.now + time);
+            self.network.cut(other, index, self.now + time);
+        }
+    }
+
     /// What two nodes send each other takes long for a while.
     pub fn slow_down(&mut self, one: usize, other: usize, time: u64) {
         self.counts.fault(Fault::SlowLink);

@@ -19,6 +19,7 @@ use lockstep_core::config::{Address, ClusterId, Config, NodeId};
 use lockstep_core::limits::Limits;
 use lockstep_core::message::Message;
 use lockstep_core::operation::ClientId;
+use lockstep_core::planted;
 use lockstep_core::process::{CallBody, CallId, Input, Outbox};
 use lockstep_core::replica::{Replica, ReplicaOptions};
 use lockstep_core::storage::{Query, Ticket};
@@ -491,7 +492,12 @@ impl Cluster {
         let Some(mut machine) = self.nodes[index].machine.take() else {
             return;
         };
-        let local = self.nodes[index].clock.local(self.now);
+        let node = &self.nodes[index];
+        // A process that reads its clock and then waits for an input. Timers are no inputs that one waits for.
+        let is_early = planted!(TimeBeforeInput) && !node.inbox.is_empty();
+        let local = node
+            .clock
+            .local(if is_early { node.turned } else { self.now });
         let mut outbox = Outbox::new();
         if timers_first {
             step_timers(&mut machine, local, &mut outbox);

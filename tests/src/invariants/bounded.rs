@@ -1,10 +1,10 @@
 //! PROTOCOL 9.9: what a replica has in flight is bounded, whatever the others do.
 
 use lockstep_core::limits;
-use lockstep_core::message::{Message, PeerMessage};
+use lockstep_core::message::{Message, PeerMessage, RoleName};
 
 use super::{Fact, Invariant};
-use crate::cluster::Cluster;
+use crate::cluster::{Cluster, Machine};
 
 /// Looks at what replicas have handed to their disks, and at the size of what they send.
 #[derive(Default)]
@@ -17,7 +17,10 @@ impl Invariant for MemoryIsBounded {
 
     fn observe(&mut self, cluster: &Cluster, fact: &Fact<'_>) -> Result<(), String> {
         match fact {
-            Fact::Stepped { node } => check_disk(cluster, *node),
+            Fact::Stepped { node } => {
+                check_disk(cluster, *node)?;
+                check_log(cluster, *node)
+            }
             Fact::Sent {
                 node,
                 message: Message::Peer(peer),
@@ -43,6 +46,34 @@ fn check_disk(cluster: &Cluster, node: usize) -> Result<(), String> {
     }
     if disk.views_open() > limits::MEMBERS_MAX {
         return Err(format!("{name} holds {} views", disk.views_open()));
+    }
+    Ok(())
+}
+
+/// What a primary takes on from clients is less than the bound before the last write; what it inherited comes on top.
+fn check_log(cluster: &Cluster, node: usize) -> Result<(), String> {
+    let node = &cluster.nodes()[node];
+    let Some(Machine::Replica(replica)) = &node.machine else {
+        return Ok(());
+    };
+    let (log, bound) = (
+        replica.log(),
+        cluster.options().limits.uncommitted_bytes_max,
+    );
+    if log.unapplied_bytes() <= bound || replica.role() != RoleName::Primary {
+        return Ok(());
+    }
+    let epoch = replica.config().map(|config| config.epoch);
+    let unapplied = log.entries(log.applied(), usize::MAX, usize::MAX);
+    let mut taken: Vec<_> = unapplied.into_iter().flatten().collect();
+    taken.retain(|entry| Some(entry.epoch) == epoch);
+    let last = taken.pop().map_or(0, |last| last.size());
+    let bytes: usize = taken.iter().map(|entry| entry.size()).sum();
+    if bytes >= bound && last > 0 {
+        return Err(format!(
+            "{} has taken {bytes} bytes of writes, then one more",
+            node.name
+        ));
     }
     Ok(())
 }

@@ -4,8 +4,9 @@
 use std::collections::BTreeMap;
 
 use lockstep_core::config::Position;
+use lockstep_core::limits::SessionLimits;
 use lockstep_core::message::{Message, Reply, ReplyBody};
-use lockstep_core::operation::{ClientId, Entry, Operation, RequestId, Resolution};
+use lockstep_core::operation::{ClientId, Entry, Operation, Rejection, RequestId, Resolution};
 use lockstep_core::sessions::{SessionRows, Sessions};
 
 use super::{Fact, Invariant};
@@ -68,6 +69,9 @@ fn check_reply(cluster: &Cluster, reply: &Reply) -> Result<(), String> {
             let is_true = entry.is_some_and(|entry| is_its(entry) && !is_cancel(entry));
             (is_true, entry)
         }
+        ReplyBody::OperationRejected {
+            reason: Rejection::SessionExpired,
+        } => (may_be_forgotten(cluster, reply), None),
         ReplyBody::Resolved(Resolution::NeverExecuted) => {
             let mut entries = cluster.ledger().entries().iter();
             let entry = entries.find(|entry| is_its(entry));
@@ -80,6 +84,16 @@ fn check_reply(cluster: &Cluster, reply: &Reply) -> Result<(), String> {
     } else {
         Err(format!("says {reply:?}, committed is {entry:?}"))
     }
+}
+
+/// Did the client say that it has settled the request, or make more of them than are remembered of one?
+fn may_be_forgotten(cluster: &Cluster, reply: &Reply) -> bool {
+    let limits = &cluster.options().limits.sessions;
+    let entries = cluster.ledger().entries().iter();
+    let mut its = entries.filter(|entry| entry.origin.client == reply.client);
+    limits.clients_max < SessionLimits::default().clients_max
+        || its.clone().count() > limits.results_per_client_max
+        || its.any(|entry| entry.origin.session.settled > reply.id)
 }
 
 /// Compares what a replica remembers, in memory and on its disk, with what follows from the ledger.

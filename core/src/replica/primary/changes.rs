@@ -90,6 +90,7 @@ impl Primary {
     pub(super) fn drain(&self, cx: &mut Context<'_>, node: NodeId) -> Standing {
         let until = match self.replicators.get(&node) {
             Some(replicator) => replicator.leases.readable_until(cx.now),
+            None if planted!(InheritsNoLease) => None,
             None => Some(self.settles_at).filter(|until| *until > cx.now),
         };
         match until {

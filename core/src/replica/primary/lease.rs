@@ -21,9 +21,7 @@ impl Primary {
             .replicators
             .values()
             .filter(|replicator| replicator.standing == Standing::InSync);
-        let is_drained = config.draining.is_empty() || planted!(SettlesDraining);
-        let have_entered = planted!(SettlesWithOne => in_sync.any(|replicator| replicator.has_entered), in_sync.all(|replicator| replicator.has_entered));
-        if is_drained && have_entered {
+        if config.draining.is_empty() && in_sync.all(|replicator| replicator.has_entered) {
             self.on_settled(cx);
         }
     }

@@ -59,7 +59,7 @@ impl Primary {
             retained: Position(u64::MAX),
             settles_at: cx.now
                 + planted!(SettlesWithoutDrift => cx.timing().lease, cx.timing().lease_elsewhere()),
-            is_settled: planted!(SettlesUnheard),
+            is_settled: planted!(SettlesUnheard | InheritsNoLease),
             resignation: Resignation::None,
             is_deaf: false,
         };
