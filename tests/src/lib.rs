@@ -9,6 +9,7 @@
 //! - `script`: golden conversations, in the notation of `trace`.
 //! - `leases`: the lease argument, as a model with discrete time that is searched whole.
 //! - `processes`: clusters of real processes, killed, stopped and cut off under load.
+//! - `planted` (with the feature of that name): mistakes in the protocol, to see that all this finds them.
 //! - `course`: the bench of the official cases.
 
 pub mod conformance;
@@ -38,5 +39,8 @@ pub mod trace;
 pub mod leases;
 
 pub mod processes;
+
+#[cfg(feature = "planted")]
+pub mod planted;
 
 pub mod course;

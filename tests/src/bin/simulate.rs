@@ -25,6 +25,10 @@ struct Args {
     /// With --seed: print the conversation
     #[arg(long, requires = "seed")]
     trace: bool,
+    /// With --seed: with this mistake in the protocol
+    #[cfg(feature = "planted")]
+    #[arg(long, requires = "seed", value_parser = lockstep_tests::planted::named)]
+    bug: Option<lockstep_core::planted::Bug>,
     /// With --trace: leave out Beacons, disk work and other routine
     #[arg(long, requires = "trace")]
     story: bool,
@@ -56,7 +60,13 @@ fn one(args: &Args, seed: u64) -> ExitCode {
         (true, true) => Detail::Story,
         (true, false) => Detail::All,
     };
-    let report = chaos::run(seed, detail);
+    let run = || chaos::run(seed, detail);
+    #[cfg(feature = "planted")]
+    let run = || match args.bug {
+        Some(bug) => lockstep_core::planted::with(bug, run),
+        None => run(),
+    };
+    let report = run();
     for line in &report.lines {
         println!("{line}");
     }

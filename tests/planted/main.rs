@@ -1,0 +1,94 @@
+//! Every planted mistake is found by the simulator, soon.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+use std::sync::Mutex;
+use std::{env, fs, panic, thread};
+
+use lockstep_core::planted::Bug;
+use lockstep_tests::planted::{self, ELSEWHERE, FOUND, Found, RARE, REDUNDANT};
+
+/// Two at a time; the mistake is switched on in one thread.
+const THREADS: usize = 2;
+
+#[test]
+fn every_planted_mistake_is_found_soon_by_an_invariant_that_is_meant_for_it() {
+    // Some mistakes make processes panic, which is a way to be found.
+    panic::set_hook(Box::new(|_| {}));
+    // Those that take long first, so that no thread is left with one at the end.
+    let mut tasks: Vec<&Found> = FOUND.iter().collect();
+    tasks.sort_by_key(|found| found.seeds_max);
+    let (left, results) = (Mutex::new(tasks), Mutex::new(BTreeMap::new()));
+    thread::scope(|threads| {
+        for _ in 0..THREADS {
+            threads.spawn(|| {
+                loop {
+                    let next = left.lock().unwrap().pop();
+                    let Some(found) = next else { return };
+                    let shown = planted::hunt(found.bug, found.seeds_max);
+                    results.lock().unwrap().insert(found.bug, shown);
+                }
+            });
+        }
+    });
+    let _ = panic::take_hook();
+    let results = results.into_inner().unwrap();
+    let mut wrong = Vec::new();
+    for Found { bug, seeds_max, by } in FOUND {
+        match &results[bug] {
+            None => wrong.push(format!("{bug:?}: not found within {seeds_max} seeds")),
+            Some((seed, violation)) => {
+                println!("{bug:?}: seed {seed}: {violation}");
+                if !by.contains(&violation.invariant) {
+                    wrong.push(format!("{bug:?}: seed {seed}: {violation}"));
+                }
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    let seeds = |bug| results[&bug].as_ref().map_or(0, |(seed, _)| seed + 1);
+    check_document(&planted::document(seeds));
+}
+
+/// Compares the table with that in the docs, except for the numbers of seeds: any change of the protocol changes those.
+fn check_document(table: &str) {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("planted.md");
+    if env::var_os("UPDATE").is_some() {
+        fs::write(&path, table).unwrap();
+    }
+    let written = fs::read_to_string(&path).unwrap();
+    let without_numbers = |text: &str| -> Vec<String> {
+        let is_number =
+            |cell: &&str| !cell.trim().is_empty() && cell.trim().parse::<u64>().is_err();
+        text.lines()
+            .map(|line| line.split('|').filter(is_number).collect())
+            .collect()
+    };
+    assert_eq!(
+        without_numbers(&written),
+        without_numbers(table),
+        "UPDATE=1 writes tests/planted.md anew"
+    );
+}
+
+#[test]
+fn every_mistake_is_accounted_for_once() {
+    let found = FOUND.iter().map(|found| found.bug);
+    let elsewhere = ELSEWHERE.iter().map(|(bug, _)| *bug);
+    let redundant = REDUNDANT.iter().map(|(bug, _)| *bug);
+    let rare = RARE.iter().map(|(bug, _)| *bug);
+    let all: Vec<Bug> = found
+        .chain(elsewhere)
+        .chain(rare)
+        .chain(redundant)
+        .collect();
+    let accounted: BTreeSet<Bug> = all.iter().copied().collect();
+    assert_eq!(all.len(), accounted.len(), "some mistakes are listed twice");
+    assert_eq!(accounted, Bug::ALL.iter().copied().collect());
+    for (bug, omission) in ELSEWHERE {
+        assert!(
+            planted::is_fatal(*omission),
+            "{bug:?}: the model does not need that rule"
+        );
+    }
+}
