@@ -206,8 +206,11 @@ impl Secondary {
         cx.core.disk.limit_proofs(keep);
         cx.out.notify(Event::Truncated { from, to: keep });
         let ticket = cx.persist(Write::Truncate { keep }, Proof::Other);
-        let awaits = Stage::Truncating { sync, ticket };
-        self.stage = planted!(TruncationNotAwaited => Stage::Streaming { sync }, awaits);
+        self.stage = Stage::Truncating { sync, ticket };
+        if planted!(TruncationNotAwaited) {
+            self.stage = Stage::Streaming { sync };
+            self.acknowledge(cx);
+        }
     }
 
     // --------------------------------------------------------------------------------------------- entries
@@ -506,6 +509,9 @@ impl Secondary {
                     loading.is_installing = true;
                     let sessions = std::mem::take(&mut loading.sessions);
                     cx.install(loading.at, loading.history.clone(), sessions);
+                    if planted!(StateAckedEarly) {
+                        self.acknowledge_state(cx);
+                    }
                 } else {
                     self.acknowledge_state(cx);
                 }

@@ -31,7 +31,9 @@ impl Cluster {
                 self.plan_applied(index);
             }
             Effect::Query(ticket, query) => {
-                let at = self.now + self.rng.random_range(self.options.read_latency.clone());
+                // Half the time is for the question to get there, half for the answer to come back.
+                let latency = self.rng.random_range(self.options.read_latency.clone());
+                let at = self.now + latency / 2;
                 let start = self.nodes[index].starts;
                 self.plan(
                     at,
@@ -40,6 +42,7 @@ impl Cluster {
                         start,
                         ticket,
                         query,
+                        way_back: latency - latency / 2,
                     },
                 );
             }
@@ -289,7 +292,15 @@ impl Cluster {
         self.plan_applied(index);
     }
 
-    pub(super) fn answer(&mut self, index: usize, start: u64, ticket: Ticket, query: Query) {
+    /// The disk answers as of now; the process hears of it a little later, perhaps after what happened in between.
+    pub(super) fn answer(
+        &mut self,
+        index: usize,
+        start: u64,
+        ticket: Ticket,
+        query: Query,
+        way_back: u64,
+    ) {
         match self.is_due(index, start) {
             None => return,
             Some(Err(later)) => {
@@ -298,6 +309,7 @@ impl Cluster {
                     start,
                     ticket,
                     query,
+                    way_back,
                 };
                 return self.plan(later, plan);
             }
@@ -307,7 +319,13 @@ impl Cluster {
             return self.violate("storage", "only replicas ask their disk".to_owned());
         };
         if let Some(answer) = disk.answer(ticket, query) {
-            self.deliver(index, Input::Answered(ticket, answer));
+            let stimulus = Input::Answered(ticket, answer);
+            let plan = Plan::Deliver {
+                node: index,
+                start,
+                stimulus,
+            };
+            self.plan(self.now + way_back, plan);
         }
     }
 

@@ -111,6 +111,14 @@ enum Plan {
         start: u64,
         ticket: Ticket,
         query: Query,
+        /// Nanoseconds until the process has the answer.
+        way_back: u64,
+    },
+    /// A process hears of what its disk did a while ago.
+    Deliver {
+        node: usize,
+        start: u64,
+        stimulus: Stimulus,
     },
     /// A crashed node starts.
     Start { node: usize },
@@ -432,7 +440,17 @@ impl Cluster {
                 start,
                 ticket,
                 query,
-            } => self.answer(node, start, ticket, query),
+                way_back,
+            } => self.answer(node, start, ticket, query, way_back),
+            Plan::Deliver {
+                node,
+                start,
+                stimulus,
+            } => {
+                if self.nodes[node].starts == start {
+                    self.deliver(node, stimulus);
+                }
+            }
             Plan::Start { node } => self.start(node),
             Plan::Room { node } => {
                 if let Role::Replica(disk, _) = &mut self.nodes[node].role {
