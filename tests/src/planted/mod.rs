@@ -25,8 +25,7 @@ use crate::trace::Detail;
 pub struct Found {
     /// The mistake.
     pub bug: Bug,
-    /// Seeds, from 0 on, within which it is found: about three times what it took, so that a change elsewhere, which
-    /// makes other simulations of them, does not hide it.
+    /// Seeds, from 0 on, within which it is found.
     pub seeds_max: u64,
     /// The invariants that may find it.
     pub by: &'static [&'static str],
