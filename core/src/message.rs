@@ -250,6 +250,9 @@ pub struct SyncStart {
 pub struct SyncReply {
     /// The handshake this belongs to.
     pub sync: u64,
+    /// When it was said. Of several replies to one number, which a node gives that takes a late SyncStart for a new one,
+    /// only the end of this one counts.
+    pub sent: Timestamp,
     /// The epochs of its entries.
     pub history: EpochHistory,
     /// Where its log ends; what lies behind its last SnapshotAck may not be durable yet.
@@ -263,6 +266,8 @@ pub struct SyncReply {
 pub struct SyncEnd {
     /// The handshake this belongs to.
     pub sync: u64,
+    /// `sent` of the reply it rests on; a replica whose log may be another one since ignores it.
+    pub echo: Timestamp,
     /// From where.
     pub start: SyncFrom,
 }
@@ -360,13 +365,17 @@ pub struct BeaconAck {
 /// A secondary asks on behalf of reads that came before.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct CommittedQuery {
-    /// Chosen by the secondary, ascending within an epoch.
+    /// Whose start asks. The numbers of another one mean nothing to it.
+    pub asker: Incarnation,
+    /// Chosen by the secondary, ascending.
     pub number: u64,
 }
 
 /// What the primary had committed after the question was asked.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct CommittedAnswer {
+    /// The question's.
+    pub asker: Incarnation,
     /// The question's.
     pub number: u64,
     /// The primary's committed position.

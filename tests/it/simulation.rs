@@ -43,6 +43,14 @@ const REGRESSIONS: &[(u64, &str)] = &[
         "the last replica that had the data left although it had not heard its primary",
     ),
     (
+        1_036_503,
+        "a late answer to a question that a former start had asked by the same number was taken for the answer",
+    ),
+    (
+        1_041_987,
+        "a late handshake of the same number cut off what was committed",
+    ),
+    (
         108_593,
         "the final look did not wait until everybody had heard of the last write",
     ),

@@ -11,7 +11,7 @@ use crate::limits::{self, Timing};
 use crate::message::{
     Beacon, BeaconAck, Change, CommittedAnswer, CommittedQuery, Peer, PeerMessage, Propose,
     SnapshotAck, Snapshots, StateAck, StateChunk, SyncEnd, SyncFrom, SyncReply, SyncStart,
-    ToArbiter,
+    Timestamp, ToArbiter,
 };
 use crate::operation::Entry;
 use crate::sessions::SessionRows;
@@ -40,7 +40,7 @@ enum Stage {
     /// The primary has not spoken.
     Waiting,
     /// Told the primary what is there.
-    Replied { sync: u64 },
+    Replied { sync: u64, sent: Timestamp },
     /// Cutting the log off.
     Truncating { sync: u64, ticket: Ticket },
     /// Taking the full state in.
@@ -126,7 +126,7 @@ impl Secondary {
     fn sync(&self) -> u64 {
         match &self.stage {
             Stage::Waiting => 0,
-            Stage::Replied { sync }
+            Stage::Replied { sync, .. }
             | Stage::Truncating { sync, .. }
             | Stage::Streaming { sync } => *sync,
             Stage::Loading(loading) => loading.sync,
@@ -136,17 +136,26 @@ impl Secondary {
     // ------------------------------------------------------------------------------------------- handshake
 
     fn on_sync_start(&mut self, cx: &mut Context<'_>, start: &SyncStart) {
-        let is_repeated = matches!(self.stage, Stage::Replied { sync } if sync == start.sync);
-        if start.sync <= self.sync() && !is_repeated {
+        // The primary may already rest on the first reply to it.
+        let repeated = match self.stage {
+            Stage::Replied { sync, sent } if sync == start.sync => Some(sent),
+            _ => None,
+        };
+        if start.sync <= self.sync() && repeated.is_none() {
             return; // A late copy.
         }
         if cx.core.installing.is_some() {
             return; // What the log is then is not known yet. The primary asks again.
         }
-        self.stage = Stage::Replied { sync: start.sync };
+        let sent = repeated.unwrap_or_else(|| cx.timestamp());
+        self.stage = Stage::Replied {
+            sync: start.sync,
+            sent,
+        };
         let log = &cx.core.log;
         let reply = SyncReply {
             sync: start.sync,
+            sent,
             history: log.history().clone(),
             end: log.end(),
             committed: log.committed(),
@@ -156,14 +165,19 @@ impl Secondary {
 
     fn on_sync_end(&mut self, cx: &mut Context<'_>, end: SyncEnd) {
         match (&self.stage, end.start) {
-            (Stage::Replied { sync }, SyncFrom::Log { keep }) if *sync == end.sync => {
+            (Stage::Replied { sync, sent }, SyncFrom::Log { keep })
+                if *sync == end.sync && *sent == end.echo =>
+            {
                 let log = &cx.core.log;
                 let keep =
                     keep.min(planted!(TruncatesToOwnCommitted => log.committed(), log.end()));
                 self.truncate(cx, end.sync, keep);
             }
-            (Stage::Replied { sync }, SyncFrom::State { at, history, .. })
-                if *sync == end.sync && history.is_valid() && at >= cx.core.log.committed() =>
+            (Stage::Replied { sync, sent }, SyncFrom::State { at, history, .. })
+                if *sync == end.sync
+                    && *sent == end.echo
+                    && history.is_valid()
+                    && at >= cx.core.log.committed() =>
             {
                 let ticket = cx.persist(Write::StageBegin, Proof::Other);
                 self.stage = Stage::Loading(Loading {
@@ -332,7 +346,11 @@ impl Secondary {
     /// Asks the primary how far the log is committed, on behalf of the reads that wait.
     pub(super) fn ask_committed(&mut self, cx: &mut Context<'_>) {
         if let Some(number) = cx.core.reads.next_question() {
-            self.say(cx, PeerMessage::CommittedQuery(CommittedQuery { number }));
+            let asker = cx.core.meta.incarnation;
+            self.say(
+                cx,
+                PeerMessage::CommittedQuery(CommittedQuery { asker, number }),
+            );
             cx.arm(Timer::CommittedQuery, limits::RETRY_INTERVAL);
         }
     }
@@ -340,7 +358,10 @@ impl Secondary {
     fn on_committed_answer(&mut self, cx: &mut Context<'_>, answer: &CommittedAnswer) {
         if matches!(self.stage, Stage::Streaming { .. }) {
             cx.commit(answer.committed);
-            reads::on_committed_answer(cx, answer);
+            // A former start asked by the same numbers.
+            if answer.asker == cx.core.meta.incarnation {
+                reads::on_committed_answer(cx, answer);
+            }
         }
     }
 

@@ -1,13 +1,14 @@
 //! One replica, all others played by hand: what simulations reach too rarely to rely on.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::*;
 use crate::config::{ClusterId, ConfigVersion, Epoch, Incarnation, Member, Position, Seq, Token};
 use crate::epochs::EpochHistory;
 use crate::message::{
     FromArbiter, JoinRefusal, JoinRefused, Joined, SnapshotAck, Snapshots, StateChunk, SyncEnd,
-    SyncFrom, SyncReply, SyncStart, ToArbiter,
+    SyncFrom, SyncReply, SyncStart, Timestamp, ToArbiter,
 };
 use crate::operation::{ClientId, Entry, Origin, RequestId, Resolution, Session};
 use crate::sessions::{Done, SessionRow, SessionRows};
@@ -95,6 +96,14 @@ impl Table {
         self.replica.step(Instant::ZERO, input, &mut out);
         self.replica.check();
         self.effects.extend(out.drain());
+    }
+
+    /// What its clock shows.
+    fn timestamp(&self) -> Timestamp {
+        Timestamp {
+            incarnation: self.replica.core.meta.incarnation,
+            at: Instant::ZERO,
+        }
     }
 
     fn hear(&mut self, from: &str, message: Message) {
@@ -208,7 +217,8 @@ fn shake_hands(table: &mut Table, sync: u64, keep: u64) {
     let start = SyncFrom::Log {
         keep: Position(keep),
     };
-    table.hear_other(PeerMessage::SyncEnd(SyncEnd { sync, start }));
+    let echo = table.timestamp();
+    table.hear_other(PeerMessage::SyncEnd(SyncEnd { sync, echo, start }));
 }
 
 #[test]
@@ -229,12 +239,36 @@ fn a_write_of_what_was_cut_off_says_nothing_of_what_has_taken_its_place() {
     assert_eq!(table.acknowledged(), Some(Position(3)));
 }
 
+/// A handshake of the same number, of an earlier role in the same tenure, arrives once more.
+#[test]
+fn the_end_of_a_handshake_that_rests_on_another_reply_cuts_nothing_off() {
+    let mut table = Table::joined(OTHER);
+    shake_hands(&mut table, 2, 0);
+    table.hear_other(snapshots(2, 0..3));
+    table.settle();
+    table.hear_other(PeerMessage::SyncStart(SyncStart { sync: 3 }));
+    let echo = Timestamp {
+        at: Instant::ZERO + Duration::from_nanos(1),
+        ..table.timestamp()
+    };
+    let start = SyncFrom::Log {
+        keep: Position::ZERO,
+    };
+    table.hear_other(PeerMessage::SyncEnd(SyncEnd {
+        sync: 3,
+        echo,
+        start,
+    }));
+    assert_eq!(table.end(), 3);
+}
+
 #[test]
 fn what_a_replica_acknowledged_in_an_earlier_handshake_does_not_count() {
     let mut table = Table::joined(ME);
     let answer = |table: &mut Table, sync| {
         table.hear_other(PeerMessage::SyncReply(SyncReply {
             sync,
+            sent: table.timestamp(),
             history: EpochHistory::new(),
             end: Position::ZERO,
             committed: Position::ZERO,
@@ -571,7 +605,8 @@ fn what_a_replica_remembers_is_replaced_with_its_state() {
         history,
         records: 1,
     };
-    table.hear_other(PeerMessage::SyncEnd(SyncEnd { sync: 1, start }));
+    let (sync, echo) = (1, table.timestamp());
+    table.hear_other(PeerMessage::SyncEnd(SyncEnd { sync, echo, start }));
     let chunk = |index, is_last, sessions| {
         PeerMessage::StateChunk(StateChunk {
             sync: 1,

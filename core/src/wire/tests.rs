@@ -157,15 +157,21 @@ fn between_replicas() -> Vec<Message> {
         PeerMessage::SyncStart(SyncStart { sync }),
         PeerMessage::SyncReply(SyncReply {
             sync,
+            sent,
             history: history(),
             end: at,
             committed,
         }),
         PeerMessage::SyncEnd(SyncEnd {
             sync,
+            echo: sent,
             start: SyncFrom::Log { keep: at },
         }),
-        PeerMessage::SyncEnd(SyncEnd { sync, start: state }),
+        PeerMessage::SyncEnd(SyncEnd {
+            sync,
+            echo: sent,
+            start: state,
+        }),
         PeerMessage::Snapshots(Snapshots {
             sync,
             entries: vec![Arc::new(entry), Arc::new(removal)],
@@ -191,8 +197,12 @@ fn between_replicas() -> Vec<Message> {
             sync,
             sent,
         }),
-        PeerMessage::CommittedQuery(CommittedQuery { number: 2 }),
+        PeerMessage::CommittedQuery(CommittedQuery {
+            asker: Incarnation(3),
+            number: 2,
+        }),
         PeerMessage::CommittedAnswer(CommittedAnswer {
+            asker: Incarnation(3),
             number: 2,
             committed,
         }),

@@ -2,11 +2,11 @@
 
 use std::sync::Arc;
 
-use lockstep_core::config::{Address, NodeId, Position, Seq};
+use lockstep_core::config::{Address, Incarnation, NodeId, Position, Seq};
 use lockstep_core::epochs::EpochHistory;
 use lockstep_core::message::{
     BeaconAck, Change, Message, Peer, PeerMessage, Propose, Reply, ReplyBody, SnapshotAck,
-    Snapshots, SyncEnd, SyncFrom, SyncReply, SyncStart, ToArbiter,
+    Snapshots, SyncEnd, SyncFrom, SyncReply, SyncStart, Timestamp, ToArbiter,
 };
 
 use super::{Bench, NODE, PRIMARY, entry, last_seq, node_id, state_of};
@@ -42,9 +42,14 @@ impl Bench {
     /// The handshake that comes before Snapshots.
     pub(super) fn shake_hands(&mut self) {
         let start = PeerMessage::SyncStart(SyncStart { sync: SYNC });
+        let echo = Timestamp {
+            incarnation: Incarnation(1),
+            at: self.now,
+        };
         self.say_as("replicator", PRIMARY, start);
         let end = PeerMessage::SyncEnd(SyncEnd {
             sync: SYNC,
+            echo,
             start: SyncFrom::Log {
                 keep: Position::ZERO,
             },
@@ -98,6 +103,10 @@ impl Bench {
             PeerMessage::SyncStart(start) => {
                 let reply = PeerMessage::SyncReply(SyncReply {
                     sync: start.sync,
+                    sent: Timestamp {
+                        incarnation: Incarnation(1),
+                        at: self.now,
+                    },
                     history: EpochHistory::new(),
                     end: Position::ZERO,
                     committed: Position::ZERO,

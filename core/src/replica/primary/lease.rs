@@ -1,7 +1,7 @@
 //! The lease of the primary, and those it grants: when it may answer, and when it may commit.
 
 use crate::config::{NodeId, Position};
-use crate::message::{Beacon, BeaconAck, CommittedAnswer, PeerMessage};
+use crate::message::{Beacon, BeaconAck, CommittedAnswer, CommittedQuery, PeerMessage};
 use crate::replica::Timer;
 use crate::replica::context::Context;
 use crate::replica::replicator::{Replicator, Standing};
@@ -50,7 +50,12 @@ impl Primary {
     }
 
     /// A secondary has a read of a key that may have changed.
-    pub(super) fn on_committed_query(&self, cx: &mut Context<'_>, node: NodeId, number: u64) {
+    pub(super) fn on_committed_query(
+        &self,
+        cx: &mut Context<'_>,
+        node: NodeId,
+        query: &CommittedQuery,
+    ) {
         let committed = cx.core.log.committed();
         let Some(replicator) = self.replicators.get(&node) else {
             return;
@@ -58,7 +63,11 @@ impl Primary {
         // What is not answered is asked again.
         let is_known = committed >= self.inherited || planted!(TellsBeforeRecommit);
         if is_known && (self.has_lease(cx.now) || planted!(TellsWithoutLease)) {
-            let answer = CommittedAnswer { number, committed };
+            let answer = CommittedAnswer {
+                asker: query.asker,
+                number: query.number,
+                committed,
+            };
             replicator.say(cx, PeerMessage::CommittedAnswer(answer));
         }
     }

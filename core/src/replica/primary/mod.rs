@@ -128,7 +128,7 @@ impl Primary {
             | PeerMessage::CommittedAnswer(_)
             | PeerMessage::TakeOver => cx.stale(peer.sender),
             PeerMessage::CommittedQuery(query) => {
-                return self.on_committed_query(cx, node, query.number);
+                return self.on_committed_query(cx, node, &query);
             }
         }
         self.advance(cx);

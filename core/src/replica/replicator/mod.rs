@@ -11,7 +11,7 @@ use crate::config::{Address, Incarnation, NodeId, Position};
 use crate::epochs::common_prefix;
 use crate::event::Event;
 use crate::limits;
-use crate::message::{PeerMessage, PeerStatus, SyncEnd, SyncFrom, SyncReply, SyncStart};
+use crate::message::{PeerMessage, PeerStatus, SyncEnd, SyncFrom, SyncReply, SyncStart, Timestamp};
 use crate::process::Effect;
 use crate::storage::{Query, Ticket};
 use crate::time::Instant;
@@ -50,9 +50,9 @@ enum Stage {
     /// SyncStart is sent.
     Greeting,
     /// The state is being held fixed for it.
-    OpeningView { view: Ticket },
+    OpeningView { view: Ticket, echo: Timestamp },
     /// SyncEnd is sent; the first acknowledgement shows that it has arrived.
-    Ending { keep: Position },
+    Ending { keep: Position, echo: Timestamp },
     /// The full state is on its way.
     Transferring(Transfer),
     /// Entries are.
@@ -126,7 +126,7 @@ impl Replicator {
 
     fn close_view(&self, cx: &mut Context<'_>) {
         match &self.stage {
-            Stage::OpeningView { view } => cx.out.push(Effect::CloseView(*view)),
+            Stage::OpeningView { view, .. } => cx.out.push(Effect::CloseView(*view)),
             Stage::Transferring(transfer) => cx.out.push(Effect::CloseView(transfer.view)),
             Stage::Greeting | Stage::Ending { .. } | Stage::Streaming(_) => {}
         }
@@ -169,7 +169,7 @@ impl Replicator {
     pub(super) fn needs_from(&self) -> Option<Position> {
         match &self.stage {
             Stage::Greeting | Stage::OpeningView { .. } => None,
-            Stage::Ending { keep } => Some(*keep),
+            Stage::Ending { keep, .. } => Some(*keep),
             Stage::Transferring(transfer) => Some(transfer.at),
             Stage::Streaming(_) => Some(self.acked),
         }
@@ -249,21 +249,25 @@ impl Replicator {
             self.acked = self.acked.max(keep);
         }
         if keep >= cx.core.log.start() {
-            self.stage = Stage::Ending { keep };
-            let start = SyncFrom::Log { keep };
-            self.say(
-                cx,
-                PeerMessage::SyncEnd(SyncEnd {
-                    sync: self.sync,
-                    start,
-                }),
-            );
+            let echo = reply.sent;
+            self.stage = Stage::Ending { keep, echo };
+            self.end_handshake(cx, keep, echo);
             cx.arm(Timer::Resend(self.node), limits::RETRY_INTERVAL);
         } else {
             let view = cx.core.disk.query(Query::OpenView, cx.out);
-            self.stage = Stage::OpeningView { view };
+            let echo = reply.sent;
+            self.stage = Stage::OpeningView { view, echo };
             cx.core.timers.disarm(Timer::Resend(self.node));
         }
+    }
+
+    fn end_handshake(&self, cx: &mut Context<'_>, keep: Position, echo: Timestamp) {
+        let end = SyncEnd {
+            sync: self.sync,
+            echo,
+            start: SyncFrom::Log { keep },
+        };
+        self.say(cx, PeerMessage::SyncEnd(end));
     }
 
     pub(super) fn on_ack(&mut self, cx: &mut Context<'_>, sync: u64, persisted: Position) {
@@ -271,7 +275,7 @@ impl Replicator {
             return;
         }
         match &mut self.stage {
-            Stage::Ending { keep } => {
+            Stage::Ending { keep, .. } => {
                 let keep = *keep;
                 self.stream_from(cx, keep);
                 self.on_ack(cx, sync, persisted);
@@ -308,15 +312,9 @@ impl Replicator {
                 self.say(cx, PeerMessage::SyncStart(SyncStart { sync }));
             }
             Stage::OpeningView { .. } => return,
-            Stage::Ending { keep } => {
-                let start = SyncFrom::Log { keep: *keep };
-                self.say(
-                    cx,
-                    PeerMessage::SyncEnd(SyncEnd {
-                        sync: self.sync,
-                        start,
-                    }),
-                );
+            Stage::Ending { keep, echo } => {
+                let (keep, echo) = (*keep, *echo);
+                self.end_handshake(cx, keep, echo);
             }
             Stage::Transferring(transfer) if !transfer.is_accepted => {
                 let end = transfer.end.clone();
@@ -349,7 +347,7 @@ impl Replicator {
     pub(super) fn is_cut_off(&self, log_start: Position) -> bool {
         match &self.stage {
             Stage::Streaming(stream) => stream.next < log_start,
-            Stage::Ending { keep } => *keep < log_start,
+            Stage::Ending { keep, .. } => *keep < log_start,
             Stage::Transferring(transfer) => transfer.at < log_start,
             Stage::Greeting | Stage::OpeningView { .. } => false,
         }

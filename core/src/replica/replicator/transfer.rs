@@ -69,7 +69,9 @@ impl Replicator {
         answer: &Answer,
     ) -> bool {
         match (&mut self.stage, answer) {
-            (Stage::OpeningView { view }, Answer::View { at, records }) if *view == ticket => {
+            (Stage::OpeningView { view, echo }, Answer::View { at, records })
+                if *view == ticket =>
+            {
                 let at = planted!(TransfersUncommitted => cx.core.log.end(), *at);
                 let until = planted!(HistoryBeyondState => cx.core.log.end(), at);
                 let start = SyncFrom::State {
@@ -79,6 +81,7 @@ impl Replicator {
                 };
                 let end = SyncEnd {
                     sync: self.sync,
+                    echo: *echo,
                     start,
                 };
                 cx.out.notify(Event::StateTransferStarted {
