@@ -41,6 +41,12 @@ pub(crate) use self::switch::restamped;
 #[cfg(feature = "planted")]
 pub use self::switch::{Bug, is_on, with};
 
+/// Does `test` fail with a mistake in what it tests?
+#[cfg(all(test, feature = "planted"))]
+pub(crate) fn is_seen(bug: Bug, test: fn()) -> bool {
+    with(bug, || std::panic::catch_unwind(test).is_err())
+}
+
 #[cfg(feature = "planted")]
 mod switch {
     use std::cell::Cell;
@@ -115,6 +121,7 @@ mod switch {
         KeepsLongerTail = "a replica keeps what the primary does not have",
         Restamps = "a primary gives entries that it inherited its own epoch when it sends them",
         SyncReplyCounts = "a SyncReply counts as an acknowledgement of all that agrees",
+        FormerEndCounts = "the end of a handshake counts that rests on another reply to one of the same number",
         FormerAcksCount = "acknowledgements of a former handshake count",
         FormerSnapshotsCount = "entries are taken without, or of a former, handshake",
         CommitsBeforeHandshake = "a committed position is taken before the handshake is done",
@@ -177,6 +184,7 @@ mod switch {
         TellsWithoutLease = "a primary tells its committed position without its lease",
         ReadsDirtyValue = "a linearizable read gives a value that is not committed",
         ReadsOldOfDirty = "a secondary reads the old value of a dirty key without asking",
+        FormerAnswerCounts = "the answer to a question of a former start is taken for that to one of the same number",
         ReusesQuestion = "the answer to a question that was asked before a read came is taken for it",
         AnswersAheadOfPosition = "a read that is to wait for a position is answered before it",
         ForgetsWhileAsked = "entries are left to the state although it was asked before it had them",

@@ -6,7 +6,7 @@ use std::sync::Mutex;
 use std::{env, fs, panic, thread};
 
 use lockstep_core::planted::Bug;
-use lockstep_tests::planted::{self, ELSEWHERE, FOUND, Found, RARE, REDUNDANT};
+use lockstep_tests::planted::{self, BY_HAND, ELSEWHERE, FOUND, Found, REDUNDANT};
 
 /// Two at a time; the mistake is switched on in one thread.
 const THREADS: usize = 2;
@@ -76,7 +76,7 @@ fn every_mistake_is_accounted_for_once() {
     let found = FOUND.iter().map(|found| found.bug);
     let elsewhere = ELSEWHERE.iter().map(|(bug, _)| *bug);
     let redundant = REDUNDANT.iter().map(|(bug, _)| *bug);
-    let rare = RARE.iter().map(|(bug, _)| *bug);
+    let rare = BY_HAND.iter().map(|(bug, _)| *bug);
     let all: Vec<Bug> = found
         .chain(elsewhere)
         .chain(rare)

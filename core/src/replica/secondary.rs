@@ -166,7 +166,7 @@ impl Secondary {
     fn on_sync_end(&mut self, cx: &mut Context<'_>, end: SyncEnd) {
         match (&self.stage, end.start) {
             (Stage::Replied { sync, sent }, SyncFrom::Log { keep })
-                if *sync == end.sync && *sent == end.echo =>
+                if *sync == end.sync && (*sent == end.echo || planted!(FormerEndCounts)) =>
             {
                 let log = &cx.core.log;
                 let keep =
@@ -359,7 +359,7 @@ impl Secondary {
         if matches!(self.stage, Stage::Streaming { .. }) {
             cx.commit(answer.committed);
             // A former start asked by the same numbers.
-            if answer.asker == cx.core.meta.incarnation {
+            if answer.asker == cx.core.meta.incarnation || planted!(FormerAnswerCounts) {
                 reads::on_committed_answer(cx, answer);
             }
         }

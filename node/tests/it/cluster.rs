@@ -203,52 +203,26 @@ fn a_primary_is_forced_when_everybody_in_sync_is_lost() {
     cluster.take_replica(0).kill();
     cluster.start_replica(1).unwrap();
 
-    let force = ["force-primary", "r2", "--arbiter-dir", "arbiter.d"];
-    let confirmed = [&force[..], &["--accept-data-loss"]].concat();
-    let locked = run(&cluster, &confirmed);
-    assert!(
-        locked.code == 6 && locked.errors.contains("stop that one first"),
-        "{locked:?}"
-    );
+    let force = |cluster: &Cluster, name, directory, flags: &[&str]| {
+        let arguments = ["force-primary", name, "--arbiter-dir", directory];
+        let mut command = cluster.place().command(&arguments);
+        let ended = Ended::new(command.args(flags).output().unwrap());
+        (ended.code, ended.text() + &ended.errors)
+    };
+    let check = |(code, text): (i32, String), expected, words| {
+        assert!(code == expected && text.contains(words), "{code}: {text}");
+    };
+    let confirmed = ["--accept-data-loss"];
+    let running = force(&cluster, "r2", "arbiter.d", &confirmed);
+    check(running, 6, "stop that one first");
     cluster.take_arbiter().kill();
-    let unconfirmed = run(&cluster, &force);
-    assert!(
-        unconfirmed.code == 2 && unconfirmed.errors.contains("--accept-data-loss"),
-        "{unconfirmed:?}"
-    );
-    let in_sync = run(
-        &cluster,
-        &[
-            "force-primary",
-            "r1",
-            "--arbiter-dir",
-            "arbiter.d",
-            "--accept-data-loss",
-        ],
-    );
-    assert!(
-        in_sync.code == 2 && in_sync.errors.contains("r1 is in sync"),
-        "{in_sync:?}"
-    );
-    let elsewhere = run(
-        &cluster,
-        &[
-            "force-primary",
-            "r2",
-            "--arbiter-dir",
-            "nowhere",
-            "--accept-data-loss",
-        ],
-    );
-    assert!(
-        elsewhere.code == 2 && elsewhere.errors.contains("nowhere"),
-        "{elsewhere:?}"
-    );
-    let forced = run(&cluster, &confirmed);
-    assert!(
-        forced.code == 0 && forced.text().contains("refuses r1, r3"),
-        "{forced:?}"
-    );
+    let unconfirmed = force(&cluster, "r2", "arbiter.d", &[]);
+    check(unconfirmed, 2, "--accept-data-loss");
+    let needless = force(&cluster, "r1", "arbiter.d", &confirmed);
+    check(needless, 2, "r1 is in sync");
+    check(force(&cluster, "r2", "nowhere", &confirmed), 2, "nowhere");
+    let forced = force(&cluster, "r2", "arbiter.d", &confirmed);
+    check(forced, 0, "refuses r1, r3");
 
     cluster.start_arbiter().unwrap();
     cluster.place().ok(&["put", "new", "1"]);
@@ -267,9 +241,4 @@ fn a_primary_is_forced_when_everybody_in_sync_is_lost() {
     std::fs::remove_dir_all(cluster.place().path().join("r1.d")).unwrap();
     cluster.start_replica(0).unwrap();
     cluster.place().all_in_sync(2);
-}
-
-/// Runs a command that has nothing to do with a cluster that runs.
-fn run(cluster: &Cluster, arguments: &[&str]) -> Ended {
-    Ended::new(cluster.place().command(arguments).output().unwrap())
 }

@@ -83,3 +83,14 @@ pub struct Budget {
     /// A message arrives and is still under way.
     pub duplications: u8,
 }
+
+impl Budget {
+    /// One replica loses power, and one that is down starts.
+    pub fn one_crash() -> Self {
+        Self {
+            crashes: 1,
+            starts: 1,
+            ..Self::default()
+        }
+    }
+}

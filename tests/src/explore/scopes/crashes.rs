@@ -11,11 +11,7 @@ pub(super) fn scopes() -> Vec<Scope> {
     vec![
         Scope {
             clients: vec![vec![write("1", &[1])], vec![read(&[1, 2])]],
-            budget: Budget {
-                crashes: 1,
-                starts: 1,
-                ..Budget::default()
-            },
+            budget: Budget::one_crash(),
             landmarks: &[
                 Landmark::Acknowledged,
                 Landmark::Answered,
@@ -49,11 +45,7 @@ pub(super) fn scopes() -> Vec<Scope> {
             clients: vec![vec![write("1", &[1])]],
             horizon: Duration::from_millis(150),
             link_messages_max: 1,
-            budget: Budget {
-                crashes: 1,
-                starts: 1,
-                ..Budget::default()
-            },
+            budget: Budget::one_crash(),
             landmarks: &[
                 Landmark::Acknowledged,
                 Landmark::Restarted,

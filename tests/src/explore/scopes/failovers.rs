@@ -38,11 +38,7 @@ pub(super) fn scopes() -> Vec<Scope> {
                 replaces(world);
             },
             link_messages_max: 1,
-            budget: Budget {
-                crashes: 1,
-                starts: 1,
-                ..Budget::default()
-            },
+            budget: Budget::one_crash(),
             landmarks: &[
                 Landmark::Acknowledged,
                 Landmark::Failed,
@@ -78,11 +74,7 @@ pub(super) fn scopes() -> Vec<Scope> {
                 replaces(world);
             },
             link_messages_max: 1,
-            budget: Budget {
-                crashes: 1,
-                starts: 1,
-                ..Budget::default()
-            },
+            budget: Budget::one_crash(),
             landmarks: &[
                 Landmark::Acknowledged,
                 Landmark::Tenure,

@@ -20,11 +20,7 @@ pub(super) fn scopes() -> Vec<Scope> {
         Scope {
             clients: vec![vec![write("1", &[1])], vec![drain(1)], vec![read(&[1, 2])]],
             link_messages_max: 1,
-            budget: Budget {
-                crashes: 1,
-                starts: 1,
-                ..Budget::default()
-            },
+            budget: Budget::one_crash(),
             landmarks: &[
                 Landmark::Acknowledged,
                 Landmark::Answered,

@@ -45,11 +45,7 @@ pub(super) fn scopes() -> Vec<Scope> {
                 world.force(Move::Start { node: 2 });
                 world.settle(|node| node != 1);
             },
-            budget: Budget {
-                crashes: 1,
-                starts: 1,
-                ..Budget::default()
-            },
+            budget: Budget::one_crash(),
             landmarks: &[
                 Landmark::Acknowledged,
                 Landmark::Added,

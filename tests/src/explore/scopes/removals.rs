@@ -24,11 +24,7 @@ pub(super) fn scopes() -> Vec<Scope> {
         },
         Scope {
             link_messages_max: 1,
-            budget: Budget {
-                crashes: 1,
-                starts: 1,
-                ..Budget::default()
-            },
+            budget: Budget::one_crash(),
             landmarks: &[
                 Landmark::Acknowledged,
                 Landmark::Removed,
@@ -57,11 +53,7 @@ pub(super) fn scopes() -> Vec<Scope> {
             clients: vec![vec![write("1", &[1])]],
             prepare: one_of_three,
             link_messages_max: 1,
-            budget: Budget {
-                crashes: 1,
-                starts: 1,
-                ..Budget::default()
-            },
+            budget: Budget::one_crash(),
             landmarks: &[
                 Landmark::Acknowledged,
                 Landmark::Removed,
@@ -90,11 +82,7 @@ pub(super) fn scopes() -> Vec<Scope> {
             clients: vec![vec![write("1", &[1])]],
             prepare: one_silent_one_joining,
             link_messages_max: 1,
-            budget: Budget {
-                crashes: 1,
-                starts: 1,
-                ..Budget::default()
-            },
+            budget: Budget::one_crash(),
             landmarks: &[
                 Landmark::Acknowledged,
                 Landmark::Removed,

@@ -4,132 +4,27 @@
 //! of that contract by the process. It knows no time: the cluster decides when a batch, an answer or an application
 //! is done, and when the disk hangs, is full or loses power.
 
+mod crash;
+mod parts;
+
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::ops::Bound;
 use std::sync::Arc;
 
-use lockstep_core::config::{Epoch, Incarnation, NodeId, Position, Seq, Token};
-use lockstep_core::epochs::EpochHistory;
-use lockstep_core::limits::{self, SessionLimits};
+use lockstep_core::config::{Epoch, Incarnation, NodeId, Position, Token};
+use lockstep_core::limits;
 use lockstep_core::operation::{ClientId, Entry, Key, Value};
-use lockstep_core::planted;
 use lockstep_core::process::Input;
-use lockstep_core::sessions::{SessionChanges, SessionRows, Sessions};
-use lockstep_core::storage::{Answer, Cursor, Meta, Query, Recovered, Ticket, Write};
+use lockstep_core::sessions::{SessionChanges, SessionRows};
+use lockstep_core::storage::{Answer, Cursor, Meta, Query, Ticket, Write};
 use rand::Rng;
 use rand_chacha::ChaCha8Rng;
 
+pub use self::crash::Loss;
+pub use self::parts::{DiskLog, DiskState};
+
 /// Keys and their values.
 pub type Records = BTreeMap<Key, Value>;
-
-/// The log as it is on the platter.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, Default)]
-pub struct DiskLog {
-    start: Position,
-    entries: VecDeque<Arc<Entry>>,
-    bytes: u64,
-    history: EpochHistory,
-    /// The highest committed position that was written with entries.
-    hint: Position,
-}
-
-impl DiskLog {
-    /// Where it begins.
-    pub fn start(&self) -> Position {
-        self.start
-    }
-
-    /// Where it ends.
-    pub fn end(&self) -> Position {
-        Position(self.start.0 + self.entries.len() as u64)
-    }
-
-    /// The entry at `seq`, if the log has it.
-    pub fn entry(&self, seq: Seq) -> Option<&Arc<Entry>> {
-        let index = seq.0.checked_sub(self.start.0)?;
-        self.entries.get(usize::try_from(index).ok()?)
-    }
-
-    /// The entries, ascending.
-    pub fn entries(&self) -> impl Iterator<Item = &Arc<Entry>> {
-        self.entries.iter()
-    }
-
-    /// The committed position last written with entries.
-    pub fn hint(&self) -> Position {
-        self.hint
-    }
-
-    fn push(&mut self, entry: Arc<Entry>) {
-        self.history.append(entry.epoch, entry.seq);
-        self.bytes += entry.size() as u64;
-        self.entries.push_back(entry);
-    }
-
-    fn truncate(&mut self, end: Position) {
-        while self.end() > end {
-            let cut = self.entries.pop_back().expect("end is behind start");
-            self.bytes -= cut.size() as u64;
-        }
-        self.history.truncate(end);
-    }
-
-    fn trim_one(&mut self) {
-        let dropped = self
-            .entries
-            .pop_front()
-            .expect("only trimmed before its end");
-        self.bytes -= dropped.size() as u64;
-        self.start = self.start.next();
-    }
-}
-
-/// The outcome of the entries `0..applied`.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, Default)]
-pub struct DiskState {
-    /// The keys.
-    pub records: Records,
-    /// What is remembered of requests.
-    pub sessions: SessionRows,
-    /// Up to where the log is in them.
-    pub applied: Position,
-}
-
-impl DiskState {
-    fn apply(&mut self, entry: &Entry) {
-        match entry.operation.change() {
-            Some((key, Some(value))) => {
-                self.records.insert(key.clone(), value.clone());
-            }
-            Some((key, None)) => {
-                self.records.remove(key);
-            }
-            None => {}
-        }
-        self.applied = Position::behind(entry.seq);
-    }
-
-    fn change(&mut self, sessions: SessionChanges) {
-        self.sessions.forgotten = self.sessions.forgotten.max(sessions.forgotten);
-        for (client, row) in sessions.rows {
-            match row {
-                Some(row) => self.sessions.rows.insert(client, row),
-                None => self.sessions.rows.remove(&client),
-            };
-        }
-    }
-}
-
-/// What a crash did to a disk.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Loss {
-    /// Entries that were written and not synced, and are gone.
-    pub entries_lost: usize,
-    /// Some entries of one append survived, and some did not.
-    pub is_torn: bool,
-    /// The state fell back to an earlier checkpoint.
-    pub state_fell_back: bool,
-}
 
 /// The disk of one data directory.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -559,155 +454,6 @@ impl Disk {
             next = next.next();
         }
         entries
-    }
-
-    // ------------------------------------------------------------------------------ crash and recovery
-
-    /// Power is lost: of what is under way any beginning survives, of the applied state any checkpoint or all.
-    pub fn crash(&mut self, rng: &mut ChaCha8Rng) -> Loss {
-        let mut loss = Loss::default();
-        if let Some(end) = self.unsynced_from.take() {
-            self.log.truncate(end);
-        }
-        let synced = self.log.end();
-        let whole = rng.random_range(0..=self.batch.len());
-        let waiting = self.batch.split_off(whole);
-        for (_, write) in std::mem::take(&mut self.batch) {
-            self.carry_out(write);
-        }
-        let under_way = usize::from(!waiting.is_empty());
-        let unsynced = waiting.into_iter().chain(std::mem::take(&mut self.queue));
-        for (index, (_, write)) in unsynced.enumerate() {
-            let Write::Append { mut entries, .. } = write else {
-                continue;
-            };
-            let kept = if index < under_way {
-                rng.random_range(0..=entries.len())
-            } else {
-                0
-            };
-            loss.entries_lost += entries.len() - kept;
-            loss.is_torn |= kept > 0 && kept < entries.len();
-            entries.truncate(kept);
-            self.append(entries);
-        }
-        if rng.random_bool(0.5) {
-            loss.state_fell_back = self.checkpoint.applied < self.state.applied;
-            self.state = self.checkpoint.clone();
-        }
-        self.checkpoint = self.state.clone();
-        self.forget_process();
-        if planted!(RecoveredIsPersisted) {
-            // The page cache has the log, the platter not yet.
-            self.unsynced_from = Some(synced).filter(|end| *end < self.log.end());
-        }
-        loss
-    }
-
-    /// How many different moments power could be lost at while what waits is being written; every entry is one.
-    pub fn moments(&self) -> usize {
-        self.batch
-            .iter()
-            .chain(&self.queue)
-            .map(|(_, write)| moments_of(write))
-            .sum()
-    }
-
-    /// Power is lost at one of the `moments`, and the state falls back to its checkpoint if that is wanted.
-    pub fn crash_at(&mut self, moment: usize, falls_back: bool) {
-        let mut left = moment;
-        let waiting: Vec<_> = self.batch.drain(..).chain(self.queue.drain(..)).collect();
-        for (_, mut write) in waiting {
-            let moments = moments_of(&write);
-            if left < moments {
-                if let Write::Append { entries, .. } = &mut write {
-                    let entries = entries.drain(..left).collect();
-                    self.append(entries);
-                }
-                break;
-            }
-            left -= moments;
-            self.carry_out(write);
-        }
-        if falls_back {
-            self.state = self.checkpoint.clone();
-        }
-        self.checkpoint = self.state.clone();
-        self.forget_process();
-    }
-
-    /// Is there something in the state that its checkpoint does not have?
-    pub fn may_fall_back(&self) -> bool {
-        self.checkpoint.applied < self.state.applied
-    }
-
-    /// The process has ended in good order; what it asked for is on the disk.
-    pub fn stop(&mut self) {
-        let mut ignored: Vec<Input<()>> = Vec::new();
-        self.finish(&mut ignored);
-        self.begin();
-        self.finish(&mut ignored);
-        self.finish_applies(&mut ignored);
-        self.forget_process();
-    }
-
-    fn forget_process(&mut self) {
-        self.batch.clear();
-        self.queue.clear();
-        self.applies.clear();
-        self.staged = None;
-        self.views.clear();
-        self.views_closed_early.clear();
-        self.accepted = None;
-        self.done = None;
-        self.asked = None;
-        self.refused = None;
-        self.retain = None;
-    }
-
-    /// A process starts: raises the incarnation, applies what is known to be committed, and tells what there is.
-    pub fn start(&mut self, limits: &SessionLimits) -> Recovered {
-        self.meta.incarnation = self.meta.incarnation.next();
-        let committed = self.log.hint.min(self.log.end());
-        let mut sessions = Sessions::open(self.state.sessions.clone(), limits.clone());
-        while self.state.applied < committed {
-            let entry = self
-                .log
-                .entry(self.state.applied.next_seq())
-                .expect("the log is trimmed only below a checkpoint")
-                .clone();
-            self.state.apply(&entry);
-            sessions.apply(&entry);
-        }
-        self.state.change(sessions.take_changes());
-        let tail = self
-            .log
-            .entries
-            .iter()
-            .filter(|entry| !self.state.applied.covers(entry.seq))
-            .cloned()
-            .collect();
-        Recovered {
-            meta: self.meta.clone(),
-            log_start: self.log.start,
-            log_end: self.log.end(),
-            history: self.log.history.clone(),
-            applied: self.state.applied,
-            sessions: self.state.sessions.clone(),
-            tail,
-        }
-    }
-}
-
-fn moments_of(write: &Write) -> usize {
-    match write {
-        Write::Append { entries, .. } => entries.len(),
-        Write::Truncate { .. }
-        | Write::Meta(_)
-        | Write::StageBegin
-        | Write::Stage { .. }
-        | Write::Install { .. }
-        | Write::Arbiter(_) => 1,
     }
 }
 

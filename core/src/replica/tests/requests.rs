@@ -1,0 +1,300 @@
+//! Repeated requests, and requests that are asked about.
+
+use super::*;
+use crate::message::{Beacon, CommittedAnswer};
+
+const CLIENT: ClientId = ClientId(1);
+
+impl Table {
+    /// A primary that is alone in sync, so that its own disk commits.
+    fn alone(sessions: SessionRows, tail: Vec<Arc<Entry>>) -> Self {
+        let mut table = Self::recovered(ME, sessions, tail);
+        let mut config = config(ME, 2, 1);
+        config.in_sync.remove(&OTHER);
+        config.members.remove(&OTHER);
+        table.hear(
+            "arbiter",
+            Message::FromArbiter(FromArbiter::Replicas(config)),
+        );
+        table
+    }
+
+    fn ask(&mut self, from: &str, id: u64, session: Session, body: RequestBody) {
+        let request = Request {
+            client: CLIENT,
+            id: RequestId(id),
+            session,
+            body,
+        };
+        self.hear(from, Message::Request(request));
+    }
+
+    fn remove(&mut self, from: &str, id: u64) {
+        let body = RequestBody::Remove { key: "k".into() };
+        self.ask(from, id, Session::default(), body);
+    }
+
+    fn resolve(&mut self, from: &str, id: u64) {
+        let body = RequestBody::Resolve { key: "k".into() };
+        self.ask(from, id, Session::default(), body);
+    }
+}
+
+fn ack(to: &str, id: u64, seq: u64) -> (String, u64, ReplyBody) {
+    (to.to_owned(), id, ReplyBody::OperationAck { seq: Seq(seq) })
+}
+
+fn rejected(to: &str, id: u64, reason: Rejection) -> (String, u64, ReplyBody) {
+    (to.to_owned(), id, ReplyBody::OperationRejected { reason })
+}
+
+fn executed(to: &str, id: u64, seq: u64) -> (String, u64, ReplyBody) {
+    let resolution = Resolution::Executed { seq: Seq(seq) };
+    (to.to_owned(), id, ReplyBody::Resolved(resolution))
+}
+
+fn never_executed(to: &str, id: u64) -> (String, u64, ReplyBody) {
+    let resolution = Resolution::NeverExecuted;
+    (to.to_owned(), id, ReplyBody::Resolved(resolution))
+}
+
+fn failed(to: &str, id: u64) -> (String, u64, ReplyBody) {
+    (to.to_owned(), id, ReplyBody::OperationFailed)
+}
+
+/// Entries of `CLIENT` with the ids of their seqs.
+fn tail(seqs: std::ops::Range<u64>) -> Vec<Arc<Entry>> {
+    let PeerMessage::Snapshots(snapshots) = snapshots(0, seqs) else {
+        unreachable!("snapshots are Snapshots");
+    };
+    snapshots.entries
+}
+
+/// What is remembered of `CLIENT` when it has the entries `floor..end`, with the ids of their seqs, and has settled
+/// those before.
+fn remembered(floor: u64, end: u64) -> SessionRows {
+    let done = |seq| {
+        let is_cancelled = false;
+        let seq = Seq(seq);
+        Done { seq, is_cancelled }
+    };
+    let row = SessionRow {
+        floor: RequestId(floor),
+        last: Seq(end - 1),
+        results: (floor..end).map(|id| (RequestId(id), done(id))).collect(),
+    };
+    SessionRows {
+        rows: [(CLIENT, row)].into(),
+        forgotten: Position::ZERO,
+    }
+}
+
+#[test]
+fn a_repeated_write_waits_for_the_first_and_is_answered_where_it_was_asked_last() {
+    let mut table = Table::alone(SessionRows::default(), Vec::new());
+    table.settle();
+    table.remove("c1", 0);
+    table.remove("c2", 0);
+    assert_eq!(table.end(), 1, "one entry");
+    assert_eq!(table.replies(), []);
+    assert_eq!(table.settle(), [ack("c2", 0, 0)]);
+}
+
+#[test]
+fn a_write_repeated_after_its_commit_is_answered_with_the_same_seq() {
+    let mut table = Table::alone(SessionRows::default(), Vec::new());
+    table.remove("c1", 0);
+    table.remove("c1", 1);
+    assert_eq!(table.settle(), [ack("c1", 0, 0), ack("c1", 1, 1)]);
+    table.remove("c2", 0);
+    assert_eq!(table.replies(), [ack("c2", 0, 0)], "at once");
+    assert_eq!(table.end(), 2);
+}
+
+#[test]
+fn a_write_repeated_after_a_restart_is_answered_from_what_the_disk_remembers() {
+    let mut table = Table::alone(remembered(2, 4), tail(4..6));
+    table.remove("c1", 3);
+    assert_eq!(table.settle(), [ack("c1", 3, 3)]);
+    table.remove("c1", 1);
+    let expired = rejected("c1", 1, Rejection::SessionExpired);
+    assert_eq!(table.settle(), [expired]);
+    table.remove("c1", 5);
+    assert_eq!(table.settle(), [ack("c1", 5, 5)]);
+    assert_eq!(table.end(), 6);
+}
+
+#[test]
+fn a_write_found_in_the_log_of_a_former_tenure_is_answered_when_its_fate_is_known() {
+    let mut table = Table::recovered(ME, remembered(0, 4), tail(4..6));
+    table.effects.clear();
+    table.remove("c1", 6);
+    table.remove("c2", 5);
+    table.remove("c3", 4);
+    assert_eq!(table.end(), 7);
+    assert_eq!(table.settle(), [], "the other replica has none of it");
+    table.step(Input::Timer(Timer::Deadline));
+    let failures = [failed("c3", 4), failed("c2", 5), failed("c1", 6)];
+    assert_eq!(table.replies(), failures);
+    table.remove("c4", 4);
+    assert_eq!(table.settle(), [], "a second of its own");
+    let mut config = config(ME, 2, 1);
+    config.in_sync.remove(&OTHER);
+    config.members.remove(&OTHER);
+    table.hear(
+        "arbiter",
+        Message::FromArbiter(FromArbiter::Replicas(config)),
+    );
+    assert_eq!(table.replies(), [ack("c4", 4, 4)]);
+    assert_eq!(table.end(), 7);
+}
+
+#[test]
+fn an_executed_write_is_resolved_as_such() {
+    let mut table = Table::alone(remembered(2, 4), tail(4..5));
+    table.resolve("c1", 3);
+    assert_eq!(table.settle(), [executed("c1", 3, 3)]);
+    table.resolve("c1", 4);
+    assert_eq!(table.settle(), [executed("c1", 4, 4)]);
+    table.remove("c1", 5);
+    table.resolve("c2", 5);
+    assert_eq!(table.settle(), [executed("c2", 5, 5)]);
+    table.resolve("c1", 1);
+    let expired = rejected("c1", 1, Rejection::SessionExpired);
+    assert_eq!(table.settle(), [expired]);
+    assert_eq!(table.end(), 6);
+}
+
+#[test]
+fn a_write_that_was_resolved_first_is_never_executed() {
+    let mut table = Table::alone(SessionRows::default(), Vec::new());
+    table.resolve("c1", 0);
+    assert_eq!(table.replies(), [], "not before it is committed");
+    assert_eq!(table.settle(), [never_executed("c1", 0)]);
+    table.remove("c1", 0);
+    let cancelled = |id| rejected("c1", id, Rejection::Cancelled);
+    assert_eq!(table.settle(), [cancelled(0)]);
+    table.resolve("c1", 0);
+    assert_eq!(table.settle(), [never_executed("c1", 0)]);
+    table.resolve("c1", 1);
+    table.remove("c1", 1);
+    assert_eq!(table.settle(), [cancelled(1)]);
+    assert_eq!(table.end(), 2);
+}
+
+#[test]
+fn what_cannot_be_resolved_within_a_second_is_told() {
+    let mut table = Table::joined(ME);
+    table.resolve("c1", 0);
+    table.step(Input::Timer(Timer::Deadline));
+    assert_eq!(table.replies(), [failed("c1", 0)]);
+}
+
+/// A replica that is told to take the state at position 4 in.
+fn loading() -> Table {
+    let mut table = Table::recovered(OTHER, remembered(0, 1), tail(1..2));
+    table.hear_other(PeerMessage::SyncStart(SyncStart { sync: 1 }));
+    let mut history = EpochHistory::new();
+    history.append(EPOCH, Seq(0));
+    let start = SyncFrom::State {
+        at: Position(4),
+        history,
+        records: 1,
+    };
+    let (sync, echo) = (1, table.timestamp());
+    table.hear_other(PeerMessage::SyncEnd(SyncEnd { sync, echo, start }));
+    table
+}
+
+fn chunk(sync: u64, index: u64, is_last: bool, sessions: SessionRows) -> PeerMessage {
+    PeerMessage::StateChunk(StateChunk {
+        sync,
+        index,
+        records: Vec::new(),
+        is_last,
+        sessions,
+    })
+}
+
+#[test]
+fn what_a_replica_remembers_is_replaced_with_its_state() {
+    let mut table = loading();
+    table.hear_other(chunk(1, 0, false, remembered(2, 4)));
+    table.hear_other(chunk(1, 1, true, SessionRows::default()));
+    assert_eq!(table.replica.sessions().rows(), &remembered(0, 1));
+    table.settle();
+    assert_eq!(table.replica.sessions().rows(), &remembered(2, 4));
+    assert_eq!(table.end(), 4);
+}
+
+#[test]
+fn a_piece_of_the_state_of_another_handshake_is_not_taken() {
+    let mut table = loading();
+    table.hear_other(chunk(2, 0, true, remembered(2, 4)));
+    table.settle();
+    assert_eq!(table.replica.sessions().rows(), &remembered(0, 1));
+}
+
+#[test]
+fn what_is_cut_off_the_log_was_never_asked_for() {
+    let mut table = Table::recovered(OTHER, remembered(0, 1), tail(1..3));
+    shake_hands(&mut table, 1, 2);
+    table.settle();
+    assert_eq!(table.end(), 2);
+    assert_eq!(table.replica.core.uncommitted.len(), 1);
+}
+
+#[test]
+fn the_answer_to_a_question_of_a_former_start_is_not_taken_for_that_to_a_present_one() {
+    let mut table = Table::joined(OTHER);
+    shake_hands(&mut table, 1, 0);
+    let now = table.timestamp();
+    let granted = Timestamp {
+        at: now.at + Duration::from_nanos(1),
+        ..now
+    };
+    table.hear_other(PeerMessage::Beacon(Beacon {
+        sent: now,
+        committed: Position::ZERO,
+        version: ConfigVersion(1),
+        grant: Some(granted),
+    }));
+    table.hear_other(snapshots(1, 0..1));
+    let body = RequestBody::Get {
+        key: "k".into(),
+        level: ReadLevel::Linearizable,
+    };
+    table.ask("c", 1, Session::default(), body);
+    let asked = table.said().into_iter().find_map(|message| match message {
+        Message::Peer(Peer {
+            body: PeerMessage::CommittedQuery(query),
+            ..
+        }) => Some(query),
+        _ => None,
+    });
+    let asked = asked.expect("the key may have changed");
+    let mut answer = CommittedAnswer {
+        asker: Incarnation(0),
+        number: asked.number,
+        committed: Position::ZERO,
+    };
+    table.hear_other(PeerMessage::CommittedAnswer(answer.clone()));
+    assert!(!table.reads_state());
+    answer.asker = asked.asker;
+    table.hear_other(PeerMessage::CommittedAnswer(answer));
+    assert!(table.reads_state());
+}
+
+#[cfg(feature = "planted")]
+#[test]
+fn mistakes_with_requests_make_tests_fail() {
+    use crate::planted::{Bug, is_seen};
+    assert!(is_seen(
+        Bug::FormerAnswerCounts,
+        the_answer_to_a_question_of_a_former_start_is_not_taken_for_that_to_a_present_one
+    ));
+    assert!(is_seen(
+        Bug::ChunkOfFormerHandshake,
+        a_piece_of_the_state_of_another_handshake_is_not_taken
+    ));
+}

@@ -1,0 +1,109 @@
+//! What a disk has of a log and of a state.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use lockstep_core::config::{Position, Seq};
+use lockstep_core::epochs::EpochHistory;
+use lockstep_core::operation::Entry;
+use lockstep_core::sessions::{SessionChanges, SessionRows};
+
+use super::Records;
+
+/// The log as it is on the platter.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Default)]
+pub struct DiskLog {
+    pub(super) start: Position,
+    pub(super) entries: VecDeque<Arc<Entry>>,
+    pub(super) bytes: u64,
+    pub(super) history: EpochHistory,
+    /// The highest committed position that was written with entries.
+    pub(super) hint: Position,
+}
+
+impl DiskLog {
+    /// Where it begins.
+    pub fn start(&self) -> Position {
+        self.start
+    }
+
+    /// Where it ends.
+    pub fn end(&self) -> Position {
+        Position(self.start.0 + self.entries.len() as u64)
+    }
+
+    /// The entry at `seq`, if the log has it.
+    pub fn entry(&self, seq: Seq) -> Option<&Arc<Entry>> {
+        let index = seq.0.checked_sub(self.start.0)?;
+        self.entries.get(usize::try_from(index).ok()?)
+    }
+
+    /// The entries, ascending.
+    pub fn entries(&self) -> impl Iterator<Item = &Arc<Entry>> {
+        self.entries.iter()
+    }
+
+    /// The committed position last written with entries.
+    pub fn hint(&self) -> Position {
+        self.hint
+    }
+
+    pub(super) fn push(&mut self, entry: Arc<Entry>) {
+        self.history.append(entry.epoch, entry.seq);
+        self.bytes += entry.size() as u64;
+        self.entries.push_back(entry);
+    }
+
+    pub(super) fn truncate(&mut self, end: Position) {
+        while self.end() > end {
+            let cut = self.entries.pop_back().expect("end is behind start");
+            self.bytes -= cut.size() as u64;
+        }
+        self.history.truncate(end);
+    }
+
+    pub(super) fn trim_one(&mut self) {
+        let dropped = self
+            .entries
+            .pop_front()
+            .expect("only trimmed before its end");
+        self.bytes -= dropped.size() as u64;
+        self.start = self.start.next();
+    }
+}
+
+/// The outcome of the entries `0..applied`.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Default)]
+pub struct DiskState {
+    /// The keys.
+    pub records: Records,
+    /// What is remembered of requests.
+    pub sessions: SessionRows,
+    /// Up to where the log is in them.
+    pub applied: Position,
+}
+
+impl DiskState {
+    pub(super) fn apply(&mut self, entry: &Entry) {
+        match entry.operation.change() {
+            Some((key, Some(value))) => {
+                self.records.insert(key.clone(), value.clone());
+            }
+            Some((key, None)) => {
+                self.records.remove(key);
+            }
+            None => {}
+        }
+        self.applied = Position::behind(entry.seq);
+    }
+
+    pub(super) fn change(&mut self, sessions: SessionChanges) {
+        self.sessions.forgotten = self.sessions.forgotten.max(sessions.forgotten);
+        for (client, row) in sessions.rows {
+            match row {
+                Some(row) => self.sessions.rows.insert(client, row),
+                None => self.sessions.rows.remove(&client),
+            };
+        }
+    }
+}
