@@ -17,6 +17,7 @@ mod session;
 mod shell;
 mod signals;
 mod status;
+mod threads;
 
 use std::env;
 use std::ffi::OsString;
@@ -29,7 +30,12 @@ use clap::{CommandFactory, FromArgMatches};
 use crate::args::{Args, Format};
 use crate::output::{Exit, Failure};
 
+/// Entries are allocated by one thread and freed by another, which costs the system's allocator dearly.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() -> ExitCode {
+    threads::start();
     let arguments: Vec<OsString> = env::args_os().collect();
     let (result, format) = match read(&arguments) {
         Ok(args) => {

@@ -15,12 +15,14 @@ use crate::wire::{self, GroupId};
 pub(super) struct Outgoing {
     // Ordered so that what is most urgent to a peer goes first.
     frames: BTreeMap<(Lane, Address), Vec<Bytes>>,
+    /// Where messages become bytes.
+    buffer: Vec<u8>,
 }
 
 impl Outgoing {
     /// Adds a message; the only place where one becomes bytes.
     pub(super) fn push(&mut self, to: Address, message: &Message) {
-        let frame = wire::encode(GroupId::default(), message);
+        let frame = wire::encode_by(&mut self.buffer, GroupId::default(), message);
         let lane = lanes::lane(message);
         self.frames.entry((lane, to)).or_default().push(frame);
     }

@@ -188,8 +188,22 @@ impl<'a, P: Process> Driver<'a, P> {
         Ok(())
     }
 
-    /// Passes on what the process wants; nothing is sent or written before the round is over.
+    /// Passes on what the process wants; nothing is sent or written before the round is over. What is answered at once
+    /// may make it want more.
     fn collect(&mut self) -> Result<(), DriverError> {
+        loop {
+            self.collect_once()?;
+            let answers = self.storage.answers_at_hand();
+            if answers.is_empty() {
+                return Ok(());
+            }
+            for (ticket, answer) in answers {
+                self.step(Input::Answered(ticket, answer));
+            }
+        }
+    }
+
+    fn collect_once(&mut self) -> Result<(), DriverError> {
         for effect in self.outbox.drain() {
             match effect {
                 Effect::Send { to, message } if to == *self.transport.local() => {

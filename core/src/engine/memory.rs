@@ -225,6 +225,10 @@ impl Engine for MemoryEngine {
         Ok(self.applied())
     }
 
+    fn peek(&self, key: &Key) -> Option<Option<Value>> {
+        Some(self.shared().present.values.get(key).cloned())
+    }
+
     fn read(&self, key: &Key) -> Result<Option<Value>, StoreError> {
         Ok(self.shared().present.values.get(key).cloned())
     }

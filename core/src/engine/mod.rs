@@ -84,6 +84,12 @@ pub trait Engine: Send + Sync {
     /// Makes everything applied durable. Returns the position that is durable.
     fn checkpoint(&self) -> Result<Position, StoreError>;
 
+    /// The value of a key, if memory has it: what `read` would find without the disk. `None` if the disk must be asked.
+    fn peek(&self, key: &Key) -> Option<Option<Value>> {
+        let _ = key;
+        None
+    }
+
     /// The value of a key.
     fn read(&self, key: &Key) -> Result<Option<Value>, StoreError>;
 

@@ -29,6 +29,8 @@ pub(super) struct Core {
     pub(super) meta: Meta,
     pub(super) config: Option<Config>,
     pub(super) log: Log,
+    /// The disk was asked for the log up to here.
+    pub(super) written: Position,
     /// Of the requests with entries known to be committed.
     pub(super) sessions: Sessions,
     /// Of those with entries in the log that are not.
@@ -173,28 +175,52 @@ impl Context<'_> {
         self.reply(asker, ReplyBody::OperationRejected { reason });
     }
 
+    /// Has `write` carried out, behind everything that is in the log.
     pub(super) fn persist(&mut self, write: Write, proof: Proof) -> Ticket {
+        self.write();
+        self.ask(write, proof)
+    }
+
+    fn ask(&mut self, write: Write, proof: Proof) -> Ticket {
         self.core
             .disk
             .persist(self.now, write, proof, &mut self.core.timers, self.out)
     }
 
-    /// Appends consecutive entries that follow the log's end, and has them stored.
+    /// Appends consecutive entries that follow the log's end. They are stored, and sent on, together with others that
+    /// come at the same time.
     pub(super) fn append(&mut self, entries: Vec<Arc<Entry>>) {
-        for entry in &entries {
+        for entry in entries {
             let (epoch, seq) = (entry.epoch, entry.seq);
-            self.core.log.append(Arc::clone(entry));
-            self.core.note_uncommitted(entry);
+            self.core.note_uncommitted(&entry);
+            self.core.log.append(entry);
             self.out.notify(Event::Appended { epoch, seq });
         }
-        let committed = self.core.log.committed();
+        self.core.timers.arm_if_idle(Timer::Write, self.now);
+    }
+
+    /// Has the log stored to its end.
+    pub(super) fn write(&mut self) {
         let end = self.core.log.end();
-        self.persist(Write::Append { entries, committed }, Proof::Log(end));
+        if self.core.written == end {
+            return;
+        }
+        let entries = self
+            .core
+            .log
+            .entries(self.core.written, usize::MAX, usize::MAX)
+            .expect("what is not written is in memory");
+        self.core.written = end;
+        self.core.timers.disarm(Timer::Write);
+        let committed = self.core.log.committed();
+        self.ask(Write::Append { entries, committed }, Proof::Log(end));
     }
 
     /// Cuts the log off behind `keep`.
     pub(super) fn truncate(&mut self, keep: Position) {
+        self.write();
         self.core.log.truncate(keep);
+        self.core.written = self.core.log.end();
         self.core
             .uncommitted
             .retain(|_, uncommitted| keep.covers(uncommitted.seq));
@@ -293,6 +319,7 @@ impl Context<'_> {
             } = installing;
             self.core.disk.limit_proofs(at);
             self.core.log.reset(at, history);
+            self.core.written = at;
             let limits = self.core.options.limits.sessions.clone();
             self.core.sessions = Sessions::open(sessions, limits);
             self.core.uncommitted.clear();

@@ -38,6 +38,8 @@ use secondary::Secondary;
 /// The timers of a replica.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Timer {
+    /// Hand what was appended to the disk, and to the others: due at once, behind what has arrived together.
+    Write,
     /// Send the Join again.
     Join,
     /// Ask the arbiter for the configuration.
@@ -83,7 +85,8 @@ impl Timer {
             Self::Resend(node) | Self::Overdue(node) | Self::Silent(node) | Self::Lease(node) => {
                 Some(*node)
             }
-            Self::Join
+            Self::Write
+            | Self::Join
             | Self::ConfigQuery
             | Self::ArbiterSilent
             | Self::PersistRetry
@@ -156,6 +159,7 @@ impl Replica {
             options,
             meta: recovered.meta,
             config: None,
+            written: log.end(),
             log,
             sessions,
             uncommitted: BTreeMap::new(),
@@ -502,6 +506,12 @@ impl Replica {
         self.core.timers.disarm(timer);
         let cx = &mut self.core.context(now, out);
         match (timer, &mut self.role) {
+            (Timer::Write, role) => {
+                cx.write();
+                if let Role::Primary(primary) = role {
+                    primary.pump(cx);
+                }
+            }
             (Timer::Join, Role::Starting) => cx.join(),
             (Timer::ConfigQuery, _) => {
                 cx.query_config();

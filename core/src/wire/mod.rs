@@ -40,9 +40,16 @@ pub enum DecodeError {
 
 /// The bytes of a message.
 pub fn encode(group: GroupId, message: &Message) -> Bytes {
-    let bytes = postcard::to_extend(&(group, message), vec![VERSION])
+    encode_by(&mut Vec::new(), group, message)
+}
+
+/// The bytes of a message. They are collected in `buffer`, which is spared growing when it is used again.
+pub fn encode_by(buffer: &mut Vec<u8>, group: GroupId, message: &Message) -> Bytes {
+    buffer.clear();
+    buffer.push(VERSION);
+    postcard::to_io(&(group, message), &mut *buffer)
         .expect("messages have an encoding, and a vector grows");
-    bytes.into()
+    Bytes::copy_from_slice(buffer)
 }
 
 /// The message of a frame.

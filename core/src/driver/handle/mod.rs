@@ -425,7 +425,7 @@ impl Handle {
         // The deadline counts from here: waiting for a turn is the caller's own doing.
         let slot = self.shared.slots.take().await;
         let deadline = Clock.now() + self.deadline;
-        let (reply, outcome) = async_channel::bounded(1);
+        let (reply, outcome) = oneshot::async_channel();
         let call = PendingCall {
             call: Call { body, deadline },
             reply,
@@ -433,7 +433,7 @@ impl Handle {
         };
         let handed_over = self.shared.calls.try_send(call);
         handed_over.map_err(|_| NoOutcome::NotBegun)?;
-        outcome.recv().await.map_err(|_| NoOutcome::Interrupted)
+        outcome.await.map_err(|_| NoOutcome::Interrupted)
     }
 }
 
@@ -473,7 +473,7 @@ enum NoOutcome {
 #[derive(Debug)]
 pub(super) struct PendingCall {
     pub(super) call: Call,
-    reply: Sender<Outcome>,
+    reply: oneshot::Sender<Outcome>,
     // Given back when the process is done with the call, whether or not the caller still waits.
     _slot: Slot,
 }
@@ -481,7 +481,7 @@ pub(super) struct PendingCall {
 impl PendingCall {
     pub(super) fn complete(self, outcome: Outcome) {
         // Fails when the caller has gone, as it may.
-        let _gone = self.reply.try_send(outcome);
+        let _gone = self.reply.send(outcome);
     }
 }
 

@@ -3,7 +3,8 @@
 //!
 //! - `log`: the log thread. Order and durability of writes; group commit.
 //! - `state`: the state thread applies committed entries and takes in transferred states; `checkpoints` beside it.
-//! - `reads`: answers to Gets on threads of their own, scans and views on another.
+//! - `reads`: answers to Gets that need the disk on threads of their own, scans and views on another. What memory has
+//!   is answered at once.
 //! - `record`: the arbiter's only write.
 //! - `order`: the state never gets ahead of the log.
 //! - `tickets`: what is asked for again is not done again.
@@ -30,13 +31,13 @@ use async_std::future::timeout;
 use crate::config::Position;
 use crate::driver::{DriverError, panic_text};
 use crate::engine::{ArbiterStore, Engine, LogStore, StoreError};
-use crate::operation::{Entry, Key};
+use crate::operation::Entry;
 use crate::sessions::SessionChanges;
 use crate::storage::{Answer, Query, Ticket, Write};
 
 use self::log::{LogRequest, LogThread};
 use self::order::{Committed, Order};
-use self::reads::{BulkRequest, BulkThread, Reader};
+use self::reads::{BulkRequest, BulkThread, Gets, Reader};
 use self::record::{RecordRequest, RecordThread};
 use self::state::{Checkpointer, Installs, StateRequest, StateThread};
 use self::tickets::Tickets;
@@ -65,7 +66,7 @@ enum Disk {
     Replica {
         log: Queue<LogRequest>,
         state: Queue<StateRequest>,
-        gets: Sender<(Ticket, Key)>,
+        gets: Gets,
         bulk: Queue<BulkRequest>,
         order: Order,
     },
@@ -108,7 +109,7 @@ impl Storage {
         let (log_queue, log_requests) = Queue::new();
         let (state_queue, state_requests) = Queue::new();
         let (bulk_queue, bulk_requests) = Queue::new();
-        let (gets, get_requests) = async_channel::unbounded();
+        let (gets, get_requests) = Gets::new(engine.clone());
         let (checkpoint_wanted, checkpoints) = mpsc::sync_channel(1);
         let (installs, install_calls) = Installs::new();
         let threads = Threads {
@@ -269,10 +270,7 @@ impl Storage {
             return Err(DriverError::NoStorage);
         };
         match query {
-            Query::Get { key } => {
-                // Fails only when the readers have ended, and they have told why.
-                let _ended = gets.try_send((ticket, key));
-            }
+            Query::Get { key } => gets.ask(ticket, key),
             Query::Scan { after } => bulk.push(BulkRequest::Scan { ticket, after }),
             Query::Log { from } => log.push(LogRequest::Read { ticket, from }),
             Query::OpenView => bulk.push(BulkRequest::OpenView { ticket }),
@@ -283,6 +281,14 @@ impl Storage {
             }),
         }
         Ok(())
+    }
+
+    /// Takes the answers that needed no disk.
+    pub(super) fn answers_at_hand(&mut self) -> Vec<(Ticket, Answer)> {
+        match &mut self.disk {
+            Disk::Replica { gets, .. } => gets.take_answers(),
+            Disk::None | Disk::Arbiter { .. } => Vec::new(),
+        }
     }
 
     /// Lets go of a view.

@@ -2,6 +2,7 @@
 //! transfer delays other transfers and no Get.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::sync::{Arc, mpsc};
 
 use async_channel::{Receiver, Sender};
@@ -11,6 +12,50 @@ use crate::operation::Key;
 use crate::storage::{Answer, Cursor, Ticket};
 
 use super::{Completion, send};
+
+/// The process's side of the Gets: what memory has is answered at once, the rest by the readers.
+pub(super) struct Gets {
+    engine: Arc<dyn Engine>,
+    queue: Sender<(Ticket, Key)>,
+    answers: Vec<(Ticket, Answer)>,
+}
+
+impl Gets {
+    /// With what the readers are to take from.
+    pub(super) fn new(engine: Arc<dyn Engine>) -> (Self, Receiver<(Ticket, Key)>) {
+        let (queue, gets) = async_channel::unbounded();
+        let answers = Vec::new();
+        (
+            Self {
+                engine,
+                queue,
+                answers,
+            },
+            gets,
+        )
+    }
+
+    pub(super) fn ask(&mut self, ticket: Ticket, key: Key) {
+        match self.engine.peek(&key) {
+            Some(value) => self.answers.push((ticket, Answer::Value(value))),
+            None => {
+                // Fails only when the readers have ended, and they have told why.
+                let _ended = self.queue.try_send((ticket, key));
+            }
+        }
+    }
+
+    /// Takes what memory had.
+    pub(super) fn take_answers(&mut self) -> Vec<(Ticket, Answer)> {
+        std::mem::take(&mut self.answers)
+    }
+}
+
+impl fmt::Debug for Gets {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Gets").finish_non_exhaustive()
+    }
+}
 
 /// Gets answered before the answers are handed back, so that the first need not wait for too many others.
 const GETS_AT_ONCE: usize = 64;

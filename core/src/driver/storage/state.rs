@@ -24,8 +24,8 @@ use super::log::LogRequest;
 use super::order::Committed;
 use super::{Completion, Fate, Submission, send};
 
-/// Entries applied at once, in bytes: one batch for the engine, and readers see its outcome soon.
-const APPLY_BYTES_MAX: usize = 1 << 20;
+/// Entries applied at once, in bytes: readers wait while they are, and see the outcome soon.
+const APPLY_BYTES_MAX: usize = 64 << 10;
 
 /// A checkpoint is made when this much was applied since the last: about what a restart reads back in a second. Or
 /// when it is half of what the log may hold, which can be trimmed behind a checkpoint only.

@@ -10,6 +10,7 @@ use crate::config::{Epoch, NodeId, Seq};
 use crate::engine::memory::{MemoryArbiter, MemoryEngine, MemoryLog};
 use crate::engine::{Page, View};
 use crate::epochs::EpochHistory;
+use crate::operation::Key;
 use crate::operation::{ClientId, Operation, Origin, RequestId, Value};
 use crate::sessions::{SessionChanges, SessionRows};
 use crate::storage::Cursor;

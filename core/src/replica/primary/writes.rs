@@ -86,6 +86,10 @@ impl Primary {
             return cx.reject(&asker, Rejection::Overloaded);
         }
         self.wait(cx, seq, asker, wants, wants == Wants::Resolution);
+    }
+
+    /// Sends what was appended.
+    pub(in crate::replica) fn pump(&mut self, cx: &mut Context<'_>) {
         for replicator in self.replicators.values_mut() {
             replicator.pump(cx);
         }

@@ -1,0 +1,91 @@
+//! Records of the state in memory: what was read from fjall, or written to it, lately.
+//!
+//! Who reads a record from fjall leaves a placeholder in its place before and fills it afterwards; a checkpoint that
+//! writes the record in between takes the placeholder away, so that nothing old comes in.
+
+use quick_cache::Weighter;
+use quick_cache::sync::Cache;
+
+use crate::engine::StoreError;
+use crate::operation::{Key, Value};
+
+/// What a record takes beside its bytes, about.
+const OVERHEAD_BYTES: u64 = 160;
+
+/// Records, and keys that are known to be absent, up to a number of bytes.
+pub(super) struct Records(Cache<Key, Option<Value>, Bytes>);
+
+#[derive(Clone)]
+struct Bytes;
+
+impl Weighter<Key, Option<Value>> for Bytes {
+    fn weight(&self, key: &Key, value: &Option<Value>) -> u64 {
+        let value_bytes = value.as_ref().map_or(0, |value| value.0.len());
+        OVERHEAD_BYTES + (key.0.len() + value_bytes) as u64
+    }
+}
+
+impl Records {
+    pub(super) fn new(bytes_max: u64) -> Self {
+        let records = bytes_max / (2 * OVERHEAD_BYTES);
+        Self(Cache::with_weighter(records as usize, bytes_max, Bytes))
+    }
+
+    /// The record, if it is here.
+    pub(super) fn peek(&self, key: &Key) -> Option<Option<Value>> {
+        self.0.get(key)
+    }
+
+    /// The record; `read` gets it from fjall if it is not here.
+    pub(super) fn read(
+        &self,
+        key: &Key,
+        read: impl FnOnce() -> Result<Option<Value>, StoreError>,
+    ) -> Result<Option<Value>, StoreError> {
+        self.0.get_or_insert_with(key, read)
+    }
+
+    /// The record was changed in fjall.
+    pub(super) fn change(&self, key: &Key, value: &Option<Value>) {
+        self.0.insert(key.clone(), value.clone());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_changes_during_a_read_is_not_overwritten_by_what_was_read() {
+        let records = Records::new(1 << 20);
+        let key = Key::from("k");
+        let changed = Some(Value::from("changed"));
+        let read = records.read(&key, || {
+            records.change(&key, &changed);
+            Ok(Some(Value::from("old")))
+        });
+        assert_eq!(read.unwrap(), Some(Value::from("old")));
+        assert_eq!(records.peek(&key), Some(changed));
+    }
+
+    #[test]
+    fn what_was_read_is_kept_and_an_error_is_not() {
+        let records = Records::new(1 << 20);
+        let key = Key::from("k");
+        let broken = records.read(&key, || Err(StoreError::Engine("broken".to_owned())));
+        assert!(broken.is_err());
+        assert_eq!(records.peek(&key), None);
+        assert_eq!(records.read(&key, || Ok(None)).unwrap(), None);
+        assert_eq!(records.peek(&key), Some(None));
+    }
+
+    #[test]
+    fn memory_is_bounded() {
+        let records = Records::new(1 << 20);
+        for number in 0..10_000_u32 {
+            let key = Key::from(&number.to_be_bytes()[..]);
+            records.change(&key, &Some(Value::from(vec![0; 1000])));
+        }
+        assert!(records.0.weight() <= 1 << 20);
+    }
+}

@@ -1,0 +1,96 @@
+//! Keys and values of a state in fjall.
+
+use std::ops::Bound;
+use std::path::Path;
+
+use serde::{Deserialize, Serialize};
+
+use crate::config::Position;
+use crate::engine::StoreError;
+use crate::engine::durable::files;
+use crate::operation::{ClientId, Key};
+
+/// The key of the position of a state. In the order of keys it is the first.
+pub(super) const POSITION: [u8; 1] = [0];
+
+/// The key of `SessionRows::forgotten`. In the order of keys it is the last.
+pub(super) const FORGOTTEN: [u8; 1] = [3];
+
+/// Keys of records begin with this.
+const RECORD: u8 = 1;
+
+/// Keys of sessions begin with this.
+const SESSION: u8 = 2;
+
+/// A range of fjall's keys.
+pub(super) type Range = (Bound<Vec<u8>>, Bound<Vec<u8>>);
+
+pub(super) fn record_key(key: &Key) -> Vec<u8> {
+    let mut bytes = Vec::with_capacity(1 + key.0.len());
+    bytes.push(RECORD);
+    bytes.extend_from_slice(&key.0);
+    bytes
+}
+
+/// The records behind `after`.
+pub(super) fn records_behind(after: Option<&Key>) -> Range {
+    let start = after.map_or(Bound::Included(vec![RECORD]), |key| {
+        Bound::Excluded(record_key(key))
+    });
+    (start, Bound::Excluded(vec![RECORD + 1]))
+}
+
+pub(super) fn session_key(client: ClientId) -> Vec<u8> {
+    let mut bytes = vec![SESSION];
+    bytes.extend_from_slice(&client.0.to_be_bytes());
+    bytes
+}
+
+/// The sessions behind `after`.
+pub(super) fn sessions_behind(after: Option<ClientId>) -> Range {
+    let start = after.map_or(Bound::Included(vec![SESSION]), |client| {
+        Bound::Excluded(session_key(client))
+    });
+    (start, Bound::Excluded(vec![SESSION + 1]))
+}
+
+/// The client whose session has that key.
+pub(super) fn client_of(path: &Path, key: &[u8]) -> Result<ClientId, StoreError> {
+    let client = key[1..]
+        .try_into()
+        .map_err(|_| files::damaged(path, 0, "the key of a session does not have its length"))?;
+    Ok(ClientId(u64::from_be_bytes(client)))
+}
+
+/// A position that the state notes down; zero where it does not.
+pub(super) fn position(
+    path: &Path,
+    found: Result<Option<fjall::Slice>, fjall::Error>,
+) -> Result<Position, StoreError> {
+    match found.map_err(failed("read the state"))? {
+        Some(encoded) => decode(path, &encoded),
+        None => Ok(Position::ZERO),
+    }
+}
+
+pub(super) fn encode<T: Serialize>(value: &T) -> Vec<u8> {
+    postcard::to_stdvec(value).expect("positions and histories have an encoding")
+}
+
+pub(super) fn decode<'a, T: Deserialize<'a>>(
+    path: &Path,
+    encoded: &'a [u8],
+) -> Result<T, StoreError> {
+    postcard::from_bytes(encoded).map_err(|_| {
+        files::damaged(
+            path,
+            0,
+            "what the state says about itself cannot be decoded",
+        )
+    })
+}
+
+/// Says what was tried. After a failed change fjall takes no further ones, and the process has to end.
+pub(super) fn failed(action: &'static str) -> impl Fn(fjall::Error) -> StoreError {
+    move |error| StoreError::Engine(format!("cannot {action}: {error}"))
+}

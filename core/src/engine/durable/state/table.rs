@@ -1,0 +1,176 @@
+//! Changes of the state that fjall does not have yet, in memory: the log has them durably.
+//!
+//! They are looked up one by one far more often than in order, so that they are kept by hash, and sorted when somebody
+//! goes through them.
+
+use std::collections::BTreeMap;
+#[expect(
+    clippy::disallowed_types,
+    reason = "whoever goes through it goes through `sorted`"
+)]
+use std::collections::HashMap;
+use std::ops::Bound;
+use std::sync::{Arc, OnceLock};
+
+use crate::config::Position;
+use crate::operation::{ClientId, Entry, Key, Value};
+use crate::sessions::{SessionChanges, SessionRow};
+
+/// What became of a record; `None` where it was deleted.
+pub(super) type Change = (Key, Option<Value>);
+
+/// What consecutive entries have changed.
+#[derive(Debug, Default)]
+pub(super) struct Table {
+    #[expect(
+        clippy::disallowed_types,
+        reason = "whoever goes through it goes through `sorted`"
+    )]
+    records: HashMap<Key, Option<Value>>,
+    /// The same in the order of the keys, once that was asked for.
+    sorted: OnceLock<Vec<Change>>,
+    pub(super) sessions: SessionChanges,
+    /// Behind the last of the entries.
+    pub(super) applied: Position,
+    /// The entries' bytes, those that others have overwritten included.
+    pub(super) bytes: usize,
+}
+
+impl Table {
+    pub(super) fn is_empty(&self) -> bool {
+        self.applied == Position::ZERO
+    }
+
+    /// Records that have changed.
+    pub(super) fn len(&self) -> usize {
+        self.records.len()
+    }
+
+    /// Adds what further entries have changed.
+    ///
+    /// # Panics
+    /// If somebody has gone through the changes.
+    pub(super) fn apply(&mut self, entries: &[Arc<Entry>], sessions: &SessionChanges) {
+        assert!(self.sorted.get().is_none(), "what is set aside is fixed");
+        for entry in entries {
+            if let Some((key, value)) = entry.operation.change() {
+                self.records.insert(key.clone(), value.cloned());
+            }
+            self.applied = Position::behind(entry.seq);
+            self.bytes += entry.size();
+        }
+        self.sessions.extend(sessions.clone());
+    }
+
+    /// What the entries say of a key; `None` if they do not.
+    pub(super) fn change(&self, key: &Key) -> Option<Option<Value>> {
+        self.records.get(key).cloned()
+    }
+
+    /// All changes of records, in the order of their keys.
+    pub(super) fn sorted(&self) -> &[Change] {
+        self.sorted.get_or_init(|| self.sort(|_| true))
+    }
+
+    /// The changes of records behind `after`, in the order of their keys.
+    pub(super) fn records_behind(&self, after: Option<&Key>) -> &[Change] {
+        let sorted = self.sorted();
+        let start = sorted.partition_point(|(key, _)| !is_behind(key, after));
+        &sorted[start..]
+    }
+
+    /// The changes of sessions behind `after`.
+    pub(super) fn sessions_behind(
+        &self,
+        after: Option<ClientId>,
+    ) -> impl Iterator<Item = (&ClientId, &Option<SessionRow>)> {
+        let start = after.map_or(Bound::Unbounded, Bound::Excluded);
+        self.sessions.rows.range((start, Bound::Unbounded))
+    }
+
+    /// A table with the changes of records behind `after` alone.
+    pub(super) fn excerpt(&self, after: Option<&Key>) -> Self {
+        let sorted = self.sort(|key| is_behind(key, after));
+        Self {
+            sorted: OnceLock::from(sorted),
+            ..Self::default()
+        }
+    }
+
+    fn sort(&self, wanted: impl Fn(&Key) -> bool) -> Vec<Change> {
+        let wanted = self.records.iter().filter(|(key, _)| wanted(key));
+        let mut changes: Vec<Change> = wanted
+            .map(|(key, value)| (key.clone(), value.clone()))
+            .collect();
+        changes.sort_unstable_by(|(one, _), (other, _)| one.cmp(other));
+        changes
+    }
+}
+
+fn is_behind(key: &Key, after: Option<&Key>) -> bool {
+    after.is_none_or(|after| key > after)
+}
+
+/// Of several tables, the newest last, the last change of each record, in the order of the keys.
+pub(super) fn merged(tables: &[Arc<Table>]) -> Vec<Change> {
+    match tables {
+        [] => Vec::new(),
+        [only] => only.sorted().to_vec(),
+        [older @ .., newest] => {
+            let mut changes: BTreeMap<Key, Option<Value>> = BTreeMap::new();
+            let tables = older.iter().chain([newest]);
+            changes.extend(tables.flat_map(|table| table.sorted().iter().cloned()));
+            changes.into_iter().collect()
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn table(rows: &[(&'static str, Option<&'static str>)]) -> Arc<Table> {
+        let mut table = Table::default();
+        for (key, value) in rows {
+            table
+                .records
+                .insert(Key::from(*key), value.map(Value::from));
+        }
+        Arc::new(table)
+    }
+
+    fn rows(changes: &[Change]) -> Vec<String> {
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        changes
+            .iter()
+            .map(|(key, value)| {
+                let value = value
+                    .as_ref()
+                    .map_or("-".to_owned(), |value| text(&value.0));
+                format!("{}={value}", text(&key.0))
+            })
+            .collect()
+    }
+
+    #[test]
+    fn of_several_tables_the_last_change_counts() {
+        let tables = [
+            table(&[("a", Some("1")), ("b", Some("2")), ("e", None)]),
+            table(&[]),
+            table(&[("b", None), ("c", Some("3"))]),
+            table(&[("c", Some("4")), ("e", Some("5"))]),
+        ];
+        assert_eq!(rows(&merged(&tables)), ["a=1", "b=-", "c=4", "e=5"]);
+        assert_eq!(rows(&merged(&tables[..1])), ["a=1", "b=2", "e=-"]);
+        assert!(merged(&[]).is_empty());
+    }
+
+    #[test]
+    fn changes_come_in_the_order_of_their_keys_behind_a_key() {
+        let table = table(&[("b", None), ("c", Some("3")), ("a", Some("1"))]);
+        let after = Key::from("a");
+        assert_eq!(rows(table.records_behind(Some(&after))), ["b=-", "c=3"]);
+        assert_eq!(rows(table.excerpt(Some(&after)).sorted()), ["b=-", "c=3"]);
+        assert_eq!(rows(table.records_behind(None)), ["a=1", "b=-", "c=3"]);
+    }
+}

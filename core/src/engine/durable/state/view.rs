@@ -1,0 +1,121 @@
+//! A state held fixed: a snapshot of fjall's, and the tables that were over it at that moment.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use fjall::{Keyspace, Readable, Snapshot};
+
+use crate::config::Position;
+use crate::engine::durable::directory::DataDir;
+use crate::engine::{Page, SessionPage, StoreError, View};
+use crate::operation::{ClientId, Key, Value};
+use crate::sessions::SessionRow;
+
+use super::codec::{self, FORGOTTEN, POSITION, decode, failed};
+use super::overlay::{self, Rows};
+use super::table::Table;
+
+/// Tables over a snapshot, the newest last.
+pub(super) struct Layers {
+    pub(super) path: PathBuf,
+    pub(super) state: Keyspace,
+    pub(super) snapshot: Snapshot,
+    pub(super) tables: Vec<Arc<Table>>,
+}
+
+impl Layers {
+    /// The entries whose effects this has.
+    pub(super) fn position(&self) -> Result<Position, StoreError> {
+        match self.tables.last() {
+            Some(table) => Ok(table.applied),
+            None => codec::position(&self.path, self.snapshot.get(&self.state, POSITION)),
+        }
+    }
+
+    pub(super) fn forgotten(&self) -> Result<Position, StoreError> {
+        let noted = codec::position(&self.path, self.snapshot.get(&self.state, FORGOTTEN))?;
+        let tables = self.tables.iter().map(|table| table.sessions.forgotten);
+        Ok(tables.fold(noted, Position::max))
+    }
+
+    /// Records behind `after`, as one page takes them.
+    pub(super) fn page(&self, after: Option<&Key>) -> Result<Page, StoreError> {
+        Page::collect(overlay::present(self.records(after)))
+    }
+
+    /// Sessions behind `after`.
+    pub(super) fn sessions(
+        &self,
+        after: Option<ClientId>,
+    ) -> impl Iterator<Item = Result<(ClientId, SessionRow), StoreError>> {
+        let range = codec::sessions_behind(after);
+        let found = self.snapshot.range::<Vec<u8>, _>(&self.state, range);
+        let path = &self.path;
+        let older: Rows<'_, ClientId, SessionRow> =
+            Box::new(found.map(move |row| session(path, row)));
+        let rows = self.tables.iter().fold(older, |rows, table| {
+            let changes = table.sessions_behind(after);
+            overlay::lay(rows, changes.map(|(client, row)| (*client, row.clone())))
+        });
+        overlay::present(rows)
+    }
+
+    fn records<'a>(&'a self, after: Option<&'a Key>) -> Rows<'a, Key, Value> {
+        let range = codec::records_behind(after);
+        let found = self.snapshot.range::<Vec<u8>, _>(&self.state, range);
+        let older: Rows<'_, Key, Value> = Box::new(found.map(record));
+        self.tables.iter().fold(older, |rows, table| {
+            let changes = table.records_behind(after);
+            overlay::lay(rows, changes.iter().cloned())
+        })
+    }
+}
+
+fn record(row: fjall::Guard) -> overlay::Row<Key, Value> {
+    let (key, value) = row.into_inner().map_err(failed("read the state"))?;
+    Ok((Key::from(&key[1..]), Some(Value::from(&*value))))
+}
+
+fn session(path: &Path, row: fjall::Guard) -> overlay::Row<ClientId, SessionRow> {
+    let (key, row) = row.into_inner().map_err(failed("read the state"))?;
+    let client = codec::client_of(path, &key)?;
+    Ok((client, Some(decode(path, &row)?)))
+}
+
+/// A state held fixed, which holds the data directory too.
+pub(super) struct FjallView {
+    at: Position,
+    forgotten: Position,
+    layers: Layers,
+    _directory: Arc<DataDir>,
+}
+
+impl FjallView {
+    pub(super) fn new(layers: Layers, directory: Arc<DataDir>) -> Result<Self, StoreError> {
+        Ok(Self {
+            at: layers.position()?,
+            forgotten: layers.forgotten()?,
+            layers,
+            _directory: directory,
+        })
+    }
+}
+
+impl View for FjallView {
+    fn at(&self) -> Position {
+        self.at
+    }
+
+    fn records(&self) -> u64 {
+        let changed = self.layers.tables.iter().map(|table| table.len());
+        (self.layers.state.approximate_len() + changed.sum::<usize>()) as u64
+    }
+
+    fn scan(&self, after: Option<&Key>) -> Result<Page, StoreError> {
+        self.layers.page(after)
+    }
+
+    fn sessions(&self, after: Option<ClientId>) -> Result<SessionPage, StoreError> {
+        SessionPage::collect(self.layers.sessions(after), self.forgotten)
+    }
+}
