@@ -10,6 +10,7 @@ mod commands;
 mod config_file;
 mod events;
 mod import;
+mod latencies;
 mod logging;
 mod output;
 mod records;

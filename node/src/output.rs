@@ -226,6 +226,11 @@ pub(crate) fn count(number: u64) -> String {
     text
 }
 
+/// Three decimals are plenty.
+pub(crate) fn round(number: f64) -> f64 {
+    (number * 1e3).round() / 1e3
+}
+
 /// Lines of a table whose columns are as wide as their widest cell, without spaces at the ends of lines.
 pub(crate) fn columns(rows: impl Iterator<Item = Vec<String>>) -> String {
     let rows: Vec<Vec<String>> = rows.collect();
