@@ -6,6 +6,7 @@
 
 mod args;
 mod assemble;
+mod bench;
 mod commands;
 mod config_file;
 mod events;

@@ -26,6 +26,8 @@ pub(crate) enum Exit {
     Unreachable = 5,
     /// This process failed.
     Broken = 6,
+    /// What was read is not what was written.
+    Mismatch = 7,
 }
 
 impl From<Exit> for ExitCode {
@@ -78,6 +80,12 @@ pub(crate) enum Failure {
         /// Why.
         failure: Box<Failure>,
     },
+    /// A bench has read something else than was written.
+    #[error("{count} reads did not give what was written")]
+    Mismatch {
+        /// How many reads.
+        count: u64,
+    },
     /// Whoever reads standard output has gone; not worth a word.
     #[error("standard output was closed")]
     OutputClosed,
@@ -117,6 +125,7 @@ impl Failure {
             Self::Unknown { .. } => Exit::Unknown,
             Self::Unreachable(_) => Exit::Unreachable,
             Self::Broken(_) => Exit::Broken,
+            Self::Mismatch { .. } => Exit::Mismatch,
             Self::InLine { failure, .. } => failure.exit(),
             Self::OutputClosed => Exit::Done,
         }
@@ -132,6 +141,7 @@ impl Failure {
             Self::Unknown { .. } => "unknown",
             Self::Unreachable(_) => "unreachable",
             Self::Broken(_) => "failed",
+            Self::Mismatch { .. } => "mismatch",
             Self::InLine { failure, .. } => failure.kind(),
             Self::OutputClosed => "output-closed",
         }
@@ -269,6 +279,7 @@ mod tests {
         check(Failure::Unknown { request: None }, 4);
         check(Failure::Unreachable("x".into()), 5);
         check(Failure::Broken("x".into()), 6);
+        check(Failure::Mismatch { count: 1 }, 7);
     }
 
     #[test]
