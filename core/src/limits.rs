@@ -107,6 +107,9 @@ pub const READS_IN_FLIGHT_MAX: usize = 16 << 10;
 /// Simultaneous scans a replica hands to its engine; each holds a page in memory.
 pub const SCANS_IN_FLIGHT_MAX: usize = 64;
 
+/// Simultaneous questions of clients about a replica itself; more are rejected as `Overloaded`.
+pub const STATUSES_IN_FLIGHT_MAX: usize = 1024;
+
 /// A frame on a transport: a key and a value of the largest configurable size and their envelope.
 pub const FRAME_BYTES_MAX: usize = 17 << 20;
 

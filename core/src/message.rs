@@ -539,6 +539,35 @@ pub struct NodeStatus {
     pub has_lease: bool,
     /// Clients whose requests it remembers.
     pub sessions: u64,
+    /// What it has used since it started.
+    pub usage: Usage,
+}
+
+/// What a node has used. Counted from its start on, apart from `memory_bytes`; zero where its host cannot tell.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
+pub struct Usage {
+    /// Drawn when its process began: nodes of the same process have the same, and another start has another one.
+    pub process: u64,
+    /// Processor time of its process, which other nodes may share, in microseconds.
+    pub cpu_micros: u64,
+    /// Memory of its process that is resident at the moment.
+    pub memory_bytes: u64,
+    /// Bytes its process has written to disks: the log, the state, and what keeping the state in order costs.
+    pub disk_bytes: u64,
+    /// Entries made durable in the log.
+    pub entries: u64,
+    /// Bytes of their keys and values.
+    pub entry_bytes: u64,
+    /// Syncs of the log.
+    pub syncs: u64,
+    /// Packets it has sent; frames, where the transport has no packets.
+    pub packets_sent: u64,
+    /// Packets it has received; frames, where the transport has no packets.
+    pub packets_received: u64,
+    /// Bytes it has sent.
+    pub bytes_sent: u64,
+    /// Bytes it has received.
+    pub bytes_received: u64,
 }
 
 /// What a primary knows of another replica.

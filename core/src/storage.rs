@@ -1,4 +1,5 @@
-//! What a process asks of its disk, and what it gets back: plain data that a driver carries out.
+//! What a process asks of its disk, and of the host around it, and what it gets back: plain data that a driver carries
+//! out.
 //!
 //! Writes are executed in the order they are asked for, reads and the application of committed entries beside them.
 
@@ -11,6 +12,7 @@ use crate::config::{
     Address, ClusterId, Config, ConfigVersion, Epoch, Incarnation, NodeId, Position, Token,
 };
 use crate::epochs::EpochHistory;
+use crate::message::Usage;
 use crate::operation::{ClientId, Entry, Key, Value};
 use crate::sessions::SessionRows;
 
@@ -86,6 +88,8 @@ pub enum Query {
         /// Where it begins.
         after: Cursor,
     },
+    /// What the node has used: of its disk, and of the host around it. Answered at once, however busy the disk is.
+    Usage,
 }
 
 /// A place in a state that is read piece by piece: first the sessions, then the records.
@@ -125,6 +129,8 @@ pub enum Answer {
         /// Clients may follow behind the last one.
         more: bool,
     },
+    /// To `Usage`.
+    Usage(Usage),
 }
 
 /// What a node knows about itself, apart from log and state.

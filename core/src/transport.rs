@@ -51,10 +51,28 @@ pub trait Transport: Send + Sync + 'static {
     /// Ends all connections. Frames handed over before are sent if that takes no long wait. Waiting `recv`s end.
     async fn close(&self);
 
+    /// What it has carried since it began; nothing, where it does not count.
+    fn traffic(&self) -> Traffic {
+        Traffic::default()
+    }
+
     /// Why `peer` is not connected, in words for people; `None` if it is, if nobody tried, or if the transport cannot tell.
     fn last_failure(&self, _peer: &Address) -> Option<String> {
         None
     }
+}
+
+/// What an end of a network has carried since it began.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default)]
+pub struct Traffic {
+    /// Packets sent; frames, where there are no packets.
+    pub packets_sent: u64,
+    /// Packets received; frames, where there are no packets.
+    pub packets_received: u64,
+    /// Bytes sent, what the transport adds included as far as it can tell.
+    pub bytes_sent: u64,
+    /// Bytes received, likewise.
+    pub bytes_received: u64,
 }
 
 /// Frames of different lanes do not delay each other.

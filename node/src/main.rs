@@ -6,10 +6,12 @@
 
 mod args;
 mod assemble;
+mod bench;
 mod commands;
 mod config_file;
 mod events;
 mod import;
+mod latencies;
 mod logging;
 mod output;
 mod records;

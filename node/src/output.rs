@@ -26,6 +26,8 @@ pub(crate) enum Exit {
     Unreachable = 5,
     /// This process failed.
     Broken = 6,
+    /// What was read is not what was written.
+    Mismatch = 7,
 }
 
 impl From<Exit> for ExitCode {
@@ -78,6 +80,12 @@ pub(crate) enum Failure {
         /// Why.
         failure: Box<Failure>,
     },
+    /// A bench has read something else than was written.
+    #[error("{count} reads did not give what was written")]
+    Mismatch {
+        /// How many reads.
+        count: u64,
+    },
     /// Whoever reads standard output has gone; not worth a word.
     #[error("standard output was closed")]
     OutputClosed,
@@ -117,6 +125,7 @@ impl Failure {
             Self::Unknown { .. } => Exit::Unknown,
             Self::Unreachable(_) => Exit::Unreachable,
             Self::Broken(_) => Exit::Broken,
+            Self::Mismatch { .. } => Exit::Mismatch,
             Self::InLine { failure, .. } => failure.exit(),
             Self::OutputClosed => Exit::Done,
         }
@@ -132,6 +141,7 @@ impl Failure {
             Self::Unknown { .. } => "unknown",
             Self::Unreachable(_) => "unreachable",
             Self::Broken(_) => "failed",
+            Self::Mismatch { .. } => "mismatch",
             Self::InLine { failure, .. } => failure.kind(),
             Self::OutputClosed => "output-closed",
         }
@@ -226,6 +236,34 @@ pub(crate) fn count(number: u64) -> String {
     text
 }
 
+/// Three decimals are plenty.
+pub(crate) fn round(number: f64) -> f64 {
+    (number * 1e3).round() / 1e3
+}
+
+/// Lines of a table whose columns are as wide as their widest cell, without spaces at the ends of lines.
+pub(crate) fn columns(rows: impl Iterator<Item = Vec<String>>) -> String {
+    let rows: Vec<Vec<String>> = rows.collect();
+    let mut widths = Vec::new();
+    for row in &rows {
+        widths.resize(widths.len().max(row.len()), 0);
+        for (width, cell) in widths.iter_mut().zip(row) {
+            *width = (*width).max(cell.chars().count());
+        }
+    }
+    let mut text = String::new();
+    for row in &rows {
+        let cells: Vec<String> = row
+            .iter()
+            .zip(&widths)
+            .map(|(cell, width)| format!("{cell:width$}"))
+            .collect();
+        text.push_str(cells.join("  ").trim_end());
+        text.push('\n');
+    }
+    text
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -241,6 +279,7 @@ mod tests {
         check(Failure::Unknown { request: None }, 4);
         check(Failure::Unreachable("x".into()), 5);
         check(Failure::Broken("x".into()), 6);
+        check(Failure::Mismatch { count: 1 }, 7);
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! A cluster as the commands see it: a client, the addresses it was given, and failures in words for the user.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_std::channel::{self, Receiver};
 use async_std::task;
@@ -48,6 +49,14 @@ impl Session {
             handle,
             transport,
             addresses,
+        }
+    }
+
+    /// The same client, whose calls give up after `deadline`.
+    pub(crate) fn with_deadline(&self, deadline: Duration) -> Self {
+        Self {
+            handle: self.handle.with_deadline(deadline),
+            ..self.clone()
         }
     }
 

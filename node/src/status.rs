@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use lockstep_core::config::{Config, Member, NodeId, Position};
-use lockstep_core::message::{NodeStatus, RoleName};
+use lockstep_core::message::{NodeStatus, RoleName, Usage};
 use serde::Serialize;
 
 use crate::output;
@@ -63,6 +63,8 @@ pub(crate) struct ReplicaStatus {
     pub(crate) disk_full: Option<bool>,
     /// Clients whose requests it remembers, so that none is executed twice.
     pub(crate) sessions: Option<u64>,
+    /// What it has used since it started; processor, memory and disk of its process, which other nodes may share.
+    pub(crate) usage: Option<Usage>,
     /// While it receives the full state.
     pub(crate) state_transfer: Option<StateTransfer>,
 }
@@ -151,6 +153,7 @@ fn replica(
         software: own.map(|own| own.software.clone()),
         disk_full: own.map(|own| own.disk_full),
         sessions: own.map(|own| own.sessions),
+        usage: own.map(|own| own.usage),
         state_transfer: transfer.map(|(sent, records)| StateTransfer { sent, records }),
     }
 }
@@ -202,15 +205,14 @@ impl ClusterStatus {
             "node",
         ];
         let rows = self.replicas.iter().map(ReplicaStatus::row);
-        text.push_str(&columns(
-            std::iter::once(header.map(str::to_owned)).chain(rows),
-        ));
+        let header = header.map(str::to_owned).to_vec();
+        text.push_str(&output::columns(std::iter::once(header).chain(rows)));
         text
     }
 }
 
 impl ReplicaStatus {
-    fn row(&self) -> [String; 11] {
+    fn row(&self) -> Vec<String> {
         let number = |number: Option<u64>| number.map_or("-".to_owned(), output::count);
         let mut role = self.role.to_owned();
         if let Some(transfer) = self.state_transfer {
@@ -223,7 +225,7 @@ impl ReplicaStatus {
         if self.disk_full == Some(true) {
             role.push_str(" (disk full)");
         }
-        [
+        vec![
             self.name.clone(),
             role,
             yes_or_no(self.in_sync),
@@ -241,28 +243,6 @@ impl ReplicaStatus {
 
 fn yes_or_no(is_so: bool) -> String {
     if is_so { "yes" } else { "no" }.to_owned()
-}
-
-/// Lines of a table whose columns are as wide as their widest cell, without spaces at the ends of lines.
-fn columns<const N: usize>(rows: impl Iterator<Item = [String; N]>) -> String {
-    let rows: Vec<[String; N]> = rows.collect();
-    let mut widths = [0; N];
-    for row in &rows {
-        for (width, cell) in widths.iter_mut().zip(row) {
-            *width = (*width).max(cell.chars().count());
-        }
-    }
-    let mut text = String::new();
-    for row in &rows {
-        let cells: Vec<String> = row
-            .iter()
-            .zip(widths)
-            .map(|(cell, width)| format!("{cell:width$}"))
-            .collect();
-        text.push_str(cells.join("  ").trim_end());
-        text.push('\n');
-    }
-    text
 }
 
 /// The name of a role, for people and for programs.
@@ -324,6 +304,12 @@ mod tests {
             has_lease: true,
             sessions: 4,
             peers: Vec::new(),
+            usage: Usage {
+                process: 5,
+                entries: 70,
+                syncs: 6,
+                ..Usage::default()
+            },
         }
     }
 
@@ -346,6 +332,10 @@ mod tests {
     fn the_json_has_the_fields_that_scripts_rely_on() {
         let status = combine(&answers()).unwrap();
         let json = serde_json::to_value(&status).unwrap();
+        let usage = serde_json::json!({
+            "process": 5, "cpu_micros": 0, "memory_bytes": 0, "disk_bytes": 0, "entries": 70, "entry_bytes": 0, "syncs": 6,
+            "packets_sent": 0, "packets_received": 0, "bytes_sent": 0, "bytes_received": 0,
+        });
         let expected = serde_json::json!({
             "arbiter": { "address": "127.0.0.1:7100", "reachable": true },
             "cluster": "000000000000000c",
@@ -356,17 +346,17 @@ mod tests {
                 {
                     "node": "0000000000000001", "name": "replica-1", "address": "127.0.0.1:7101",
                     "role": "primary", "in_sync": true, "lease": true, "reachable": true, "persisted": 999,
-                    "committed": 989, "lag": 0, "software": "0.1.0", "disk_full": false, "sessions": 4, "state_transfer": null,
+                    "committed": 989, "lag": 0, "software": "0.1.0", "disk_full": false, "sessions": 4, "usage": usage, "state_transfer": null,
                 },
                 {
                     "node": "0000000000000002", "name": "replica-2", "address": "127.0.0.1:7102",
                     "role": "secondary", "in_sync": true, "lease": true, "reachable": true, "persisted": 994,
-                    "committed": 979, "lag": 5, "software": "0.1.0", "disk_full": false, "sessions": 4, "state_transfer": null,
+                    "committed": 979, "lag": 5, "software": "0.1.0", "disk_full": false, "sessions": 4, "usage": usage, "state_transfer": null,
                 },
                 {
                     "node": "0000000000000003", "name": "replica-3", "address": "127.0.0.1:7103",
                     "role": "joining", "in_sync": false, "lease": null, "reachable": false, "persisted": null,
-                    "committed": null, "lag": null, "software": null, "disk_full": null, "sessions": null,
+                    "committed": null, "lag": null, "software": null, "disk_full": null, "sessions": null, "usage": null,
                     "state_transfer": { "sent": 30, "records": 120 },
                 },
             ],

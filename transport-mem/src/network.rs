@@ -11,7 +11,7 @@ use async_std::task;
 use bytes::Bytes;
 use lockstep_core::config::Address;
 use lockstep_core::limits;
-use lockstep_core::transport::{Lane, SenderKind, TransportError};
+use lockstep_core::transport::{Lane, SenderKind, Traffic, TransportError};
 use rand::SeedableRng;
 use rand::rngs::StdRng;
 
@@ -151,6 +151,22 @@ impl Network {
             total.add(&link.counts);
         }
         total
+    }
+
+    /// What the end at `local` has sent and received.
+    pub(crate) fn traffic(&self, local: &Address) -> Traffic {
+        let mut traffic = Traffic::default();
+        for ((from, to), link) in &self.lock().links {
+            if from == local {
+                traffic.packets_sent += link.counts.frames_sent;
+                traffic.bytes_sent += link.counts.bytes_sent;
+            }
+            if to == local {
+                traffic.packets_received += link.counts.frames_delivered;
+                traffic.bytes_received += link.counts.bytes_delivered;
+            }
+        }
+        traffic
     }
 
     fn register(&self, address: Address, kind: SenderKind) -> MemTransport {

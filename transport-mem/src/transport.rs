@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use lockstep_core::config::Address;
 use lockstep_core::limits;
-use lockstep_core::transport::{Lane, Received, SenderKind, Transport, TransportError};
+use lockstep_core::transport::{Lane, Received, SenderKind, Traffic, Transport, TransportError};
 
 use crate::inbox::Inbox;
 use crate::network::Network;
@@ -68,6 +68,11 @@ impl Transport for MemTransport {
 
     async fn close(&self) {
         self.network.unregister(&self.local, &self.inbox);
+    }
+
+    /// Without what went over links to clients that have gone.
+    fn traffic(&self) -> Traffic {
+        self.network.traffic(&self.local)
     }
 }
 

@@ -144,6 +144,7 @@ pub(crate) async fn run(
             Err(error) => break error,
         }
     };
+    shared.past.add(&connection);
     on_end(&shared, &peer, &connection, &error);
 }
 

@@ -11,7 +11,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use lockstep_core::config::Address;
 use lockstep_core::limits;
-use lockstep_core::transport::{Lane, Received, Transport, TransportError};
+use lockstep_core::transport::{Lane, Received, Traffic, Transport, TransportError};
 use quinn::{AsyncStdRuntime, Endpoint, VarInt};
 
 use crate::accept;
@@ -26,6 +26,7 @@ use crate::peer::{Peer, Sent};
 use crate::peers::Peers;
 use crate::socket;
 use crate::tls::Credentials;
+use crate::traffic::Past;
 use crate::verifier;
 
 /// Each step of closing takes this long at most: writing what was handed over, its acknowledgement.
@@ -58,6 +59,7 @@ pub(crate) struct Shared {
     pub(crate) inbox: Inbox,
     pub(crate) peers: Peers,
     pub(crate) failures: Failures,
+    pub(crate) past: Past,
     /// Frames to this end itself.
     loopback: Arc<InQueue>,
 }
@@ -145,6 +147,7 @@ impl QuicTransport {
             inbox,
             peers: Peers::default(),
             failures: Failures::default(),
+            past: Past::default(),
             credentials: config.credentials,
             local,
         };
@@ -284,6 +287,10 @@ impl Transport for QuicTransport {
             b"the program there ends",
         );
         let _ = timeout(FAREWELL_SENT, endpoint.wait_idle()).await;
+    }
+
+    fn traffic(&self) -> Traffic {
+        self.shared.past.with_present(&self.shared.peers)
     }
 
     fn last_failure(&self, peer: &Address) -> Option<String> {

@@ -40,6 +40,7 @@ mod outbox;
 mod peer;
 mod peers;
 mod socket;
+mod traffic;
 mod verifier;
 
 pub use address::endpoint_of;

@@ -7,7 +7,7 @@ use super::*;
 use crate::config::{
     ClusterId, Config, ConfigVersion, Epoch, Incarnation, Member, NodeId, Position, Seq,
 };
-use crate::message::{NodeStatus, Reply, ReplyBody, RoleName};
+use crate::message::{NodeStatus, Reply, ReplyBody, RoleName, Usage};
 use crate::operation::{ReadLevel, Rejection, RequestName, Resolution};
 
 const CLIENT: ClientId = ClientId(7);
@@ -171,6 +171,7 @@ fn status(name: &str, role: RoleName) -> NodeStatus {
         has_lease: true,
         sessions: 0,
         peers: Vec::new(),
+        usage: Usage::default(),
     }
 }
 

@@ -14,10 +14,11 @@ use crate::driver::handle::PendingCall;
 use crate::driver::inbox::{Arrival, Inbox};
 use crate::driver::outgoing::Outgoing;
 use crate::driver::storage::{Completion, Storage};
-use crate::driver::{Command, DriverError, Exit, Watch, lanes};
+use crate::driver::{Command, DriverError, Exit, Watch, lanes, usage};
 use crate::event::Event;
 use crate::message::Message;
 use crate::process::{CallId, Effect, Input, Outbox, Process};
+use crate::storage::{Answer, Query, Ticket};
 use crate::transport::{Received, SenderKind, Transport};
 use crate::wire::{self, DecodeError, GroupId};
 
@@ -34,6 +35,8 @@ pub(super) struct Driver<'a, P: Process> {
     outgoing: Outgoing,
     /// What the process said to itself.
     own: VecDeque<Message>,
+    /// The process wants to know what the node has used.
+    usage_wanted: Vec<Ticket>,
     calls: BTreeMap<CallId, PendingCall>,
     next_call: CallId,
     exit: Option<Exit>,
@@ -54,6 +57,7 @@ impl<'a, P: Process> Driver<'a, P> {
             watch,
             outgoing: Outgoing::default(),
             own: VecDeque::new(),
+            usage_wanted: Vec::new(),
             calls: BTreeMap::new(),
             next_call: CallId(0),
             exit: None,
@@ -78,7 +82,8 @@ impl<'a, P: Process> Driver<'a, P> {
                 return Ok(exit);
             }
             let due = self.process.timers().next().map(|(at, _)| at);
-            let more = inbox.take(due, !self.own.is_empty(), &mut arrivals).await?;
+            let hurry = !self.own.is_empty() || !self.usage_wanted.is_empty();
+            let more = inbox.take(due, hurry, &mut arrivals).await?;
             self.step_own();
             for arrival in arrivals.drain(..) {
                 self.on_arrival(arrival).await?;
@@ -99,6 +104,10 @@ impl<'a, P: Process> Driver<'a, P> {
         for message in std::mem::take(&mut self.own) {
             let from = self.transport.local().clone();
             self.step(Input::Message { from, message });
+        }
+        for ticket in std::mem::take(&mut self.usage_wanted) {
+            let usage = usage::measure(self.transport, self.storage);
+            self.step(Input::Answered(ticket, Answer::Usage(usage)));
         }
     }
 
@@ -212,6 +221,7 @@ impl<'a, P: Process> Driver<'a, P> {
                 Effect::Send { to, message } => self.outgoing.push(to, &message),
                 Effect::Persist(ticket, write) => self.storage.persist(ticket, write)?,
                 Effect::Apply { entries, sessions } => self.storage.apply(entries, sessions)?,
+                Effect::Query(ticket, Query::Usage) => self.usage_wanted.push(ticket),
                 Effect::Query(ticket, query) => self.storage.query(ticket, query)?,
                 Effect::CloseView(view) => self.storage.close_view(view)?,
                 Effect::Retain(from) => self.storage.retain(from)?,

@@ -67,6 +67,6 @@ pub fn connect(
 
 /// A number that nobody else has drawn.
 #[expect(clippy::disallowed_methods, reason = "identities are drawn here")]
-fn draw() -> u64 {
+pub(super) fn draw() -> u64 {
     rand::random()
 }

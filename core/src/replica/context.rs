@@ -37,6 +37,8 @@ pub(super) struct Core {
     pub(super) uncommitted: BTreeMap<(ClientId, RequestId), Uncommitted>,
     pub(super) disk: Disk,
     pub(super) reads: Reads,
+    /// Whom to tell how the node is, once the host has told what it has used.
+    pub(super) statuses: BTreeMap<Ticket, Asker>,
     pub(super) timers: Timers<Timer>,
     pub(super) arbiter_heard: bool,
     /// A full state that is being put in place. What the disk has begun is finished, whatever becomes of the role.

@@ -21,12 +21,12 @@ use crate::event::Event;
 use crate::limits::{self, Limits};
 use crate::log::Log;
 use crate::message::{
-    Message, NodeStatus, Peer, PeerMessage, ReplyBody, Request, RequestBody, RoleName,
+    Message, NodeStatus, Peer, PeerMessage, ReplyBody, Request, RequestBody, RoleName, Usage,
 };
 use crate::operation::{Operation, ReadLevel, Rejection};
 use crate::process::{Effect, Input, Outbox, Process};
 use crate::sessions::Sessions;
-use crate::storage::{Answer, Meta, Recovered, Ticket, Write};
+use crate::storage::{Answer, Meta, Query, Recovered, Ticket, Write};
 use crate::time::{Instant, Timers};
 
 use context::{Context, Core};
@@ -165,6 +165,7 @@ impl Replica {
             uncommitted: BTreeMap::new(),
             disk: Disk::default(),
             reads: Reads::default(),
+            statuses: BTreeMap::new(),
             timers: Timers::new(),
             arbiter_heard: false,
             installing: None,
@@ -237,9 +238,9 @@ impl Replica {
         self.core.log.tail_bytes() + primary
     }
 
-    /// Requests in flight that it keeps in memory: writes to its disk and reads.
+    /// Requests in flight that it keeps in memory: writes to its disk, reads, questions about itself.
     pub fn requests_in_flight(&self) -> usize {
-        self.core.disk.pending() + self.core.reads.len()
+        self.core.disk.pending() + self.core.reads.len() + self.core.statuses.len()
     }
 
     /// Asserts what must hold between steps.
@@ -327,12 +328,7 @@ impl Replica {
                     reads::on_scan(&mut cx, asker, after);
                 }
             }
-            RequestBody::Status => {
-                let status = Box::new(self.status(now));
-                self.core
-                    .context(now, out)
-                    .reply(&asker, ReplyBody::Status(status));
-            }
+            RequestBody::Status => self.on_status(now, asker, out),
         }
     }
 
@@ -402,7 +398,25 @@ impl Replica {
         }
     }
 
-    fn status(&self, now: Instant) -> NodeStatus {
+    /// A client wants to know how the node is. What it has used the host knows, who answers at once.
+    fn on_status(&mut self, now: Instant, asker: Asker, out: &mut Outbox) {
+        let cx = &mut self.core.context(now, out);
+        if cx.core.statuses.len() >= limits::STATUSES_IN_FLIGHT_MAX {
+            return cx.reject(&asker, Rejection::Overloaded);
+        }
+        let ticket = cx.core.disk.query(Query::Usage, cx.out);
+        cx.core.statuses.insert(ticket, asker);
+    }
+
+    fn on_usage(&mut self, now: Instant, ticket: Ticket, usage: Usage, out: &mut Outbox) {
+        let status = Box::new(self.status(now, usage));
+        let cx = &mut self.core.context(now, out);
+        if let Some(asker) = cx.core.statuses.remove(&ticket) {
+            cx.reply(&asker, ReplyBody::Status(status));
+        }
+    }
+
+    fn status(&self, now: Instant, usage: Usage) -> NodeStatus {
         let core = &self.core;
         NodeStatus {
             node: core.meta.node,
@@ -428,6 +442,7 @@ impl Replica {
                 | Role::Leaving
                 | Role::Left => Vec::new(),
             },
+            usage,
         }
     }
 
@@ -482,6 +497,9 @@ impl Replica {
     }
 
     fn on_answered(&mut self, now: Instant, ticket: Ticket, answer: &Answer, out: &mut Outbox) {
+        if let Answer::Usage(usage) = answer {
+            return self.on_usage(now, ticket, *usage, out);
+        }
         let authority = self.authority(now);
         let cx = &mut self.core.context(now, out);
         if reads::on_answered(cx, authority, ticket, answer) {

@@ -301,6 +301,19 @@ fn status() -> NodeStatus {
             persisted: Position(8),
             state_progress: Some((1, 2)),
         }],
+        usage: Usage {
+            process: 11,
+            cpu_micros: 1,
+            memory_bytes: 2,
+            disk_bytes: 3,
+            entries: 4,
+            entry_bytes: 5,
+            syncs: 6,
+            packets_sent: 7,
+            packets_received: 8,
+            bytes_sent: 9,
+            bytes_received: 10,
+        },
     }
 }
 

@@ -1,5 +1,6 @@
 //! What can be typed: every command and flag of the program, with its help text. Says nothing of what they do.
 
+mod bench;
 mod client;
 mod server;
 mod values;
@@ -8,6 +9,10 @@ use std::path::PathBuf;
 
 use clap::{Parser, Subcommand, ValueEnum};
 
+pub(crate) use bench::{
+    BenchArgs, BenchLevel, Distribution, FailoverArgs, LoadArgs, MixedArgs, ReadFromName,
+    ReadingLoadArgs, WorkloadArgs,
+};
 pub(crate) use client::{
     Connection, DrainArgs, ExportArgs, GetArgs, ImportArgs, PutArgs, RemoveArgs, ResolveArgs,
     ShellArgs, StatusArgs,
@@ -27,6 +32,7 @@ Exit codes:
   4  outcome unknown: the write may or may not have taken effect
   5  the cluster was not reached, and nothing was executed
   6  this process failed: its disk, its data directory, its certificates, its network
+  7  bench: what was read is not what was written
 
 Flags can also be set in the environment (LOCKSTEP_CLUSTER for --cluster, and so on) and in a TOML file given with \
 --config: `cluster = \"…\"` at the top holds for every command that has the flag, in a table [replica] for that \
@@ -132,6 +138,8 @@ pub(crate) enum Command {
     Import(ImportArgs),
     /// Print all records as NDJSON, in the order of their keys
     Export(ExportArgs),
+    /// Put load on the cluster, measure what it does, and check that everything written is there
+    Bench(Box<BenchArgs>),
     /// Show who is who in the cluster and how far everybody is
     Status(StatusArgs),
     /// Type commands one after the other, with history and completion
@@ -155,6 +163,7 @@ impl Args {
                 | Command::ForcePrimary(_)
                 | Command::Import(_)
                 | Command::Export(_)
+                | Command::Bench(_)
                 | Command::Status(_)
                 | Command::Shell(_),
             ) => "error",

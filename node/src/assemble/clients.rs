@@ -35,6 +35,19 @@ pub(crate) async fn client(
     deadline: Duration,
     in_flight_max: usize,
 ) -> Result<Session, Failure> {
+    let options = ClientOptions {
+        deadline,
+        in_flight_max,
+        ..ClientOptions::default()
+    };
+    client_with(connection, &options).await
+}
+
+/// The same, with everything chosen. Each has an endpoint of its own.
+pub(crate) async fn client_with(
+    connection: &Connection,
+    options: &ClientOptions,
+) -> Result<Session, Failure> {
     let (cluster, tls_dir) = whereabouts(connection)?;
     let name = connection.name.as_deref();
     let credentials = Credentials::load_client(&tls_dir, name).map_err(tls_failure)?;
@@ -44,12 +57,17 @@ pub(crate) async fn client(
         .collect::<Result<Vec<Address>, Failure>>()?;
     let transport = QuicTransport::client(credentials)
         .map_err(|error| Failure::Broken(output::chain(&error)))?;
-    let options = ClientOptions {
-        deadline,
-        in_flight_max,
-        ..ClientOptions::default()
-    };
-    Ok(Session::connect(Arc::new(transport), addresses, &options))
+    Ok(Session::connect(Arc::new(transport), addresses, options))
+}
+
+/// A client of replicas in the memory of this process.
+pub(crate) fn client_in_memory(
+    network: &lockstep_transport_mem::Network,
+    addresses: Vec<Address>,
+    options: &ClientOptions,
+) -> Session {
+    let transport = Arc::new(network.client("bench"));
+    Session::connect(transport, addresses, options)
 }
 
 fn whereabouts(connection: &Connection) -> Result<(Vec<String>, PathBuf), Failure> {

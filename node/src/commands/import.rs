@@ -6,15 +6,16 @@ use std::time::{Duration, Instant};
 use async_std::channel::{self, Receiver, Sender};
 use async_std::task;
 use futures_lite::FutureExt;
+use hdrhistogram::Histogram;
 use indicatif::{ProgressBar, ProgressStyle};
 use lockstep_core::operation::Rejection;
 use serde_json::json;
 
 use crate::args::{Format, ImportArgs};
 use crate::assemble;
-use crate::import::latencies::Latencies;
 use crate::import::reader::{Batch, Item, Line, Reader};
 use crate::import::window::Window;
+use crate::latencies;
 use crate::output::{self, Exit, Failure};
 use crate::session::{NotWritten, Session};
 
@@ -227,7 +228,7 @@ struct Tally {
     bytes: u64,
     bad_lines: u64,
     seconds: f64,
-    latencies: Latencies,
+    latencies: Histogram<u64>,
 }
 
 impl Tally {
@@ -239,14 +240,14 @@ impl Tally {
             bytes: 0,
             bad_lines: 0,
             seconds: 0.0,
-            latencies: Latencies::new(),
+            latencies: latencies::histogram(),
         }
     }
 
     fn add(&mut self, size: usize, latency: Duration) {
         self.records += 1;
         self.bytes += size as u64;
-        self.latencies.add(latency);
+        latencies::record(&mut self.latencies, latency);
     }
 
     fn rate(&self) -> String {
@@ -284,30 +285,25 @@ impl Tally {
         json!({
             "records": self.records,
             "bytes": self.bytes,
-            "seconds": round(self.seconds),
+            "seconds": output::round(self.seconds),
             "writers": self.writers,
-            "writes_per_second": round(per_second(self.records, self.seconds)),
-            "p50_ms": self.millis(0.5).map(round),
-            "p99_ms": self.millis(0.99).map(round),
-            "max_ms": self.latencies.longest().map(|longest| round(longest.as_secs_f64() * 1e3)),
+            "writes_per_second": output::round(per_second(self.records, self.seconds)),
+            "p50_ms": self.millis(0.5).map(output::round),
+            "p99_ms": self.millis(0.99).map(output::round),
+            "max_ms": self.millis(1.0).map(output::round),
             "bad_lines": self.bad_lines,
             "error": error,
         })
     }
 
     fn millis(&self, share: f64) -> Option<f64> {
-        let latency = self.latencies.quantile(share);
-        latency.map(|latency| latency.as_secs_f64() * 1e3)
+        let nanos = self.latencies.value_at_quantile(share);
+        (!self.latencies.is_empty()).then(|| latencies::millis(nanos))
     }
 }
 
 fn per_second(count: u64, seconds: f64) -> f64 {
     count as f64 / seconds.max(1e-6)
-}
-
-/// Three decimals are plenty.
-fn round(number: f64) -> f64 {
-    (number * 1e3).round() / 1e3
 }
 
 /// A bar where the length is known, a counter where it is not, nothing where no person looks.

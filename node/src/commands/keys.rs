@@ -143,7 +143,8 @@ fn print_outcome(
                 | Exit::Usage
                 | Exit::Rejected
                 | Exit::Unreachable
-                | Exit::Broken => "rejected",
+                | Exit::Broken
+                | Exit::Mismatch => "rejected",
             };
             output::print_json(&json!({
                 "id": id.map(|id| id.0),

@@ -1,5 +1,6 @@
 //! The commands, one file each, or a few that belong together.
 
+pub(crate) mod bench;
 pub(crate) mod certs;
 pub(crate) mod dev;
 pub(crate) mod drain;
@@ -31,6 +32,7 @@ pub(crate) fn run(args: Args) -> Result<Exit, Failure> {
         Command::Resolve(args) => task::block_on(keys::resolve(args, format)),
         Command::Drain(args) => task::block_on(drain::drain(args, format)),
         Command::ForcePrimary(args) => task::block_on(force_primary::force_primary(args, format)),
+        Command::Bench(args) => task::block_on(bench::bench(*args, format)),
         Command::Import(args) => task::block_on(import::import(args, format)),
         Command::Export(args) => task::block_on(export::export(args)),
         Command::Status(args) => task::block_on(status::status(args, format)),

@@ -1,5 +1,4 @@
-//! The parts of an import that need no cluster: reading the file, keeping the order of a key, counting.
+//! The parts of an import that need no cluster: reading the file, keeping the order of a key.
 
-pub(crate) mod latencies;
 pub(crate) mod reader;
 pub(crate) mod window;

@@ -1,5 +1,6 @@
 //! The program as its users meet it: real processes, real sockets, real files.
 
+mod bench;
 mod certs;
 mod cluster;
 mod dev;

@@ -13,6 +13,7 @@ use std::sync::Arc;
 
 use lockstep_core::config::{Epoch, Incarnation, NodeId, Position, Token};
 use lockstep_core::limits;
+use lockstep_core::message::Usage;
 use lockstep_core::operation::{ClientId, Entry, Key, Value};
 use lockstep_core::process::Input;
 use lockstep_core::sessions::{SessionChanges, SessionRows};
@@ -431,6 +432,7 @@ impl Disk {
                 Cursor::Records(after) => page(&state.records, after.as_ref()),
                 Cursor::Sessions(after) => session_page(&state.sessions, after),
             }),
+            Query::Usage => Some(Answer::Usage(Usage::default())),
         }
     }
 

@@ -14,6 +14,7 @@ use crate::limits;
 use crate::operation::Entry;
 use crate::storage::{Answer, Meta, Ticket};
 
+use super::counts::Counters;
 use super::state::{Installed, Installs};
 use super::{Completion, Fate, Submission, send};
 
@@ -61,6 +62,7 @@ pub(super) struct LogThread {
     installs: Installs,
     report: Sender<Completion>,
     fate: Fate,
+    counters: Arc<Counters>,
     writes: VecDeque<Submission<LogWrite>>,
     reads: VecDeque<(Ticket, Position)>,
     group: Group,
@@ -88,6 +90,8 @@ struct Group {
     executed: Vec<Ticket>,
     /// Bytes gathered or executed.
     bytes: usize,
+    /// Entries appended and not durable, and their bytes.
+    appended: (usize, usize),
 }
 
 /// Why a write was not done.
@@ -114,6 +118,7 @@ impl LogThread {
         installs: Installs,
         report: Sender<Completion>,
         fate: Fate,
+        counters: Arc<Counters>,
     ) -> Self {
         Self {
             log,
@@ -121,6 +126,7 @@ impl LogThread {
             installs,
             report,
             fate,
+            counters,
             writes: VecDeque::new(),
             reads: VecDeque::new(),
             group: Group::default(),
@@ -237,6 +243,7 @@ impl LogThread {
                 self.append_gathered()?;
                 self.sync().map_err(Trouble::Fatal)?;
                 self.log.save_meta(&meta)?;
+                self.counters.synced(0, 0);
                 send(&self.report, Completion::Persisted(vec![ticket]));
             }
             LogWrite::Install { at, history } => {
@@ -257,6 +264,7 @@ impl LogThread {
                 // From here on there is no way back: the next start would find the new state and do the same.
                 self.log.reset(at, &history).map_err(Trouble::Fatal)?;
                 self.log.sync().map_err(Trouble::Fatal)?;
+                self.counters.synced(0, 0);
                 send(&self.report, Completion::Persisted(vec![ticket]));
             }
         }
@@ -268,6 +276,9 @@ impl LogThread {
             return Ok(());
         }
         self.log.append(&self.group.entries, self.group.committed)?;
+        let bytes = self.group.entries.iter().map(|entry| entry.size());
+        self.group.appended.0 += self.group.entries.len();
+        self.group.appended.1 += bytes.sum::<usize>();
         self.group.entries.clear();
         self.group.executed.append(&mut self.group.gathered);
         Ok(())
@@ -279,6 +290,8 @@ impl LogThread {
             return Ok(());
         }
         self.log.sync()?;
+        let (entries, bytes) = std::mem::take(&mut self.group.appended);
+        self.counters.synced(entries, bytes);
         let durable = std::mem::take(&mut self.group.executed);
         send(&self.report, Completion::Persisted(durable));
         Ok(())

@@ -6,11 +6,13 @@
 //! - `reads`: answers to Gets that need the disk on threads of their own, scans and views on another. What memory has
 //!   is answered at once.
 //! - `record`: the arbiter's only write.
+//! - `counts`: what the log has done, for people.
 //! - `order`: the state never gets ahead of the log.
 //! - `tickets`: what is asked for again is not done again.
 //!
 //! The queues to the threads are unbounded: a process bounds what it has asked for and not got (`limits`).
 
+mod counts;
 mod log;
 mod order;
 mod reads;
@@ -35,6 +37,7 @@ use crate::operation::Entry;
 use crate::sessions::SessionChanges;
 use crate::storage::{Answer, Query, Ticket, Write};
 
+use self::counts::{Counters, Counts};
 use self::log::{LogRequest, LogThread};
 use self::order::{Committed, Order};
 use self::reads::{BulkRequest, BulkThread, Gets, Reader};
@@ -55,6 +58,7 @@ pub struct Storage {
     tickets: Tickets,
     completions: Receiver<Completion>,
     fate: Fate,
+    counters: Arc<Counters>,
 }
 
 #[derive(Debug)]
@@ -117,7 +121,15 @@ impl Storage {
             fate: fate.clone(),
         };
 
-        let thread = LogThread::new(log, log_bytes_max, installs, report.clone(), fate.clone());
+        let counters = Arc::new(Counters::default());
+        let thread = LogThread::new(
+            log,
+            log_bytes_max,
+            installs,
+            report.clone(),
+            fate.clone(),
+            counters.clone(),
+        );
         threads.spawn("lockstep-log", move || thread.run(&log_requests));
 
         let thread = StateThread::new(
@@ -153,6 +165,7 @@ impl Storage {
             tickets: Tickets::default(),
             completions,
             fate,
+            counters,
         }
     }
 
@@ -172,6 +185,7 @@ impl Storage {
             tickets: Tickets::default(),
             completions,
             fate,
+            counters: Arc::default(),
         }
     }
 
@@ -185,7 +199,13 @@ impl Storage {
             tickets: Tickets::default(),
             completions,
             fate: Fate::default(),
+            counters: Arc::default(),
         }
+    }
+
+    /// What the log has done since it was opened.
+    pub(super) fn counts(&self) -> Counts {
+        self.counters.counts()
     }
 
     /// Where the threads report; never anything for `none`.
@@ -273,6 +293,7 @@ impl Storage {
             Query::Get { key } => gets.ask(ticket, key),
             Query::Scan { after } => bulk.push(BulkRequest::Scan { ticket, after }),
             Query::Log { from } => log.push(LogRequest::Read { ticket, from }),
+            Query::Usage => unreachable!("the driver answers this itself"),
             Query::OpenView => bulk.push(BulkRequest::OpenView { ticket }),
             Query::ReadView { view, after } => bulk.push(BulkRequest::ReadView {
                 ticket,

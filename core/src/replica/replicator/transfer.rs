@@ -143,7 +143,8 @@ impl Replicator {
                 | Answer::Page { .. }
                 | Answer::Entries(_)
                 | Answer::View { .. }
-                | Answer::Sessions { .. },
+                | Answer::Sessions { .. }
+                | Answer::Usage(_),
             ) => false,
         }
     }

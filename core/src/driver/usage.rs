@@ -1,0 +1,79 @@
+//! What a node has used: its process by the operating system, its log and its network by those who count there.
+
+use std::fs;
+use std::sync::LazyLock;
+
+use rustix::time::{ClockId, clock_gettime};
+
+use crate::driver::start;
+use crate::driver::storage::Storage;
+use crate::message::Usage;
+use crate::transport::Transport;
+
+/// This process.
+static PROCESS: LazyLock<u64> = LazyLock::new(start::draw);
+
+/// As of now. What the operating system does not tell is zero.
+pub(super) fn measure(transport: &dyn Transport, storage: &Storage) -> Usage {
+    let traffic = transport.traffic();
+    let log = storage.counts();
+    Usage {
+        process: *PROCESS,
+        cpu_micros: cpu_micros(),
+        memory_bytes: memory_bytes().unwrap_or_default(),
+        disk_bytes: disk_bytes().unwrap_or_default(),
+        entries: log.entries,
+        entry_bytes: log.entry_bytes,
+        syncs: log.syncs,
+        packets_sent: traffic.packets_sent,
+        packets_received: traffic.packets_received,
+        bytes_sent: traffic.bytes_sent,
+        bytes_received: traffic.bytes_received,
+    }
+}
+
+fn cpu_micros() -> u64 {
+    let time = clock_gettime(ClockId::ProcessCPUTime);
+    let (seconds, nanos) = (time.tv_sec.unsigned_abs(), time.tv_nsec.unsigned_abs());
+    seconds * 1_000_000 + nanos / 1_000
+}
+
+/// Linux only, like what follows.
+fn memory_bytes() -> Option<u64> {
+    let status = fs::read_to_string("/proc/self/status").ok()?;
+    let kilobytes = field(&status, "VmRSS:")?;
+    Some(kilobytes * 1024)
+}
+
+fn disk_bytes() -> Option<u64> {
+    let io = fs::read_to_string("/proc/self/io").ok()?;
+    field(&io, "write_bytes:")
+}
+
+/// The number behind a name at the beginning of a line.
+fn field(text: &str, name: &str) -> Option<u64> {
+    let line = text.lines().find_map(|line| line.strip_prefix(name))?;
+    line.split_whitespace().next()?.parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn fields_are_found_by_their_whole_name() {
+        let text = "cancelled_write_bytes: 1\nwrite_bytes: 23 kB\nVmRSS:\t  45 kB\n";
+        assert_eq!(field(text, "write_bytes:"), Some(23));
+        assert_eq!(field(text, "VmRSS:"), Some(45));
+        assert_eq!(field(text, "bytes:"), None);
+    }
+
+    #[test]
+    fn a_process_that_works_uses_the_processor() {
+        let before = cpu_micros();
+        let mut sum = 0_u64;
+        while cpu_micros() < before + 1_000 {
+            sum = std::hint::black_box(sum.wrapping_add(1));
+        }
+    }
+}

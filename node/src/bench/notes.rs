@@ -1,0 +1,130 @@
+//! What is noted down of each operation besides its latency, where a bench looks at something besides.
+
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+use hdrhistogram::Histogram;
+
+use crate::bench::pauses::Pauses;
+use crate::bench::settings::Subject;
+use crate::bench::tally::Kind;
+use crate::latencies;
+
+/// Shorter times without a success are nothing special.
+const PAUSE: Duration = Duration::from_millis(20);
+
+/// What is noted down.
+#[derive(Debug)]
+pub(crate) enum Notes {
+    /// Nothing.
+    Nothing,
+    /// The times without a success.
+    Pauses {
+        /// Of reads.
+        reads: Pauses,
+        /// Of writes.
+        writes: Pauses,
+    },
+    /// Latencies, by what was going on.
+    Stages(Stages),
+}
+
+impl Notes {
+    /// What is to be noted down; from now on.
+    pub(crate) fn of(subject: &Subject) -> Self {
+        match subject {
+            Subject::Load => Self::Nothing,
+            Subject::Failover { .. } => {
+                let begun = Instant::now();
+                Self::Pauses {
+                    reads: Pauses::begin(begun, PAUSE),
+                    writes: Pauses::begin(begun, PAUSE),
+                }
+            }
+            Subject::CatchUp => Self::Stages(Stages::new()),
+        }
+    }
+
+    /// An operation has succeeded.
+    pub(crate) fn succeeded(&self, kind: Kind, now: Instant, latency: Duration) {
+        match (self, kind) {
+            (Self::Nothing, _) => {}
+            (Self::Pauses { reads, .. }, Kind::Read) => reads.succeeded(now),
+            (Self::Pauses { writes, .. }, Kind::Write | Kind::ReadModifyWrite) => {
+                writes.succeeded(now);
+            }
+            (Self::Stages(stages), _) => stages.add(latency),
+        }
+    }
+
+    /// An operation that was due then has failed.
+    pub(crate) fn failed(&self, kind: Kind, due: Instant) {
+        match (self, kind) {
+            (Self::Nothing | Self::Stages(_), _) => {}
+            (Self::Pauses { reads, .. }, Kind::Read) => reads.failed(due),
+            (Self::Pauses { writes, .. }, Kind::Write | Kind::ReadModifyWrite) => {
+                writes.failed(due);
+            }
+        }
+    }
+}
+
+/// What is going on while a replica catches up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Stage {
+    /// Nobody has joined.
+    Before,
+    /// A replica is joining.
+    During,
+    /// Whoever joined is in sync.
+    After,
+}
+
+impl Stage {
+    /// All of them.
+    pub(crate) const ALL: [Self; 3] = [Self::Before, Self::During, Self::After];
+
+    /// For people and programs.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Before => "before",
+            Self::During => "during",
+            Self::After => "after",
+        }
+    }
+}
+
+/// Latencies by what was going on when the operations ended.
+#[derive(Debug)]
+pub(crate) struct Stages {
+    present: AtomicUsize,
+    latencies: Mutex<[Histogram<u64>; Stage::ALL.len()]>,
+}
+
+impl Stages {
+    /// Nobody has joined.
+    pub(crate) fn new() -> Self {
+        Self {
+            present: AtomicUsize::new(Stage::Before as usize),
+            latencies: Mutex::new(Stage::ALL.map(|_| latencies::histogram())),
+        }
+    }
+
+    /// This is going on.
+    pub(crate) fn enter(&self, stage: Stage) {
+        self.present.store(stage as usize, Ordering::Relaxed);
+    }
+
+    fn add(&self, latency: Duration) {
+        let present = self.present.load(Ordering::Relaxed);
+        let mut all = self.latencies.lock().expect("nobody panics with it");
+        latencies::record(&mut all[present], latency);
+    }
+
+    /// What was counted.
+    pub(crate) fn latencies(&self, stage: Stage) -> Histogram<u64> {
+        let all = self.latencies.lock().expect("nobody panics with it");
+        all[stage as usize].clone()
+    }
+}

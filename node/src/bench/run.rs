@@ -1,0 +1,298 @@
+//! A bench from its beginning to its end: keys are written, clients work, somebody watches, keys are read back.
+
+use std::io::{self, IsTerminal};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use async_std::task::{self, JoinHandle};
+use futures_lite::FutureExt;
+use indicatif::{ProgressBar, ProgressStyle};
+use serde_json::Value as Json;
+
+use crate::args::Format;
+use crate::bench::client::{Bench, Client, Course, Findings};
+use crate::bench::costs::{Costs, Sample};
+use crate::bench::keys::{Chooser, Keys};
+use crate::bench::ledger::Ledger;
+use crate::bench::notes::Notes;
+use crate::bench::observer::Observer;
+use crate::bench::report::{Filled, KindResult, Outcome, Second, Verified};
+use crate::bench::schedule::Schedule;
+use crate::bench::settings::Settings;
+use crate::bench::spread::{self, Errand};
+use crate::bench::tally::{Kind, Tally, Totals};
+use crate::bench::values::Values;
+use crate::output::Failure;
+use crate::session::Session;
+use crate::signals::EndSignals;
+
+/// How often the watcher has something to say.
+const TICK: Duration = Duration::from_secs(1);
+
+/// Runs a bench. `sessions`: a connection each.
+pub(crate) async fn run(
+    settings: &Settings,
+    sessions: &[Session],
+    format: Format,
+) -> Result<Outcome, Failure> {
+    let usage = |error: &dyn std::error::Error| Failure::Usage(error.to_string());
+    let load = &settings.load;
+    let keys = Keys::new(&load.prefix, load.key_size.as_usize(), load.keys);
+    let values = Values::new(rand::random(), load.value_size.as_usize());
+    let replica = match &settings.replica {
+        Some(name) => Some(sessions[0].find_replica(name).await?),
+        None => None,
+    };
+    let bench = Arc::new(Bench {
+        workload: settings.workload,
+        level: settings.level,
+        replica,
+        keys: keys.map_err(|error| usage(&error))?,
+        values: values.map_err(|error| usage(&error))?,
+        ledger: Ledger::new(),
+        tally: Tally::new(),
+        findings: Findings::default(),
+    });
+    let filled = match settings.loads {
+        true => Some(fill(&bench, sessions, format).await?),
+        false => None,
+    };
+    let measured = measure(settings, &bench, sessions, format).await?;
+    if let Some(fatal) = bench.findings.found().fatal {
+        return Err(fatal);
+    }
+    let verified = match load.no_verify {
+        true => None,
+        false => Some(verify(&bench, sessions, format).await?),
+    };
+    let found = bench.findings.found();
+    Ok(Outcome {
+        settings: settings.clone(),
+        filled,
+        seconds: measured.length.as_secs_f64(),
+        is_interrupted: measured.is_interrupted,
+        operations: measured.totals.operations(),
+        errors: measured.totals.errors,
+        first_error: found.first_error,
+        not_begun: measured.not_begun,
+        kinds: Kind::ALL
+            .into_iter()
+            .map(|kind| KindResult {
+                kind,
+                operations: measured.totals.done[kind as usize],
+                latencies: bench.tally.latencies(kind),
+            })
+            .filter(|result| result.operations > 0)
+            .collect(),
+        series: measured.series,
+        besides: measured.besides,
+        costs: measured.costs,
+        verified,
+        mismatches: found.mismatches,
+        examples: found.examples,
+        unknown_writes: bench.ledger.unknown_count(),
+    })
+}
+
+async fn fill(bench: &Arc<Bench>, sessions: &[Session], format: Format) -> Result<Filled, Failure> {
+    let begun = Instant::now();
+    let progress = progress("writing the keys", format);
+    let keys = spread::all_keys(bench, sessions, Errand::Load, &progress).await?;
+    let seconds = begun.elapsed().as_secs_f64();
+    Ok(Filled { keys, seconds })
+}
+
+async fn verify(
+    bench: &Arc<Bench>,
+    sessions: &[Session],
+    format: Format,
+) -> Result<Verified, Failure> {
+    let begun = Instant::now();
+    let progress = progress("reading back what was written", format);
+    let keys = spread::all_keys(bench, sessions, Errand::Verify, &progress).await?;
+    let seconds = begun.elapsed().as_secs_f64();
+    Ok(Verified { keys, seconds })
+}
+
+/// What was measured.
+struct Measured {
+    length: Duration,
+    is_interrupted: bool,
+    totals: Totals,
+    not_begun: u64,
+    series: Vec<Second>,
+    besides: Option<(String, Json)>,
+    costs: Costs,
+}
+
+async fn measure(
+    settings: &Settings,
+    bench: &Arc<Bench>,
+    sessions: &[Session],
+    format: Format,
+) -> Result<Measured, Failure> {
+    let load = &settings.load;
+    let mut observer = Observer::new(&settings.subject, &sessions[0]).await?;
+    let mut signals = EndSignals::watch()?;
+    let length = load.warm_up + settings.duration();
+    let schedule = Schedule::begin(length, load.rate);
+    let course = Arc::new(Course {
+        measured_from: schedule.begun() + load.warm_up,
+        schedule,
+        notes: Notes::of(&settings.subject),
+    });
+    let clients = spawn(settings, bench, &course, sessions);
+    observer.begin(&course);
+
+    let mut watcher = Watcher::new(bench, &course.schedule, format);
+    let watched = async {
+        watcher.watch(course.measured_from, Phase::WarmUp).await;
+        let end = course.measured_from + settings.duration();
+        // Beside the watching: a node that does not answer must not hold it up.
+        let sampling = task::spawn(sample(bench.clone(), sessions[0].clone()));
+        watcher.watch(end, Phase::Measured).await;
+        (Some(sampling), false)
+    };
+    let interrupted = async {
+        signals.next().await;
+        (None, true)
+    };
+    let (sampling, is_interrupted) = watched.or(interrupted).await;
+    let totals = bench.tally.totals();
+    let ended = Instant::now();
+    course.schedule.end();
+    let costs = match sampling {
+        Some(sampling) => {
+            let after = sample(bench.clone(), sessions[0].clone()).await;
+            Costs::between(&sampling.await, &after)
+        }
+        None => Costs::default(),
+    };
+    for client in clients {
+        client.await;
+    }
+    let before = watcher.measured_since.unwrap_or(totals);
+    let whole = (ended - course.schedule.begun()).min(length);
+    Ok(Measured {
+        length: ended.saturating_duration_since(course.measured_from),
+        is_interrupted,
+        totals: totals.since(&before),
+        not_begun: course.schedule.not_begun(whole),
+        series: watcher.series,
+        besides: observer.end(&course, ended).await,
+        costs,
+    })
+}
+
+/// Sets the clients to work. They end with the schedule, and the deadline of their last operation.
+fn spawn(
+    settings: &Settings,
+    bench: &Arc<Bench>,
+    course: &Arc<Course>,
+    sessions: &[Session],
+) -> Vec<JoinHandle<()>> {
+    let chooser = Chooser::new(settings.distribution(), settings.load.keys);
+    let clients = sessions
+        .iter()
+        .cycle()
+        .take(settings.clients() as usize)
+        .enumerate();
+    clients
+        .map(|(number, session)| {
+            let (bench, course, session) = (bench.clone(), course.clone(), session.clone());
+            let client = Client::new(bench, course, session, number, chooser, settings.seed);
+            task::spawn(client.run())
+        })
+        .collect()
+}
+
+/// What the nodes have used so far, and for how many operations.
+async fn sample(bench: Arc<Bench>, session: Session) -> Sample {
+    // Without an answer there is nothing to tell, and nothing else is wrong.
+    let answers = session.statuses().await.unwrap_or_default();
+    Sample::new(&answers, bench.tally.totals().operations())
+}
+
+/// In which part of the run something happens.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Phase {
+    WarmUp,
+    Measured,
+}
+
+/// Says and notes down every second what was done in it.
+struct Watcher<'a> {
+    bench: &'a Bench,
+    schedule: &'a Schedule,
+    format: Format,
+    /// What was done when it looked last, and when that was.
+    last: (Instant, Totals),
+    /// What was done before the time that is measured.
+    measured_since: Option<Totals>,
+    series: Vec<Second>,
+}
+
+impl<'a> Watcher<'a> {
+    fn new(bench: &'a Bench, schedule: &'a Schedule, format: Format) -> Self {
+        bench.tally.take_recent();
+        Self {
+            bench,
+            schedule,
+            format,
+            last: (schedule.begun(), bench.tally.totals()),
+            measured_since: None,
+            series: Vec::new(),
+        }
+    }
+
+    async fn watch(&mut self, until: Instant, phase: Phase) {
+        if phase == Phase::Measured {
+            self.measured_since = Some(self.last.1);
+        }
+        while !self.schedule.is_over(Instant::now()) {
+            let tick = (self.last.0 + TICK).min(until);
+            let rest = tick.saturating_duration_since(Instant::now());
+            task::sleep(rest).await;
+            self.look(phase);
+            if tick == until {
+                return;
+            }
+        }
+    }
+
+    fn look(&mut self, phase: Phase) {
+        let now = Instant::now();
+        let totals = self.bench.tally.totals();
+        let recent = self.bench.tally.take_recent();
+        let done = totals.since(&self.last.1);
+        let second = Second::new(
+            now - self.schedule.begun(),
+            now - self.last.0,
+            &done,
+            &recent,
+        );
+        self.last = (now, totals);
+        if self.format == Format::Text {
+            let note = match phase {
+                Phase::WarmUp => "  (warm-up)",
+                Phase::Measured => "",
+            };
+            eprintln!("{}{note}", second.text());
+        }
+        if phase == Phase::Measured {
+            self.series.push(second);
+        }
+    }
+}
+
+/// A bar where a person looks.
+fn progress(what: &'static str, format: Format) -> ProgressBar {
+    if format == Format::Json || !io::stderr().is_terminal() {
+        return ProgressBar::hidden();
+    }
+    let bar = ProgressBar::new(0).with_message(what);
+    let template = "{bar:30} {percent:>3} %  {msg}  {eta} left";
+    let style = ProgressStyle::with_template(template).expect("the template is well formed");
+    bar.set_style(style);
+    bar
+}

@@ -1,0 +1,162 @@
+//! `bench`, on a cluster of `dev` and in memory: what it prints, and that it sees what is wrong.
+
+use serde_json::Value;
+
+use crate::support::{Place, Server, place};
+
+/// Enough to see everything once.
+const SHORT: [&str; 8] = [
+    "--clients",
+    "4",
+    "--keys",
+    "200",
+    "--duration",
+    "1s",
+    "--warm-up",
+    "200ms",
+];
+
+fn cluster() -> (Place, Server) {
+    let place = place();
+    let dev = Server::start(&place, "dev", &["dev", "--listen", "127.0.0.1:0"]).unwrap();
+    dev.line("ready:").unwrap();
+    (place, dev)
+}
+
+fn bench(place: &Place, arguments: &[&str]) -> Value {
+    let mut all = vec!["bench"];
+    all.extend(arguments);
+    all.extend(SHORT);
+    place.json(&all)
+}
+
+fn check(outcome: &Value, kinds: &[&str]) {
+    let found: Vec<&String> = outcome["kinds"].as_object().unwrap().keys().collect();
+    assert_eq!(found, kinds, "{outcome}");
+    for kind in kinds {
+        let kind = &outcome["kinds"][kind];
+        let quantiles = ["min", "p50", "p99", "p99.99", "max"].map(|name| {
+            let quantile = kind["latency_ms"][name].as_f64();
+            quantile.unwrap_or_else(|| panic!("{name} in {outcome}"))
+        });
+        assert!(quantiles.is_sorted(), "{outcome}");
+    }
+    assert!(
+        outcome["operations_per_second"].as_f64() > Some(0.0),
+        "{outcome}"
+    );
+    assert!(
+        !outcome["series"].as_array().unwrap().is_empty(),
+        "{outcome}"
+    );
+    assert_eq!(outcome["errors"]["first"], Value::Null, "{outcome}");
+    assert_eq!(outcome["verification"]["mismatches"], 0, "{outcome}");
+}
+
+#[test]
+fn writes_are_measured_and_read_back() {
+    let (place, _dev) = cluster();
+    let outcome = bench(
+        &place,
+        &["put", "--connections", "2", "--value-size", "300"],
+    );
+    check(&outcome, &["write"]);
+    let read_back = outcome["verification"]["keys"].as_u64().unwrap();
+    assert!((1..=200).contains(&read_back), "{outcome}");
+    let exported = place.ok(&["export"]);
+    assert_eq!(exported.lines().count() as u64, read_back);
+    assert!(exported.starts_with(r#"{"key":"bench/00000"#), "{exported}");
+
+    let outcome = bench(&place, &["mixed", "--reads", "0.5", "--rate", "500"]);
+    check(&outcome, &["read", "write"]);
+    assert_eq!(outcome["loaded"]["keys"], 200, "{outcome}");
+    assert_eq!(outcome["settings"]["rate"], 500);
+
+    let outcome = bench(
+        &place,
+        &[
+            "get",
+            "--no-load",
+            "--level",
+            "local",
+            "--replica",
+            "replica-2",
+        ],
+    );
+    check(&outcome, &["read"]);
+    assert_eq!(outcome["loaded"], Value::Null, "{outcome}");
+    assert_eq!(
+        outcome["verification"]["keys"], 0,
+        "nothing was written: {outcome}"
+    );
+}
+
+#[test]
+fn every_workload_runs_in_memory() {
+    let place = place();
+    let check = |arguments: &[&str], kinds: &[&str]| {
+        let mut all = arguments.to_vec();
+        all.extend(["--mem", "2"]);
+        check(&bench(&place, &all), kinds);
+    };
+    check(&["put", "--distribution", "sequential"], &["write"]);
+    check(&["get", "--level", "at-least"], &["read"]);
+    check(&["ycsb-a", "--read-from", "primary"], &["read", "write"]);
+    check(&["ycsb-b"], &["read", "write"]);
+    check(&["ycsb-c"], &["read"]);
+    check(&["ycsb-d"], &["read", "write"]);
+    check(&["ycsb-f"], &["read", "read-modify-write"]);
+}
+
+#[test]
+fn a_value_that_was_not_written_ends_it_with_a_code_of_its_own() {
+    let (place, _dev) = cluster();
+    place.ok(&["put", "bench/0000000000", "nonsense"]);
+    let arguments = [
+        "bench",
+        "get",
+        "--keys",
+        "1",
+        "--no-load",
+        "--duration",
+        "100ms",
+    ];
+    let ended = place.run(&arguments);
+    assert_eq!(ended.code, 7, "{ended:?}");
+    assert!(
+        ended
+            .text()
+            .contains("bench/0000000000: it holds a value that was never written"),
+        "{ended:?}"
+    );
+    let ended = place.run(&[&arguments[..], &["--output", "json"]].concat());
+    assert_eq!(ended.code, 7, "{ended:?}");
+    let outcome: Value = serde_json::from_slice(&ended.bytes).unwrap();
+    assert!(
+        outcome["verification"]["mismatches"].as_u64() > Some(0),
+        "{outcome}"
+    );
+}
+
+#[test]
+fn what_cannot_be_measured_is_refused_with_a_reason() {
+    let place = place();
+    let check = |arguments: &[&str], code: i32, expected: &str| {
+        let mut all = vec!["bench"];
+        all.extend(arguments);
+        let ended = place.run(&all);
+        assert_eq!(ended.code, code, "{arguments:?}: {ended:?}");
+        assert!(ended.errors.contains(expected), "{arguments:?}: {ended:?}");
+    };
+    check(&[], 2, "Workloads");
+    check(&["mixed", "--reads", "1.5"], 2, "from 0 to 1");
+    check(&["put", "--level", "local"], 2, "--level");
+    check(&["put", "--mem", "1", "--key-size", "7"], 2, "--key-size");
+    check(
+        &["put", "--mem", "1", "--value-size", "8"],
+        2,
+        "--value-size",
+    );
+    check(&["put", "--mem", "1", "--value-size", "2MiB"], 3, "limit");
+    check(&["put", "--cluster", "127.0.0.1:1"], 2, "--tls-dir");
+}
