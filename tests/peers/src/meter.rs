@@ -1,0 +1,133 @@
+//! What the clients learned, and the CPU time it took, while it is measured.
+
+use std::time::Duration;
+
+use hdrhistogram::Histogram;
+use serde_json::{Map, Value, json};
+use tokio::time::Instant;
+
+use crate::cpu::Sample;
+use crate::lane::{Failure, Request};
+
+/// Latencies above are counted as this.
+const LATENCY_MAX: Duration = Duration::from_secs(60);
+
+/// Counts what is done between [`Meter::start`] and [`Meter::stop`].
+pub(crate) struct Meter {
+    /// Nanoseconds.
+    latencies: Histogram<u64>,
+    errors: u64,
+    first_error: Option<String>,
+    /// `None` during the warm-up.
+    begin: Option<Sample>,
+}
+
+impl Meter {
+    /// Nothing counts yet, except failures.
+    pub(crate) fn new() -> Self {
+        Self {
+            latencies: Histogram::new_with_max(LATENCY_MAX.as_nanos() as u64, 3)
+                .expect("the limits are fit for a histogram"),
+            errors: 0,
+            first_error: None,
+            begin: None,
+        }
+    }
+
+    /// A batch came to its end.
+    pub(crate) fn on_end(&mut self, batch: &[Request], outcome: Result<(), Failure>) {
+        if let Err(failure) = outcome {
+            self.errors += batch.len() as u64;
+            self.first_error.get_or_insert_with(|| failure.to_string());
+            return;
+        }
+        if self.begin.is_none() {
+            return;
+        }
+        let end = Instant::now();
+        for request in batch {
+            self.latencies
+                .saturating_record((end - request.since).as_nanos() as u64);
+        }
+    }
+
+    /// The warm-up is over.
+    pub(crate) fn start(&mut self, begin: Sample) {
+        self.begin = Some(begin);
+    }
+
+    /// Ends the measurement: the results.
+    pub(crate) fn stop(&mut self, end: &Sample) -> Map<String, Value> {
+        let begin = self
+            .begin
+            .take()
+            .expect("a measurement that is stopped was started");
+        let used = end.since(&begin);
+        let operations = self.latencies.len();
+        let seconds = used.time.as_secs_f64();
+        // Null where nothing was done.
+        let each = |time: Duration| json!(time.as_secs_f64() * 1e6 / operations as f64);
+        let millis = |nanos: u64| json!(nanos as f64 / 1e6);
+        let latency = |quantile: f64| millis(self.latencies.value_at_quantile(quantile));
+        let results = [
+            ("seconds", json!(seconds)),
+            ("operations", json!(operations)),
+            ("operations_per_second", json!(operations as f64 / seconds)),
+            ("p50_ms", latency(0.5)),
+            ("p99_ms", latency(0.99)),
+            ("p999_ms", latency(0.999)),
+            ("max_ms", millis(self.latencies.max())),
+            ("errors", json!(self.errors)),
+            ("first_error", json!(self.first_error)),
+            ("client_cpu_us", each(used.client)),
+            ("server_cpu_us", each(used.nodes)),
+        ];
+        results
+            .into_iter()
+            .map(|(name, value)| (name.to_owned(), value))
+            .collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::args::WindowArgs;
+
+    fn sample() -> Sample {
+        let client = std::process::id();
+        Sample::take(&WindowArgs {
+            duration: 1,
+            warm_up: 0,
+            pids: Vec::new(),
+            client,
+        })
+        .unwrap()
+    }
+
+    fn batch(size: usize) -> Vec<Request> {
+        let since = Instant::now() - Duration::from_millis(100);
+        std::iter::repeat_with(|| Request {
+            since,
+            key: Vec::new(),
+            value: Vec::new(),
+        })
+        .take(size)
+        .collect()
+    }
+
+    #[test]
+    fn operations_count_from_the_start_on_and_failures_always() {
+        let mut meter = Meter::new();
+        meter.on_end(&batch(5), Ok(()));
+        meter.on_end(&batch(2), Err(Failure::NotFound));
+        meter.start(sample());
+        meter.on_end(&batch(3), Ok(()));
+        meter.on_end(&batch(1), Err(Failure::NoOrder));
+        let results = meter.stop(&sample());
+        assert_eq!(results["operations"], 3);
+        assert_eq!(results["errors"], 3);
+        assert_eq!(results["first_error"], Failure::NotFound.to_string());
+        assert!(results["p50_ms"].as_f64().unwrap() >= 99.0, "{results:?}");
+    }
+}

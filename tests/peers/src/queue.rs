@@ -1,0 +1,81 @@
+//! Operations that are ready, of the clients that share a connection.
+
+use std::cell::RefCell;
+use std::collections::VecDeque;
+
+use tokio::sync::Notify;
+
+use crate::lane::Request;
+
+/// Operations of one kind, first come, first served.
+///
+/// - Bounded by the clients, each of which has one operation.
+#[derive(Default)]
+pub(crate) struct Queue {
+    waiting: RefCell<VecDeque<Request>>,
+    is_filled: Notify,
+}
+
+impl Queue {
+    pub(crate) fn push(&self, request: Request) {
+        self.waiting.borrow_mut().push_back(request);
+        self.is_filled.notify_one();
+    }
+
+    /// Waits for operations, and takes what is there, `max` at most.
+    pub(crate) async fn take(&self, max: usize) -> Vec<Request> {
+        loop {
+            let batch: Vec<Request> = {
+                let mut waiting = self.waiting.borrow_mut();
+                let count = waiting.len().min(max);
+                waiting.drain(..count).collect()
+            };
+            if !self.waiting.borrow().is_empty() {
+                // What is left is for the next lane.
+                self.is_filled.notify_one();
+            }
+            if !batch.is_empty() {
+                return batch;
+            }
+            self.is_filled.notified().await;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::runtime;
+    use tokio::time::Instant;
+
+    use super::*;
+
+    fn request(key: &str) -> Request {
+        Request {
+            since: Instant::now(),
+            key: key.into(),
+            value: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn what_one_lane_leaves_wakes_the_next() {
+        let runtime = runtime::Builder::new_current_thread().build().unwrap();
+        let keys = |batch: Vec<Request>| {
+            batch
+                .into_iter()
+                .map(|request| request.key)
+                .collect::<Vec<_>>()
+        };
+        runtime.block_on(async {
+            let queue = Queue::default();
+            let fill = async {
+                for key in ["a", "b", "c"] {
+                    queue.push(request(key));
+                }
+            };
+            let (first, second, ()) = tokio::join!(queue.take(2), queue.take(2), fill);
+            assert_eq!(keys(first), [b"a", b"b"]);
+            assert_eq!(keys(second), [b"c"]);
+        });
+    }
+}
