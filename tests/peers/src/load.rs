@@ -99,7 +99,7 @@ async fn work(mut lane: impl Lane, kind: Kind, batch_max: usize, share: Rc<Share
         let batch = share.queue(kind).take(batch_max).await;
         let outcome = lane.execute(kind, &batch).await;
         let is_failure = outcome.is_err();
-        share.meter.borrow_mut().on_end(&batch, outcome);
+        share.meter.borrow_mut().on_end(kind, &batch, outcome);
         if is_failure {
             time::sleep(BACK_OFF).await;
         }
