@@ -126,11 +126,11 @@ def ratio_text(results, work, column, clients, value):
 
 
 def with_ratios(columns):
-    """The header's cells: each peer has the ratio behind it."""
+    """The header's cells: each peer has the ratio of Lockstep to it behind it."""
     for column, name in columns:
         yield name
         if column != "lockstep":
-            yield "Lockstep : it"
+            yield "ratio"
 
 
 def row(cells):
@@ -183,9 +183,9 @@ def arrangements(results):
         told = sorted({run.arrangement for runs in cells.values() for run in runs})
         by_row = {}
         for (work, column, clients), runs in sorted(cells.items()):
-            by_row.setdefault((work, column), []).append(f"{clients}: {runs[0].connections}")
-        counts = "; ".join(f"{work} {column} {', '.join(counts)}" for (work, column), counts in by_row.items())
-        yield f"- {system}: {'; or '.join(told)}. Connections to each node, for so many clients: {counts}."
+            by_row.setdefault((work, column), []).append(f"{runs[0].connections} for {clients}")
+        counts = "; ".join(f"{work}, {COLUMNS[column]}: {', '.join(counts)}" for (work, column), counts in by_row.items())
+        yield f"- How {COLUMNS[system].split(',')[0]} was driven: {'; or '.join(told)}. Connections for so many clients, found best by trial: {counts}."
 
 
 def settings_text(settings, results):
@@ -196,12 +196,14 @@ def settings_text(settings, results):
     )
     yield ""
     yield (
-        f"- Medians of {settings['rounds']} rounds, the systems in turn, started anew with empty disks in each; {settings['duration']} s "
-        f"each behind {settings['warm_up']} s of warm-up. Between rounds, operations per second differ by {spread_text(results)}."
+        f"- Rounds: {settings['rounds']}, of which the medians stand here; the systems in turn, started anew with empty disks in each round. "
+        f"Each figure is measured for {settings['duration']} s, behind {settings['warm_up']} s of warm-up. {spread_text(results)}"
     )
     yield (
-        f"- Closed loop over at most {settings['connections']} connections to each node; {settings['keys']} keys of "
-        f"{settings['key_size']} bytes, uniform, values of {settings['value_size']} bytes. In brackets p50 and p99."
+        f"- Closed loop over at most {settings['connections']} connections to each node; {int(settings['keys']):,} keys of "
+        f"{settings['key_size']} bytes, uniform, values of {settings['value_size']} bytes. In brackets p50 and p99. "
+        "A ratio is Lockstep's figure divided by the one before it: more than 1 is good for Lockstep where it is operations, less than 1 where "
+        "it is CPU time."
     )
     if settings["lockstep"]:
         yield (
@@ -224,8 +226,10 @@ def settings_text(settings, results):
 
 
 def spread_text(results):
-    spreads = list(results.spreads())
-    return f"{median(spreads):.0%} of the median, {max(spreads):.0%} at worst" if spreads else "nothing known"
+    spreads = [spread for spread in results.spreads() if spread]
+    if not spreads:
+        return ""
+    return f"From the lowest round to the highest, operations per second differ by {median(spreads):.0%} (middle row) to {max(spreads):.0%} (worst row)."
 
 
 def main():
