@@ -1,5 +1,7 @@
 //! The flags.
 
+use std::time::Duration;
+
 use clap::{Parser, Subcommand, ValueEnum};
 
 /// Drives three nodes of etcd or Redis in a closed loop, and prints one JSON object.
@@ -69,11 +71,11 @@ pub(crate) struct LoadArgs {
 #[derive(clap::Args)]
 pub(crate) struct WindowArgs {
     /// How long to measure
-    #[arg(long, value_name = "SECONDS", default_value_t = 10, value_parser = clap::value_parser!(u64).range(1..))]
-    pub(crate) duration: u64,
+    #[arg(long, value_name = "SECONDS", default_value = "10", value_parser = seconds)]
+    pub(crate) duration: Duration,
     /// How long to wait before that without measuring
-    #[arg(long, value_name = "SECONDS", default_value_t = 2)]
-    pub(crate) warm_up: u64,
+    #[arg(long, value_name = "SECONDS", default_value = "2", value_parser = seconds)]
+    pub(crate) warm_up: Duration,
     /// Process ids of the nodes
     #[arg(long, value_name = "PIDS", value_delimiter = ',')]
     pub(crate) pids: Vec<u32>,
@@ -122,6 +124,13 @@ pub(crate) enum Level {
     Linearizable,
     /// What the member has
     Serializable,
+}
+
+fn seconds(text: &str) -> Result<Duration, String> {
+    let number = text.parse().ok();
+    number
+        .and_then(|number| Duration::try_from_secs_f64(number).ok())
+        .ok_or_else(|| "write seconds as 10 or 2.5".to_owned())
 }
 
 fn at_least_one(text: &str) -> Result<usize, String> {

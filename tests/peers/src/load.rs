@@ -85,9 +85,9 @@ pub(crate) async fn run(
             }
         }
     }
-    time::sleep(Duration::from_secs(args.window.warm_up)).await;
+    time::sleep(args.window.warm_up).await;
     meter.borrow_mut().start(Sample::take(&args.window)?);
-    time::sleep(Duration::from_secs(args.window.duration)).await;
+    time::sleep(args.window.duration).await;
     let mut results = meter.borrow_mut().stop(&Sample::take(&args.window)?);
     results.insert("clients".to_owned(), json!(args.clients));
     results.insert("connections".to_owned(), json!(connections));

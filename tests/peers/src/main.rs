@@ -13,7 +13,6 @@ mod redis;
 mod work;
 
 use std::process::ExitCode;
-use std::time::Duration;
 
 use clap::Parser;
 use serde_json::{Value, json};
@@ -63,9 +62,9 @@ async fn drive(args: &LoadArgs, system: impl System) -> Result<Value, Failure> {
 }
 
 async fn watch(window: &WindowArgs) -> Result<Value, Failure> {
-    time::sleep(Duration::from_secs(window.warm_up)).await;
+    time::sleep(window.warm_up).await;
     let begin = Sample::take(window)?;
-    time::sleep(Duration::from_secs(window.duration)).await;
+    time::sleep(window.duration).await;
     let used = Sample::take(window)?.since(&begin);
     Ok(json!({
         "seconds": used.time.as_secs_f64(),

@@ -122,8 +122,8 @@ mod tests {
     fn sample() -> Sample {
         let client = std::process::id();
         Sample::take(&WindowArgs {
-            duration: 1,
-            warm_up: 0,
+            duration: Duration::ZERO,
+            warm_up: Duration::ZERO,
             pids: Vec::new(),
             client,
         })
