@@ -183,16 +183,23 @@ def arrangements(results):
         told = sorted({run.arrangement for runs in cells.values() for run in runs})
         by_row = {}
         for (work, column, clients), runs in sorted(cells.items()):
-            by_row.setdefault((work, column), []).append(f"{runs[0].connections} for {clients}")
-        counts = "; ".join(f"{work}, {COLUMNS[column]}: {', '.join(counts)}" for (work, column), counts in by_row.items())
-        yield f"- How {COLUMNS[system].split(',')[0]} was driven: {'; or '.join(told)}. Connections for so many clients, found best by trial: {counts}."
+            by_row.setdefault(row_name(work, column), []).append(f"{runs[0].connections} for {clients}")
+        counts = "; ".join(f"{name} {', '.join(counts)}" for name, counts in by_row.items())
+        name = {"etcd": "etcd", "redis": "Redis"}[system]
+        yield f"- How {name} was driven: {'; '.join(told)}. Connections for so many clients, found best by trials: {counts}."
+
+
+def row_name(work, column):
+    """What clients do, and what is special about the column."""
+    special = {"etcd-serializable": " (serializable)", "redis-synced": " (WAITAOF 1 2)"}
+    return work + special.get(column, "")
 
 
 def settings_text(settings, results):
     yield (
         f"Three nodes of each on one machine, over loopback, with the load generator beside them; {settings['date']}, "
         f"{settings['cores']} cores ({settings['processor']}), {settings['memory']} of memory, {settings['distribution']}, "
-        f"{settings['kernel']}, {settings['file_system']}."
+        f"{settings['kernel']}, {settings['file_system']}. Load average before it began: {settings['load']}."
     )
     yield ""
     yield (
