@@ -254,7 +254,7 @@ def main():
         *cpu(results),
         *settings_text(settings, results),
     ]
-    print("\n".join(lines))
+    print("\n".join(line.rstrip() for line in lines))
 
 
 if __name__ == "__main__":
