@@ -97,6 +97,12 @@ impl Table {
         let mut out = Outbox::new();
         self.replica.step(Instant::ZERO, input, &mut out);
         self.replica.check();
+        // Nothing else arrives with it.
+        if self.replica.timers().is_armed(Timer::Write) {
+            let due = Input::Timer(Timer::Write);
+            self.replica.step(Instant::ZERO, due, &mut out);
+            self.replica.check();
+        }
         self.effects.extend(out.drain());
     }
 
