@@ -13,7 +13,7 @@ use crate::driver::clock::Clock;
 use crate::driver::handle::PendingCall;
 use crate::driver::inbox::{Arrival, Inbox};
 use crate::driver::outgoing::Outgoing;
-use crate::driver::storage::{Completion, Storage};
+use crate::driver::storage::{Completion, Done, Storage};
 use crate::driver::{Command, DriverError, Exit, Watch, lanes, usage};
 use crate::event::Event;
 use crate::message::Message;
@@ -170,7 +170,7 @@ impl<'a, P: Process> Driver<'a, P> {
         match completion {
             Completion::Persisted(tickets) => {
                 for ticket in tickets {
-                    self.storage.on_persisted(ticket);
+                    self.storage.on_persisted(ticket)?;
                     self.step(Input::Persisted(ticket));
                 }
             }
@@ -185,7 +185,10 @@ impl<'a, P: Process> Driver<'a, P> {
                 self.storage.on_disk_full();
                 self.step(Input::DiskFull);
             }
-            Completion::Applied(position) => self.step(Input::Applied(position)),
+            Completion::Applied(position) => {
+                self.storage.on_applied(position);
+                self.step(Input::Applied(position));
+            }
             Completion::Trimmed(position) => self.step(Input::Trimmed(position)),
             Completion::Answered(answers) => {
                 for (ticket, answer) in answers {
@@ -197,14 +200,17 @@ impl<'a, P: Process> Driver<'a, P> {
         Ok(())
     }
 
-    /// Passes on what the process wants; nothing is sent or written before the round is over. What is answered at once
-    /// may make it want more.
+    /// Passes on what the process wants; nothing is sent or written before the round is over. What is done at once may
+    /// make it want more.
     fn collect(&mut self) -> Result<(), DriverError> {
         loop {
             self.collect_once()?;
-            let answers = self.storage.answers_at_hand();
-            if answers.is_empty() {
+            let Done { applied, answers } = self.storage.take_done();
+            if applied.is_none() && answers.is_empty() {
                 return Ok(());
+            }
+            if let Some(position) = applied {
+                self.step(Input::Applied(position));
             }
             for (ticket, answer) in answers {
                 self.step(Input::Answered(ticket, answer));

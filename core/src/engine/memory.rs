@@ -225,6 +225,10 @@ impl Engine for MemoryEngine {
         Ok(self.applied())
     }
 
+    fn applies_at_once(&self) -> bool {
+        true
+    }
+
     fn peek(&self, key: &Key) -> Option<Option<Value>> {
         Some(self.shared().present.values.get(key).cloned())
     }

@@ -70,7 +70,7 @@ pub trait LogStore: Send {
 
 /// The state of one replica: the outcome of the entries `0..applied`.
 ///
-/// - Shared between the thread that applies and those that read.
+/// - Shared between the threads that apply, one at a time, and those that read.
 /// - Only entries that the log has durably are applied: a crash may leave any of them durable here at once.
 /// - Applying goes on after `install` only when the log has begun anew durably.
 pub trait Engine: Send + Sync {
@@ -80,6 +80,11 @@ pub trait Engine: Send + Sync {
     /// Applies consecutive entries, the first right behind `applied()`, and what they change of the sessions; atomic,
     /// not yet durable.
     fn apply(&self, entries: &[Arc<Entry>], sessions: &SessionChanges) -> Result<(), StoreError>;
+
+    /// Would `apply` return without waiting for the disk? Who may not wait then applies by itself.
+    fn applies_at_once(&self) -> bool {
+        false
+    }
 
     /// Makes everything applied durable. Returns the position that is durable.
     fn checkpoint(&self) -> Result<Position, StoreError>;

@@ -230,6 +230,10 @@ impl Context<'_> {
 
     /// Takes up that the log is committed up to `position`.
     pub(super) fn commit(&mut self, position: Position) {
+        if position > self.core.written {
+            // What is committed is applied behind what is asked for here.
+            self.write();
+        }
         let entries = self.core.log.advance_committed(position);
         if !entries.is_empty() {
             self.out.notify(Event::Committed(self.core.log.committed()));

@@ -307,6 +307,7 @@ pub(super) fn on_answered(
         }
         (What::Scan(after), Answer::Page { records, more }) => {
             cx.core.reads.scans -= 1;
+            cx.write();
             let body = page(cx, after.as_ref(), records, *more);
             cx.reply(&read.asker, body);
         }
@@ -328,7 +329,11 @@ fn in_log(cx: &Context<'_>, key: &Key, level: Level) -> Option<Option<Value>> {
 
 fn answer_get(cx: &mut Context<'_>, asker: &Asker, key: Key, value: Option<Value>, level: Level) {
     let position = match level {
-        Level::Local => cx.core.log.end(),
+        Level::Local => {
+            // The disk is asked for what somebody has seen.
+            cx.write();
+            cx.core.log.end()
+        }
         Level::Committed | Level::Linearizable => cx.core.log.committed(),
     };
     cx.reply(

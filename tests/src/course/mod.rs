@@ -296,12 +296,19 @@ impl Bench {
     }
 
     /// Steps the replica, and then whatever the doubles answer at once.
+    /// What was appended is written when nothing else has come with it.
+    fn next_input(&mut self) -> Option<Input<Timer>> {
+        let is_write_due = self.replica.timers().is_armed(Timer::Write);
+        let write = is_write_due.then_some(Input::Timer(Timer::Write));
+        self.inbox.pop_front().or(write)
+    }
+
     fn step(&mut self, input: Input<Timer>) {
         self.inbox.push_back(input);
         if std::mem::replace(&mut self.is_stepping, true) {
             return;
         }
-        while let Some(input) = self.inbox.pop_front() {
+        while let Some(input) = self.next_input() {
             let mut outbox = Outbox::new();
             self.replica.step(self.now, input, &mut outbox);
             self.replica.check();

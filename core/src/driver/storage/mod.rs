@@ -12,6 +12,7 @@
 //!
 //! The queues to the threads are unbounded: a process bounds what it has asked for and not got (`limits`).
 
+mod applier;
 mod counts;
 mod log;
 mod order;
@@ -37,6 +38,7 @@ use crate::operation::Entry;
 use crate::sessions::SessionChanges;
 use crate::storage::{Answer, Query, Ticket, Write};
 
+use self::applier::Applier;
 use self::counts::{Counters, Counts};
 use self::log::{LogRequest, LogThread};
 use self::order::{Committed, Order};
@@ -69,7 +71,7 @@ enum Disk {
     },
     Replica {
         log: Queue<LogRequest>,
-        state: Queue<StateRequest>,
+        state: Applier,
         gets: Gets,
         bulk: Queue<BulkRequest>,
         order: Order,
@@ -93,6 +95,15 @@ pub(super) enum Completion {
     Answered(Vec<(Ticket, Answer)>),
     /// The process must end.
     Failed(DriverError),
+}
+
+/// What needed neither thread nor disk.
+#[derive(Debug, Default)]
+pub(super) struct Done {
+    /// The state contains the entries before this.
+    pub(super) applied: Option<Position>,
+    /// Answers to queries.
+    pub(super) answers: Vec<(Ticket, Answer)>,
 }
 
 /// A durable change as it is handed to a thread.
@@ -151,13 +162,13 @@ impl Storage {
             threads.spawn("lockstep-read", move || thread.run());
         }
 
-        let thread = BulkThread::new(engine, report);
+        let thread = BulkThread::new(engine.clone(), report);
         threads.spawn("lockstep-scan", move || thread.run(&bulk_requests));
 
         Self {
             disk: Disk::Replica {
                 log: log_queue,
-                state: state_queue,
+                state: Applier::new(engine, state_queue),
                 gets,
                 bulk: bulk_queue,
                 order,
@@ -239,7 +250,7 @@ impl Storage {
                 order.on_write(ticket, &write);
                 let (for_log, for_state) = split(write)?;
                 if let Some(write) = for_state {
-                    state.push(StateRequest::Write(Submission {
+                    state.thread().push(StateRequest::Write(Submission {
                         ticket,
                         generation,
                         write,
@@ -268,17 +279,17 @@ impl Storage {
             return Err(DriverError::NoStorage);
         };
         order.hold(Committed { entries, sessions });
-        self.release();
-        Ok(())
+        self.release()
     }
 
-    /// Passes on the entries that have become durable in the log.
-    fn release(&mut self) {
+    /// Applies the entries that have become durable in the log.
+    fn release(&mut self) -> Result<(), DriverError> {
         if let Disk::Replica { state, order, .. } = &mut self.disk {
             while let Some(committed) = order.release() {
-                state.push(StateRequest::Apply(committed));
+                state.apply(committed)?;
             }
         }
+        Ok(())
     }
 
     /// Hands over a question. Whatever was reported as `Applied` before is in its answer.
@@ -304,11 +315,21 @@ impl Storage {
         Ok(())
     }
 
-    /// Takes the answers that needed no disk.
-    pub(super) fn answers_at_hand(&mut self) -> Vec<(Ticket, Answer)> {
+    /// Takes what was done at once.
+    pub(super) fn take_done(&mut self) -> Done {
         match &mut self.disk {
-            Disk::Replica { gets, .. } => gets.take_answers(),
-            Disk::None | Disk::Arbiter { .. } => Vec::new(),
+            Disk::Replica { gets, state, .. } => Done {
+                applied: state.take_applied(),
+                answers: gets.take_answers(),
+            },
+            Disk::None | Disk::Arbiter { .. } => Done::default(),
+        }
+    }
+
+    /// The process is about to be told how far the state thread has applied.
+    pub(super) fn on_applied(&mut self, position: Position) {
+        if let Disk::Replica { state, .. } = &mut self.disk {
+            state.on_applied(position);
         }
     }
 
@@ -339,19 +360,19 @@ impl Storage {
                 log, state, bulk, ..
             } => {
                 log.flush();
-                state.flush();
+                state.thread().flush();
                 bulk.flush();
             }
         }
     }
 
     /// The process is about to be told that the write is durable.
-    pub(super) fn on_persisted(&mut self, ticket: Ticket) {
+    pub(super) fn on_persisted(&mut self, ticket: Ticket) -> Result<(), DriverError> {
         self.tickets.done(ticket);
         if let Disk::Replica { order, .. } = &mut self.disk {
             order.on_persisted(ticket);
-            self.release();
         }
+        self.release()
     }
 
     /// The write was not done; asked for again, it will be tried again.

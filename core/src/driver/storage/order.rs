@@ -18,6 +18,12 @@ pub(super) struct Committed {
     pub(super) sessions: SessionChanges,
 }
 
+impl Committed {
+    pub(super) fn bytes(&self) -> usize {
+        self.entries.iter().map(|entry| entry.size()).sum()
+    }
+}
+
 /// Which entries may be applied.
 #[derive(Debug)]
 pub(super) struct Order {

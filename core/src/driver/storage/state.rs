@@ -42,6 +42,8 @@ const ROOM_INTERVAL: Duration = Duration::from_millis(200);
 pub(super) enum StateRequest {
     /// Committed entries.
     Apply(Committed),
+    /// So much was applied elsewhere.
+    Applied { bytes: u64 },
     /// A durable change.
     Write(Submission<StateWrite>),
 }
@@ -134,6 +136,8 @@ pub(super) struct StateThread {
     checkpoint_bytes: u64,
     applied_bytes: u64,
     checkpointed_at: Instant,
+    /// What the last checkpoint has at least.
+    checkpointed: Position,
 }
 
 impl StateThread {
@@ -147,6 +151,7 @@ impl StateThread {
         fate: Fate,
     ) -> Self {
         Self {
+            checkpointed: engine.applied(),
             engine,
             installs,
             log,
@@ -180,12 +185,13 @@ impl StateThread {
             }
             match self.waiting.pop_front() {
                 Some(StateRequest::Apply(committed)) => self.apply(committed)?,
+                Some(StateRequest::Applied { bytes }) => self.applied_bytes += bytes,
                 Some(StateRequest::Write(submission)) => self.write(submission)?,
                 None => {}
             }
             self.consider_checkpoint();
         }
-        if self.applied_bytes > 0 && !self.fate.is_abandoned() {
+        if self.is_anything_new() && !self.fate.is_abandoned() {
             // The next start then finds everything applied. Without room it applies the log again.
             match self.engine.checkpoint() {
                 Ok(_) | Err(StoreError::NoRoom { .. }) => {}
@@ -197,18 +203,18 @@ impl StateThread {
 
     /// Applies entries, and those that wait directly behind them.
     fn apply(&mut self, committed: Committed) -> Result<(), StoreError> {
+        let mut bytes = committed.bytes();
         let Committed {
             mut entries,
             mut sessions,
         } = committed;
-        let mut bytes: usize = entries.iter().map(|entry| entry.size()).sum();
         while bytes < APPLY_BYTES_MAX
             && let Some(StateRequest::Apply(_)) = self.waiting.front()
         {
             let Some(StateRequest::Apply(more)) = self.waiting.pop_front() else {
                 break;
             };
-            bytes += more.entries.iter().map(|entry| entry.size()).sum::<usize>();
+            bytes += more.bytes();
             entries.extend(more.entries);
             sessions.extend(more.sessions);
         }
@@ -303,17 +309,24 @@ impl StateThread {
         Ok(())
     }
 
+    /// Was anything applied since the last checkpoint?
+    fn is_anything_new(&self) -> bool {
+        self.engine.applied() != self.checkpointed
+    }
+
     fn consider_checkpoint(&mut self) {
         let now = Clock.now();
         let is_due = self.applied_bytes >= self.checkpoint_bytes.max(1)
-            || (self.applied_bytes > 0 && now - self.checkpointed_at >= CHECKPOINT_INTERVAL);
+            || (now - self.checkpointed_at >= CHECKPOINT_INTERVAL && self.is_anything_new());
         if !is_due {
             return;
         }
+        let applied = self.engine.applied();
         match self.checkpoint_wanted.try_send(()) {
             Ok(()) => {
                 self.applied_bytes = 0;
                 self.checkpointed_at = now;
+                self.checkpointed = applied;
             }
             // The last one is still being made; this one comes soon after it.
             Err(TrySendError::Full(())) => {}

@@ -153,7 +153,7 @@ impl World {
         self.run(witness, |message| may(message.to), may);
     }
 
-    /// Disks first: a replica hears the primary only once it has entered its configuration.
+    /// What is due first, then disks: a replica hears the primary only once it has entered its configuration.
     fn run(
         &mut self,
         witness: &mut Witness<'_>,
@@ -162,6 +162,8 @@ impl World {
     ) {
         loop {
             let takes_input = |node| self.is_up(node) && !self.is_paused(node);
+            let is_due = |node: &usize| self.due(*node).is_some_and(|due| due <= self.now);
+            let due = (0..self.nodes.len()).find(|node| takes_input(*node) && is_due(node));
             let is_busy = |node| self.has_writes(node) || self.questions(node) > 0;
             let busy = (0..self.nodes.len())
                 .find(|node| may_write(*node) && takes_input(*node) && is_busy(*node));
@@ -169,16 +171,17 @@ impl World {
                 .messages
                 .iter()
                 .position(|message| may_arrive(message) && takes_input(message.to));
-            let next = match (busy, deliverable) {
-                (Some(node), _) if self.has_writes(node) => Move::Write { node: small(node) },
-                (Some(node), _) => Move::Answer {
+            let next = match (due, busy, deliverable) {
+                (Some(node), _, _) => Move::Fire { node: small(node) },
+                (None, Some(node), _) if self.has_writes(node) => Move::Write { node: small(node) },
+                (None, Some(node), _) => Move::Answer {
                     node: small(node),
                     question: 0,
                 },
-                (None, Some(message)) => Move::Deliver {
+                (None, None, Some(message)) => Move::Deliver {
                     message: small(message),
                 },
-                (None, None) => return,
+                (None, None, None) => return,
             };
             self.take(next, witness).expect("in order nothing breaks");
         }

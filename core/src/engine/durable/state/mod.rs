@@ -326,6 +326,10 @@ impl Engine for FjallEngine {
         Ok(())
     }
 
+    fn applies_at_once(&self) -> bool {
+        self.present().bytes() < TABLES_BYTES_MAX
+    }
+
     fn checkpoint(&self) -> Result<Position, StoreError> {
         let _moving = self.moving();
         self.check_room(self.reserve_bytes / 2)?;
