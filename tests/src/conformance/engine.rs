@@ -415,6 +415,7 @@ fn random_entries_agree_with_a_model(subject: &mut dyn Subject, seed: u64) {
     let mut engine = subject.fresh();
     let mut model: BTreeMap<Key, Value> = BTreeMap::new();
     let mut applied = 0;
+    let mut views = Vec::new();
     for _ in 0..60 {
         let mut batch = Vec::new();
         for _ in 0..rng.random_range(1..40) {
@@ -430,12 +431,37 @@ fn random_entries_agree_with_a_model(subject: &mut dyn Subject, seed: u64) {
             applied += 1;
         }
         apply(&*engine, &batch).unwrap();
-        if rng.random_ratio(1, 20) {
-            engine.checkpoint().unwrap();
-            engine = subject.reopen(engine);
+        match rng.random_range(0..20) {
+            0 => {
+                engine.checkpoint().unwrap();
+                views.clear();
+                engine = subject.reopen(engine);
+            }
+            1..=3 => {
+                engine.checkpoint().unwrap();
+            }
+            4..=6 => {
+                let expected: Vec<_> = model.clone().into_iter().collect();
+                views.push((engine.view().unwrap(), expected));
+            }
+            _ => {}
         }
         assert_eq!(engine.applied(), Position(applied), "seed {seed}");
         let expected: Vec<_> = model.clone().into_iter().collect();
         assert_eq!(state(&*engine), expected, "seed {seed}");
+        for number in 0..60 {
+            let key = Key::from(format!("{number}"));
+            let value = model.get(&key).cloned();
+            let peeked = engine.peek(&key);
+            assert!(
+                peeked.is_none_or(|peeked| peeked == value),
+                "seed {seed}: {key:?} is not {value:?} in memory"
+            );
+            assert_eq!(engine.read(&key).unwrap(), value, "seed {seed}: {key:?}");
+        }
+        for (view, expected) in &views {
+            let found = all(&|after| view.scan(after));
+            assert_eq!(&found, expected, "seed {seed}: a view changes");
+        }
     }
 }
