@@ -191,3 +191,82 @@ pub(crate) fn json(joins: &[Join], stages: &Stages) -> Json {
     }
     json!({ "joins": joins.iter().map(join).collect::<Vec<Json>>(), "latency_ms": latencies })
 }
+
+#[cfg(test)]
+mod tests {
+    use lockstep_core::config::{Address, ClusterId, Config, ConfigVersion, Incarnation, Member};
+    use lockstep_core::config::{Epoch, Position};
+    use lockstep_core::message::{PeerStatus, RoleName, Usage};
+
+    use super::*;
+
+    /// What both nodes answer while the second is joining or in sync.
+    fn answers(version: u64, is_in_sync: bool, second: (u64, u64), sent: u64) -> Vec<NodeStatus> {
+        let mut config = Config::new(ClusterId(1));
+        config.version = ConfigVersion(version);
+        config.epoch = Epoch(1);
+        config.primary = Some(NodeId(1));
+        config.in_sync = [NodeId(1)].into();
+        match is_in_sync {
+            true => config.in_sync.insert(NodeId(2)),
+            false => config.joining.insert(NodeId(2)),
+        };
+        for node in [1, 2] {
+            let member = Member {
+                name: format!("r{node}"),
+                address: Address::new(format!("r{node}")),
+                incarnation: Incarnation(1),
+            };
+            config.members.insert(NodeId(node), member);
+        }
+        let (persisted, bytes_received) = second;
+        let answer = |node: u64| NodeStatus {
+            node: NodeId(node),
+            name: format!("r{node}"),
+            address: Address::new(format!("r{node}")),
+            software: String::new(),
+            role: RoleName::Secondary,
+            config: Some(config.clone()),
+            arbiter: Address::new("arbiter"),
+            arbiter_reachable: true,
+            persisted: Position(persisted),
+            committed: Position(persisted),
+            log_start: Position(0),
+            disk_full: false,
+            peers: vec![PeerStatus {
+                node: NodeId(2),
+                persisted: Position(persisted),
+                state_progress: Some((sent, 100)),
+            }],
+            has_lease: false,
+            sessions: 0,
+            usage: Usage {
+                bytes_received,
+                ..Usage::default()
+            },
+        };
+        vec![answer(1), answer(2)]
+    }
+
+    #[test]
+    fn a_join_lasts_until_the_replica_is_in_sync() {
+        let mut joins = Joins::default();
+        let seconds = Duration::from_secs;
+        assert_eq!(joins.look(&[], seconds(1)), Stage::Before);
+        let first = joins.look(&answers(2, false, (10, 1_000), 5), seconds(2));
+        assert_eq!(first, Stage::During);
+        assert_eq!(
+            joins.look(&[], seconds(3)),
+            Stage::During,
+            "nobody answered"
+        );
+        let last = joins.look(&answers(3, true, (50, 9_000), 80), seconds(6));
+        assert_eq!(last, Stage::After);
+        let [join] = &joins.all[..] else {
+            panic!("{:?}", joins.all);
+        };
+        assert_eq!((join.seconds(), join.records), (Some(4.0), 80));
+        assert_eq!(join.gained(|progress| progress.persisted), Some(40));
+        assert_eq!(join.gained(|progress| progress.bytes_received), Some(8_000));
+    }
+}
