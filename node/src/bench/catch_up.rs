@@ -1,6 +1,6 @@
 //! How soon replicas that join are in sync, and what writes notice of it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -60,6 +60,8 @@ struct Joins {
     all: Vec<Join>,
     /// Those not in sync yet, by their place in `all`.
     open: BTreeMap<NodeId, usize>,
+    /// Processes that were seen before they joined, or never did.
+    known: BTreeSet<u64>,
 }
 
 impl Joins {
@@ -76,18 +78,22 @@ impl Joins {
                     });
                     self.all.len() - 1
                 });
-                self.all[index].take(*node, answers);
+                self.all[index].take(*node, answers, &self.known);
             }
             let all = &mut self.all;
             self.open.retain(|node, index| {
                 let is_open = !config.in_sync.contains(node);
                 if !is_open {
-                    all[*index].take(*node, answers);
+                    all[*index].take(*node, answers, &self.known);
                     all[*index].to = Some(now);
                 }
                 is_open
             });
         }
+        let others = answers
+            .iter()
+            .filter(|answer| !self.open.contains_key(&answer.node));
+        self.known.extend(others.map(|answer| answer.usage.process));
         match (self.open.is_empty(), self.all.is_empty()) {
             (false, _) => Stage::During,
             (true, false) => Stage::After,
@@ -97,7 +103,7 @@ impl Joins {
 }
 
 impl Join {
-    fn take(&mut self, node: NodeId, answers: &[NodeStatus]) {
+    fn take(&mut self, node: NodeId, answers: &[NodeStatus], known: &BTreeSet<u64>) {
         if let Some(own) = answers.iter().find(|answer| answer.node == node) {
             let progress = Progress {
                 process: own.usage.process,
@@ -109,7 +115,15 @@ impl Join {
                 .progress
                 .map(|(first, _)| first)
                 .filter(|first| first.process == progress.process);
-            self.progress = Some((first.unwrap_or(progress), progress));
+            // What a process received before it was seen for the first time is part of this.
+            let begun = match known.contains(&progress.process) {
+                true => progress,
+                false => Progress {
+                    bytes_received: 0,
+                    ..progress
+                },
+            };
+            self.progress = Some((first.unwrap_or(begun), progress));
         }
         let peers = answers.iter().flat_map(|answer| &answer.peers);
         for peer in peers.filter(|peer| peer.node == node) {
@@ -241,6 +255,7 @@ mod tests {
             has_lease: false,
             sessions: 0,
             usage: Usage {
+                process: node,
                 bytes_received,
                 ..Usage::default()
             },
@@ -267,6 +282,10 @@ mod tests {
         };
         assert_eq!((join.seconds(), join.records), (Some(4.0), 80));
         assert_eq!(join.gained(|progress| progress.persisted), Some(40));
-        assert_eq!(join.gained(|progress| progress.bytes_received), Some(8_000));
+        let received = |join: &Join| join.gained(|progress| progress.bytes_received);
+        assert_eq!(received(join), Some(9_000), "all since it started");
+        joins.look(&answers(4, false, (60, 10_000), 0), seconds(7));
+        joins.look(&answers(5, true, (70, 12_000), 0), seconds(8));
+        assert_eq!(received(&joins.all[1]), Some(2_000), "it was there before");
     }
 }
