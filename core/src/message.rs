@@ -552,7 +552,8 @@ pub struct Usage {
     pub cpu_micros: u64,
     /// Memory of its process that is resident at the moment.
     pub memory_bytes: u64,
-    /// Bytes its process has written to disks: the log, the state, and what keeping the state in order costs.
+    /// Bytes its process has written to files: the log, the state, and what keeping the state in order costs. Without
+    /// what the file system adds.
     pub disk_bytes: u64,
     /// Entries made durable in the log.
     pub entries: u64,

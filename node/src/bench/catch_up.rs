@@ -1,6 +1,6 @@
 //! How soon replicas that join are in sync, and what writes notice of it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -60,6 +60,8 @@ struct Joins {
     all: Vec<Join>,
     /// Those not in sync yet, by their place in `all`.
     open: BTreeMap<NodeId, usize>,
+    /// Processes that were seen before they joined, or never did.
+    known: BTreeSet<u64>,
 }
 
 impl Joins {
@@ -76,18 +78,22 @@ impl Joins {
                     });
                     self.all.len() - 1
                 });
-                self.all[index].take(*node, answers);
+                self.all[index].take(*node, answers, &self.known);
             }
             let all = &mut self.all;
             self.open.retain(|node, index| {
                 let is_open = !config.in_sync.contains(node);
                 if !is_open {
-                    all[*index].take(*node, answers);
+                    all[*index].take(*node, answers, &self.known);
                     all[*index].to = Some(now);
                 }
                 is_open
             });
         }
+        let others = answers
+            .iter()
+            .filter(|answer| !self.open.contains_key(&answer.node));
+        self.known.extend(others.map(|answer| answer.usage.process));
         match (self.open.is_empty(), self.all.is_empty()) {
             (false, _) => Stage::During,
             (true, false) => Stage::After,
@@ -97,7 +103,7 @@ impl Joins {
 }
 
 impl Join {
-    fn take(&mut self, node: NodeId, answers: &[NodeStatus]) {
+    fn take(&mut self, node: NodeId, answers: &[NodeStatus], known: &BTreeSet<u64>) {
         if let Some(own) = answers.iter().find(|answer| answer.node == node) {
             let progress = Progress {
                 process: own.usage.process,
@@ -109,7 +115,15 @@ impl Join {
                 .progress
                 .map(|(first, _)| first)
                 .filter(|first| first.process == progress.process);
-            self.progress = Some((first.unwrap_or(progress), progress));
+            // What a process received before it was seen for the first time is part of this.
+            let begun = match known.contains(&progress.process) {
+                true => progress,
+                false => Progress {
+                    bytes_received: 0,
+                    ..progress
+                },
+            };
+            self.progress = Some((first.unwrap_or(begun), progress));
         }
         let peers = answers.iter().flat_map(|answer| &answer.peers);
         for peer in peers.filter(|peer| peer.node == node) {
@@ -190,4 +204,88 @@ pub(crate) fn json(joins: &[Join], stages: &Stages) -> Json {
         latencies[stage.name()] = report::latency_json(&stages.latencies(stage));
     }
     json!({ "joins": joins.iter().map(join).collect::<Vec<Json>>(), "latency_ms": latencies })
+}
+
+#[cfg(test)]
+mod tests {
+    use lockstep_core::config::{Address, ClusterId, Config, ConfigVersion, Incarnation, Member};
+    use lockstep_core::config::{Epoch, Position};
+    use lockstep_core::message::{PeerStatus, RoleName, Usage};
+
+    use super::*;
+
+    /// What both nodes answer while the second is joining or in sync.
+    fn answers(version: u64, is_in_sync: bool, second: (u64, u64), sent: u64) -> Vec<NodeStatus> {
+        let mut config = Config::new(ClusterId(1));
+        config.version = ConfigVersion(version);
+        config.epoch = Epoch(1);
+        config.primary = Some(NodeId(1));
+        config.in_sync = [NodeId(1)].into();
+        match is_in_sync {
+            true => config.in_sync.insert(NodeId(2)),
+            false => config.joining.insert(NodeId(2)),
+        };
+        for node in [1, 2] {
+            let member = Member {
+                name: format!("r{node}"),
+                address: Address::new(format!("r{node}")),
+                incarnation: Incarnation(1),
+            };
+            config.members.insert(NodeId(node), member);
+        }
+        let (persisted, bytes_received) = second;
+        let answer = |node: u64| NodeStatus {
+            node: NodeId(node),
+            name: format!("r{node}"),
+            address: Address::new(format!("r{node}")),
+            software: String::new(),
+            role: RoleName::Secondary,
+            config: Some(config.clone()),
+            arbiter: Address::new("arbiter"),
+            arbiter_reachable: true,
+            persisted: Position(persisted),
+            committed: Position(persisted),
+            log_start: Position(0),
+            disk_full: false,
+            peers: vec![PeerStatus {
+                node: NodeId(2),
+                persisted: Position(persisted),
+                state_progress: Some((sent, 100)),
+            }],
+            has_lease: false,
+            sessions: 0,
+            usage: Usage {
+                process: node,
+                bytes_received,
+                ..Usage::default()
+            },
+        };
+        vec![answer(1), answer(2)]
+    }
+
+    #[test]
+    fn a_join_lasts_until_the_replica_is_in_sync() {
+        let mut joins = Joins::default();
+        let seconds = Duration::from_secs;
+        assert_eq!(joins.look(&[], seconds(1)), Stage::Before);
+        let first = joins.look(&answers(2, false, (10, 1_000), 5), seconds(2));
+        assert_eq!(first, Stage::During);
+        assert_eq!(
+            joins.look(&[], seconds(3)),
+            Stage::During,
+            "nobody answered"
+        );
+        let last = joins.look(&answers(3, true, (50, 9_000), 80), seconds(6));
+        assert_eq!(last, Stage::After);
+        let [join] = &joins.all[..] else {
+            panic!("{:?}", joins.all);
+        };
+        assert_eq!((join.seconds(), join.records), (Some(4.0), 80));
+        assert_eq!(join.gained(|progress| progress.persisted), Some(40));
+        let received = |join: &Join| join.gained(|progress| progress.bytes_received);
+        assert_eq!(received(join), Some(9_000), "all since it started");
+        joins.look(&answers(4, false, (60, 10_000), 0), seconds(7));
+        joins.look(&answers(5, true, (70, 12_000), 0), seconds(8));
+        assert_eq!(received(&joins.all[1]), Some(2_000), "it was there before");
+    }
 }

@@ -202,3 +202,43 @@ fn in_words(pause: Option<Pause>) -> String {
         None => "-".to_owned(),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MS: Duration = Duration::from_millis(1);
+
+    #[test]
+    fn a_change_is_told_with_what_happened_around_it() {
+        let begun = Instant::now();
+        let (reads, writes) = (Pauses::begin(begun, 20 * MS), Pauses::begin(begun, 20 * MS));
+        for at in (0..10_000).step_by(10) {
+            let now = begun + at * MS;
+            reads.succeeded(now);
+            if !(4_000..4_600).contains(&at) && !(9_000..9_100).contains(&at) {
+                writes.succeeded(now);
+            }
+        }
+        writes.failed(begun + 4_100 * MS);
+        let event = |at| Event {
+            at: at * MS,
+            version: 7,
+            changes: vec!["r1 out of sync".to_owned()],
+        };
+        let failover = Failover::new(vec![event(4_500), event(7_500)], &reads, &writes);
+        let json = failover.json();
+        let seconds = |effect: &Json| effect["longest_without_write"]["seconds"].clone();
+        assert_eq!(seconds(&json["events"][0]), 0.61);
+        assert_eq!(json["events"][0]["failed_writes"], 1);
+        assert_eq!(json["events"][0]["longest_without_read"], Json::Null);
+        assert_eq!(seconds(&json["events"][1]), 0.11);
+        assert_eq!(json["events"][1]["failed_writes"], 0);
+        assert_eq!(seconds(&json["whole"]), 0.61);
+        assert!(
+            failover.text().contains("r1 out of sync"),
+            "{}",
+            failover.text()
+        );
+    }
+}

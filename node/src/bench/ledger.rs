@@ -286,8 +286,8 @@ mod tests {
         let ledger = Ledger::new();
         let writes = [(); 3].map(|()| ledger.begin(KEY));
         ledger.acknowledged(writes[0], Seq(11));
-        ledger.acknowledged(writes[2], Seq(10));
         ledger.acknowledged(writes[1], Seq(12));
+        ledger.acknowledged(writes[2], Seq(10));
         assert_eq!(last(&ledger, 2), Ok(()));
         for found in [1, 3] {
             assert_eq!(last(&ledger, found), Err(Mismatch::Stale { found }));

@@ -51,6 +51,22 @@ fn check(outcome: &Value, kinds: &[&str]) {
     );
     assert_eq!(outcome["errors"]["first"], Value::Null, "{outcome}");
     assert_eq!(outcome["verification"]["mismatches"], 0, "{outcome}");
+    let nodes = outcome["costs"]["nodes"].as_array().unwrap();
+    assert!(nodes.len() >= 2, "{outcome}");
+    for node in nodes {
+        assert!(
+            node["per_operation"]["cpu_micros"].as_f64() > Some(0.0),
+            "{outcome}"
+        );
+        assert!(node["used"]["packets_sent"].as_u64() > Some(0), "{outcome}");
+    }
+    if kinds == ["write"] {
+        let together = &outcome["costs"]["together"];
+        assert!(
+            together["entries_per_sync"].as_f64() > Some(0.0),
+            "{outcome}"
+        );
+    }
 }
 
 #[test]
@@ -106,6 +122,58 @@ fn every_workload_runs_in_memory() {
     check(&["ycsb-c"], &["read"]);
     check(&["ycsb-d"], &["read", "write"]);
     check(&["ycsb-f"], &["read", "read-modify-write"]);
+}
+
+#[test]
+fn a_hand_over_is_seen_with_what_clients_noticed_of_it() {
+    let place = place();
+    let arguments = [
+        "bench",
+        "failover",
+        "--mem",
+        "2",
+        "--drain",
+        "replica-0",
+        "--keys",
+        "100",
+        "--rate",
+        "200",
+        "--duration",
+        "3s",
+    ];
+    let outcome = place.json(&arguments);
+    let events = outcome["besides"]["events"].as_array().unwrap();
+    let changes = events[0]["changes"][0].as_str().unwrap();
+    assert_eq!(
+        changes, "primary replica-0 replaced by replica-1",
+        "{outcome}"
+    );
+    assert_eq!(outcome["verification"]["mismatches"], 0, "{outcome}");
+
+    let ended = place.run(&["bench", "failover", "--mem", "2", "--drain", "replica-1"]);
+    assert_eq!(ended.code, 2, "{ended:?}");
+    assert!(ended.errors.contains("replica-0 is"), "{ended:?}");
+
+    let arguments = [
+        "bench",
+        "catch-up",
+        "--mem",
+        "1",
+        "--rate",
+        "200",
+        "--duration",
+        "500ms",
+    ];
+    let outcome = place.json(&arguments);
+    assert_eq!(
+        outcome["besides"]["joins"],
+        serde_json::json!([]),
+        "{outcome}"
+    );
+    assert!(
+        outcome["besides"]["latency_ms"]["before"]["max"].as_f64() > Some(0.0),
+        "{outcome}"
+    );
 }
 
 #[test]

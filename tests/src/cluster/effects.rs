@@ -2,9 +2,9 @@
 
 use lockstep_core::config::Address;
 use lockstep_core::event::Event;
-use lockstep_core::message::{Message, Usage};
+use lockstep_core::message::Message;
 use lockstep_core::process::{Effect, Input};
-use lockstep_core::storage::{Answer, Query, Ticket, Write};
+use lockstep_core::storage::{Query, Ticket, Write};
 use lockstep_core::wire;
 use rand::Rng;
 
@@ -29,19 +29,6 @@ impl Cluster {
                 };
                 disk.ask_apply(entries, sessions);
                 self.plan_applied(index);
-            }
-            Effect::Query(ticket, Query::Usage) => {
-                // It is the host that answers, at once.
-                let stimulus = Input::Answered(ticket, Answer::Usage(Usage::default()));
-                let start = self.nodes[index].starts;
-                self.plan(
-                    self.now,
-                    Plan::Deliver {
-                        node: index,
-                        start,
-                        stimulus,
-                    },
-                );
             }
             Effect::Query(ticket, query) => {
                 // Half the time is for the question to get there, half for the answer to come back.

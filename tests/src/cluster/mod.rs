@@ -540,8 +540,9 @@ impl Cluster {
         }
         // However much waits, what is due is not put off to another turn.
         step_timers(&mut machine, local, &mut outbox);
+        let effects = machine.with_usage(local, &mut outbox);
         self.nodes[index].machine = Some(machine);
-        for effect in outbox.drain() {
+        for effect in effects {
             self.take_effect(index, effect);
         }
         self.tell(&Fact::Stepped { node: index });

@@ -5,8 +5,10 @@ use std::collections::VecDeque;
 use lockstep_core::arbiter::Arbiter;
 use lockstep_core::client::Client;
 use lockstep_core::config::Address;
-use lockstep_core::process::{Input, Outbox, Process};
+use lockstep_core::message::Usage;
+use lockstep_core::process::{Effect, Input, Outbox, Process};
 use lockstep_core::replica::Replica;
+use lockstep_core::storage::{Answer, Query};
 use lockstep_core::time::Instant;
 
 use crate::disk::Disk;
@@ -54,6 +56,23 @@ impl Machine {
             }
             Self::Client(process) => step_due(&mut **process, now, outbox),
         }
+    }
+
+    /// What it wants. What the node has used its host tells at once, within the same turn.
+    pub fn with_usage(&mut self, now: Instant, outbox: &mut Outbox) -> Vec<Effect> {
+        let mut effects = Vec::new();
+        let mut answered = Outbox::new();
+        for effect in outbox.drain() {
+            match effect {
+                Effect::Query(ticket, Query::Usage) => {
+                    let usage = Answer::Usage(Usage::default());
+                    self.step(now, Input::Answered(ticket, usage), &mut answered);
+                    effects.extend(answered.drain());
+                }
+                effect => effects.push(effect),
+            }
+        }
+        effects
     }
 
     /// When the next timer is due.
