@@ -53,6 +53,8 @@ struct Shared {
     is_full: AtomicBool,
     is_broken: AtomicBool,
     stage_is_full: AtomicBool,
+    state_is_full: AtomicBool,
+    applies_at_once: AtomicBool,
     checkpoints: AtomicUsize,
 }
 
@@ -195,7 +197,14 @@ impl Engine for BenchEngine {
     }
 
     fn apply(&self, entries: &[Arc<Entry>], sessions: &SessionChanges) -> Result<(), StoreError> {
+        if self.bench.shared.state_is_full.load(Ordering::SeqCst) {
+            return Err(no_room());
+        }
         self.inner.apply(entries, sessions)
+    }
+
+    fn applies_at_once(&self) -> bool {
+        self.bench.shared.applies_at_once.load(Ordering::SeqCst)
     }
 
     fn sessions(&self) -> Result<SessionRows, StoreError> {
@@ -265,9 +274,22 @@ impl Storage {
 
     /// The next report, seen as the loop sees it.
     fn next(&mut self) -> Completion {
+        let Done { applied, answers } = self.take_done();
+        if let Some(position) = applied {
+            assert!(answers.is_empty(), "two reports at once");
+            return Completion::Applied(position);
+        }
+        if !answers.is_empty() {
+            return Completion::Answered(answers);
+        }
         let completion = block_on(self.completions.recv()).unwrap();
         match &completion {
-            Completion::Persisted(tickets) => tickets.iter().for_each(|t| self.on_persisted(*t)),
+            Completion::Persisted(tickets) => {
+                for ticket in tickets {
+                    self.on_persisted(*ticket).unwrap();
+                }
+            }
+            Completion::Applied(position) => self.on_applied(*position),
             Completion::Ignored(tickets) => tickets.iter().for_each(|t| self.on_ignored(*t)),
             Completion::DiskFull => self.on_disk_full(),
             _ => {}
@@ -500,6 +522,37 @@ fn the_state_never_gets_ahead_of_the_log() {
     assert!(matches!(storage.next(), Completion::Applied(Position(2))));
     let late = storage.put_question(3, key());
     assert!(matches!(late, Answer::Value(Some(_))), "{late:?}");
+}
+
+/// Has the log take in the entry `seq`, which is the next, and the state as soon as it can.
+fn write_and_apply(storage: &mut Storage, seq: u64) {
+    let entries = vec![entry(seq, 1)];
+    storage.apply(entries, SessionChanges::default()).unwrap();
+    storage.ask(seq, append(seq..seq + 1));
+    storage.expect_persisted(&[seq]);
+}
+
+#[test]
+fn entries_are_applied_at_once_but_never_past_those_that_wait_for_room() {
+    let bench = Bench::default();
+    let mut storage = bench.storage();
+    let shared = &bench.shared;
+    shared.applies_at_once.store(true, Ordering::SeqCst);
+    write_and_apply(&mut storage, 0);
+    assert_eq!(storage.take_done().applied, Some(Position(1)));
+
+    shared.state_is_full.store(true, Ordering::SeqCst);
+    write_and_apply(&mut storage, 1);
+    storage.flush();
+    storage.expect_disk_full();
+    shared.state_is_full.store(false, Ordering::SeqCst);
+    write_and_apply(&mut storage, 2);
+    assert_eq!(storage.take_done().applied, None);
+    storage.flush();
+    while !matches!(storage.next(), Completion::Applied(Position(3))) {}
+
+    write_and_apply(&mut storage, 3);
+    assert_eq!(storage.take_done().applied, Some(Position(4)));
 }
 
 #[test]
