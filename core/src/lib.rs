@@ -50,8 +50,9 @@
 //!    |<----------- OperationAck{seq}: every counted replica has it on disk   |
 //! ```
 //!
-//! The primary's disk, the network and the other disks work at the same time. Everything is pipelined: what arrives
-//! while a disk is busy shares its next sync. After one second without confirmation the answer is `OperationFailed`: the
+//! The primary's disk, the network and the other disks work at the same time. Writes that arrive together are one `Persist`
+//! and one `Snapshots` to each: they are appended as they come, and a timer that is due at once passes them on behind the
+//! last of them, so that a lone write waits for nobody. What arrives while a disk is busy shares its next sync. After one second without confirmation the answer is `OperationFailed`: the
 //! outcome is unknown, the entry stays in the log and may still commit. `OperationRejected` means: certainly not executed.
 //!
 //! ## Read

@@ -3,6 +3,7 @@
 //! The table is a function of the committed entries and of the limits alone: replicas with the same of both have the
 //! same table. What is in the log and not committed is the replica's own affair.
 
+use std::collections::btree_map::Entry as MapEntry;
 use std::collections::{BTreeMap, BTreeSet};
 use std::mem;
 
@@ -128,22 +129,23 @@ impl Sessions {
     /// Takes up the next committed entry.
     pub fn apply(&mut self, entry: &Entry) {
         let (client, id, session) = (entry.origin.client, entry.origin.id, entry.origin.session);
-        let former = self.table.rows.remove(&client);
-        if former.is_none() && session.born < self.table.forgotten {
+        let forgotten = self.table.forgotten;
+        let row = match self.table.rows.entry(client) {
             // It was forgotten while this was on its way. To begin anew would be to say of its older requests that they
             // were never made.
-            return;
-        }
-        let mut row = former.unwrap_or(SessionRow {
-            floor: RequestId(0),
-            last: entry.seq,
-            results: BTreeMap::new(),
-        });
+            MapEntry::Vacant(_) if session.born < forgotten => return,
+            MapEntry::Vacant(vacant) => vacant.insert(SessionRow {
+                floor: RequestId(0),
+                last: entry.seq,
+                results: BTreeMap::new(),
+            }),
+            MapEntry::Occupied(row) => row.into_mut(),
+        };
         self.by_last.remove(&(row.last, client));
         self.results -= row.results.len();
         row.last = entry.seq;
         let settled = planted!(SettledTooMuch => RequestId(session.settled.0 + 1), session.settled);
-        raise_floor(&mut row, settled);
+        raise_floor(row, settled);
         if id >= row.floor {
             row.results.entry(id).or_insert(Done {
                 seq: entry.seq,
@@ -155,11 +157,10 @@ impl Sessions {
             .results_per_client_max
             .min(self.limits.results_max);
         while row.results.len() > kept {
-            forget_oldest(&mut row);
+            forget_oldest(row);
         }
         self.by_last.insert((row.last, client));
         self.results += row.results.len();
-        self.table.rows.insert(client, row);
         self.changed.insert(client);
         self.forget_clients();
     }
@@ -219,9 +220,12 @@ impl Sessions {
 }
 
 fn raise_floor(row: &mut SessionRow, floor: RequestId) {
-    if floor > row.floor {
-        row.floor = floor;
-        row.results = row.results.split_off(&floor);
+    row.floor = row.floor.max(floor);
+    // A few at a time, as the requests of a client are settled.
+    while let Some(first) = row.results.first_entry()
+        && *first.key() < floor
+    {
+        first.remove();
     }
 }
 

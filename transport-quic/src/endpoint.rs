@@ -12,7 +12,7 @@ use bytes::Bytes;
 use lockstep_core::config::Address;
 use lockstep_core::limits;
 use lockstep_core::transport::{Lane, Received, Traffic, Transport, TransportError};
-use quinn::{AsyncStdRuntime, Endpoint, VarInt};
+use quinn::{Endpoint, VarInt};
 
 use crate::accept;
 use crate::address::{self, Target};
@@ -24,6 +24,7 @@ use crate::hello::Hello;
 use crate::inbox::{InQueue, Inbox};
 use crate::peer::{Peer, Sent};
 use crate::peers::Peers;
+use crate::runtime::Runtime;
 use crate::socket;
 use crate::tls::Credentials;
 use crate::traffic::Past;
@@ -100,7 +101,7 @@ impl QuicTransport {
             socket::endpoint_config(&config.credentials.key),
             Some(server),
             socket,
-            Arc::new(AsyncStdRuntime),
+            Arc::new(Runtime),
         )
         .map_err(|source| QuicError::socket(listen, source))?;
         let transport = Self::new(endpoint.clone(), bound, local, config);
@@ -122,7 +123,7 @@ impl QuicTransport {
             socket::endpoint_config(&credentials.key),
             None,
             socket,
-            Arc::new(AsyncStdRuntime),
+            Arc::new(Runtime),
         )
         .map_err(|source| QuicError::socket(any, source))?;
         let local = address::of_self_as_client(credentials.name());

@@ -39,6 +39,7 @@ mod inbox;
 mod outbox;
 mod peer;
 mod peers;
+mod runtime;
 mod socket;
 mod traffic;
 mod verifier;
