@@ -92,7 +92,7 @@ pub const FOUND: &[Found] = &[
     found(Bug::TenureEndsSilently, SOON, &[REPLIES]),
     found(Bug::AcksUnconfirmed, SOON, &[DURABLE, ONCE]),
     found(Bug::RetriesUnderNewId, SOON, &[TOLD, PANICS, TRUE]),
-    found(Bug::RejectsAppended, LATE, &[REJECTED, CALM]),
+    found(Bug::RejectsAppended, LATE, &[REJECTED, CALM, TRUE]),
     found(Bug::SettledTooMuch, SOON, &[ONCE]),
     found(Bug::NoUncommittedLimit, SOON, &[BOUNDED]),
     found(Bug::TimeBeforeInput, SOON, &[LINEARIZABLE, REPLIES]),

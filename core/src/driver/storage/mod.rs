@@ -44,7 +44,7 @@ use self::log::{LogRequest, LogThread};
 use self::order::{Committed, Order};
 use self::reads::{BulkRequest, BulkThread, Gets, Reader};
 use self::record::{RecordRequest, RecordThread};
-use self::state::{Checkpointer, Installs, StateRequest, StateThread};
+use self::state::{Checkpointed, Checkpointer, Installs, StateRequest, StateThread};
 use self::tickets::Tickets;
 
 /// Threads that answer Gets: one can wait for the disk while the other reads from memory.
@@ -127,6 +127,7 @@ impl Storage {
         let (gets, get_requests) = Gets::new(engine.clone());
         let (checkpoint_wanted, checkpoints) = mpsc::sync_channel(1);
         let (installs, install_calls) = Installs::new();
+        let checkpointed = Checkpointed::default();
         let threads = Threads {
             report: report.clone(),
             fate: fate.clone(),
@@ -149,12 +150,13 @@ impl Storage {
             install_calls,
             log_queue.requests.clone(),
             checkpoint_wanted,
+            checkpointed.clone(),
             report.clone(),
             fate.clone(),
         );
         threads.spawn("lockstep-state", move || thread.run(&state_requests));
 
-        let thread = Checkpointer::new(engine.clone(), log_queue.requests.clone());
+        let thread = Checkpointer::new(engine.clone(), log_queue.requests.clone(), checkpointed);
         threads.spawn("lockstep-checkpoint", move || thread.run(&checkpoints));
 
         for _ in 0..READERS {

@@ -6,6 +6,7 @@
 
 use std::collections::VecDeque;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{self, RecvTimeoutError, TrySendError};
 use std::time::Duration;
 
@@ -136,8 +137,22 @@ pub(super) struct StateThread {
     checkpoint_bytes: u64,
     applied_bytes: u64,
     checkpointed_at: Instant,
-    /// What the last checkpoint has at least.
-    checkpointed: Position,
+    /// Raised by the checkpointer.
+    checkpointed: Checkpointed,
+}
+
+/// The position of the last checkpoint.
+#[derive(Clone, Default)]
+pub(super) struct Checkpointed(Arc<AtomicU64>);
+
+impl Checkpointed {
+    fn position(&self) -> Position {
+        Position(self.0.load(Ordering::Relaxed))
+    }
+
+    fn raise(&self, position: Position) {
+        self.0.store(position.0, Ordering::Relaxed);
+    }
 }
 
 impl StateThread {
@@ -147,11 +162,11 @@ impl StateThread {
         installs: InstallCalls,
         log: mpsc::Sender<Vec<LogRequest>>,
         checkpoint_wanted: mpsc::SyncSender<()>,
+        checkpointed: Checkpointed,
         report: Sender<Completion>,
         fate: Fate,
     ) -> Self {
         Self {
-            checkpointed: engine.applied(),
             engine,
             installs,
             log,
@@ -164,6 +179,7 @@ impl StateThread {
             checkpoint_bytes: CHECKPOINT_BYTES.min(log_bytes_max / 2),
             applied_bytes: 0,
             checkpointed_at: Clock.now(),
+            checkpointed,
         }
     }
 
@@ -311,7 +327,7 @@ impl StateThread {
 
     /// Was anything applied since the last checkpoint?
     fn is_anything_new(&self) -> bool {
-        self.engine.applied() != self.checkpointed
+        self.engine.applied() != self.checkpointed.position()
     }
 
     fn consider_checkpoint(&mut self) {
@@ -321,12 +337,10 @@ impl StateThread {
         if !is_due {
             return;
         }
-        let applied = self.engine.applied();
         match self.checkpoint_wanted.try_send(()) {
             Ok(()) => {
                 self.applied_bytes = 0;
                 self.checkpointed_at = now;
-                self.checkpointed = applied;
             }
             // The last one is still being made; this one comes soon after it.
             Err(TrySendError::Full(())) => {}
@@ -340,17 +354,27 @@ impl StateThread {
 pub(super) struct Checkpointer {
     engine: Arc<dyn Engine>,
     log: mpsc::Sender<Vec<LogRequest>>,
+    checkpointed: Checkpointed,
 }
 
 impl Checkpointer {
-    pub(super) fn new(engine: Arc<dyn Engine>, log: mpsc::Sender<Vec<LogRequest>>) -> Self {
-        Self { engine, log }
+    pub(super) fn new(
+        engine: Arc<dyn Engine>,
+        log: mpsc::Sender<Vec<LogRequest>>,
+        checkpointed: Checkpointed,
+    ) -> Self {
+        Self {
+            engine,
+            log,
+            checkpointed,
+        }
     }
 
     pub(super) fn run(self, wanted: &mpsc::Receiver<()>) -> Result<(), StoreError> {
         while wanted.recv().is_ok() {
             match self.engine.checkpoint() {
                 Ok(durable) => {
+                    self.checkpointed.raise(durable);
                     // Fails only when the log thread has ended, and it has told why.
                     let _ended = self.log.send(vec![LogRequest::Checkpointed(durable)]);
                 }

@@ -12,6 +12,8 @@
 //! The log is what makes a write durable; the state follows in batches without syncs of its own. Everything that is
 //! written is checksummed and has a format version. What is damaged is reported with file and offset, never skipped.
 
+#[cfg(test)]
+mod crashes;
 mod directory;
 mod draw;
 mod files;

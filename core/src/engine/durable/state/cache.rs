@@ -47,6 +47,8 @@ impl Records {
 
     /// The record was changed in fjall.
     pub(super) fn change(&self, key: &Key, value: &Option<Value>) {
+        // A record too large to be kept would leave the placeholder of a read that is under way.
+        self.0.remove(key);
         self.0.insert(key.clone(), value.clone());
     }
 }
@@ -66,6 +68,19 @@ mod tests {
         });
         assert_eq!(read.unwrap(), Some(Value::from("old")));
         assert_eq!(records.peek(&key), Some(changed));
+    }
+
+    #[test]
+    fn what_changes_to_something_too_large_is_not_overwritten_by_what_was_read() {
+        let records = Records::new(1 << 20);
+        let key = Key::from("k");
+        let large = Some(Value::from(vec![1; 2 << 20]));
+        let read = records.read(&key, || {
+            records.change(&key, &large);
+            Ok(Some(Value::from("old")))
+        });
+        assert_eq!(read.unwrap(), Some(Value::from("old")));
+        assert_eq!(records.peek(&key), None);
     }
 
     #[test]

@@ -22,6 +22,8 @@ mod view;
 use std::fmt;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::thread;
+use std::time::Duration;
 
 use fjall::{Database, Keyspace, KeyspaceCreateOptions, PersistMode};
 use serde::{Deserialize, Serialize};
@@ -40,6 +42,12 @@ use self::codec::{FORGOTTEN, POSITION, decode, encode, failed, position, record_
 use self::table::{Change, Table};
 use self::view::{FjallView, Layers};
 
+/// A key in the keyspace `meta` that says nothing; see `raise`.
+const RAISED: &[u8] = b"raised";
+
+/// Numbers used up by `raise`: more than fjall gives for the making or removing of a keyspace.
+const NUMBERS: usize = 64;
+
 /// The key of `Current` in the keyspace `meta`.
 const CURRENT: &[u8] = b"current";
 
@@ -49,8 +57,18 @@ const STATE_PREFIX: &str = "state-";
 /// is made, so that it only happens where the disk cannot keep up.
 const TABLES_BYTES_MAX: usize = 128 << 20;
 
-/// Changes that a scan copies and sorts; more are set aside.
+/// Changes that a scan copies; more are set aside.
 const EXCERPT_MAX: usize = 4096;
+
+/// Tables above which scans set nothing aside: every read looks into all of them.
+const ASIDE_MAX: usize = 8;
+
+/// Sorted runs of fjall's above which a checkpoint waits for compaction.
+const RUNS_MAX: usize = 24;
+
+/// How often a checkpoint looks whether compaction has come further, and how often it does so at most.
+const RUNS_INTERVAL: Duration = Duration::from_millis(10);
+const RUNS_LOOKS_MAX: usize = 1000;
 
 /// fjall takes no smaller journal.
 const JOURNAL_BYTES_MIN: u64 = 64 << 20;
@@ -99,6 +117,20 @@ struct Present {
 struct Base {
     state: Keyspace,
     records: Records,
+}
+
+impl Base {
+    /// Checkpoints make sorted runs, and compaction makes one of many: where it cannot keep up, those who write have to
+    /// wait for it, or every read would look into ever more of them.
+    #[expect(clippy::disallowed_methods, reason = "a thread of the storage waits")]
+    fn await_compaction(&self) {
+        for _ in 0..RUNS_LOOKS_MAX {
+            if self.state.l0_table_count() <= RUNS_MAX {
+                return;
+            }
+            thread::sleep(RUNS_INTERVAL);
+        }
+    }
 }
 
 /// The state that is being collected.
@@ -155,6 +187,7 @@ impl FjallEngine {
             .map_err(failed("open the state"))?;
         let memtable_bytes = options.memtable_bytes.max(MEMTABLE_BYTES_MIN);
         let meta = keyspace(&database, "meta", memtable_bytes)?;
+        raise(&database, &meta)?;
         let current = match meta.get(CURRENT).map_err(failed("read the state"))? {
             Some(encoded) => decode(&path, &encoded)?,
             None => begin(&database, &meta, memtable_bytes)?,
@@ -213,7 +246,8 @@ impl FjallEngine {
     fn remove(&self, state: Keyspace) -> Result<(), StoreError> {
         self.database
             .delete_keyspace(state)
-            .map_err(failed("remove a state"))
+            .map_err(failed("remove a state"))?;
+        raise(&self.database, &self.meta)
     }
 
     fn present(&self) -> RwLockReadGuard<'_, Present> {
@@ -249,6 +283,7 @@ impl FjallEngine {
         };
         let write_failed = || failed("write out the state");
         let mut runs = base.state.start_ingestion().map_err(write_failed())?;
+        // A value in every run also keeps fjall's numbering from falling back when compaction drops what was deleted.
         runs.write(POSITION, encode(&last.applied))
             .map_err(write_failed())?;
         for (key, value) in changes {
@@ -313,9 +348,6 @@ impl Engine for FjallEngine {
         let Some(last) = entries.last() else {
             return Ok(());
         };
-        // What is in the log is still applied when writes are refused already, but not to the last byte: fjall cannot
-        // undo half a write, and takes no further ones after it.
-        self.check_room(self.reserve_bytes / 2)?;
         if self.present().bytes() >= TABLES_BYTES_MAX {
             self.checkpoint()?;
         }
@@ -332,13 +364,17 @@ impl Engine for FjallEngine {
 
     fn checkpoint(&self) -> Result<Position, StoreError> {
         let _moving = self.moving();
-        self.check_room(self.reserve_bytes / 2)?;
+        // Changes are still written out when other writes are refused already, but not to the last byte: fjall cannot undo
+        // half a write, and takes no further ones after it.
+        let bytes = self.present().bytes() as u64;
+        self.check_room(self.reserve_bytes / 2 + bytes)?;
         let (base, tables, applied) = {
             let mut present = self.present_mut();
             present.set_aside();
             let tables = present.aside.clone();
             (present.base.clone(), tables, present.applied)
         };
+        base.await_compaction();
         let changes = table::merged(&tables);
         Self::write_out(&base, &tables, &changes)?;
         for (key, value) in &changes {
@@ -371,15 +407,16 @@ impl Engine for FjallEngine {
     }
 
     fn scan(&self, after: Option<&Key>) -> Result<Page, StoreError> {
-        if self.present().latest.len() > EXCERPT_MAX {
-            self.present_mut().set_aside();
-        }
-        let layers = {
-            let present = self.present();
-            let mut layers = self.layers(&present);
-            layers.tables.push(Arc::new(present.latest.excerpt(after)));
-            layers
+        let (mut layers, latest) = {
+            let mut present = self.present();
+            if present.latest.len() > EXCERPT_MAX && present.aside.len() < ASIDE_MAX {
+                drop(present);
+                self.present_mut().set_aside();
+                present = self.present();
+            }
+            (self.layers(&present), present.latest.excerpt(after))
         };
+        layers.tables.push(Arc::new(Table::of(latest)));
         layers.page(after)
     }
 
@@ -419,6 +456,7 @@ impl Engine for FjallEngine {
         let generation = staging.next_generation;
         staging.next_generation += 1;
         let state = keyspace(&self.database, &state_name(generation), self.memtable_bytes)?;
+        raise(&self.database, &self.meta)?;
         staging.collected = Some((generation, state));
         Ok(())
     }
@@ -459,6 +497,7 @@ impl Engine for FjallEngine {
             .map_err(failed("install a state"))?;
         // The state must be whole on the disk before anything says that it is the current one.
         self.sync()?;
+        files::sync_directory(&self.path.join("keyspaces"))?;
         self.meta
             .insert(CURRENT, encode(&current))
             .map_err(failed("install a state"))?;
@@ -480,6 +519,19 @@ impl Engine for FjallEngine {
         // A figure for people: where it cannot be found there is none.
         self.database.disk_space().unwrap_or(0)
     }
+}
+
+/// Uses up numbers, behind every keyspace that was made or removed. When it is opened, fjall numbers on from the highest
+/// number in our keyspaces, without regard to those it has given in its own catalogue of keyspaces; what it then notes
+/// there would be older than what it replaces, and a later start would remove a keyspace that exists.
+fn raise(database: &Database, meta: &Keyspace) -> Result<(), StoreError> {
+    for _ in 0..NUMBERS {
+        meta.insert(RAISED, [])
+            .map_err(failed("number the states"))?;
+    }
+    database
+        .persist(PersistMode::SyncData)
+        .map_err(failed("sync the state"))
 }
 
 /// Makes the first state, which is empty.

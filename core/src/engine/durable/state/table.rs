@@ -69,7 +69,7 @@ impl Table {
 
     /// All changes of records, in the order of their keys.
     pub(super) fn sorted(&self) -> &[Change] {
-        self.sorted.get_or_init(|| self.sort(|_| true))
+        self.sorted.get_or_init(|| sort(self.excerpt(None)))
     }
 
     /// The changes of records behind `after`, in the order of their keys.
@@ -88,23 +88,26 @@ impl Table {
         self.sessions.rows.range((start, Bound::Unbounded))
     }
 
-    /// A table with the changes of records behind `after` alone.
-    pub(super) fn excerpt(&self, after: Option<&Key>) -> Self {
-        let sorted = self.sort(|key| is_behind(key, after));
+    /// The changes of records behind `after`, in no order.
+    pub(super) fn excerpt(&self, after: Option<&Key>) -> Vec<Change> {
+        let behind = self.records.iter().filter(|(key, _)| is_behind(key, after));
+        behind
+            .map(|(key, value)| (key.clone(), value.clone()))
+            .collect()
+    }
+
+    /// A table of these changes of records alone.
+    pub(super) fn of(changes: Vec<Change>) -> Self {
         Self {
-            sorted: OnceLock::from(sorted),
+            sorted: OnceLock::from(sort(changes)),
             ..Self::default()
         }
     }
+}
 
-    fn sort(&self, wanted: impl Fn(&Key) -> bool) -> Vec<Change> {
-        let wanted = self.records.iter().filter(|(key, _)| wanted(key));
-        let mut changes: Vec<Change> = wanted
-            .map(|(key, value)| (key.clone(), value.clone()))
-            .collect();
-        changes.sort_unstable_by(|(one, _), (other, _)| one.cmp(other));
-        changes
-    }
+fn sort(mut changes: Vec<Change>) -> Vec<Change> {
+    changes.sort_unstable_by(|(one, _), (other, _)| one.cmp(other));
+    changes
 }
 
 fn is_behind(key: &Key, after: Option<&Key>) -> bool {
@@ -170,7 +173,8 @@ mod tests {
         let table = table(&[("b", None), ("c", Some("3")), ("a", Some("1"))]);
         let after = Key::from("a");
         assert_eq!(rows(table.records_behind(Some(&after))), ["b=-", "c=3"]);
-        assert_eq!(rows(table.excerpt(Some(&after)).sorted()), ["b=-", "c=3"]);
+        let excerpt = Table::of(table.excerpt(Some(&after)));
+        assert_eq!(rows(excerpt.sorted()), ["b=-", "c=3"]);
         assert_eq!(rows(table.records_behind(None)), ["a=1", "b=-", "c=3"]);
     }
 }
