@@ -9,10 +9,11 @@ pub struct StoreOptions {
     /// Writes find no room when the file system has less than this to spare, so that the engine, which cannot undo
     /// half a write, never meets a full disk. Default 64 MiB.
     pub reserve_bytes: u64,
-    /// Blocks of the state kept in memory, in bytes. Default 64 MiB.
+    /// What is kept in memory of the state on the disk, in bytes: half of it for records that were read or written lately,
+    /// half for blocks of fjall's files. Default 64 MiB.
     pub cache_bytes: u64,
-    /// Changes of the state collected in memory before they are written out, in bytes; up to four times as much is
-    /// held while the disk is slow. Default 16 MiB.
+    /// What fjall collects in memory of a state that is transferred before it is written out, in bytes; up to four times as
+    /// much is held while the disk is slow. Default 16 MiB.
     pub memtable_bytes: u64,
     /// The engine's own journal, in bytes; at least 64 MiB. Default 128 MiB.
     pub journal_bytes: u64,
