@@ -118,6 +118,7 @@ impl Plan {
             read_latency: disk / 10..disk,
             checkpoints: rng.random_range(0.05..1.0),
             turn_time: 1_000..20_000,
+            timers_first: 0.5,
             drift: 0,
             is_drift_bounded: true,
             returns: true,

@@ -11,6 +11,7 @@
 //! - `processes`: clusters of real processes, killed, stopped and cut off under load.
 //! - `planted` (with the feature of that name): mistakes in the protocol, to see that all this finds them.
 //! - `course`: the bench of the official cases.
+//! - `hot`: the operations whose cost is watched.
 
 pub mod conformance;
 
@@ -44,3 +45,5 @@ pub mod processes;
 pub mod planted;
 
 pub mod course;
+
+pub mod hot;

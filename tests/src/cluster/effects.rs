@@ -232,6 +232,7 @@ impl Cluster {
             Some(Ok(())) => {}
         }
         let mut reports: Vec<Stimulus> = Vec::new();
+        self.nodes[index].syncs += 1;
         let former = self.config().version;
         let breaches = match &mut self.nodes[index].role {
             Role::Arbiter(disk) => {

@@ -63,6 +63,8 @@ pub struct ClusterOptions {
     pub checkpoints: f64,
     /// Nanoseconds a process takes for a turn.
     pub turn_time: Range<u64>,
+    /// How often a turn takes what its timers want before each input; otherwise after all of them, as the driver does.
+    pub timers_first: f64,
     /// Clocks run up to this many millionths fast or slow.
     pub drift: i64,
     /// The replicas were told how much that can be. If not, linearizable reads may be stale, and nothing else is lost.
@@ -84,6 +86,7 @@ impl ClusterOptions {
             read_latency: MS / 10..MS / 10 + 1,
             checkpoints: 1.0,
             turn_time: 1..2,
+            timers_first: 0.5,
             drift: 0,
             is_drift_bounded: true,
             returns: false,
@@ -506,7 +509,7 @@ impl Cluster {
             self.violate("liveness", format!("{} spins", self.nodes[index].name));
             return;
         }
-        let timers_first = self.rng.random_bool(0.5);
+        let timers_first = self.rng.random_bool(self.options.timers_first);
         let Some(mut machine) = self.nodes[index].machine.take() else {
             return;
         };

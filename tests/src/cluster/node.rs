@@ -169,6 +169,8 @@ pub struct Node {
     pub starts: u64,
     /// When its process had a turn last, by global time.
     pub turned: u64,
+    /// How often its disk has synced, in all its starts.
+    pub syncs: u64,
     pub(super) inbox: VecDeque<Stimulus>,
     /// The process does nothing before then.
     pub(super) busy_until: u64,
@@ -192,6 +194,7 @@ impl Node {
             clock: Clock::default(),
             starts: 0,
             turned: 0,
+            syncs: 0,
             inbox: VecDeque::new(),
             busy_until: 0,
             turn_at: None,
