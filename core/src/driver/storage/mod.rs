@@ -44,7 +44,7 @@ use self::log::{LogRequest, LogThread};
 use self::order::{Committed, Order};
 use self::reads::{BulkRequest, BulkThread, Gets, Reader};
 use self::record::{RecordRequest, RecordThread};
-use self::state::{Checkpointed, Checkpointer, Installs, StateRequest, StateThread};
+use self::state::{Checkpointer, Checkpoints, Installs, StateRequest, StateThread};
 use self::tickets::Tickets;
 
 /// Threads that answer Gets: one can wait for the disk while the other reads from memory.
@@ -64,6 +64,10 @@ pub struct Storage {
 }
 
 #[derive(Debug)]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "a process has one, which stays where it is"
+)]
 enum Disk {
     None,
     Arbiter {
@@ -125,9 +129,8 @@ impl Storage {
         let (state_queue, state_requests) = Queue::new();
         let (bulk_queue, bulk_requests) = Queue::new();
         let (gets, get_requests) = Gets::new(engine.clone());
-        let (checkpoint_wanted, checkpoints) = mpsc::sync_channel(1);
+        let (checkpoints, checkpoint_calls) = Checkpoints::new();
         let (installs, install_calls) = Installs::new();
-        let checkpointed = Checkpointed::default();
         let threads = Threads {
             report: report.clone(),
             fate: fate.clone(),
@@ -149,15 +152,15 @@ impl Storage {
             log_bytes_max,
             install_calls,
             log_queue.requests.clone(),
-            checkpoint_wanted,
-            checkpointed.clone(),
+            checkpoints,
             report.clone(),
             fate.clone(),
         );
         threads.spawn("lockstep-state", move || thread.run(&state_requests));
 
-        let thread = Checkpointer::new(engine.clone(), log_queue.requests.clone(), checkpointed);
-        threads.spawn("lockstep-checkpoint", move || thread.run(&checkpoints));
+        let thread =
+            Checkpointer::new(engine.clone(), log_queue.requests.clone(), checkpoint_calls);
+        threads.spawn("lockstep-checkpoint", move || thread.run());
 
         for _ in 0..READERS {
             let thread = Reader::new(engine.clone(), get_requests.clone(), report.clone());

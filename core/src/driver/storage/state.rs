@@ -126,7 +126,7 @@ pub(super) struct StateThread {
     engine: Arc<dyn Engine>,
     installs: InstallCalls,
     log: mpsc::Sender<Vec<LogRequest>>,
-    checkpoint_wanted: mpsc::SyncSender<()>,
+    checkpoints: Checkpoints,
     report: Sender<Completion>,
     fate: Fate,
     waiting: VecDeque<StateRequest>,
@@ -137,21 +137,34 @@ pub(super) struct StateThread {
     checkpoint_bytes: u64,
     applied_bytes: u64,
     checkpointed_at: Instant,
-    /// Raised by the checkpointer.
-    checkpointed: Checkpointed,
 }
 
-/// The position of the last checkpoint.
-#[derive(Clone, Default)]
-pub(super) struct Checkpointed(Arc<AtomicU64>);
+/// The state thread's side of the checkpoints: it says when one is wanted.
+pub(super) struct Checkpoints {
+    wanted: mpsc::SyncSender<()>,
+    /// The position of the last one.
+    made: Arc<AtomicU64>,
+}
 
-impl Checkpointed {
-    fn position(&self) -> Position {
-        Position(self.0.load(Ordering::Relaxed))
-    }
+/// The checkpointer's side.
+pub(super) struct CheckpointCalls {
+    wanted: mpsc::Receiver<()>,
+    made: Arc<AtomicU64>,
+}
 
-    fn raise(&self, position: Position) {
-        self.0.store(position.0, Ordering::Relaxed);
+impl Checkpoints {
+    pub(super) fn new() -> (Self, CheckpointCalls) {
+        let (sender, wanted) = mpsc::sync_channel(1);
+        let made = Arc::new(AtomicU64::new(0));
+        let calls = CheckpointCalls {
+            wanted,
+            made: made.clone(),
+        };
+        let checkpoints = Self {
+            wanted: sender,
+            made,
+        };
+        (checkpoints, calls)
     }
 }
 
@@ -161,8 +174,7 @@ impl StateThread {
         log_bytes_max: u64,
         installs: InstallCalls,
         log: mpsc::Sender<Vec<LogRequest>>,
-        checkpoint_wanted: mpsc::SyncSender<()>,
-        checkpointed: Checkpointed,
+        checkpoints: Checkpoints,
         report: Sender<Completion>,
         fate: Fate,
     ) -> Self {
@@ -170,7 +182,7 @@ impl StateThread {
             engine,
             installs,
             log,
-            checkpoint_wanted,
+            checkpoints,
             report,
             fate,
             waiting: VecDeque::new(),
@@ -179,7 +191,6 @@ impl StateThread {
             checkpoint_bytes: CHECKPOINT_BYTES.min(log_bytes_max / 2),
             applied_bytes: 0,
             checkpointed_at: Clock.now(),
-            checkpointed,
         }
     }
 
@@ -327,7 +338,7 @@ impl StateThread {
 
     /// Was anything applied since the last checkpoint?
     fn is_anything_new(&self) -> bool {
-        self.engine.applied() != self.checkpointed.position()
+        self.engine.applied().0 != self.checkpoints.made.load(Ordering::Relaxed)
     }
 
     fn consider_checkpoint(&mut self) {
@@ -337,7 +348,7 @@ impl StateThread {
         if !is_due {
             return;
         }
-        match self.checkpoint_wanted.try_send(()) {
+        match self.checkpoints.wanted.try_send(()) {
             Ok(()) => {
                 self.applied_bytes = 0;
                 self.checkpointed_at = now;
@@ -354,27 +365,23 @@ impl StateThread {
 pub(super) struct Checkpointer {
     engine: Arc<dyn Engine>,
     log: mpsc::Sender<Vec<LogRequest>>,
-    checkpointed: Checkpointed,
+    calls: CheckpointCalls,
 }
 
 impl Checkpointer {
     pub(super) fn new(
         engine: Arc<dyn Engine>,
         log: mpsc::Sender<Vec<LogRequest>>,
-        checkpointed: Checkpointed,
+        calls: CheckpointCalls,
     ) -> Self {
-        Self {
-            engine,
-            log,
-            checkpointed,
-        }
+        Self { engine, log, calls }
     }
 
-    pub(super) fn run(self, wanted: &mpsc::Receiver<()>) -> Result<(), StoreError> {
-        while wanted.recv().is_ok() {
+    pub(super) fn run(self) -> Result<(), StoreError> {
+        while self.calls.wanted.recv().is_ok() {
             match self.engine.checkpoint() {
                 Ok(durable) => {
-                    self.checkpointed.raise(durable);
+                    self.calls.made.store(durable.0, Ordering::Relaxed);
                     // Fails only when the log thread has ended, and it has told why.
                     let _ended = self.log.send(vec![LogRequest::Checkpointed(durable)]);
                 }
