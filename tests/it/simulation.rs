@@ -9,6 +9,10 @@ use lockstep_tests::trace::Detail;
 /// Seeds that once found a bug, each with the bug.
 const REGRESSIONS: &[(u64, &str)] = &[
     (
+        17_823,
+        "what a local read had shown was written, and never sent to the others",
+    ),
+    (
         17,
         "a leaving primary did not end when its last write was acknowledged",
     ),

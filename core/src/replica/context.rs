@@ -201,7 +201,7 @@ impl Context<'_> {
         self.core.timers.arm_if_idle(Timer::Write, self.now);
     }
 
-    /// Has the log stored to its end.
+    /// Has the log stored to its end. `Timer::Write` stays armed: what was appended has to go to the others as well.
     pub(super) fn write(&mut self) {
         let end = self.core.log.end();
         if self.core.written == end {
@@ -213,7 +213,6 @@ impl Context<'_> {
             .entries(self.core.written, usize::MAX, usize::MAX)
             .expect("what is not written is in memory");
         self.core.written = end;
-        self.core.timers.disarm(Timer::Write);
         let committed = self.core.log.committed();
         self.ask(Write::Append { entries, committed }, Proof::Log(end));
     }

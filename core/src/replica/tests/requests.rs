@@ -298,3 +298,35 @@ fn mistakes_with_requests_make_tests_fail() {
         a_piece_of_the_state_of_another_handshake_is_not_taken
     ));
 }
+
+/// What somebody has seen is asked of the disk; that must not keep it from the others.
+#[test]
+fn what_a_local_read_has_had_written_is_still_to_be_sent() {
+    let mut table = Table::alone(SessionRows::default(), Vec::new());
+    let mut out = Outbox::new();
+    let bodies = [
+        RequestBody::Remove { key: "k".into() },
+        RequestBody::Get {
+            key: "k".into(),
+            level: ReadLevel::Local,
+        },
+    ];
+    for (id, body) in (1..).zip(bodies) {
+        let request = Request {
+            client: CLIENT,
+            id: RequestId(id),
+            session: Session::default(),
+            body,
+        };
+        let input = Input::Message {
+            from: Address::new("c"),
+            message: Message::Request(request),
+        };
+        table.replica.step(Instant::ZERO, input, &mut out);
+    }
+    let is_written = out
+        .drain()
+        .any(|effect| matches!(effect, Effect::Persist(_, Write::Append { .. })));
+    assert!(is_written);
+    assert!(table.replica.timers().is_armed(Timer::Write));
+}
