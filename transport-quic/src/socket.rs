@@ -7,8 +7,7 @@ use std::time::Duration;
 
 use lockstep_core::transport::Lane;
 use quinn::{
-    ConnectionId, ConnectionIdGenerator, EndpointConfig, IdleTimeout, MtuDiscoveryConfig,
-    TransportConfig, VarInt,
+    ConnectionId, ConnectionIdGenerator, EndpointConfig, IdleTimeout, TransportConfig, VarInt,
 };
 use rand::RngCore;
 use ring::hmac;
@@ -37,10 +36,6 @@ const NODE_KEEP_ALIVE: Duration = Duration::from_millis(750);
 /// The same for clients, relaxed, since there are many of them.
 const CLIENT_IDLE: Duration = Duration::from_secs(6);
 const CLIENT_KEEP_ALIVE: Duration = Duration::from_secs(2);
-
-/// The largest packet tried: what an Ethernet with jumbo frames carries, or the loopback interface. QUIC finds out whether
-/// the way to a peer does, and sends smaller ones where it does not.
-const PACKET_BYTES_MAX: u16 = 8952;
 
 /// Assumed round trip before one was measured. A lost first packet is repeated after three times this.
 const INITIAL_RTT: Duration = Duration::from_millis(80);
@@ -84,10 +79,7 @@ pub(crate) fn endpoint_config(key: &PrivateKeyDer<'_>) -> EndpointConfig {
     let secret = hmac::sign(&secret, b"lockstep stateless reset");
     let reset_key = hmac::Key::new(hmac::HMAC_SHA256, secret.as_ref());
     let mut config = EndpointConfig::new(Arc::new(reset_key));
-    config
-        .cid_generator(|| Box::new(RandomIds))
-        .max_udp_payload_size(PACKET_BYTES_MAX)
-        .expect("a packet size that QUIC allows");
+    config.cid_generator(|| Box::new(RandomIds));
     config
 }
 
@@ -119,11 +111,8 @@ pub(crate) fn node_window() -> VarInt {
 }
 
 fn common() -> TransportConfig {
-    let mut discovery = MtuDiscoveryConfig::default();
-    discovery.upper_bound(PACKET_BYTES_MAX);
     let mut config = TransportConfig::default();
     config
-        .mtu_discovery_config(Some(discovery))
         .max_concurrent_uni_streams(VarInt::from_u32(Lane::ALL.len() as u32))
         .max_concurrent_bidi_streams(VarInt::from_u32(0))
         .stream_receive_window(VarInt::from_u32(STREAM_WINDOW_BYTES))
