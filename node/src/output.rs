@@ -131,6 +131,20 @@ impl Failure {
         }
     }
 
+    /// May what was asked for take effect all the same?
+    pub(crate) fn is_unknown(&self) -> bool {
+        match self.exit() {
+            Exit::Unknown => true,
+            Exit::Done
+            | Exit::NotFound
+            | Exit::Usage
+            | Exit::Rejected
+            | Exit::Unreachable
+            | Exit::Broken
+            | Exit::Mismatch => false,
+        }
+    }
+
     /// The name of its kind, for programs.
     fn kind(&self) -> &'static str {
         match self {

@@ -2,8 +2,8 @@
 //!
 //! It moves bytes and time in and out and decides nothing. Reading order: [`clock`]; `lanes` (which message goes where,
 //! and who may send it); `inbox` (what a process waits for) and `outgoing` (what it sends), each for one round of the
-//! loop; `run` (the loop); [`storage`] (the disk, on threads of its own); `usage` (what
-//! a node has used); [`handle`] (calls for programs).
+//! loop; `run` (the loop); [`storage`] (the disk, on threads of its own); `usage` (what a
+//! node has used); [`handle`] (calls for programs).
 
 #[cfg(test)]
 mod bench;

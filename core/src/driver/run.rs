@@ -35,8 +35,8 @@ pub(super) struct Driver<'a, P: Process> {
     outgoing: Outgoing,
     /// What the process said to itself.
     own: VecDeque<Message>,
-    /// The process wants to know what the node has used.
-    usage_wanted: Vec<Ticket>,
+    /// What the driver has answered itself.
+    answers: Vec<(Ticket, Answer)>,
     calls: BTreeMap<CallId, PendingCall>,
     next_call: CallId,
     exit: Option<Exit>,
@@ -57,7 +57,7 @@ impl<'a, P: Process> Driver<'a, P> {
             watch,
             outgoing: Outgoing::default(),
             own: VecDeque::new(),
-            usage_wanted: Vec::new(),
+            answers: Vec::new(),
             calls: BTreeMap::new(),
             next_call: CallId(0),
             exit: None,
@@ -82,8 +82,7 @@ impl<'a, P: Process> Driver<'a, P> {
                 return Ok(exit);
             }
             let due = self.process.timers().next().map(|(at, _)| at);
-            let hurry = !self.own.is_empty() || !self.usage_wanted.is_empty();
-            let more = inbox.take(due, hurry, &mut arrivals).await?;
+            let more = inbox.take(due, !self.own.is_empty(), &mut arrivals).await?;
             self.step_own();
             for arrival in arrivals.drain(..) {
                 self.on_arrival(arrival).await?;
@@ -104,10 +103,6 @@ impl<'a, P: Process> Driver<'a, P> {
         for message in std::mem::take(&mut self.own) {
             let from = self.transport.local().clone();
             self.step(Input::Message { from, message });
-        }
-        for ticket in std::mem::take(&mut self.usage_wanted) {
-            let usage = usage::measure(self.transport, self.storage);
-            self.step(Input::Answered(ticket, Answer::Usage(usage)));
         }
     }
 
@@ -205,7 +200,11 @@ impl<'a, P: Process> Driver<'a, P> {
     fn collect(&mut self) -> Result<(), DriverError> {
         loop {
             self.collect_once()?;
-            let Done { applied, answers } = self.storage.take_done();
+            let Done {
+                applied,
+                mut answers,
+            } = self.storage.take_done();
+            answers.append(&mut self.answers);
             if applied.is_none() && answers.is_empty() {
                 return Ok(());
             }
@@ -227,7 +226,10 @@ impl<'a, P: Process> Driver<'a, P> {
                 Effect::Send { to, message } => self.outgoing.push(to, &message),
                 Effect::Persist(ticket, write) => self.storage.persist(ticket, write)?,
                 Effect::Apply { entries, sessions } => self.storage.apply(entries, sessions)?,
-                Effect::Query(ticket, Query::Usage) => self.usage_wanted.push(ticket),
+                Effect::Query(ticket, Query::Usage) => {
+                    let usage = usage::measure(self.transport, self.storage);
+                    self.answers.push((ticket, Answer::Usage(usage)));
+                }
                 Effect::Query(ticket, query) => self.storage.query(ticket, query)?,
                 Effect::CloseView(view) => self.storage.close_view(view)?,
                 Effect::Retain(from) => self.storage.retain(from)?,

@@ -17,7 +17,7 @@ use crate::bench::schedule::Schedule;
 use crate::bench::tally::{Kind, Measured, Tally};
 use crate::bench::values::Values;
 use crate::bench::workload::{Operation, Workload};
-use crate::output::{Exit, Failure};
+use crate::output::Failure;
 use crate::session::Session;
 
 /// Mismatches that are told one by one.
@@ -94,15 +94,10 @@ impl Bench {
                 Ok(Position::behind(acknowledged.seq))
             }
             Err(not_written) => {
-                match not_written.failure.exit() {
-                    Exit::Unknown => self.ledger.unknown(write),
-                    Exit::Done
-                    | Exit::NotFound
-                    | Exit::Usage
-                    | Exit::Rejected
-                    | Exit::Unreachable
-                    | Exit::Broken
-                    | Exit::Mismatch => self.ledger.not_executed(write),
+                if not_written.failure.is_unknown() {
+                    self.ledger.unknown(write);
+                } else {
+                    self.ledger.not_executed(write);
                 }
                 Err(not_written.failure)
             }

@@ -136,15 +136,10 @@ fn print_outcome(
         }
         (Format::Json, Err(NotWritten { id, failure })) => {
             // `failed` is the protocol's word for an unknown outcome; anything else was certainly not executed.
-            let outcome = match failure.exit() {
-                Exit::Unknown => "failed",
-                Exit::Done
-                | Exit::NotFound
-                | Exit::Usage
-                | Exit::Rejected
-                | Exit::Unreachable
-                | Exit::Broken
-                | Exit::Mismatch => "rejected",
+            let outcome = if failure.is_unknown() {
+                "failed"
+            } else {
+                "rejected"
             };
             output::print_json(&json!({
                 "id": id.map(|id| id.0),
