@@ -330,9 +330,12 @@ fn in_log(cx: &Context<'_>, key: &Key, level: Level) -> Option<Option<Value>> {
 fn answer_get(cx: &mut Context<'_>, asker: &Asker, key: Key, value: Option<Value>, level: Level) {
     let position = match level {
         Level::Local => {
-            // The disk is asked for what somebody has seen.
-            cx.write();
-            cx.core.log.end()
+            // The disk is asked for what somebody has seen; the rest may wait for more.
+            let dirty_until = cx.core.log.dirty_until(&key);
+            if dirty_until > Some(cx.core.written) {
+                cx.write();
+            }
+            cx.core.written
         }
         Level::Committed | Level::Linearizable => cx.core.log.committed(),
     };
