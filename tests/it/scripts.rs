@@ -4,6 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use lockstep_tests::script;
+use lockstep_tests::trace::Detail;
 
 fn scripts() -> Vec<PathBuf> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("scripts");
@@ -24,7 +25,12 @@ fn conversations_are_as_recorded() {
     assert!(!scripts.is_empty(), "there are scripts");
     for path in scripts {
         let former = fs::read_to_string(&path).expect("a script can be read");
-        let present = script::run(&former).unwrap_or_else(|what| panic!("{path:?}: {what}"));
+        let played = script::run(&former, Detail::Story);
+        let played = played.unwrap_or_else(|what| panic!("{path:?}: {what}"));
+        if let Some(violation) = played.violation {
+            panic!("{path:?}: {violation}\n{}", played.text);
+        }
+        let present = played.text;
         if is_update && present != former {
             fs::write(&path, &present).expect("a script can be written");
         } else if present != former {

@@ -47,6 +47,8 @@ pub enum Fate {
     Twice(u64, u64),
     /// It arrives at both times, and the second is long after the first.
     Echoed(u64, u64),
+    /// It is kept back until a script lets it arrive.
+    Held,
     /// It is lost.
     Lost,
     /// The link is cut.

@@ -100,13 +100,14 @@ impl Trace {
             | Message::Request(_)
             | Message::Reply(_) => false,
         };
-        if self.hides(is_routine) {
+        if self.hides(is_routine && fate != Fate::Held) {
             return;
         }
         let fate = match fate {
             Fate::Arrives(_) => "",
             Fate::Overtaken(_) => "   (overtaken)",
             Fate::Twice(..) | Fate::Echoed(..) => "   (twice)",
+            Fate::Held => "   (held)",
             Fate::Lost => "   (lost)",
             Fate::Cut => "   (cut)",
         };
@@ -176,6 +177,16 @@ impl Trace {
             self.lines.push(line);
         }
     }
+}
+
+/// What kind of message it is: the first word of what it is in short.
+pub fn kind(message: &Message) -> String {
+    let text = match message {
+        Message::Peer(peer) => peer_message(&peer.body),
+        message => brief(message),
+    };
+    let end = text.find([' ', ':']).unwrap_or(text.len());
+    text[..end].to_owned()
 }
 
 /// A message in short.

@@ -1,14 +1,15 @@
 //! Runs simulations: many seeds and a table of what they showed, or one seed with its conversation.
 
 use std::io::IsTerminal;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::thread;
+use std::{fs, thread};
 
 use clap::{Parser, ValueEnum};
 use indicatif::{ProgressBar, ProgressStyle};
 use lockstep_tests::campaign::{self, Campaign};
-use lockstep_tests::chaos;
 use lockstep_tests::trace::Detail;
+use lockstep_tests::{chaos, script};
 
 /// Simulates clusters in which everything goes wrong, and checks after every step that the store keeps its promises.
 #[derive(Parser)]
@@ -20,17 +21,20 @@ struct Args {
     #[arg(long, default_value_t = 0)]
     start: u64,
     /// Run this seed alone
-    #[arg(long)]
+    #[arg(long, group = "one")]
     seed: Option<u64>,
+    /// Run the script in this file, and print it with the conversation
+    #[arg(long, group = "one")]
+    script: Option<PathBuf>,
     /// With --seed: print the conversation
     #[arg(long, requires = "seed")]
     trace: bool,
-    /// With --seed: with this mistake in the protocol
+    /// With --seed or --script: with this mistake in the protocol
     #[cfg(feature = "planted")]
-    #[arg(long, requires = "seed", value_parser = lockstep_tests::planted::named)]
+    #[arg(long, requires = "one", value_parser = lockstep_tests::planted::named)]
     bug: Option<lockstep_core::planted::Bug>,
-    /// With --trace: leave out Beacons, disk work and other routine
-    #[arg(long, requires = "trace")]
+    /// With --trace or --script: leave out Beacons, disk work and other routine
+    #[arg(long, requires = "one")]
     story: bool,
     /// Threads that share the seeds; all cores if not given
     #[arg(long)]
@@ -48,9 +52,48 @@ enum Output {
 
 fn main() -> ExitCode {
     let args = Args::parse();
-    match args.seed {
-        Some(seed) => one(&args, seed),
-        None => many(&args),
+    match (&args.script, args.seed) {
+        (Some(path), _) => play(&args, path),
+        (None, Some(seed)) => one(&args, seed),
+        (None, None) => many(&args),
+    }
+}
+
+/// Runs something, with the mistake that was asked for.
+fn with_bug<T>(args: &Args, run: impl FnOnce() -> T) -> T {
+    #[cfg(feature = "planted")]
+    if let Some(bug) = args.bug {
+        return lockstep_core::planted::with(bug, run);
+    }
+    #[cfg(not(feature = "planted"))]
+    let _ = args;
+    run()
+}
+
+fn play(args: &Args, path: &Path) -> ExitCode {
+    let detail = if args.story {
+        Detail::Story
+    } else {
+        Detail::All
+    };
+    let played = fs::read_to_string(path)
+        .map_err(|error| error.to_string())
+        .and_then(|text| with_bug(args, || script::run(&text, detail)));
+    match played {
+        Ok(played) => {
+            print!("{}", played.text);
+            match played.violation {
+                None => ExitCode::SUCCESS,
+                Some(violation) => {
+                    println!("{violation}");
+                    ExitCode::FAILURE
+                }
+            }
+        }
+        Err(what) => {
+            eprintln!("{}: {what}", path.display());
+            ExitCode::from(2)
+        }
     }
 }
 
@@ -60,13 +103,7 @@ fn one(args: &Args, seed: u64) -> ExitCode {
         (true, true) => Detail::Story,
         (true, false) => Detail::All,
     };
-    let run = || chaos::run(seed, detail);
-    #[cfg(feature = "planted")]
-    let run = || match args.bug {
-        Some(bug) => lockstep_core::planted::with(bug, run),
-        None => run(),
-    };
-    let report = run();
+    let report = with_bug(args, || chaos::run(seed, detail));
     for line in &report.lines {
         println!("{line}");
     }

@@ -109,7 +109,9 @@ impl Cluster {
             let what = format!("{} sends to {to}", self.nodes[from].name);
             return self.violate("messages go to known nodes", what);
         };
+        let frame = wire::encode(wire::GroupId::default(), message);
         let fate = self.fate(from, index);
+        let fate = self.keep(from, index, message, &frame, fate);
         self.trace.message(
             self.now,
             &self.nodes[from].name,
@@ -117,7 +119,6 @@ impl Cluster {
             message,
             fate,
         );
-        let frame = wire::encode(wire::GroupId::default(), message);
         let arrivals = match fate {
             Fate::Arrives(at) => [Some(at), None],
             Fate::Overtaken(at) => {
@@ -136,7 +137,7 @@ impl Cluster {
                 self.counts.fault(Fault::Loss);
                 [None, None]
             }
-            Fate::Cut => [None, None],
+            Fate::Held | Fate::Cut => [None, None],
         };
         for at in arrivals.into_iter().flatten() {
             let frame = frame.clone();

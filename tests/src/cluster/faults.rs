@@ -139,6 +139,11 @@ impl Cluster {
         node.busy_until = node.busy_until.max(until);
     }
 
+    /// From its next start on the clock of a node runs fast by so many millionths, or slow.
+    pub fn set_drift(&mut self, index: usize, millionths: i64) {
+        self.nodes[index].drift = Some(millionths);
+    }
+
     /// Two nodes do not reach each other for a while.
     pub fn cut(&mut self, one: usize, other: usize, time: u64) {
         self.counts.fault(Fault::CutBothWays);
@@ -230,7 +235,7 @@ impl Cluster {
         }
     }
 
-    fn note_pair(&mut self, what: &str, one: usize, other: usize) {
+    pub(super) fn note_pair(&mut self, what: &str, one: usize, other: usize) {
         self.trace.note(
             self.now,
             format_args!(

@@ -6,6 +6,7 @@
 
 mod effects;
 mod faults;
+mod holds;
 mod node;
 
 use std::cmp::Reverse;
@@ -169,6 +170,7 @@ pub struct Cluster {
     queue: BinaryHeap<Reverse<Planned>>,
     rng: ChaCha8Rng,
     network: Network,
+    holds: Vec<holds::Hold>,
     nodes: Vec<Node>,
     addresses: BTreeMap<Address, usize>,
     /// Disks that are gone for good, kept because acknowledgements once rested on them.
@@ -231,6 +233,7 @@ impl Cluster {
             planned: 0,
             queue: BinaryHeap::new(),
             network: Network::new(nodes.len(), options.network.clone()),
+            holds: Vec::new(),
             rng,
             nodes,
             addresses,
@@ -338,9 +341,12 @@ impl Cluster {
         }
         let clock = Clock {
             offset: self.rng.random_range(0..60_000) * MS,
-            drift: self
-                .rng
-                .random_range(-self.options.drift..=self.options.drift),
+            drift: match self.nodes[index].drift {
+                Some(drift) => drift,
+                None => self
+                    .rng
+                    .random_range(-self.options.drift..=self.options.drift),
+            },
         };
         let replica_addresses: Vec<_> = self
             .replicas()

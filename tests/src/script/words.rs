@@ -1,0 +1,98 @@
+//! What the words of a command stand for.
+
+use std::str::FromStr;
+
+use lockstep_core::config::{Address, Position};
+use lockstep_core::limits::Limits;
+use lockstep_core::message::Drain;
+use lockstep_core::operation::{Key, ReadLevel, Value};
+use lockstep_core::process::CallBody;
+
+use crate::cluster::{Cluster, ClusterOptions, MS};
+
+/// A steady cluster.
+pub(super) fn build(replicas: usize, clients: usize, options: &[&str]) -> Result<Cluster, String> {
+    let mut limits = Limits::default();
+    for option in options {
+        match option.split_once('=') {
+            Some(("log", bytes)) => limits.log_bytes_max = number(bytes)?,
+            Some(("in_sync", least)) => limits.min_in_sync = number(least)?,
+            Some(("uncommitted", bytes)) => limits.uncommitted_bytes_max = number(bytes)?,
+            Some(("drift", permille)) => limits.timing.drift_permille = number(permille)?,
+            Some(_) | None => return Err(format!("no such option: {option}")),
+        }
+    }
+    Ok(Cluster::new(ClusterOptions {
+        limits,
+        ..ClusterOptions::steady(replicas, clients)
+    }))
+}
+
+/// The call that a command stands for, and the client that makes it.
+pub(super) fn call_of(cluster: &Cluster, words: &[&str]) -> Result<(usize, CallBody), String> {
+    let address = |name: &str| -> Result<Address, String> {
+        Ok(cluster.nodes()[node(cluster, name)?].address.clone())
+    };
+    let (client, body) = match *words {
+        ["put", client, key, value] => {
+            let (key, value) = (Key::from(key), Value::from(value));
+            (client, CallBody::Insert { key, value })
+        }
+        ["remove", client, key] => {
+            let key = Key::from(key);
+            (client, CallBody::Remove { key })
+        }
+        ["get", client, key, replica, level] => {
+            let body = CallBody::Get {
+                key: Key::from(key),
+                level: level_of(level)?,
+                replica: Some(address(replica)?),
+            };
+            (client, body)
+        }
+        ["scan", client, replica] => {
+            let body = CallBody::Scan {
+                after: None,
+                replica: Some(address(replica)?),
+            };
+            (client, body)
+        }
+        ["drain", client, replica, ref role @ ..] => {
+            let body = CallBody::Drain {
+                replica: address(replica)?,
+                drain: match role {
+                    [] => Drain::Node,
+                    ["role"] => Drain::Primary,
+                    _ => return Err("no such drain".to_owned()),
+                },
+            };
+            (client, body)
+        }
+        _ => return Err("no such command".to_owned()),
+    };
+    Ok((node(cluster, client)?, body))
+}
+
+pub(super) fn node(cluster: &Cluster, name: &str) -> Result<usize, String> {
+    cluster
+        .index_of(name)
+        .ok_or_else(|| format!("no such node: {name}"))
+}
+
+pub(super) fn number<T: FromStr>(text: &str) -> Result<T, String> {
+    text.parse().map_err(|_| format!("not a number: {text}"))
+}
+
+fn level_of(text: &str) -> Result<ReadLevel, String> {
+    match text {
+        "local" => Ok(ReadLevel::Local),
+        "linearizable" => Ok(ReadLevel::Linearizable),
+        position => number(position).map(|position| ReadLevel::AtLeast(Position(position))),
+    }
+}
+
+/// Milliseconds, perhaps with decimals, in nanoseconds.
+pub(super) fn millis_of(text: &str) -> Result<u64, String> {
+    let millis: f64 = number(text)?;
+    Ok((millis * MS as f64) as u64)
+}
