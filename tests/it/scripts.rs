@@ -1,4 +1,4 @@
-//! Runs the golden scripts in `tests/scripts`. `UPDATE=1` records them anew; then read the difference.
+//! Runs the golden scripts in `tests/scripts`; those in `rules` show what a rule of the protocol is for. `UPDATE=1` records them anew; then read the difference.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -8,8 +8,9 @@ use lockstep_tests::trace::Detail;
 
 fn scripts() -> Vec<PathBuf> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("scripts");
-    let mut paths: Vec<_> = fs::read_dir(folder)
-        .expect("the scripts are there")
+    let mut paths: Vec<_> = [folder.join("rules"), folder]
+        .iter()
+        .flat_map(|folder| fs::read_dir(folder).expect("the scripts are there"))
         .map(|entry| entry.expect("it can be listed").path())
         .filter(|path| path.extension().is_some_and(|extension| extension == "txt"))
         .collect();

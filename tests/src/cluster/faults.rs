@@ -4,7 +4,7 @@ use lockstep_core::config::NodeId;
 use lockstep_core::process::Input;
 use rand::Rng;
 
-use super::{Cluster, MS, Plan, Role};
+use super::{Clock, Cluster, MS, Plan, Role};
 use crate::disk::Disk;
 use crate::faults::{Fault, Path};
 use crate::invariants::Fact;
@@ -139,9 +139,9 @@ impl Cluster {
         node.busy_until = node.busy_until.max(until);
     }
 
-    /// From its next start on the clock of a node runs fast by so many millionths, or slow.
-    pub fn set_drift(&mut self, index: usize, millionths: i64) {
-        self.nodes[index].drift = Some(millionths);
+    /// A node has that clock from its next start on.
+    pub fn set_clock(&mut self, index: usize, clock: Clock) {
+        self.nodes[index].clock_set = Some(clock);
     }
 
     /// Two nodes do not reach each other for a while.

@@ -339,14 +339,11 @@ impl Cluster {
         if self.nodes[index].is_up() {
             return;
         }
-        let clock = Clock {
+        let drawn = Clock {
             offset: self.rng.random_range(0..60_000) * MS,
-            drift: match self.nodes[index].drift {
-                Some(drift) => drift,
-                None => self
-                    .rng
-                    .random_range(-self.options.drift..=self.options.drift),
-            },
+            drift: self
+                .rng
+                .random_range(-self.options.drift..=self.options.drift),
         };
         let replica_addresses: Vec<_> = self
             .replicas()
@@ -355,7 +352,7 @@ impl Cluster {
         let arbiter = self.nodes[0].address.clone();
         let client = ClientId(self.rng.random());
         let node = &mut self.nodes[index];
-        node.clock = clock;
+        node.clock = node.clock_set.unwrap_or(drawn);
         node.starts += 1;
         node.busy_until = self.now;
         node.hung_until = 0;

@@ -165,8 +165,8 @@ pub struct Node {
     pub machine: Option<Machine>,
     /// Its clock, another one for each start.
     pub clock: Clock,
-    /// By how many millionths its clock is to run fast from its next start on, if that is not drawn.
-    pub(super) drift: Option<i64>,
+    /// Its clock from its next start on, if that is not drawn.
+    pub(super) clock_set: Option<Clock>,
     /// How often it has started.
     pub starts: u64,
     /// When its process had a turn last, by global time.
@@ -194,7 +194,7 @@ impl Node {
             role,
             machine: None,
             clock: Clock::default(),
-            drift: None,
+            clock_set: None,
             starts: 0,
             turned: 0,
             syncs: 0,

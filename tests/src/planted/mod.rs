@@ -2,22 +2,27 @@
 //!
 //! The mistakes stand in the protocol, where the rule is kept, as `planted!(…)`, and are in no program
 //! (`lockstep_core::planted`). Two concern what runs the protocol; those stand in the simulator, which does that here.
-//! A test (`tests/planted/main.rs`) sees to it that each is found within its bound and by an invariant that is meant for
-//! it, and that the table below is true; `UPDATE=1` writes it anew.
+//! Some need a turn of events that no mix of faults has often enough; to each of those a script leads (`tests/scripts/rules`),
+//! which is golden without the mistake. A test (`tests/planted/main.rs`) sees to it that each is found within its bound and by
+//! an invariant that is meant for it, and that the table below is true; `UPDATE=1` writes it anew.
 //!
-//! To see what one does: `cargo run -p lockstep-tests --features planted --bin simulate -- --bug <name> --seed <n> --trace`.
+//! To see what one does: `cargo run -p lockstep-tests --features planted --bin simulate -- --bug <name> --seed <n> --trace`,
+//! or with `--script <file>` for a seed.
 //!
 #![doc = include_str!("../../planted.md")]
 
 mod invariants;
 mod table;
 
+use std::fs;
+use std::path::Path;
+
 use lockstep_core::planted::{self, Bug};
 
-pub use self::table::{BY_HAND, ELSEWHERE, FOUND, REDUNDANT};
+pub use self::table::{BY_HAND, FOUND, REDUNDANT, SCRIPTED};
 use crate::chaos;
 use crate::invariants::Violation;
-use crate::leases::Omission;
+use crate::script;
 use crate::trace::Detail;
 
 /// A mistake that the simulator finds.
@@ -29,6 +34,31 @@ pub struct Found {
     pub seeds_max: u64,
     /// The invariants that may find it.
     pub by: &'static [&'static str],
+}
+
+/// A mistake to which a script leads.
+#[derive(Clone, Copy, Debug)]
+pub struct Scripted {
+    /// The mistake.
+    pub bug: Bug,
+    /// The name of the script, in `tests/scripts/rules`.
+    pub script: &'static str,
+    /// The invariant that finds it.
+    pub by: &'static str,
+}
+
+impl Scripted {
+    /// Runs the script with the mistake: what that violates.
+    ///
+    /// # Errors
+    /// If there is no such script, or a command in it cannot be understood.
+    pub fn play(&self) -> Result<Option<Violation>, String> {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("scripts/rules");
+        let path = folder.join(format!("{}.txt", self.script));
+        let text = fs::read_to_string(path).map_err(|error| error.to_string())?;
+        let played = planted::with(self.bug, || script::run(&text, Detail::Off))?;
+        Ok(played.violation)
+    }
 }
 
 /// The mistake of that name.
@@ -64,18 +94,18 @@ pub fn document(seeds: impl Fn(Bug) -> u64) -> String {
     }
     lines.extend([
         String::new(),
-        "# Found by the model of leases".to_owned(),
+        "# Found by a script".to_owned(),
         String::new(),
-        "The simulator would need more luck than a test has time for. The model (`leases`), which is searched whole, finds \
-         what follows when the rule is left out; that is the test `every_rule_that_is_left_out_shows`."
+        "Each takes a turn of events that no mix of faults has often enough. A script (`tests/scripts/rules`) leads a simulated \
+         cluster there; it tells what the rule is for."
             .to_owned(),
         String::new(),
-        "| mistake | in words | what is left out of the model |".to_owned(),
-        "| --- | --- | --- |".to_owned(),
+        "| mistake | in words | found by | script |".to_owned(),
+        "| --- | --- | --- | --- |".to_owned(),
     ]);
-    for (bug, omission) in ELSEWHERE {
-        let (text, omitted) = (bug.text(), omission.text());
-        lines.push(format!("| `{bug:?}` | {text} | {omitted} |"));
+    for Scripted { bug, script, by } in SCRIPTED {
+        let text = bug.text();
+        lines.push(format!("| `{bug:?}` | {text} | {by} | `{script}` |"));
     }
     lines.extend([
         String::new(),
@@ -106,9 +136,4 @@ pub fn document(seeds: impl Fn(Bug) -> u64) -> String {
     }
     lines.push(String::new());
     lines.join("\n")
-}
-
-/// Is the rule needed in the model?
-pub fn is_fatal(omission: Omission) -> bool {
-    Omission::FATAL.iter().any(|(fatal, _)| *fatal == omission)
 }

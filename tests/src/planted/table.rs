@@ -2,12 +2,11 @@
 
 use lockstep_core::planted::Bug;
 
-use super::Found;
 use super::invariants::{
     BOUNDED, CALM, DURABLE, FORWARD, LEDGER, LET_IN, LINEARIZABLE, LOCAL, ONCE, PANICS, REJECTED,
     REPLIES, TOLD, TRUE,
 };
-use crate::leases::Omission;
+use super::{Found, Scripted};
 
 /// Seeds for a mistake that hardly any mix of faults and writes leaves unseen.
 const SOON: u64 = 200;
@@ -98,30 +97,80 @@ pub const FOUND: &[Found] = &[
     found(Bug::TimeBeforeInput, SOON, &[LINEARIZABLE, REPLIES]),
 ];
 
-/// The mistakes that the model of leases finds, each with the rule that is left out there.
-pub const ELSEWHERE: &[(Bug, Omission)] = &[
-    (Bug::JoinKeepsVersion, Omission::JoinKeepsVersion),
-    (Bug::DrainingJoins, Omission::DrainingJoinsUninformed),
-    (Bug::InheritsNoLease, Omission::NewPrimaryDoesNotWait),
-    (
+const fn scripted(bug: Bug, script: &'static str, by: &'static str) -> Scripted {
+    Scripted { bug, script, by }
+}
+
+/// The mistakes that take a turn of events of their own, each with the script that leads to it.
+pub const SCRIPTED: &[Scripted] = &[
+    scripted(
+        Bug::JoinKeepsVersion,
+        "proposal_of_a_former_start",
+        LINEARIZABLE,
+    ),
+    scripted(Bug::DrainingJoins, "late_join_while_draining", LINEARIZABLE),
+    scripted(
+        Bug::InheritsNoLease,
+        "restart_while_one_drains",
+        LINEARIZABLE,
+    ),
+    scripted(
         Bug::LeaseWithoutAdded,
-        Omission::PrimaryLeaseWithoutAdditions,
+        "addition_unheard_by_the_primary",
+        LINEARIZABLE,
     ),
-    (Bug::LeaseFromReceipt, Omission::PrimaryLeaseFromReceipt),
-    (Bug::PromiseWithoutDrift, Omission::PromiseIgnoresRho),
-    (Bug::ProposesAtOnce, Omission::RestartForgetsPromise),
-    (Bug::AnswersAfterProposing, Omission::AnswersAfterProposing),
-    (Bug::FormerGrantCounts, Omission::StampsSurviveRestart),
-    (Bug::GrantOfFormerRoleCounts, Omission::GiveUpUnheeded),
-    (Bug::GrantsWithoutLease, Omission::GrantsWithoutLease),
-    (Bug::TakesLeaseJoining, Omission::JoiningTakesLease),
-    (
+    scripted(
+        Bug::LeaseFromReceipt,
+        "late_answer_to_a_beacon",
+        LINEARIZABLE,
+    ),
+    scripted(
+        Bug::PromiseWithoutDrift,
+        "promise_on_a_fast_clock",
+        LINEARIZABLE,
+    ),
+    scripted(Bug::ProposesAtOnce, "restart_with_a_promise", LINEARIZABLE),
+    scripted(
+        Bug::AnswersAfterProposing,
+        "beacon_after_a_proposal",
+        LINEARIZABLE,
+    ),
+    scripted(
+        Bug::FormerGrantCounts,
+        "grant_of_a_former_start",
+        LINEARIZABLE,
+    ),
+    scripted(
+        Bug::GrantOfFormerRoleCounts,
+        "grant_of_a_former_role",
+        LINEARIZABLE,
+    ),
+    scripted(
+        Bug::GrantsWithoutLease,
+        "grant_without_a_lease",
+        LINEARIZABLE,
+    ),
+    scripted(
+        Bug::TakesLeaseJoining,
+        "grant_to_one_that_is_out",
+        LINEARIZABLE,
+    ),
+    scripted(
         Bug::RemovedLeaseWithoutDrift,
-        Omission::RemovedLeaseIgnoresRho,
+        "lease_by_a_slow_clock",
+        LINEARIZABLE,
     ),
-    (Bug::SettlesWithoutDrift, Omission::WaitIgnoresRho),
-    (Bug::LeavesWithLease, Omission::LeavesWithLease),
-    (Bug::TellsBeforeRecommit, Omission::AnswersUnsettled),
+    scripted(
+        Bug::SettlesWithoutDrift,
+        "new_tenure_and_a_slow_clock",
+        LINEARIZABLE,
+    ),
+    scripted(Bug::LeavesWithLease, "leaving_with_a_lease", LINEARIZABLE),
+    scripted(
+        Bug::TellsBeforeRecommit,
+        "unknown_committed_position",
+        LINEARIZABLE,
+    ),
 ];
 
 /// Mistakes that neither finds in the time of a test, each with the test by hand that fails with it. That it does is seen

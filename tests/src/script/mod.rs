@@ -13,7 +13,7 @@ use lockstep_core::process::{CallBody, CallId};
 
 pub use self::difference::difference;
 use self::words::{build, call_of, millis_of, node, number};
-use crate::cluster::{Cluster, MS};
+use crate::cluster::{Clock, Cluster, MS};
 use crate::invariants::Violation;
 use crate::trace::{self, Detail};
 
@@ -77,8 +77,9 @@ impl Runner {
     /// Carries a command out and returns what was said meanwhile.
     ///
     /// - `cluster REPLICAS CLIENTS [log=BYTES] [in_sync=N] [uncommitted=BYTES] [drift=PERMILLE]`: a new cluster in
-    ///   which nothing runs; `drift` is what replicas take for the bound of their clocks
-    /// - `clock NODE PPM`: from its next start its clock runs fast by so many millionths, or slow if that is negative
+    ///   which nothing runs; `drift` is what its replicas were told about their clocks
+    /// - `clock NODE MS PPM`: from its next start its clock shows so much more than the time here, and runs fast by so
+    ///   many millionths, or slow if that is negative
     /// - `ready`: everybody is started and in sync; nothing of that is recorded
     /// - `start NODE…`, `crash NODE…`, `leave NODE`, `wipe NODE` (a new, empty node has its name when it is started)
     /// - `wait MS`
@@ -104,9 +105,10 @@ impl Runner {
         }
         let cluster = self.cluster.as_mut().ok_or("there is no cluster")?;
         match words.as_slice() {
-            ["clock", name, drift] => {
-                let node = node(cluster, name)?;
-                cluster.set_drift(node, number(drift)?);
+            ["clock", name, offset, drift] => {
+                let (node, offset) = (node(cluster, name)?, millis_of(offset)?);
+                let drift = number(drift)?;
+                cluster.set_clock(node, Clock { offset, drift });
             }
             ["ready"] => {
                 make_ready(cluster);
