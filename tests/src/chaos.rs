@@ -342,7 +342,8 @@ fn recover(cluster: &mut Cluster) {
     }
 }
 
-fn await_calm(cluster: &mut Cluster) {
+/// Waits until everybody is in sync and has the same, for as long as that may take after the last fault.
+pub(crate) fn await_calm(cluster: &mut Cluster) {
     let deadline = cluster.now() + RECOVERY;
     while cluster.violation().is_none() {
         let Some(missing) = missing_for_calm(cluster) else {

@@ -13,6 +13,7 @@ use lockstep_core::process::{CallBody, CallId};
 
 pub use self::difference::difference;
 use self::words::{build, call_of, millis_of, node, number};
+use crate::chaos;
 use crate::cluster::{Clock, Cluster, MS};
 use crate::invariants::Violation;
 use crate::trace::{self, Detail};
@@ -94,6 +95,7 @@ impl Runner {
     /// - `hold NODE NODE KIND`: messages of that kind from the first to the second are kept back; `copy …`: they
     ///   arrive, and copies are kept; `pass …`: no more are; `release …`: nor are they any longer, and those that were
     ///   kept arrive now
+    /// - `calm`: all faults end, and everything is waited for that must be well again then; what is held stays held
     /// - `show`: the configuration and what every replica has
     fn execute(&mut self, command: &str) -> Result<Vec<String>, String> {
         let words: Vec<&str> = command.split_whitespace().collect();
@@ -187,6 +189,10 @@ impl Runner {
                     "pass" => cluster.pass(from, to, kind),
                     _ => cluster.release(from, to, kind),
                 }
+            }
+            ["calm"] => {
+                cluster.heal();
+                chaos::await_calm(cluster);
             }
             ["show"] => {}
             words => {
