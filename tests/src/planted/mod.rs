@@ -19,7 +19,7 @@ use std::path::Path;
 
 use lockstep_core::planted::{self, Bug};
 
-pub use self::table::{BY_HAND, FOUND, REDUNDANT, SCRIPTED};
+pub use self::table::{FOUND, REDUNDANT, SCRIPTED};
 use crate::chaos;
 use crate::invariants::Violation;
 use crate::script;
@@ -106,20 +106,6 @@ pub fn document(seeds: impl Fn(Bug) -> u64) -> String {
     for Scripted { bug, script, by } in SCRIPTED {
         let text = bug.text();
         lines.push(format!("| `{bug:?}` | {text} | {by} | `{script}` |"));
-    }
-    lines.extend([
-        String::new(),
-        "# Found by hand".to_owned(),
-        String::new(),
-        "Too rare for the simulator in the time of a test, and not in the model: of each it is seen that this test fails \
-         with it."
-            .to_owned(),
-        String::new(),
-        "| mistake | in words | test |".to_owned(),
-        "| --- | --- | --- |".to_owned(),
-    ]);
-    for (bug, test) in BY_HAND {
-        lines.push(format!("| `{bug:?}` | {} | `{test}` |", bug.text()));
     }
     lines.extend([
         String::new(),

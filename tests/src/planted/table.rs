@@ -171,39 +171,25 @@ pub const SCRIPTED: &[Scripted] = &[
         "unknown_committed_position",
         LINEARIZABLE,
     ),
-];
-
-/// Mistakes that neither finds in the time of a test, each with the test by hand that fails with it. That it does is seen
-/// by the tests of the core, with the feature `planted`.
-pub const BY_HAND: &[(Bug, &str)] = &[
-    (
-        Bug::FormerEndCounts,
-        "the_end_of_a_handshake_that_rests_on_another_reply_cuts_nothing_off",
-    ),
-    (
+    scripted(Bug::FormerEndCounts, "late_end_of_a_handshake", LEDGER),
+    scripted(
         Bug::FormerAcksCount,
-        "what_a_replica_acknowledged_in_an_earlier_handshake_does_not_count",
+        "late_acknowledgement_of_another_handshake",
+        CALM,
     ),
-    (
+    scripted(
         Bug::FormerAnswerCounts,
-        "the_answer_to_a_question_of_a_former_start_is_not_taken_for_that_to_a_present_one",
+        "late_answer_to_a_question",
+        LINEARIZABLE,
     ),
-    (
+    scripted(
         Bug::NoEpochFence,
-        "what_is_said_in_another_epoch_is_ignored",
+        "late_acknowledgement_of_another_epoch",
+        DURABLE,
     ),
-    (
-        Bug::LateLeaveObeyed,
-        "leaving_needs_the_recorded_start_and_the_present_version_and_is_not_for_the_primary",
-    ),
-    (
-        Bug::LateJoinObeyed,
-        "a_late_join_of_a_wiped_directory_does_not_cost_the_new_node_its_identity",
-    ),
-    (
-        Bug::ChunkOfFormerHandshake,
-        "a_piece_of_the_state_of_another_handshake_is_not_taken",
-    ),
+    scripted(Bug::LateLeaveObeyed, "late_leave", LINEARIZABLE),
+    scripted(Bug::LateJoinObeyed, "late_join", LET_IN),
+    scripted(Bug::ChunkOfFormerHandshake, "late_piece_of_a_state", LEDGER),
 ];
 
 /// The mistakes that break nothing, each with what makes up for them.
