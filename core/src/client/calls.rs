@@ -6,12 +6,15 @@ use crate::config::Address;
 use crate::message::RequestBody;
 use crate::operation::{Origin, Rejection};
 use crate::process::{CallBody, CallId};
+use crate::time::Instant;
 
 /// A call that was not completed.
 #[derive(Clone, Debug)]
 pub(super) struct Active {
     pub(super) call: CallId,
     pub(super) body: CallBody,
+    /// It is tried no more then.
+    pub(super) deadline: Instant,
     pub(super) stage: Stage,
     /// Its request, once it was sent.
     pub(super) origin: Option<Origin>,

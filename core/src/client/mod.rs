@@ -38,11 +38,9 @@ pub enum ReadFrom {
 /// The timers of a client.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Timer {
-    /// The call's time is up.
-    Deadline(CallId),
-    /// The call's request, or its next try, is due.
-    Attempt(CallId),
-    /// The primary has acknowledged nothing for a while.
+    /// The call's next try is due, or its time is up.
+    Call(CallId),
+    /// The primary may have acknowledged nothing for a while.
     Silence,
     /// The next replica may be asked who is primary.
     Probe,
@@ -66,6 +64,8 @@ pub struct Client {
     requests: BTreeSet<(ClientId, RequestId, CallId)>,
     held: BTreeSet<CallId>,
     at_primary: BTreeSet<CallId>,
+    /// The primary owes an answer since then.
+    silent_since: Instant,
     /// The primary is taken for dead, perhaps wrongly.
     is_silent: bool,
     /// Somebody was asked out of turn since the last `Timer::Probe`.
@@ -88,6 +88,7 @@ impl Client {
             requests: BTreeSet::new(),
             held: BTreeSet::new(),
             at_primary: BTreeSet::new(),
+            silent_since: Instant(0),
             is_silent: false,
             is_redirected: false,
             timers: Timers::new(),
@@ -117,6 +118,7 @@ impl Client {
         let active = Active {
             call,
             body,
+            deadline,
             stage: Stage::Resting,
             origin: None,
             copies: 0,
@@ -126,8 +128,8 @@ impl Client {
             tried: BTreeSet::new(),
         };
         self.calls.insert(call, active);
-        self.timers.arm(Timer::Deadline(call), deadline);
         self.attempt(now, call, out);
+        self.timers.arm_if_idle(Timer::Call(call), deadline);
     }
 
     /// Sends the call's request where it has to go, or holds it until it can be sent.
@@ -155,6 +157,9 @@ impl Client {
                 self.set_stage(call, Stage::Held);
                 return;
             }
+        }
+        if self.at_primary.is_empty() {
+            self.silent_since = now;
         }
         self.timers
             .arm_if_idle(Timer::Silence, now + limits::PRIMARY_HEDGE);
@@ -194,10 +199,16 @@ impl Client {
     ) {
         let origin = self.number(call);
         self.set_stage(call, Stage::Sent(to.clone()));
-        self.timers.arm(Timer::Attempt(call), now + patience);
+        self.wait(call, now + patience);
         let active = self.calls.get_mut(&call).expect("a call under way");
         active.copies = active.copies.saturating_add(1);
         request(&to, origin, active.request(), out);
+    }
+
+    /// Arms the call's timer for its next try, or for its deadline if that comes first.
+    fn wait(&mut self, call: CallId, next_try: Instant) {
+        let due = next_try.min(self.calls[&call].deadline);
+        self.timers.arm(Timer::Call(call), due);
     }
 
     /// The number of the call's request, given to it here if it has none.
@@ -255,7 +266,7 @@ impl Client {
         match &stage {
             Stage::Held => {
                 self.held.insert(call);
-                self.timers.disarm(Timer::Attempt(call));
+                self.timers.arm(Timer::Call(call), active.deadline);
             }
             Stage::Sent(_) if active.goal() == Goal::Primary => {
                 self.at_primary.insert(call);
@@ -279,13 +290,17 @@ impl Client {
         let rest = limits::CLIENT_REST * 2_u32.pow(active.rests.min(8));
         active.rests = active.rests.saturating_add(1);
         let due = now + rest.min(limits::CLIENT_REST_MAX);
-        self.timers.arm(Timer::Attempt(call), due);
+        self.wait(call, due);
     }
 
-    fn on_attempt_due(&mut self, now: Instant, call: CallId, out: &mut Outbox) {
+    fn on_call_due(&mut self, now: Instant, call: CallId, out: &mut Outbox) {
         let Some(active) = self.calls.get(&call) else {
             return;
         };
+        if now >= active.deadline {
+            let outcome = self.given_up(call);
+            return self.complete(now, call, outcome, out);
+        }
         if let (Goal::Replica, None, Stage::Sent(to)) =
             (active.goal(), active.pinned(), active.stage.clone())
         {
@@ -293,13 +308,6 @@ impl Client {
             self.probe(now, out);
         }
         self.attempt(now, call, out);
-    }
-
-    fn on_deadline(&mut self, now: Instant, call: CallId, out: &mut Outbox) {
-        if self.calls.contains_key(&call) {
-            let outcome = self.given_up(call);
-            self.complete(now, call, outcome, out);
-        }
     }
 
     /// What to say of a call that is tried no more.
@@ -324,8 +332,7 @@ impl Client {
         let Some(active) = self.calls.remove(&call) else {
             return;
         };
-        self.timers.disarm(Timer::Deadline(call));
-        self.timers.disarm(Timer::Attempt(call));
+        self.timers.disarm(Timer::Call(call));
         self.held.remove(&call);
         self.at_primary.remove(&call);
         if let Some(origin) = active.origin {
@@ -370,8 +377,7 @@ impl Process for Client {
             Input::Timer(timer) => {
                 self.timers.disarm(timer);
                 match timer {
-                    Timer::Deadline(call) => self.on_deadline(now, call, out),
-                    Timer::Attempt(call) => self.on_attempt_due(now, call, out),
+                    Timer::Call(call) => self.on_call_due(now, call, out),
                     Timer::Silence => self.on_silence(now, out),
                     Timer::Probe => self.on_probe_due(now, out),
                     Timer::Forgive => self.replicas.forgive(),

@@ -58,18 +58,21 @@ impl Client {
     }
 
     pub(super) fn on_silence(&mut self, now: Instant, out: &mut Outbox) {
-        if !self.at_primary.is_empty() {
+        if self.at_primary.is_empty() {
+            return;
+        }
+        let due = self.silent_since + limits::PRIMARY_HEDGE;
+        if now < due {
+            // It was heard since the timer was armed: arming it anew each time would cost more than all else of an answer.
+            self.timers.arm(Timer::Silence, due);
+        } else {
             self.suspect_primary(now, out);
         }
     }
 
     pub(super) fn on_primary_heard(&mut self, now: Instant) {
         self.is_silent = false;
-        if self.at_primary.is_empty() {
-            self.timers.disarm(Timer::Silence);
-        } else {
-            self.timers.arm(Timer::Silence, now + limits::PRIMARY_HEDGE);
-        }
+        self.silent_since = now;
     }
 
     pub(super) fn on_status(
@@ -82,7 +85,7 @@ impl Client {
         match self.replicas.learn(from, status) {
             Learned::NewPrimary => {
                 self.is_silent = false;
-                self.timers.disarm(Timer::Silence);
+                self.silent_since = now;
                 // What the former primary has not answered goes to this one, in the order of the calls: before what was
                 // never sent, which may have to wait for room.
                 let is_sent = |call: &&CallId| self.calls[*call].origin.is_some();

@@ -279,6 +279,32 @@ fn what_a_silent_primary_did_not_answer_goes_to_the_new_one_with_the_same_ids() 
 }
 
 #[test]
+fn a_primary_counts_as_silent_from_its_last_answer() {
+    let mut table = Table::new(&["r1"]);
+    table.insert();
+    table.tell_status("r1", RoleName::Primary);
+    let first = table.request().1;
+    table.insert();
+    let second = table.request().1;
+    table.now = table.now + limits::PRIMARY_HEDGE / 2;
+    let heard = table.now;
+    table.reply("r1", first.id, ReplyBody::OperationAck { seq: Seq(0) });
+    table.completed();
+    table.wait();
+    assert_eq!(table.now, heard + limits::PRIMARY_HEDGE);
+    assert_eq!(table.request().1.body, RequestBody::Status);
+    table.reply("r1", second.id, ReplyBody::OperationAck { seq: Seq(1) });
+    table.completed();
+    // Nothing is owed for a while, and then something is.
+    table.now = table.now + 10 * limits::PRIMARY_HEDGE;
+    table.insert();
+    table.request();
+    let sent = table.now;
+    table.wait();
+    assert_eq!(table.now, sent + limits::PRIMARY_HEDGE);
+}
+
+#[test]
 fn the_watermark_is_the_first_write_without_an_outcome_and_the_birth_stays() {
     let mut table = Table::new(&["r1"]);
     table.insert();
