@@ -296,7 +296,11 @@ fn a_primary_counts_as_silent_from_its_last_answer() {
     table.reply("r1", second.id, ReplyBody::OperationAck { seq: Seq(1) });
     table.completed();
     // Nothing is owed for a while, and then something is.
-    table.now = table.now + 10 * limits::PRIMARY_HEDGE;
+    table.insert();
+    let third = table.request().1;
+    table.reply("r1", third.id, ReplyBody::OperationAck { seq: Seq(2) });
+    table.completed();
+    table.now = table.now + limits::PRIMARY_HEDGE / 2;
     table.insert();
     table.request();
     let sent = table.now;
