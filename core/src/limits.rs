@@ -1,5 +1,6 @@
 //! Every bound and every interval of the system in one table, each with its reason.
 
+use std::num::NonZeroU32;
 use std::time::Duration;
 
 /// A write not confirmed within this time is answered `OperationFailed` (SPEC section 5).
@@ -97,6 +98,12 @@ pub const CHUNK_BYTES_MAX: usize = 256 << 10;
 
 /// Records in one chunk or page, so that many tiny records do not make a long step.
 pub const CHUNK_RECORDS_MAX: usize = 4096;
+
+/// Records in a page of a scan that is to have at most `limit`.
+pub fn page_records_max(limit: Option<NonZeroU32>) -> usize {
+    let limit = limit.map_or(usize::MAX, |limit| limit.get() as usize);
+    limit.min(CHUNK_RECORDS_MAX)
+}
 
 /// Chunks of a state transfer on their way to one replica.
 pub const CHUNKS_IN_FLIGHT_MAX: u64 = 8;

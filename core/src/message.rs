@@ -3,6 +3,7 @@
 //! New variants and fields go to the end, and `wire::VERSION` is raised. All positions are counts of entries:
 //! "up to position p" speaks of the entries before p.
 
+use std::num::NonZeroU32;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
@@ -433,6 +434,8 @@ pub enum RequestBody {
     Scan {
         /// Start behind this key; `None` to start at the beginning.
         after: Option<Key>,
+        /// At most so many records; `None` for as many as a page takes, which no limit raises.
+        limit: Option<NonZeroU32>,
     },
     /// Tell about yourself; at any replica.
     Status,

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Debug;
+use std::num::NonZeroU32;
 use std::sync::Arc;
 
 use crate::config::{Address, Position, Seq};
@@ -135,6 +136,8 @@ pub enum CallBody {
     Scan {
         /// Start behind this key.
         after: Option<Key>,
+        /// At most so many records; `None` for as many as a page takes.
+        limit: Option<NonZeroU32>,
         /// At this replica only; `None` for any that answers.
         replica: Option<Address>,
     },

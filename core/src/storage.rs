@@ -4,6 +4,7 @@
 //! Writes are executed in the order they are asked for, reads and the application of committed entries beside them.
 
 use std::collections::BTreeMap;
+use std::num::NonZeroU32;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
@@ -73,6 +74,8 @@ pub enum Query {
     Scan {
         /// Start behind this key; `None` for the beginning.
         after: Option<Key>,
+        /// At most so many; `None` for as many as a page takes.
+        limit: Option<NonZeroU32>,
     },
     /// Entries of the log from a position on, at most `limits::SNAPSHOTS_BYTES_MAX`, at least one if there is any.
     Log {
@@ -106,7 +109,8 @@ pub enum Cursor {
 pub enum Answer {
     /// To `Get`; `None` when the key is absent.
     Value(Option<Value>),
-    /// To `Scan`, and to `ReadView` of records; at most `limits::CHUNK_BYTES_MAX` and `limits::CHUNK_RECORDS_MAX`, at least one record if there is any.
+    /// To `Scan`, and to `ReadView` of records; at most `limits::CHUNK_BYTES_MAX`, `limits::CHUNK_RECORDS_MAX` and the
+    /// limit of the `Scan`, at least one record if there is any.
     Page {
         /// The records.
         records: Vec<(Key, Value)>,

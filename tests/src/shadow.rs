@@ -119,6 +119,11 @@ impl Shadow {
                 .any(|(_, later)| later.as_ref() == value)
     }
 
+    /// The keys that it has known, in their order.
+    pub fn keys(&self) -> impl Iterator<Item = &Key> {
+        self.versions.keys()
+    }
+
     fn note(&mut self, entry: &Entry) {
         let Some((key, value)) = entry.operation.change() else {
             return;

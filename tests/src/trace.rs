@@ -208,7 +208,10 @@ pub fn brief(message: &Message) -> String {
                 RequestBody::Insert { key, value } => format!("Insert {key:?}={value:?}"),
                 RequestBody::Remove { key } => format!("Remove {key:?}"),
                 RequestBody::Get { key, level } => format!("Get {key:?} {level:?}"),
-                RequestBody::Scan { after } => format!("Scan after {after:?}"),
+                RequestBody::Scan { after, limit } => {
+                    let limit = limit.map(|limit| format!(" limit {limit}"));
+                    format!("Scan after {after:?}{}", limit.unwrap_or_default())
+                }
                 RequestBody::Status => "Status".to_owned(),
                 RequestBody::Resolve { key } => format!("Resolve {key:?}"),
                 RequestBody::Drain(drain) => format!("Drain {drain:?}"),

@@ -1,5 +1,7 @@
 //! What the clients of a simulation do: writes and reads of few keys, every value written once in all.
 
+use std::num::NonZeroU32;
+
 use lockstep_core::operation::{Key, ReadLevel, Value};
 use lockstep_core::process::CallBody;
 use rand::Rng;
@@ -72,6 +74,8 @@ impl Workload {
         match rng.random_range(0..20) {
             0 => CallBody::Scan {
                 after: rng.random_bool(0.5).then_some(key),
+                // Drawn from what was written so far, around the size of the disk's pages; 0 is no limit.
+                limit: NonZeroU32::new((self.values % 6) as u32),
                 replica,
             },
             1 => CallBody::Status { replica },

@@ -81,7 +81,7 @@ impl Active {
             CallBody::Insert { key, value } => RequestBody::Insert { key, value },
             CallBody::Remove { key } => RequestBody::Remove { key },
             CallBody::Get { key, level, .. } => RequestBody::Get { key, level },
-            CallBody::Scan { after, .. } => RequestBody::Scan { after },
+            CallBody::Scan { after, limit, .. } => RequestBody::Scan { after, limit },
             CallBody::Status { .. } => RequestBody::Status,
             CallBody::Resolve { key, .. } => RequestBody::Resolve { key },
             CallBody::Drain { drain, .. } => RequestBody::Drain(drain),

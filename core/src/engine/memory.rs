@@ -3,6 +3,7 @@
 //! They keep the contracts of the traits except that nothing survives the process. The durable ones are in `durable`.
 
 use std::collections::{BTreeMap, VecDeque};
+use std::num::NonZeroU32;
 use std::ops::Bound;
 use std::path::Path;
 use std::sync::{Arc, RwLock, RwLockReadGuard, RwLockWriteGuard};
@@ -237,8 +238,8 @@ impl Engine for MemoryEngine {
         Ok(self.shared().present.values.get(key).cloned())
     }
 
-    fn scan(&self, after: Option<&Key>) -> Result<Page, StoreError> {
-        self.shared().present.page(after)
+    fn scan(&self, after: Option<&Key>, limit: Option<NonZeroU32>) -> Result<Page, StoreError> {
+        self.shared().present.page(after, limit)
     }
 
     fn sessions(&self) -> Result<SessionRows, StoreError> {
@@ -293,7 +294,7 @@ impl View for MemoryView {
     }
 
     fn scan(&self, after: Option<&Key>) -> Result<Page, StoreError> {
-        self.0.page(after)
+        self.0.page(after, None)
     }
 
     fn sessions(&self, after: Option<ClientId>) -> Result<SessionPage, StoreError> {
@@ -311,13 +312,14 @@ impl View for MemoryView {
 }
 
 impl Records {
-    fn page(&self, after: Option<&Key>) -> Result<Page, StoreError> {
+    fn page(&self, after: Option<&Key>, limit: Option<NonZeroU32>) -> Result<Page, StoreError> {
         let behind = (
             after.map_or(Bound::Unbounded, Bound::Excluded),
             Bound::Unbounded,
         );
         let records = self.values.range::<Key, _>(behind);
-        Page::collect(records.map(|(key, value)| Ok((key.clone(), value.clone()))))
+        let records = records.map(|(key, value)| Ok((key.clone(), value.clone())));
+        Page::collect(records, limit)
     }
 }
 

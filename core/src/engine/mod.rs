@@ -9,6 +9,7 @@ pub mod memory;
 pub mod recovery;
 
 use std::io;
+use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -98,8 +99,8 @@ pub trait Engine: Send + Sync {
     /// The value of a key.
     fn read(&self, key: &Key) -> Result<Option<Value>, StoreError>;
 
-    /// Records behind `after`, ascending; a page as `storage::Answer::Page` describes it.
-    fn scan(&self, after: Option<&Key>) -> Result<Page, StoreError>;
+    /// Records behind `after`, ascending and at most `limit`; a page as `storage::Answer::Page` describes it.
+    fn scan(&self, after: Option<&Key>, limit: Option<NonZeroU32>) -> Result<Page, StoreError>;
 
     /// The sessions, all of them: for a start.
     fn sessions(&self) -> Result<SessionRows, StoreError>;
@@ -185,20 +186,21 @@ pub struct Page {
 }
 
 impl Page {
-    /// The first of the records, as many as one page takes.
+    /// The first of the records, as many as one page takes and at most `limit`.
     ///
     /// # Errors
     /// The first one among the records taken.
     pub fn collect(
         records: impl Iterator<Item = Result<(Key, Value), StoreError>>,
+        limit: Option<NonZeroU32>,
     ) -> Result<Self, StoreError> {
+        let records_max = limits::page_records_max(limit);
         let mut page = Self::default();
         let mut bytes = 0;
         for record in records {
             let (key, value) = record?;
             bytes += key.0.len() + value.0.len();
-            let is_full =
-                page.records.len() == limits::CHUNK_RECORDS_MAX || bytes > limits::CHUNK_BYTES_MAX;
+            let is_full = page.records.len() == records_max || bytes > limits::CHUNK_BYTES_MAX;
             if is_full && !page.records.is_empty() {
                 page.more = true;
                 break;

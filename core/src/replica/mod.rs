@@ -323,9 +323,9 @@ impl Replica {
             RequestBody::Resolve { key } => {
                 self.on_write(now, asker, Operation::Cancel { key }, out);
             }
-            RequestBody::Scan { after } => {
+            RequestBody::Scan { after, limit } => {
                 if let Some(mut cx) = self.serving(now, &asker, out) {
-                    reads::on_scan(&mut cx, asker, after);
+                    reads::on_scan(&mut cx, asker, after, limit);
                 }
             }
             RequestBody::Status => self.on_status(now, asker, out),

@@ -5,6 +5,7 @@
 //! is known to be committed far enough.
 
 use std::collections::{BTreeMap, VecDeque};
+use std::num::NonZeroU32;
 
 use crate::config::{Address, Position};
 use crate::limits;
@@ -40,7 +41,7 @@ struct Read {
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 enum What {
     Get(Key, Level),
-    Scan(Option<Key>),
+    Scan(Option<Key>, Option<NonZeroU32>),
 }
 
 /// What the answer to a read may show.
@@ -269,16 +270,22 @@ pub(super) fn on_role_ended(cx: &mut Context<'_>) {
 }
 
 /// A client wants records.
-pub(super) fn on_scan(cx: &mut Context<'_>, asker: Asker, after: Option<Key>) {
+pub(super) fn on_scan(
+    cx: &mut Context<'_>,
+    asker: Asker,
+    after: Option<Key>,
+    limit: Option<NonZeroU32>,
+) {
     if cx.core.reads.scans >= limits::SCANS_IN_FLIGHT_MAX {
         return cx.reject(&asker, Rejection::Overloaded);
     }
     cx.core.reads.scans += 1;
     let query = Query::Scan {
         after: after.clone(),
+        limit,
     };
     let ticket = cx.core.disk.query(query, cx.out);
-    let what = What::Scan(after);
+    let what = What::Scan(after, limit);
     cx.core.reads.asked.insert(ticket, Read { asker, what });
 }
 
@@ -305,13 +312,15 @@ pub(super) fn on_answered(
             let value = newer.unwrap_or_else(|| value.clone());
             answer_get(cx, &read.asker, key, value, level);
         }
-        (What::Scan(after), Answer::Page { records, more }) => {
+        (What::Scan(after, limit), Answer::Page { records, more }) => {
             cx.core.reads.scans -= 1;
             cx.write();
-            let body = page(cx, after.as_ref(), records, *more);
+            let body = page(cx, after.as_ref(), limit, records, *more);
             cx.reply(&read.asker, body);
         }
-        (What::Get(..) | What::Scan(_), _) => unreachable!("the storage answers what it was asked"),
+        (What::Get(..) | What::Scan(..), _) => {
+            unreachable!("the storage answers what it was asked")
+        }
     }
     forget(cx);
     true
@@ -349,8 +358,15 @@ fn answer_get(cx: &mut Context<'_>, asker: &Asker, key: Key, value: Option<Value
     );
 }
 
-/// A page of the state, with the newest entries laid over it.
-fn page(cx: &Context<'_>, after: Option<&Key>, records: &[(Key, Value)], more: bool) -> ReplyBody {
+/// A page of the state, with the newest entries laid over it. What they add may make it longer than the limit, and what
+/// they remove shorter although more follow.
+fn page(
+    cx: &Context<'_>,
+    after: Option<&Key>,
+    limit: Option<NonZeroU32>,
+    records: &[(Key, Value)],
+    more: bool,
+) -> ReplyBody {
     let through = if more {
         records.last().map(|record| &record.0)
     } else {
@@ -364,12 +380,13 @@ fn page(cx: &Context<'_>, after: Option<&Key>, records: &[(Key, Value)], more: b
         merged.extend(cx.core.log.newest_between(after, through));
     }
     let mut resume = through;
+    let records_max = limits::page_records_max(limit);
     let (mut page, mut bytes) = (Vec::new(), 0);
     for (index, (key, value)) in merged.iter().enumerate() {
         let Some(value) = value else { continue };
         bytes += key.0.len() + value.0.len();
         page.push(((*key).clone(), (*value).clone()));
-        let is_full = bytes >= limits::CHUNK_BYTES_MAX || page.len() >= limits::CHUNK_RECORDS_MAX;
+        let is_full = bytes >= limits::CHUNK_BYTES_MAX || page.len() >= records_max;
         if is_full && index + 1 < merged.len() {
             resume = Some(*key);
             break;
@@ -412,8 +429,9 @@ pub(super) fn on_installed(cx: &mut Context<'_>) {
     for read in std::mem::take(&mut cx.core.reads.asked).into_values() {
         let query = match &read.what {
             What::Get(key, _) => Query::Get { key: key.clone() },
-            What::Scan(after) => Query::Scan {
+            What::Scan(after, limit) => Query::Scan {
                 after: after.clone(),
+                limit: *limit,
             },
         };
         let ticket = cx.core.disk.query(query, cx.out);

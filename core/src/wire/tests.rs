@@ -1,5 +1,6 @@
 //! What arrives may be anything; what is sent has the bytes it always had.
 
+use std::num::NonZeroU32;
 use std::sync::Arc;
 
 use proptest::prelude::*;
@@ -239,6 +240,11 @@ fn with_clients() -> Vec<Message> {
         },
         RequestBody::Scan {
             after: Some("k".into()),
+            limit: None,
+        },
+        RequestBody::Scan {
+            after: None,
+            limit: NonZeroU32::new(300),
         },
         RequestBody::Status,
         RequestBody::Resolve { key: "k".into() },

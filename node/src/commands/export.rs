@@ -24,7 +24,7 @@ async fn export_with(session: &Session, name: Option<&str>) -> Result<Exit, Fail
     let mut after = None;
     let mut lines = Vec::new();
     loop {
-        let page = match session.scan(after.clone(), replica.as_ref()).await {
+        let page = match session.scan(after.clone(), None, replica.as_ref()).await {
             Ok(page) => page,
             // Pages come from one replica as long as it answers, so that they fit together; but nobody asked for this one.
             Err(Failure::Unreachable(_)) if name.is_none() && replica.is_some() => {

@@ -4,15 +4,17 @@
 mod editor;
 pub(crate) mod line;
 
+use std::num::NonZeroU32;
+
 use async_std::task;
-use lockstep_core::operation::{Key, ReadLevel};
+use lockstep_core::operation::ReadLevel;
 
 use crate::args::{Format, ShellArgs};
 use crate::assemble;
 use crate::commands::{keys, status};
 use crate::output::{self, Exit, Failure};
 use crate::records;
-use crate::session::Session;
+use crate::session::{Session, just_before};
 
 use self::editor::{Input, Lines};
 use self::line::Command;
@@ -76,12 +78,14 @@ async fn carry_out(session: &Session, command: Command, format: Format) -> Resul
 
 /// Prints records as `export` does, from the key `from` on.
 async fn scan(session: &Session, from: &str, limit: usize) -> Result<Exit, Failure> {
-    let mut after = just_before(from);
+    let mut after = just_before(from.as_bytes());
     let mut left = limit;
     let mut replica = None;
     let mut lines = Vec::new();
     while left > 0 {
-        let page = session.scan(after, replica.as_ref()).await?;
+        let wanted = u32::try_from(left).unwrap_or(u32::MAX);
+        let limit = NonZeroU32::new(wanted);
+        let page = session.scan(after, limit, replica.as_ref()).await?;
         let wanted = page
             .records
             .iter()
@@ -98,31 +102,4 @@ async fn scan(session: &Session, from: &str, limit: usize) -> Result<Exit, Failu
     }
     output::print_bytes(lines.trim_ascii_end())?;
     Ok(Exit::Done)
-}
-
-/// A key right before `from`, or almost: scans begin behind a key, not at it.
-fn just_before(from: &str) -> Option<Key> {
-    let (last, shorter) = from.as_bytes().split_last()?;
-    let mut key = shorter.to_vec();
-    if let Some(before) = last.checked_sub(1) {
-        key.push(before);
-        key.extend_from_slice(&[0xff; 8]);
-    }
-    (!key.is_empty()).then(|| key.into())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_scan_begins_behind_a_key_before_the_wanted_one() {
-        for from in ["a", "abc", "a\0", "\u{1}"] {
-            let before = just_before(from).unwrap();
-            assert!(before.as_ref() < from.as_bytes(), "{from}");
-        }
-        assert!(just_before("abc").unwrap().as_ref() > &b"abb"[..]);
-        assert_eq!(just_before(""), None);
-        assert_eq!(just_before("\0"), None);
-    }
 }

@@ -1,6 +1,7 @@
 //! What every [`Engine`] must do.
 
 use std::collections::BTreeMap;
+use std::num::NonZeroU32;
 use std::sync::Arc;
 
 use lockstep_core::config::{Epoch, Position, Seq};
@@ -31,6 +32,7 @@ pub fn suite(subject: &mut dyn Subject) {
     a_fresh_state_is_empty(subject);
     entries_take_effect_in_their_order(subject);
     pages_are_bounded_and_ordered(subject);
+    pages_have_no_more_than_their_limit(subject);
     any_bytes_are_keys_and_values(subject);
     a_view_does_not_change(subject);
     a_checkpoint_survives(subject);
@@ -71,7 +73,7 @@ fn stage(engine: &dyn Engine, records: &[(Key, Value)]) -> Result<(), StoreError
 }
 
 fn state(engine: &dyn Engine) -> Vec<(Key, Value)> {
-    all(&|after| engine.scan(after))
+    all(&|after| engine.scan(after, None))
 }
 
 fn records(pairs: &[(&str, &str)]) -> Vec<(Key, Value)> {
@@ -86,7 +88,7 @@ fn a_fresh_state_is_empty(subject: &mut dyn Subject) {
     assert_eq!(engine.applied(), Position(0));
     assert_eq!(engine.installed(), None);
     assert_eq!(engine.read(&Key::from("a")).unwrap(), None);
-    assert_eq!(engine.scan(None).unwrap(), Page::default());
+    assert_eq!(engine.scan(None, None).unwrap(), Page::default());
     assert_eq!(engine.view().unwrap().at(), Position(0));
     assert_eq!(engine.checkpoint().unwrap(), Position(0));
 }
@@ -128,11 +130,11 @@ fn pages_are_bounded_and_ordered(subject: &mut dyn Subject) {
         .map(|seq| insert(1, seq, &format!("s{seq:08}"), ""))
         .collect();
     apply(&*engine, &entries).unwrap();
-    let page = engine.scan(None).unwrap();
+    let page = engine.scan(None, None).unwrap();
     assert_eq!(page.records.len(), limits::CHUNK_RECORDS_MAX);
     assert!(page.more);
     let rest = engine
-        .scan(page.records.last().map(|(key, _)| key))
+        .scan(page.records.last().map(|(key, _)| key), None)
         .unwrap();
     assert_eq!((rest.records.len(), rest.more), (1, false));
     let large = "x".repeat(limits::CHUNK_BYTES_MAX);
@@ -144,13 +146,38 @@ fn pages_are_bounded_and_ordered(subject: &mut dyn Subject) {
         ],
     )
     .unwrap();
-    let page = engine.scan(Some(&Key::from("t"))).unwrap();
+    let page = engine.scan(Some(&Key::from("t")), None).unwrap();
     assert_eq!(
         (page.records.len(), page.more),
         (1, true),
         "a large record travels alone"
     );
     assert_eq!(state(&*engine).len() as u64, many + 2);
+}
+
+fn pages_have_no_more_than_their_limit(subject: &mut dyn Subject) {
+    let engine = subject.fresh();
+    let keys = ["a", "b", "c", "d", "e", "f"];
+    let inserts = (0..).zip(keys).map(|(seq, key)| insert(1, seq, key, ""));
+    apply(&*engine, &inserts.collect::<Vec<_>>()).unwrap();
+    engine.checkpoint().unwrap();
+    apply(&*engine, &[remove(1, 6, "c"), remove(1, 7, "d")]).unwrap();
+    apply(&*engine, &[insert(1, 8, "aa", ""), insert(1, 9, "g", "")]).unwrap();
+    let check = |after: Option<&str>, limit, expected: &[&str], more| {
+        let after = after.map(Key::from);
+        let page = engine.scan(after.as_ref(), NonZeroU32::new(limit)).unwrap();
+        let found = page.records.iter().map(|(key, _)| key.clone());
+        let expected: Vec<_> = expected.iter().map(|key| Key::from(*key)).collect();
+        assert_eq!(found.collect::<Vec<_>>(), expected, "{after:?} {limit}");
+        assert_eq!(page.more, more, "{after:?} {limit}");
+    };
+    check(None, 1, &["a"], true);
+    check(None, 3, &["a", "aa", "b"], true);
+    check(Some("aa"), 2, &["b", "e"], true);
+    check(Some("aa"), 4, &["b", "e", "f", "g"], false);
+    check(Some("aa"), u32::MAX, &["b", "e", "f", "g"], false);
+    check(Some("f"), 1, &["g"], false);
+    check(Some("g"), 1, &[], false);
 }
 
 fn any_bytes_are_keys_and_values(subject: &mut dyn Subject) {

@@ -8,6 +8,7 @@ mod crash;
 mod parts;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::num::NonZeroU32;
 use std::ops::Bound;
 use std::sync::Arc;
 
@@ -415,7 +416,7 @@ impl Disk {
     pub fn answer(&mut self, ticket: Ticket, query: Query) -> Option<Answer> {
         match query {
             Query::Get { key } => Some(Answer::Value(self.state.records.get(&key).cloned())),
-            Query::Scan { after } => Some(page(&self.state.records, after.as_ref())),
+            Query::Scan { after, limit } => Some(page(&self.state.records, after.as_ref(), limit)),
             Query::Log { from } => Some(Answer::Entries(self.read_log(from))),
             Query::OpenView => {
                 if self.views_closed_early.remove(&ticket) {
@@ -429,7 +430,7 @@ impl Disk {
             }
             // There is no answer if the process let go of it while the question was on its way.
             Query::ReadView { view, after } => self.views.get(&view).map(|state| match after {
-                Cursor::Records(after) => page(&state.records, after.as_ref()),
+                Cursor::Records(after) => page(&state.records, after.as_ref(), None),
                 Cursor::Sessions(after) => session_page(&state.sessions, after),
             }),
             Query::Usage => Some(Answer::Usage(Usage::default())),
@@ -462,12 +463,13 @@ impl Disk {
 /// Records per page: few, so that scans and state transfers take several steps.
 const PAGE_RECORDS: usize = 3;
 
-fn page(records: &Records, after: Option<&Key>) -> Answer {
+fn page(records: &Records, after: Option<&Key>, limit: Option<NonZeroU32>) -> Answer {
+    let records_max = limits::page_records_max(limit).min(PAGE_RECORDS);
     let start = after.map_or(Bound::Unbounded, Bound::Excluded);
     let mut rest = records.range::<Key, _>((start, Bound::Unbounded));
     let records: Vec<_> = rest
         .by_ref()
-        .take(PAGE_RECORDS)
+        .take(records_max)
         .map(|(key, value)| (key.clone(), value.clone()))
         .collect();
     Answer::Page {

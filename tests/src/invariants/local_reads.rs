@@ -1,21 +1,26 @@
 //! PROTOCOL 9.6: a `Local` read gives the newest value this replica has received, so reads never go backwards for a key.
+//! A scan leaves out no record before the place where it is to go on, and has no more than it was asked for.
 //!
 //! An answer may be of any moment between the arrival of the request and the reply. Each start of a replica is judged
 //! by itself: what it had received and not yet persisted is lost in a crash.
 
 use std::collections::BTreeMap;
+use std::num::NonZeroU32;
 
 use lockstep_core::config::Position;
+use lockstep_core::limits;
 use lockstep_core::message::{Message, ReplyBody, RequestBody};
-use lockstep_core::operation::{ClientId, ReadLevel, RequestId};
+use lockstep_core::operation::{ClientId, Key, ReadLevel, RequestId, Value};
 use lockstep_core::process::Input;
 
 use super::{Fact, Invariant};
 use crate::cluster::Cluster;
+use crate::shadow::Shadow;
 
 /// A read that has no answer yet.
-#[derive(Clone, Copy)]
+#[derive(Clone)]
 struct Open {
+    body: RequestBody,
     generation: u64,
     /// Where the log ended when the request came first.
     from: Position,
@@ -53,7 +58,8 @@ impl Invariant for LocalReads {
                 );
                 if is_read && let Some(shadow) = cluster.nodes()[*node].shadow() {
                     let id = (*node, request.client, request.id);
-                    let open = self.open.entry(id).or_insert(Open {
+                    let open = self.open.entry(id).or_insert_with(|| Open {
+                        body: request.body.clone(),
                         generation: shadow.generation(),
                         from: shadow.end(),
                         replies: 0,
@@ -71,12 +77,12 @@ impl Invariant for LocalReads {
                 let Some(open) = self.open.get_mut(&id) else {
                     return Ok(());
                 };
-                let asked = *open;
                 open.replies -= 1;
+                let asked = open.clone();
                 if open.replies == 0 {
                     self.open.remove(&id);
                 }
-                check(cluster, *node, asked, &reply.body)
+                check(cluster, *node, &asked, &reply.body)
                     .map_err(|what| format!("{}: {what}", cluster.nodes()[*node].name))
             }
             Fact::Ceased { node } => {
@@ -88,7 +94,7 @@ impl Invariant for LocalReads {
     }
 }
 
-fn check(cluster: &Cluster, node: usize, open: Open, body: &ReplyBody) -> Result<(), String> {
+fn check(cluster: &Cluster, node: usize, open: &Open, body: &ReplyBody) -> Result<(), String> {
     let Some(shadow) = cluster.nodes()[node].shadow() else {
         return Ok(());
     };
@@ -116,14 +122,17 @@ fn check(cluster: &Cluster, node: usize, open: Open, body: &ReplyBody) -> Result
             }
             Ok(())
         }
-        ReplyBody::ScanResult { records, .. } => {
-            let wrong = records
-                .iter()
-                .find(|(key, value)| !shadow.had(key, Some(value), open.from, shadow.end()));
-            match wrong {
-                Some((key, value)) => Err(format!("{key:?} was scanned as {value:?}")),
-                None => Ok(()),
-            }
+        ReplyBody::ScanResult { records, resume } => {
+            let RequestBody::Scan { after, limit } = &open.body else {
+                return Err("a page, and no scan".to_owned());
+            };
+            let page = Page {
+                after: after.as_ref(),
+                limit: *limit,
+                records,
+                resume: resume.as_ref(),
+            };
+            page.check(shadow, open.from)
         }
         ReplyBody::OperationAck { .. }
         | ReplyBody::OperationFailed
@@ -131,5 +140,46 @@ fn check(cluster: &Cluster, node: usize, open: Open, body: &ReplyBody) -> Result
         | ReplyBody::Status(_)
         | ReplyBody::Resolved(_)
         | ReplyBody::Draining => Ok(()),
+    }
+}
+
+/// The answer to a scan.
+struct Page<'a> {
+    after: Option<&'a Key>,
+    limit: Option<NonZeroU32>,
+    records: &'a [(Key, Value)],
+    resume: Option<&'a Key>,
+}
+
+impl Page<'_> {
+    fn check(&self, shadow: &Shadow, from: Position) -> Result<(), String> {
+        let Self { records, limit, .. } = self;
+        if records.len() > limits::page_records_max(*limit) {
+            return Err(format!("{} records, asked for {limit:?}", records.len()));
+        }
+        if !records.is_sorted_by(|one, next| one.0 < next.0) {
+            return Err(format!("out of order: {records:?}"));
+        }
+        if let Some((key, _)) = records.iter().find(|(key, _)| !self.covers(key)) {
+            return Err(format!("{key:?} is not in the page's range"));
+        }
+        for (key, value) in *records {
+            if !shadow.had(key, Some(value), from, shadow.end()) {
+                return Err(format!("{key:?} was scanned as {value:?}"));
+            }
+        }
+        let is_missing = |key: &&Key| {
+            let is_left_out = records.iter().all(|(found, _)| found != *key);
+            self.covers(key) && is_left_out && !shadow.had(key, None, from, shadow.end())
+        };
+        match shadow.keys().find(is_missing) {
+            Some(key) => Err(format!("a scan left {key:?} out")),
+            None => Ok(()),
+        }
+    }
+
+    /// Is the key between where the page begins and where the next one does?
+    fn covers(&self, key: &Key) -> bool {
+        self.after.is_none_or(|after| key > after) && self.resume.is_none_or(|resume| key <= resume)
     }
 }

@@ -53,6 +53,7 @@ pub(super) fn call_of(cluster: &Cluster, words: &[&str]) -> Result<(usize, CallB
         ["scan", client, replica] => {
             let body = CallBody::Scan {
                 after: None,
+                limit: None,
                 replica: Some(address(replica)?),
             };
             (client, body)

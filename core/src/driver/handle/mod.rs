@@ -5,6 +5,7 @@
 mod tests;
 
 use std::fmt;
+use std::num::NonZeroU32;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -288,16 +289,32 @@ impl Handle {
         }
     }
 
-    /// Reads records in the order of their keys, behind `after`; at one replica or any.
+    /// Reads records in the order of their keys, behind `after`, at most `limit`; at one replica or any. A page may have
+    /// fewer although more follow: `Page::resume` tells.
+    ///
+    /// ```no_run
+    /// # use std::num::NonZeroU32;
+    /// # use lockstep_core::driver::handle::{Handle, ReadError};
+    /// # async fn example(client: &Handle) -> Result<(), ReadError> {
+    /// let page = client.scan(Some("user/".into()), NonZeroU32::new(10), None).await?;
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
     /// If there is no answer.
     pub async fn scan(
         &self,
         after: Option<Key>,
+        limit: Option<NonZeroU32>,
         replica: Option<Address>,
     ) -> Result<Page, ReadError> {
-        match self.call(CallBody::Scan { after, replica }).await {
+        let body = CallBody::Scan {
+            after,
+            limit,
+            replica,
+        };
+        match self.call(body).await {
             Ok(Outcome::Page {
                 records,
                 resume,
@@ -331,7 +348,7 @@ impl Handle {
                         let Some(after) = ahead else {
                             return Ok(None);
                         };
-                        let page = handle.scan(after, replica.clone()).await?;
+                        let page = handle.scan(after, None, replica.clone()).await?;
                         records = page.records.into_iter();
                         ahead = page.resume.map(Some);
                     }

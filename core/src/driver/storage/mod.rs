@@ -307,7 +307,11 @@ impl Storage {
         };
         match query {
             Query::Get { key } => gets.ask(ticket, key),
-            Query::Scan { after } => bulk.push(BulkRequest::Scan { ticket, after }),
+            Query::Scan { after, limit } => bulk.push(BulkRequest::Scan {
+                ticket,
+                after,
+                limit,
+            }),
             Query::Log { from } => log.push(LogRequest::Read { ticket, from }),
             Query::Usage => unreachable!("the driver answers this itself"),
             Query::OpenView => bulk.push(BulkRequest::OpenView { ticket }),

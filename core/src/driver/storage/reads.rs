@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::num::NonZeroU32;
 use std::sync::{Arc, mpsc};
 
 use async_channel::{Receiver, Sender};
@@ -103,6 +104,7 @@ pub(super) enum BulkRequest {
     Scan {
         ticket: Ticket,
         after: Option<Key>,
+        limit: Option<NonZeroU32>,
     },
     OpenView {
         ticket: Ticket,
@@ -147,7 +149,11 @@ impl BulkThread {
 
     fn answer(&mut self, request: BulkRequest) -> Result<Option<(Ticket, Answer)>, StoreError> {
         let (ticket, page) = match request {
-            BulkRequest::Scan { ticket, after } => (ticket, self.engine.scan(after.as_ref())?),
+            BulkRequest::Scan {
+                ticket,
+                after,
+                limit,
+            } => (ticket, self.engine.scan(after.as_ref(), limit)?),
             BulkRequest::OpenView { ticket } => {
                 let view = self.engine.view()?;
                 let answer = Answer::View {

@@ -1,5 +1,6 @@
 //! The storage side against a log and an engine that stop on command, run out of room, and count.
 
+use std::num::NonZeroU32;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
@@ -220,8 +221,8 @@ impl Engine for BenchEngine {
         self.inner.read(key)
     }
 
-    fn scan(&self, after: Option<&Key>) -> Result<Page, StoreError> {
-        self.inner.scan(after)
+    fn scan(&self, after: Option<&Key>, limit: Option<NonZeroU32>) -> Result<Page, StoreError> {
+        self.inner.scan(after, limit)
     }
 
     fn view(&self) -> Result<Box<dyn View>, StoreError> {
@@ -586,8 +587,13 @@ fn a_view_stands_still_until_it_is_closed() {
     assert_eq!((records.len(), more), (1, false));
     storage.close_view(Ticket(2000)).unwrap();
     storage.query(Ticket(2002), view).unwrap();
-    let Answer::Page { records, .. } = storage.put_question(2003, Query::Scan { after: None })
-    else {
+    let Answer::Page { records, .. } = storage.put_question(
+        2003,
+        Query::Scan {
+            after: None,
+            limit: None,
+        },
+    ) else {
         panic!("not a page");
     };
     assert_eq!(records.len(), 2);

@@ -70,7 +70,7 @@ impl Home {
         let mut records: Vec<(Key, Value)> = Vec::new();
         loop {
             let after = records.last().map(|record| record.0.clone());
-            let page = self.engine().scan(after.as_ref()).unwrap();
+            let page = self.engine().scan(after.as_ref(), None).unwrap();
             records.extend(page.records);
             if !page.more {
                 return records;

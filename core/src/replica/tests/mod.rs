@@ -1,6 +1,7 @@
 //! One replica, all others played by hand: what simulations reach too rarely to rely on.
 
 mod requests;
+mod scans;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,6 +19,7 @@ use crate::sessions::{Done, SessionRow, SessionRows};
 const ME: NodeId = NodeId(1);
 const OTHER: NodeId = NodeId(2);
 const EPOCH: Epoch = Epoch(1);
+const CLIENT: ClientId = ClientId(1);
 
 /// The replica and what it has done and not been asked about.
 struct Table {
@@ -117,6 +119,16 @@ impl Table {
     fn hear(&mut self, from: &str, message: Message) {
         let from = Address::new(from);
         self.step(Input::Message { from, message });
+    }
+
+    fn ask(&mut self, from: &str, id: u64, session: Session, body: RequestBody) {
+        let request = Request {
+            client: CLIENT,
+            id: RequestId(id),
+            session,
+            body,
+        };
+        self.hear(from, Message::Request(request));
     }
 
     fn hear_other(&mut self, body: PeerMessage) {
@@ -248,17 +260,21 @@ fn config(primary: NodeId, version: u64, incarnation_of_other: u64) -> Config {
     config
 }
 
-fn snapshots(sync: u64, seqs: std::ops::Range<u64>) -> PeerMessage {
-    let entry = |seq| Entry {
+fn entry(seq: u64, operation: Operation) -> Entry {
+    Entry {
         epoch: EPOCH,
         seq: Seq(seq),
-        operation: Operation::Remove { key: "k".into() },
+        operation,
         origin: Origin {
-            client: ClientId(1),
+            client: CLIENT,
             id: RequestId(seq),
             session: Default::default(),
         },
-    };
+    }
+}
+
+fn snapshots(sync: u64, seqs: std::ops::Range<u64>) -> PeerMessage {
+    let entry = |seq| entry(seq, Operation::Remove { key: "k".into() });
     PeerMessage::Snapshots(Snapshots {
         sync,
         entries: seqs.map(|seq| Arc::new(entry(seq))).collect(),

@@ -3,8 +3,6 @@
 use super::*;
 use crate::message::{Beacon, CommittedAnswer};
 
-const CLIENT: ClientId = ClientId(1);
-
 impl Table {
     /// A primary that is alone in sync, so that its own disk commits.
     fn alone(sessions: SessionRows, tail: Vec<Arc<Entry>>) -> Self {
@@ -17,16 +15,6 @@ impl Table {
             Message::FromArbiter(FromArbiter::Replicas(config)),
         );
         table
-    }
-
-    fn ask(&mut self, from: &str, id: u64, session: Session, body: RequestBody) {
-        let request = Request {
-            client: CLIENT,
-            id: RequestId(id),
-            session,
-            body,
-        };
-        self.hear(from, Message::Request(request));
     }
 
     fn remove(&mut self, from: &str, id: u64) {

@@ -95,6 +95,7 @@ fn what_has_no_position_is_left_out() {
     check(CallBody::Status { replica: None }, None, None);
     let scan = CallBody::Scan {
         after: None,
+        limit: None,
         replica: None,
     };
     check(scan, None, None);

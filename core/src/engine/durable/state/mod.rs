@@ -20,6 +20,7 @@ mod table;
 mod view;
 
 use std::fmt;
+use std::num::NonZeroU32;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use std::thread;
@@ -34,6 +35,7 @@ use crate::engine::durable::files;
 use crate::engine::durable::options::StoreOptions;
 use crate::engine::{Engine, Page, StoreError, View, assert_follows};
 use crate::epochs::EpochHistory;
+use crate::limits;
 use crate::operation::{Entry, Key, Value};
 use crate::sessions::{SessionChanges, SessionRows};
 
@@ -406,7 +408,9 @@ impl Engine for FjallEngine {
         })
     }
 
-    fn scan(&self, after: Option<&Key>) -> Result<Page, StoreError> {
+    fn scan(&self, after: Option<&Key>, limit: Option<NonZeroU32>) -> Result<Page, StoreError> {
+        // With the one behind the page, which tells that there is more.
+        let records_max = limits::page_records_max(limit) + 1;
         let (mut layers, latest) = {
             let mut present = self.present();
             if present.latest.len() > EXCERPT_MAX && present.aside.len() < ASIDE_MAX {
@@ -414,10 +418,11 @@ impl Engine for FjallEngine {
                 self.present_mut().set_aside();
                 present = self.present();
             }
-            (self.layers(&present), present.latest.excerpt(after))
+            let latest = present.latest.excerpt(after, records_max);
+            (self.layers(&present), latest)
         };
         layers.tables.push(Arc::new(Table::of(latest)));
-        layers.page(after)
+        layers.page(after, limit)
     }
 
     fn sessions(&self) -> Result<SessionRows, StoreError> {

@@ -69,7 +69,8 @@ impl Table {
 
     /// All changes of records, in the order of their keys.
     pub(super) fn sorted(&self) -> &[Change] {
-        self.sorted.get_or_init(|| sort(self.excerpt(None)))
+        self.sorted
+            .get_or_init(|| sort(self.excerpt(None, usize::MAX)))
     }
 
     /// The changes of records behind `after`, in the order of their keys.
@@ -88,10 +89,20 @@ impl Table {
         self.sessions.rows.range((start, Bound::Unbounded))
     }
 
-    /// The changes of records behind `after`, in no order.
-    pub(super) fn excerpt(&self, after: Option<&Key>) -> Vec<Change> {
-        let behind = self.records.iter().filter(|(key, _)| is_behind(key, after));
-        behind
+    /// The changes of records behind `after`, in no order, as far as whoever wants `records_max` records needs them: up to
+    /// the last of so many that are not deleted.
+    pub(super) fn excerpt(&self, after: Option<&Key>, records_max: usize) -> Vec<Change> {
+        let behind = || self.records.iter().filter(|(key, _)| is_behind(key, after));
+        let last = match self.records.len() > records_max {
+            true => {
+                let there = behind().filter(|(_, value)| value.is_some());
+                let mut there: Vec<&Key> = there.map(|(key, _)| key).collect();
+                (there.len() > records_max).then(|| *there.select_nth_unstable(records_max - 1).1)
+            }
+            false => None,
+        };
+        behind()
+            .filter(|(key, _)| last.is_none_or(|last| *key <= last))
             .map(|(key, value)| (key.clone(), value.clone()))
             .collect()
     }
@@ -173,8 +184,30 @@ mod tests {
         let table = table(&[("b", None), ("c", Some("3")), ("a", Some("1"))]);
         let after = Key::from("a");
         assert_eq!(rows(table.records_behind(Some(&after))), ["b=-", "c=3"]);
-        let excerpt = Table::of(table.excerpt(Some(&after)));
+        let excerpt = Table::of(table.excerpt(Some(&after), 2));
         assert_eq!(rows(excerpt.sorted()), ["b=-", "c=3"]);
         assert_eq!(rows(table.records_behind(None)), ["a=1", "b=-", "c=3"]);
+    }
+
+    #[test]
+    fn an_excerpt_goes_as_far_as_the_wanted_records() {
+        let table = table(&[
+            ("d", None),
+            ("e", Some("5")),
+            ("b", None),
+            ("a", Some("1")),
+            ("c", Some("3")),
+        ]);
+        let check = |after: Option<&str>, records_max, expected: &[&str]| {
+            let after = after.map(Key::from);
+            let excerpt = Table::of(table.excerpt(after.as_ref(), records_max));
+            assert_eq!(rows(excerpt.sorted()), expected, "{after:?} {records_max}");
+        };
+        check(None, 1, &["a=1"]);
+        check(None, 2, &["a=1", "b=-", "c=3"]);
+        check(Some("a"), 1, &["b=-", "c=3"]);
+        check(Some("c"), 1, &["d=-", "e=5"]);
+        check(Some("e"), 1, &[]);
+        check(None, 3, &["a=1", "b=-", "c=3", "d=-", "e=5"]);
     }
 }

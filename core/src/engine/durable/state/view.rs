@@ -1,5 +1,6 @@
 //! A state held fixed: a snapshot of fjall's, and the tables that were over it at that moment.
 
+use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -38,9 +39,13 @@ impl Layers {
         Ok(tables.fold(noted, Position::max))
     }
 
-    /// Records behind `after`, as one page takes them.
-    pub(super) fn page(&self, after: Option<&Key>) -> Result<Page, StoreError> {
-        Page::collect(overlay::present(self.records(after)))
+    /// Records behind `after`, as many as one page takes and at most `limit`.
+    pub(super) fn page(
+        &self,
+        after: Option<&Key>,
+        limit: Option<NonZeroU32>,
+    ) -> Result<Page, StoreError> {
+        Page::collect(overlay::present(self.records(after)), limit)
     }
 
     /// Sessions behind `after`.
@@ -112,7 +117,7 @@ impl View for FjallView {
     }
 
     fn scan(&self, after: Option<&Key>) -> Result<Page, StoreError> {
-        self.layers.page(after)
+        self.layers.page(after, None)
     }
 
     fn sessions(&self, after: Option<ClientId>) -> Result<SessionPage, StoreError> {

@@ -1,0 +1,127 @@
+//! Pages of a state that does not have all entries of the log yet.
+
+use std::num::NonZeroU32;
+use std::ops::Bound;
+
+use super::*;
+use crate::operation::{Key, Value};
+use crate::storage::{Answer, Query};
+
+/// A replica with a state and entries that it does not have.
+struct Scanned {
+    table: Table,
+    state: BTreeMap<Key, Value>,
+}
+
+impl Scanned {
+    /// A state with these keys; in the log the keys behind `+` are set, and those behind `-` removed.
+    fn new(state: &[&str], log: &[&str]) -> Self {
+        let entries = (0..).zip(log).map(|(seq, change)| {
+            let (sign, key) = change.split_at(1);
+            let key = Key::from(key);
+            let operation = match sign {
+                "+" => Operation::Insert {
+                    key,
+                    value: "log".into(),
+                },
+                _ => Operation::Remove { key },
+            };
+            Arc::new(entry(seq, operation))
+        });
+        Self {
+            table: Table::recovered(OTHER, SessionRows::default(), entries.collect()),
+            state: state
+                .iter()
+                .map(|key| (Key::from(*key), Value::from("state")))
+                .collect(),
+        }
+    }
+
+    /// What a page behind `after` has, and where it is to go on.
+    fn page(&mut self, after: Option<Key>, limit: Option<u32>) -> (Vec<Key>, Option<Key>) {
+        let limit = limit.and_then(NonZeroU32::new);
+        self.table.effects.clear();
+        let body = RequestBody::Scan { after, limit };
+        self.table.ask("c", 1, Session::default(), body);
+        let asked = self.table.effects.iter().find_map(|effect| match effect {
+            Effect::Query(ticket, Query::Scan { after, limit }) => {
+                Some((*ticket, after.clone(), *limit))
+            }
+            _ => None,
+        });
+        let (ticket, after, passed) = asked.expect("the state is asked");
+        assert_eq!(passed, limit, "the state need not read more");
+        let answer = self.answer(after.as_ref(), limit);
+        self.table.step(Input::Answered(ticket, answer));
+        let replies = self.table.replies();
+        let [(_, _, ReplyBody::ScanResult { records, resume })] = &replies[..] else {
+            panic!("{replies:?}");
+        };
+        let keys = records.iter().map(|(key, _)| key.clone()).collect();
+        (keys, resume.clone())
+    }
+
+    fn answer(&self, after: Option<&Key>, limit: Option<NonZeroU32>) -> Answer {
+        let start = after.map_or(Bound::Unbounded, Bound::Excluded);
+        let mut rest = self.state.range::<Key, _>((start, Bound::Unbounded));
+        let records = rest.by_ref().take(limits::page_records_max(limit));
+        Answer::Page {
+            records: records
+                .map(|(key, value)| (key.clone(), value.clone()))
+                .collect(),
+            more: rest.next().is_some(),
+        }
+    }
+}
+
+/// `expected`: the keys of each page, with spaces between them, until there are no more pages.
+fn check(state: &[&str], log: &[&str], limit: Option<u32>, expected: &[&str]) {
+    let mut scanned = Scanned::new(state, log);
+    let (mut pages, mut after) = (Vec::new(), None);
+    loop {
+        let (keys, resume) = scanned.page(after, limit);
+        let keys: Vec<String> = keys.iter().map(|key| format!("{key:?}")).collect();
+        pages.push(keys.join(" "));
+        after = resume;
+        if after.is_none() {
+            break;
+        }
+    }
+    assert_eq!(pages, expected, "{state:?} with {log:?}, {limit:?} a page");
+}
+
+const STATE: [&str; 5] = ["b", "d", "f", "h", "j"];
+
+#[test]
+fn a_page_has_as_many_records_as_were_asked_for() {
+    check(&STATE, &[], Some(2), &["b d", "f h", "j"]);
+    check(&STATE, &[], Some(5), &["b d f h j"]);
+    check(&STATE, &[], Some(1), &["b", "d", "f", "h", "j"]);
+    check(&STATE, &[], None, &["b d f h j"]);
+    check(&[], &[], Some(1), &[""]);
+}
+
+#[test]
+fn what_the_log_adds_goes_to_the_next_page_where_there_is_no_room() {
+    let log = ["+e", "+c", "+a", "+d"];
+    check(&STATE, &log, Some(2), &["a b", "c d", "e f", "h j"]);
+    check(&STATE, &log, Some(3), &["a b c", "d e f", "h j"]);
+    check(&STATE, &log, None, &["a b c d e f h j"]);
+    check(&STATE, &["+k", "+l"], Some(5), &["b d f h j", "k l"]);
+    check(&[], &["+a", "+b", "+c"], Some(2), &["a b", "c"]);
+    check(&[], &["+a", "+b"], Some(2), &["a b"]);
+}
+
+#[test]
+fn a_page_from_which_the_log_removes_is_short_and_tells_where_to_go_on() {
+    check(&STATE, &["-b", "-d"], Some(2), &["", "f h", "j"]);
+    check(&STATE, &["-d", "-h"], Some(2), &["b", "f", "j"]);
+    check(&STATE, &["-j"], Some(4), &["b d f h", ""]);
+    check(&STATE, &["-b", "-d", "-f", "-h", "-j"], None, &[""]);
+    check(
+        &STATE,
+        &["-b", "+c", "-f", "+g"],
+        Some(2),
+        &["c d", "g h", "j"],
+    );
+}
