@@ -22,8 +22,7 @@ are due at fixed times, and a latency counts from then, whether or not a client 
 counts as one that took long.
 
 The costs per operation come from the counters of the nodes, as `lockstep status --output json` shows them. Processor time, \
-memory and bytes on disk are those of a process, which in `lockstep dev` all nodes share; the arbiter is left out. YCSB E, short \
-scans, is missing: scans have no limit.
+memory and bytes on disk are those of a process, which in `lockstep dev` all nodes share; the arbiter is left out.
 
 Examples:
   lockstep bench put --clients 256 --duration 30s
@@ -52,6 +51,8 @@ pub(crate) enum WorkloadArgs {
     YcsbC(ReadingLoadArgs),
     /// YCSB D, read latest: 95 % reads of what was inserted lately, 5 % inserts
     YcsbD(ReadingLoadArgs),
+    /// YCSB E, short scans: 95 % scans of 1 to 100 records from a zipfian key on, 5 % inserts. Scans are of level local
+    YcsbE(ScanningLoadArgs),
     /// YCSB F, read-modify-write: 50 % reads, 50 % reads of a key with a write of it behind, zipfian
     YcsbF(ReadingLoadArgs),
     /// Reads and writes at a rate, while you kill, stop, drain or start nodes: how long nothing succeeds
@@ -132,6 +133,14 @@ pub(crate) struct ReadingLoadArgs {
     #[arg(long, value_enum, default_value_t)]
     pub(crate) level: BenchLevel,
 
+    /// Flags that workloads that scan have as well.
+    #[command(flatten)]
+    pub(crate) scanning: ScanningLoadArgs,
+}
+
+/// Flags of workloads that scan.
+#[derive(Clone, Debug, clap::Args)]
+pub(crate) struct ScanningLoadArgs {
     /// Where to read
     #[arg(long, value_enum, default_value_t, conflicts_with = "replica")]
     pub(crate) read_from: ReadFromName,

@@ -11,7 +11,7 @@ use clap::{Parser, Subcommand, ValueEnum};
 
 pub(crate) use bench::{
     BenchArgs, BenchLevel, Distribution, FailoverArgs, LoadArgs, MixedArgs, ReadFromName,
-    ReadingLoadArgs, WorkloadArgs,
+    ReadingLoadArgs, ScanningLoadArgs, WorkloadArgs,
 };
 pub(crate) use client::{
     Connection, DrainArgs, ExportArgs, GetArgs, ImportArgs, PutArgs, RemoveArgs, ResolveArgs,

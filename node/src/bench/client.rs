@@ -6,8 +6,8 @@ use std::time::Instant;
 
 use lockstep_core::config::{Address, Position};
 use lockstep_core::operation::{ReadLevel, Rejection, Value};
-use rand::SeedableRng;
 use rand::rngs::StdRng;
+use rand::{Rng, SeedableRng};
 
 use crate::args::BenchLevel;
 use crate::bench::keys::{Chooser, Keys};
@@ -16,7 +16,7 @@ use crate::bench::notes::Notes;
 use crate::bench::schedule::Schedule;
 use crate::bench::tally::{Kind, Measured, Tally};
 use crate::bench::values::Values;
-use crate::bench::workload::{Operation, Workload};
+use crate::bench::workload::{Operation, SCAN_RECORDS_MAX, Workload};
 use crate::output::Failure;
 use crate::session::Session;
 
@@ -73,7 +73,7 @@ impl Findings {
         self.inner.lock().expect("nobody panics with it")
     }
 
-    fn mismatch(&self, key: &[u8], mismatch: Mismatch) {
+    pub(crate) fn mismatch(&self, key: &[u8], mismatch: Mismatch) {
         let mut found = self.lock();
         found.mismatches += 1;
         if found.examples.len() < MISMATCHES_TOLD {
@@ -209,6 +209,10 @@ impl Client {
                     bench.keys.inserted(key);
                 }
                 (Kind::Write, outcome)
+            }
+            Operation::Scan => {
+                let (key, records) = (self.choose(), self.rng.random_range(1..=SCAN_RECORDS_MAX));
+                (Kind::Scan, bench.scan(&self.session, key, records).await)
             }
             Operation::ReadModifyWrite => {
                 let key = self.choose();

@@ -88,6 +88,18 @@ impl Keys {
         bytes.into()
     }
 
+    /// The number of the key that is called so; `None` if none is.
+    pub(crate) fn number(&self, name: &Key) -> Option<u64> {
+        let digits = name.as_ref().strip_prefix(&self.prefix[..])?;
+        let is_own = name.as_ref().len() == self.size && digits.iter().all(u8::is_ascii_digit);
+        if !is_own {
+            return None;
+        }
+        digits.iter().try_fold(0_u64, |number, digit| {
+            number.checked_mul(10)?.checked_add(u64::from(digit - b'0'))
+        })
+    }
+
     /// Keys that are there.
     pub(crate) fn count(&self) -> u64 {
         self.count.load(Ordering::Relaxed)
@@ -196,6 +208,24 @@ mod tests {
         assert_eq!(keys.name(0), Key::from("bench/0000000000"));
         assert_eq!(keys.name(1_234_567_890), Key::from("bench/1234567890"));
         assert!(keys.name(99) < keys.name(100));
+    }
+
+    #[test]
+    fn a_key_is_known_by_its_name() {
+        let keys = Keys::new("bench/", 16, COUNT).unwrap();
+        for number in [0, 1_234_567_890] {
+            assert_eq!(keys.number(&keys.name(number)), Some(number));
+        }
+        for other in [
+            "bench/123",
+            "bench/12345678901",
+            "other/0000000001",
+            "bench/00000000x1",
+        ] {
+            assert_eq!(keys.number(&other.into()), None, "{other}");
+        }
+        let long = Keys::new("", 30, COUNT).unwrap();
+        assert_eq!(long.number(&"9".repeat(30).into()), None);
     }
 
     #[test]

@@ -91,6 +91,15 @@ pub(crate) enum Mismatch {
     /// The write was certainly not executed.
     #[error("it holds the value of write {0} of it, which was rejected")]
     Rejected(u32),
+    /// A scan gave the key before, or began behind it.
+    #[error("a scan gave it out of order")]
+    OutOfOrder,
+    /// A scan gave more records than it was to.
+    #[error("a scan gave it although it had all its {limit} records")]
+    TooMany {
+        /// Records it was to give.
+        limit: u32,
+    },
 }
 
 impl Ledger {

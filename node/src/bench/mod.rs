@@ -1,5 +1,5 @@
 //! The parts of a bench: what is done to which keys ([`workload`], [`keys`], [`schedule`]), what stands in the values and
-//! what is known of them ([`values`], [`ledger`]), who does it ([`client`], [`spread`]), what comes of it ([`tally`],
+//! what is known of them ([`values`], [`ledger`]), who does it ([`client`], [`scan`], [`spread`]), what comes of it ([`tally`],
 //! [`costs`], [`report`]), and what is looked at besides ([`observer`], [`notes`]: [`failover`] with [`pauses`] and [`changes`],
 //! [`catch_up`]). [`settings`] says what is wanted, [`run`] puts everything together.
 
@@ -15,6 +15,7 @@ pub(crate) mod observer;
 pub(crate) mod pauses;
 pub(crate) mod report;
 pub(crate) mod run;
+pub(crate) mod scan;
 pub(crate) mod schedule;
 pub(crate) mod settings;
 pub(crate) mod spread;

@@ -50,7 +50,7 @@ impl Notes {
     pub(crate) fn succeeded(&self, kind: Kind, now: Instant, latency: Duration) {
         match (self, kind) {
             (Self::Nothing, _) => {}
-            (Self::Pauses { reads, .. }, Kind::Read) => reads.succeeded(now),
+            (Self::Pauses { reads, .. }, Kind::Read | Kind::Scan) => reads.succeeded(now),
             (Self::Pauses { writes, .. }, Kind::Write | Kind::ReadModifyWrite) => {
                 writes.succeeded(now);
             }
@@ -62,7 +62,7 @@ impl Notes {
     pub(crate) fn failed(&self, kind: Kind, due: Instant) {
         match (self, kind) {
             (Self::Nothing | Self::Stages(_), _) => {}
-            (Self::Pauses { reads, .. }, Kind::Read) => reads.failed(due),
+            (Self::Pauses { reads, .. }, Kind::Read | Kind::Scan) => reads.failed(due),
             (Self::Pauses { writes, .. }, Kind::Write | Kind::ReadModifyWrite) => {
                 writes.failed(due);
             }

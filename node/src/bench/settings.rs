@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use crate::args::{
     BenchLevel, Distribution, FailoverArgs, LoadArgs, MixedArgs, ReadFromName, ReadingLoadArgs,
-    WorkloadArgs,
+    ScanningLoadArgs, WorkloadArgs,
 };
 use crate::bench::workload::Workload;
 
@@ -92,6 +92,7 @@ impl Settings {
             WorkloadArgs::YcsbB(args) => Self::reading(Workload::YCSB_B, args),
             WorkloadArgs::YcsbC(args) => Self::reading(Workload::YCSB_C, args),
             WorkloadArgs::YcsbD(args) => Self::reading(Workload::YCSB_D, args),
+            WorkloadArgs::YcsbE(args) => Self::scanning(Workload::YCSB_E, args),
             WorkloadArgs::YcsbF(args) => Self::reading(Workload::YCSB_F, args),
             WorkloadArgs::Failover(FailoverArgs { drain, reading }) => {
                 Self::reading(Workload::FAILOVER, reading).about(Subject::Failover { drain })
@@ -118,6 +119,14 @@ impl Settings {
     fn reading(workload: Workload, args: ReadingLoadArgs) -> Self {
         Self {
             level: args.level,
+            ..Self::scanning(workload, args.scanning)
+        }
+    }
+
+    fn scanning(workload: Workload, args: ScanningLoadArgs) -> Self {
+        Self {
+            // Scans have no other one.
+            level: BenchLevel::Local,
             read_from: match args.read_from {
                 ReadFromName::Any => ReadFrom::Any,
                 ReadFromName::Primary => ReadFrom::Primary,

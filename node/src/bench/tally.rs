@@ -20,11 +20,13 @@ pub(crate) enum Kind {
     Write,
     /// Reads with a write behind, as one.
     ReadModifyWrite,
+    /// Scans.
+    Scan,
 }
 
 impl Kind {
     /// All of them.
-    pub(crate) const ALL: [Self; 3] = [Self::Read, Self::Write, Self::ReadModifyWrite];
+    pub(crate) const ALL: [Self; 4] = [Self::Read, Self::Write, Self::ReadModifyWrite, Self::Scan];
 
     /// For people and programs.
     pub(crate) fn name(self) -> &'static str {
@@ -32,6 +34,7 @@ impl Kind {
             Self::Read => "read",
             Self::Write => "write",
             Self::ReadModifyWrite => "read-modify-write",
+            Self::Scan => "scan",
         }
     }
 }
@@ -137,7 +140,7 @@ impl Tally {
             Mutex::new(Part {
                 done: [0; Kind::ALL.len()],
                 errors: Errors::default(),
-                latencies: [histogram(), histogram(), histogram()],
+                latencies: Kind::ALL.map(|_| histogram()),
                 recent: histogram(),
             })
         };

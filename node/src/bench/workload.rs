@@ -15,7 +15,12 @@ pub(crate) enum Operation {
     Insert,
     /// Reads a key and then writes it.
     ReadModifyWrite,
+    /// Reads some records, from a key on.
+    Scan,
 }
+
+/// Records of the longest scan; each length up to this is as frequent.
+pub(crate) const SCAN_RECORDS_MAX: u32 = 100;
 
 /// A workload.
 ///
@@ -27,6 +32,7 @@ pub(crate) struct Workload {
     reads: f64,
     inserts: f64,
     read_modify_writes: f64,
+    scans: f64,
     /// How keys are chosen, unless the user says otherwise.
     pub(crate) distribution: Distribution,
 }
@@ -38,6 +44,7 @@ impl Workload {
             reads,
             inserts: 0.0,
             read_modify_writes: 0.0,
+            scans: 0.0,
             distribution,
         }
     }
@@ -56,6 +63,12 @@ impl Workload {
     pub(crate) const YCSB_D: Self = Self {
         inserts: 0.05,
         ..Self::new("ycsb-d", 0.95, Distribution::Latest)
+    };
+    /// Short scans.
+    pub(crate) const YCSB_E: Self = Self {
+        scans: 0.95,
+        inserts: 0.05,
+        ..Self::new("ycsb-e", 0.0, Distribution::Zipfian)
     };
     /// Read-modify-write.
     pub(crate) const YCSB_F: Self = Self {
@@ -82,6 +95,8 @@ impl Workload {
             Operation::Insert
         } else if drawn < self.reads + self.inserts + self.read_modify_writes {
             Operation::ReadModifyWrite
+        } else if drawn < self.reads + self.inserts + self.read_modify_writes + self.scans {
+            Operation::Scan
         } else {
             Operation::Update
         }
@@ -89,7 +104,7 @@ impl Workload {
 
     /// Does it need keys that are there?
     pub(crate) fn reads(&self) -> bool {
-        self.reads > 0.0 || self.read_modify_writes > 0.0
+        self.reads > 0.0 || self.read_modify_writes > 0.0 || self.scans > 0.0
     }
 }
 
@@ -102,9 +117,9 @@ mod tests {
 
     #[test]
     fn operations_come_in_the_shares_of_the_workload() {
-        let check = |workload: Workload, expected: [f64; 4]| {
+        let check = |workload: Workload, expected: [f64; 5]| {
             let mut rng = StdRng::seed_from_u64(7);
-            let mut counts = [0; 4];
+            let mut counts = [0; 5];
             for _ in 0..100_000 {
                 counts[workload.draw(&mut rng) as usize] += 1;
             }
@@ -117,13 +132,14 @@ mod tests {
                 );
             }
         };
-        check(Workload::PUT, [0.0, 1.0, 0.0, 0.0]);
-        check(Workload::GET, [1.0, 0.0, 0.0, 0.0]);
-        check(Workload::mixed(0.3), [0.3, 0.7, 0.0, 0.0]);
-        check(Workload::YCSB_A, [0.5, 0.5, 0.0, 0.0]);
-        check(Workload::YCSB_B, [0.95, 0.05, 0.0, 0.0]);
-        check(Workload::YCSB_C, [1.0, 0.0, 0.0, 0.0]);
-        check(Workload::YCSB_D, [0.95, 0.0, 0.05, 0.0]);
-        check(Workload::YCSB_F, [0.5, 0.0, 0.0, 0.5]);
+        check(Workload::PUT, [0.0, 1.0, 0.0, 0.0, 0.0]);
+        check(Workload::GET, [1.0, 0.0, 0.0, 0.0, 0.0]);
+        check(Workload::mixed(0.3), [0.3, 0.7, 0.0, 0.0, 0.0]);
+        check(Workload::YCSB_A, [0.5, 0.5, 0.0, 0.0, 0.0]);
+        check(Workload::YCSB_B, [0.95, 0.05, 0.0, 0.0, 0.0]);
+        check(Workload::YCSB_C, [1.0, 0.0, 0.0, 0.0, 0.0]);
+        check(Workload::YCSB_D, [0.95, 0.0, 0.05, 0.0, 0.0]);
+        check(Workload::YCSB_E, [0.0, 0.0, 0.05, 0.0, 0.95]);
+        check(Workload::YCSB_F, [0.5, 0.0, 0.0, 0.5, 0.0]);
     }
 }

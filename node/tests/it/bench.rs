@@ -121,6 +121,7 @@ fn every_workload_runs_in_memory() {
     check(&["ycsb-b"], &["read", "write"]);
     check(&["ycsb-c"], &["read"]);
     check(&["ycsb-d"], &["read", "write"]);
+    check(&["ycsb-e"], &["scan", "write"]);
     check(&["ycsb-f"], &["read", "read-modify-write"]);
 }
 
@@ -219,6 +220,7 @@ fn what_cannot_be_measured_is_refused_with_a_reason() {
     check(&[], 2, "Workloads");
     check(&["mixed", "--reads", "1.5"], 2, "from 0 to 1");
     check(&["put", "--level", "local"], 2, "--level");
+    check(&["ycsb-e", "--level", "linearizable"], 2, "--level");
     check(&["put", "--mem", "1", "--key-size", "7"], 2, "--key-size");
     check(
         &["put", "--mem", "1", "--value-size", "8"],
