@@ -51,7 +51,8 @@ pub(crate) enum WorkloadArgs {
     YcsbC(ReadingLoadArgs),
     /// YCSB D, read latest: 95 % reads of what was inserted lately, 5 % inserts
     YcsbD(ReadingLoadArgs),
-    /// YCSB E, short scans: 95 % scans of 1 to 100 records from a zipfian key on, 5 % inserts. Scans are of level local
+    /// YCSB E, short scans: 95 % scans of 1 to 100 records from a zipfian key on, 5 % inserts. Scans are of level
+    /// local, and go to one replica as long as it answers
     YcsbE(ScanningLoadArgs),
     /// YCSB F, read-modify-write: 50 % reads, 50 % reads of a key with a write of it behind, zipfian
     YcsbF(ReadingLoadArgs),
@@ -133,6 +134,10 @@ pub(crate) struct ReadingLoadArgs {
     #[arg(long, value_enum, default_value_t)]
     pub(crate) level: BenchLevel,
 
+    /// Where to read
+    #[arg(long, value_enum, default_value_t, conflicts_with = "replica")]
+    pub(crate) read_from: ReadFromName,
+
     /// Flags that workloads that scan have as well.
     #[command(flatten)]
     pub(crate) scanning: ScanningLoadArgs,
@@ -141,10 +146,6 @@ pub(crate) struct ReadingLoadArgs {
 /// Flags of workloads that scan.
 #[derive(Clone, Debug, clap::Args)]
 pub(crate) struct ScanningLoadArgs {
-    /// Where to read
-    #[arg(long, value_enum, default_value_t, conflicts_with = "replica")]
-    pub(crate) read_from: ReadFromName,
-
     /// Read at this replica only: its name, node id or address, as `lockstep status` shows them
     #[arg(long, value_name = "NAME")]
     pub(crate) replica: Option<String>,

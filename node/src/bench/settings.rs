@@ -119,6 +119,10 @@ impl Settings {
     fn reading(workload: Workload, args: ReadingLoadArgs) -> Self {
         Self {
             level: args.level,
+            read_from: match args.read_from {
+                ReadFromName::Any => ReadFrom::Any,
+                ReadFromName::Primary => ReadFrom::Primary,
+            },
             ..Self::scanning(workload, args.scanning)
         }
     }
@@ -127,10 +131,6 @@ impl Settings {
         Self {
             // Scans have no other one.
             level: BenchLevel::Local,
-            read_from: match args.read_from {
-                ReadFromName::Any => ReadFrom::Any,
-                ReadFromName::Primary => ReadFrom::Primary,
-            },
             replica: args.replica,
             loads: workload.reads() && !args.no_load,
             ..Self::writing(workload, args.load)
@@ -193,6 +193,7 @@ impl Settings {
             }),
             read_from: reads.then(|| match (&self.replica, self.read_from) {
                 (Some(replica), _) => replica.clone(),
+                (None, _) if self.workload.scans() => "one replica".to_owned(),
                 (None, ReadFrom::Any) => "any".to_owned(),
                 (None, ReadFrom::Primary) => "primary".to_owned(),
             }),

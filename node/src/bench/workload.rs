@@ -104,7 +104,12 @@ impl Workload {
 
     /// Does it need keys that are there?
     pub(crate) fn reads(&self) -> bool {
-        self.reads > 0.0 || self.read_modify_writes > 0.0 || self.scans > 0.0
+        self.reads > 0.0 || self.read_modify_writes > 0.0 || self.scans()
+    }
+
+    /// Does it scan?
+    pub(crate) fn scans(&self) -> bool {
+        self.scans > 0.0
     }
 }
 

@@ -221,6 +221,7 @@ fn what_cannot_be_measured_is_refused_with_a_reason() {
     check(&["mixed", "--reads", "1.5"], 2, "from 0 to 1");
     check(&["put", "--level", "local"], 2, "--level");
     check(&["ycsb-e", "--level", "linearizable"], 2, "--level");
+    check(&["ycsb-e", "--read-from", "primary"], 2, "--read-from");
     check(&["put", "--mem", "1", "--key-size", "7"], 2, "--key-size");
     check(
         &["put", "--mem", "1", "--value-size", "8"],
