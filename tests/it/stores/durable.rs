@@ -15,7 +15,6 @@ pub(super) fn options() -> StoreOptions {
         cache_bytes: 1 << 20,
         memtable_bytes: 0,
         journal_bytes: 0,
-        compaction_threads: 1,
     }
 }
 

@@ -17,8 +17,6 @@ pub struct StoreOptions {
     pub memtable_bytes: u64,
     /// The engine's own journal, in bytes; at least 64 MiB. Default 128 MiB.
     pub journal_bytes: u64,
-    /// Threads that write out and compact the state. Default 2.
-    pub compaction_threads: usize,
 }
 
 impl Default for StoreOptions {
@@ -29,7 +27,6 @@ impl Default for StoreOptions {
             cache_bytes: 64 << 20,
             memtable_bytes: 16 << 20,
             journal_bytes: 128 << 20,
-            compaction_threads: 2,
         }
     }
 }

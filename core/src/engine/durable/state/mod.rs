@@ -65,6 +65,10 @@ const EXCERPT_MAX: usize = 4096;
 /// Tables above which scans set nothing aside: every read looks into all of them.
 const ASIDE_MAX: usize = 8;
 
+/// Threads that write out and compact. Of several, fjall keeps one for writing out, which passes each order to compact on to
+/// the others through the queue that it takes its own from: while they are busy, it spins.
+const WORKERS: usize = 1;
+
 /// Sorted runs of fjall's above which a checkpoint waits for compaction.
 const RUNS_MAX: usize = 24;
 
@@ -182,7 +186,7 @@ impl FjallEngine {
         let database = Database::builder(&path)
             .cache_size(options.cache_bytes / 2)
             .max_journaling_size(options.journal_bytes.max(JOURNAL_BYTES_MIN))
-            .worker_threads(options.compaction_threads.max(1))
+            .worker_threads(WORKERS)
             .max_cached_files(Some(FILES_MAX))
             .manual_journal_persist(true)
             .open()
