@@ -1,4 +1,5 @@
-//! Runs the golden scripts in `tests/scripts`; those in `rules` show what a rule of the protocol is for. `UPDATE=1` records them anew; then read the difference.
+//! Runs the golden scripts in `tests/scripts`; those in `rules` show what a rule of the protocol is for. `UPDATE=1` records
+//! them anew; then read the difference.
 
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -88,7 +88,7 @@ impl Client {
             requests: BTreeSet::new(),
             held: BTreeSet::new(),
             at_primary: BTreeSet::new(),
-            silent_since: Instant(0),
+            silent_since: Instant::ZERO,
             is_silent: false,
             is_redirected: false,
             timers: Timers::new(),
@@ -129,7 +129,6 @@ impl Client {
         };
         self.calls.insert(call, active);
         self.attempt(now, call, out);
-        self.timers.arm_if_idle(Timer::Call(call), deadline);
     }
 
     /// Sends the call's request where it has to go, or holds it until it can be sent.
@@ -184,7 +183,9 @@ impl Client {
             }
         };
         // Without any address there is nothing but the deadline.
-        let Some(to) = to else { return };
+        let Some(to) = to else {
+            return self.timers.arm(Timer::Call(call), active.deadline);
+        };
         active.tried.insert(to.clone());
         self.send(now, call, to, patience, out);
     }

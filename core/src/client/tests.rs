@@ -505,6 +505,15 @@ fn a_rejection_that_lasts_until_the_deadline_is_the_outcome() {
 }
 
 #[test]
+fn a_read_without_any_address_ends_at_its_deadline() {
+    let mut table = Table::new(&[]);
+    let call = table.get();
+    table.wait();
+    assert_eq!(table.completed(), (call, Outcome::Unreachable));
+    assert_eq!(table.now, Instant::ZERO + Duration::from_secs(5));
+}
+
+#[test]
 fn a_read_goes_to_the_next_replica_as_well_when_one_does_not_answer_soon() {
     let mut table = Table::new(&["r1", "r2"]);
     let call = table.get();

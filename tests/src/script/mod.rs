@@ -143,14 +143,12 @@ impl Runner {
                 let (client, body) = call_of(cluster, words)?;
                 cluster.call(client, body, PATIENCE);
             }
-            ["request" | "repeat", client, replica, rest @ ..] => {
-                let (from, to) = (node(cluster, client)?, node(cluster, replica)?);
-                if let ["put", key, value] = rest {
-                    self.request = Some(request_of(cluster.now(), key, value));
-                }
-                let request = self.request.clone().ok_or("there is no request")?;
-                cluster.inject(from, to, &Message::Request(request));
-                cluster.run_until(cluster.now() + 5 * MS);
+            ["request", client, replica, "put", key, value] => {
+                self.request = Some(request_of(cluster.now(), key, value));
+                send(cluster, client, replica, self.request.as_ref())?;
+            }
+            ["repeat", client, replica] => {
+                send(cluster, client, replica, self.request.as_ref())?;
             }
             ["cut", one, other, millis] => {
                 let (one, other) = (node(cluster, one)?, node(cluster, other)?);
@@ -219,6 +217,20 @@ fn request_of(now: u64, key: &str, value: &str) -> Request {
             value: Value::from(value),
         },
     }
+}
+
+/// Sends a request in the name of a client, and lets it be answered.
+fn send(
+    cluster: &mut Cluster,
+    client: &str,
+    replica: &str,
+    request: Option<&Request>,
+) -> Result<(), String> {
+    let (from, to) = (node(cluster, client)?, node(cluster, replica)?);
+    let request = request.ok_or("there is no request")?;
+    cluster.inject(from, to, &Message::Request(request.clone()));
+    cluster.run_until(cluster.now() + 5 * MS);
+    Ok(())
 }
 
 /// Everybody starts, one after the other, and has settled by the end of the second.
