@@ -28,7 +28,7 @@ use crate::time::{Instant, Timers};
 /// Which replicas a client reads at, where the call does not say.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum ReadFrom {
-    /// All that are in sync, in turn: the more replicas, the more reads.
+    /// All that are in sync, some reads at each in turn: the more replicas, the more reads.
     #[default]
     Any,
     /// The primary, as long as it answers.
@@ -81,7 +81,7 @@ impl Client {
         Self {
             id,
             read_from: ReadFrom::default(),
-            replicas: Replicas::new(replicas),
+            replicas: Replicas::new(replicas, id.0 as usize),
             sessions: Sessions::new(id),
             next_request: RequestId(0),
             calls: BTreeMap::new(),

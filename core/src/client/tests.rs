@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
+use super::replicas::READS_PER_TURN;
 use super::*;
 use crate::config::{
     ClusterId, Config, ConfigVersion, Epoch, Incarnation, Member, NodeId, Position, Seq,
@@ -387,18 +388,43 @@ fn a_session_takes_a_bounded_number_of_writes_at_once() {
 }
 
 #[test]
-fn reads_are_spread_and_go_on_where_there_is_a_lease() {
-    let mut table = Table::new(&["r1", "r2"]);
-    let read = |table: &mut Table| {
-        table.call(CallBody::Get {
-            key: "k".into(),
-            level: ReadLevel::Linearizable,
-            replica: None,
-        });
-        table.request()
+fn reads_take_turns_at_the_replicas_some_at_each() {
+    let mut table = Table::new(&["r1", "r2", "r3"]);
+    let asked: Vec<String> = (0..4 * READS_PER_TURN)
+        .map(|_| {
+            table.get();
+            table.request().0
+        })
+        .collect();
+    let turns: Vec<&[String]> = asked.chunks(READS_PER_TURN).collect();
+    for turn in &turns {
+        assert!(turn.iter().all(|replica| *replica == turn[0]), "together");
+    }
+    let firsts: BTreeSet<&str> = turns[..3].iter().map(|turn| turn[0].as_str()).collect();
+    assert_eq!(firsts.len(), 3, "each has its turn");
+    assert_eq!(turns[0], turns[3], "and again");
+}
+
+#[test]
+fn clients_differ_in_where_they_read_first() {
+    let replicas = || ["r1", "r2", "r3"].map(Address::new).to_vec();
+    let first = |id| {
+        let mut replicas = Replicas::new(replicas(), id);
+        replicas.next_to_read(ReadFrom::Any, &BTreeSet::new())
     };
-    assert_eq!(read(&mut table).0, "r1");
-    let (to, request) = read(&mut table);
+    let firsts: BTreeSet<_> = (0..3).map(first).collect();
+    assert_eq!(firsts.len(), 3);
+}
+
+#[test]
+fn a_read_goes_on_where_there_is_a_lease() {
+    let mut table = Table::new(&["r1", "r2"]);
+    table.call(CallBody::Get {
+        key: "k".into(),
+        level: ReadLevel::Linearizable,
+        replica: None,
+    });
+    let (to, request) = table.request();
     assert_eq!(to, "r2");
     table.reply("r2", request.id, rejected(Rejection::NoLease));
     assert_eq!(
@@ -517,7 +543,7 @@ fn a_read_without_any_address_ends_at_its_deadline() {
 fn a_read_goes_to_the_next_replica_as_well_when_one_does_not_answer_soon() {
     let mut table = Table::new(&["r1", "r2"]);
     let call = table.get();
-    assert_eq!(table.request().0, "r1");
+    assert_eq!(table.request().0, "r2");
     table.wait();
     assert_eq!(
         table.request().1.body,
@@ -527,7 +553,7 @@ fn a_read_goes_to_the_next_replica_as_well_when_one_does_not_answer_soon() {
     let (to, request) = table.request();
     assert_eq!(
         (to.as_str(), table.now),
-        ("r2", Instant::ZERO + limits::READ_HEDGE)
+        ("r1", Instant::ZERO + limits::READ_HEDGE)
     );
     table.reply("r1", request.id, rejected(Rejection::NotReady));
     assert!(
