@@ -228,6 +228,8 @@ pub mod arbiter;
 
 pub mod client;
 
+pub mod runtime;
+
 pub mod transport;
 
 #[cfg(feature = "driver")]

@@ -1,9 +1,12 @@
 //! What a transport is: frames of bytes between addresses. It knows no message, and messages know no transport.
 
+use std::sync::Arc;
+
 use async_trait::async_trait;
 use bytes::Bytes;
 
 use crate::config::Address;
+use crate::runtime::Runtime;
 
 /// Moves frames between nodes, and between clients and nodes.
 ///
@@ -50,6 +53,12 @@ pub trait Transport: Send + Sync + 'static {
 
     /// Ends all connections. Frames handed over before are sent if that takes no long wait. Waiting `recv`s end.
     async fn close(&self);
+
+    /// What a process over this transport should run on, so that messages come to it without changing threads; `None`:
+    /// the threads of async-std.
+    fn runtime(&self) -> Option<Arc<dyn Runtime>> {
+        None
+    }
 
     /// What it has carried since it began; nothing, where it does not count.
     fn traffic(&self) -> Traffic {

@@ -1,6 +1,7 @@
 //! A cluster as the commands see it: a client, the addresses it was given, and failures in words for the user.
 
 use std::num::NonZeroU32;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -38,6 +39,9 @@ pub(crate) struct NotWritten {
     pub(crate) failure: Failure,
 }
 
+/// What a task returns.
+pub(crate) type Joined<T> = Pin<Box<dyn Future<Output = T> + Send>>;
+
 impl Session {
     /// A client of the replicas at `addresses`. Reaches for nobody yet.
     pub(crate) fn connect(
@@ -59,6 +63,19 @@ impl Session {
             handle: self.handle.with_deadline(deadline),
             ..self.clone()
         }
+    }
+
+    /// Runs `task` where the client runs, so that its calls and their answers change no threads. Ready when the task is.
+    pub(crate) fn spawn<T: Send + 'static>(
+        &self,
+        task: impl Future<Output = T> + Send + 'static,
+    ) -> Joined<T> {
+        let (sender, receiver) = channel::bounded(1);
+        driver::runtime_of(self.transport.as_ref()).spawn(Box::pin(async move {
+            // Nobody may wait.
+            let _ = sender.send(task.await).await;
+        }));
+        Box::pin(async move { receiver.recv().await.expect("the task did not panic") })
     }
 
     /// Sets a key.

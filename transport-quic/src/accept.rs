@@ -6,7 +6,6 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use async_std::future::timeout;
-use async_std::task;
 use lockstep_core::transport::SenderKind;
 use quinn::{Connection, Endpoint, Incoming};
 use rustls::pki_types::CertificateDer;
@@ -42,7 +41,9 @@ pub(crate) async fn run(shared: Arc<Shared>, endpoint: Endpoint) {
             let _ = incoming.retry();
         } else {
             let handshake = Counted::new(&handshakes);
-            task::spawn(take(Arc::clone(&shared), incoming, handshake));
+            shared
+                .runtime
+                .spawn(take(Arc::clone(&shared), incoming, handshake));
         }
     }
 }

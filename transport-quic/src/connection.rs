@@ -127,7 +127,7 @@ pub(crate) async fn run(
     let mut decoder = control.decoder;
     decoder.set_limit(shared.frame_bytes_max);
     let reading = Arc::clone(&reader);
-    async_std::task::spawn(async move {
+    shared.runtime.spawn(async move {
         reading.read_lane(control.stream, decoder).await;
     });
     let error = loop {
@@ -139,7 +139,9 @@ pub(crate) async fn run(
         match future::or(connection.accept_uni(), resume).await {
             Ok(stream) => {
                 let reading = Arc::clone(&reader);
-                async_std::task::spawn(async move { reading.read_stream(stream).await });
+                shared
+                    .runtime
+                    .spawn(async move { reading.read_stream(stream).await });
             }
             Err(error) => break error,
         }

@@ -32,7 +32,9 @@ const ADDRESSES_MAX: usize = 8;
 /// Starts the task that dials; whoever calls this was told to by `Peer::begin_dialling`. It ends with the transport, when
 /// nothing is left to be sent, or as the task of the connection.
 pub(crate) fn spawn(shared: &Arc<Shared>, peer: &Arc<Peer>) {
-    task::spawn(dial(Arc::clone(shared), Arc::clone(peer)));
+    shared
+        .runtime
+        .spawn(dial(Arc::clone(shared), Arc::clone(peer)));
 }
 
 async fn dial(shared: Arc<Shared>, peer: Arc<Peer>) {

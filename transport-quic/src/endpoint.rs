@@ -50,6 +50,7 @@ pub(crate) struct Shared {
     /// `None` once closed, so that the socket is given back.
     endpoint: Mutex<Option<Endpoint>>,
     listens_at: SocketAddr,
+    pub(crate) runtime: Runtime,
     pub(crate) local: Address,
     pub(crate) credentials: Credentials,
     pub(crate) hello: Hello,
@@ -97,15 +98,16 @@ impl QuicTransport {
         let tls = verifier::server(&config.credentials)?;
         let mut server = quinn::ServerConfig::with_crypto(Arc::new(tls));
         server.transport_config(socket::accepting());
+        let runtime = Runtime::get().map_err(|source| QuicError::socket(listen, source))?;
         let endpoint = Endpoint::new(
             socket::endpoint_config(&config.credentials.key),
             Some(server),
             socket,
-            Arc::new(Runtime),
+            Arc::new(runtime.clone()),
         )
         .map_err(|source| QuicError::socket(listen, source))?;
-        let transport = Self::new(endpoint.clone(), bound, local, config);
-        task::spawn(accept::run(Arc::clone(&transport.shared), endpoint));
+        let transport = Self::new(runtime.clone(), endpoint.clone(), bound, local, config);
+        runtime.spawn(accept::run(Arc::clone(&transport.shared), endpoint));
         Ok(transport)
     }
 
@@ -119,23 +121,31 @@ impl QuicTransport {
         let bound = socket
             .local_addr()
             .map_err(|source| QuicError::socket(any, source))?;
+        let runtime = Runtime::get().map_err(|source| QuicError::socket(any, source))?;
         let endpoint = Endpoint::new(
             socket::endpoint_config(&credentials.key),
             None,
             socket,
-            Arc::new(Runtime),
+            Arc::new(runtime.clone()),
         )
         .map_err(|source| QuicError::socket(any, source))?;
         let local = address::of_self_as_client(credentials.name());
         let config = QuicConfig::new(any, credentials);
-        Ok(Self::new(endpoint, bound, local, config))
+        Ok(Self::new(runtime, endpoint, bound, local, config))
     }
 
-    fn new(endpoint: Endpoint, listens_at: SocketAddr, local: Address, config: QuicConfig) -> Self {
+    fn new(
+        runtime: Runtime,
+        endpoint: Endpoint,
+        listens_at: SocketAddr,
+        local: Address,
+        config: QuicConfig,
+    ) -> Self {
         let inbox = Inbox::new();
         let shared = Shared {
             endpoint: Mutex::new(Some(endpoint)),
             listens_at,
+            runtime,
             hello: Hello {
                 session: rand::random(),
                 address: local.clone(),
@@ -288,6 +298,10 @@ impl Transport for QuicTransport {
             b"the program there ends",
         );
         let _ = timeout(FAREWELL_SENT, endpoint.wait_idle()).await;
+    }
+
+    fn runtime(&self) -> Option<Arc<dyn lockstep_core::runtime::Runtime>> {
+        Some(Arc::new(self.shared.runtime.clone()))
     }
 
     fn traffic(&self) -> Traffic {

@@ -17,7 +17,8 @@
 //!
 //! # The parts, in reading order
 //! [`identity`] and [`address`] (who, and where); [`authority`], [`tls`] and `verifier` (certificates); `frame`, `hello` and
-//! `closing` (what goes over the wire); `socket` (the settings of QUIC); `inbox` and `outbox` (what waits); `peer` and `peers` (the
+//! `closing` (what goes over the wire); `socket` (the settings of QUIC) and `runtime`
+//! (what everything runs on, the processes over it included); `inbox` and `outbox` (what waits); `peer` and `peers` (the
 //! other ends), `failures` (why one is not reached), `dial` and `accept` (how connections begin), `connection` (how they live and end); [`config`] and
 //! `endpoint` (the transport itself).
 

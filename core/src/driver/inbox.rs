@@ -9,13 +9,13 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use async_channel::Receiver;
-use async_std::task;
 use futures_lite::Stream;
 
 use crate::driver::clock::Clock;
 use crate::driver::handle::PendingCall;
 use crate::driver::storage::Completion;
 use crate::driver::{Command, DriverError};
+use crate::runtime::{Runtime, Task};
 use crate::time::Instant;
 use crate::transport::{Received, Transport, TransportError};
 
@@ -41,13 +41,14 @@ pub(super) enum Arrival {
 /// The sources of a process.
 pub(super) struct Inbox<'a> {
     transport: &'a dyn Transport,
+    runtime: &'a dyn Runtime,
     // Kept over the rounds, so that waiting costs no new future.
     receiving: Boxed<'a, Result<Received, TransportError>>,
     completions: Option<Pin<Box<Receiver<Completion>>>>,
     calls: Option<Pin<Box<Receiver<PendingCall>>>>,
     commands: Pin<Box<Receiver<Command>>>,
     /// A sleep under way, and when it ends.
-    sleep: Option<(Instant, Boxed<'static, ()>)>,
+    sleep: Option<(Instant, Task)>,
 }
 
 type Boxed<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
@@ -55,12 +56,14 @@ type Boxed<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 impl<'a> Inbox<'a> {
     pub(super) fn new(
         transport: &'a dyn Transport,
+        runtime: &'a dyn Runtime,
         completions: Option<Receiver<Completion>>,
         calls: Option<Receiver<PendingCall>>,
         commands: Receiver<Command>,
     ) -> Self {
         Self {
             transport,
+            runtime,
             receiving: transport.recv(),
             completions: completions.map(Box::pin),
             calls: calls.map(Box::pin),
@@ -153,7 +156,6 @@ impl<'a> Inbox<'a> {
     }
 
     /// Ready when it is `due`; otherwise the task is woken by then.
-    #[expect(clippy::disallowed_methods, reason = "this is where the driver waits")]
     fn poll_sleep(&mut self, cx: &mut Context<'_>, due: Option<Instant>) -> Poll<()> {
         let Some(due) = due else {
             return Poll::Pending;
@@ -168,7 +170,7 @@ impl<'a> Inbox<'a> {
                 Some(sleep) if sleep.0 <= due => sleep,
                 stale => {
                     let time = (due - now).min(SLEEP_MAX);
-                    stale.insert((now + time, Box::pin(task::sleep(time))))
+                    stale.insert((now + time, self.runtime.sleep(time)))
                 }
             };
             if sleep.as_mut().poll(cx).is_pending() {

@@ -1,13 +1,14 @@
-//! The async-std driver: runs any process over any transport, with a disk of its own.
+//! The driver: runs any process over any transport, with a disk of its own, on async-std or what the transport brings.
 //!
 //! It moves bytes and time in and out and decides nothing. Reading order: [`clock`]; `lanes` (which message goes where,
 //! and who may send it); `inbox` (what a process waits for) and `outgoing` (what it sends), each for one round of the
-//! loop; `run` (the loop); [`storage`] (the disk, on threads of its own); `usage` (what a
-//! node has used); [`handle`] (calls for programs).
+//! loop; `run` (the loop) and `default_runtime` (what it runs on); [`storage`] (the disk, on threads of its own); `usage`
+//! (what a node has used); [`handle`] (calls for programs).
 
 #[cfg(test)]
 mod bench;
 pub mod clock;
+mod default_runtime;
 pub mod handle;
 mod inbox;
 mod lanes;
@@ -26,7 +27,6 @@ use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
 use async_channel::{Receiver, Sender};
-use async_std::task::{self, JoinHandle};
 use futures_lite::FutureExt;
 
 use crate::config::Address;
@@ -34,8 +34,10 @@ use crate::engine::StoreError;
 use crate::event::Event;
 use crate::message::JoinRefusal;
 use crate::process::Process;
+use crate::runtime::Runtime;
 use crate::transport::Transport;
 
+use self::default_runtime::AsyncStd;
 use self::handle::PendingCall;
 use self::run::Driver;
 use self::storage::Storage;
@@ -78,7 +80,7 @@ impl<F: Fn(&Event) + Send + Sync + 'static> Watch for F {
 #[derive(Debug)]
 pub struct Running {
     control: Control,
-    task: JoinHandle<Result<Exit, DriverError>>,
+    result: oneshot::Receiver<Result<Exit, DriverError>>,
 }
 
 /// Tells a process at work to end; cheap to clone.
@@ -117,6 +119,9 @@ pub enum DriverError {
     /// A defect: what was assumed to hold did not.
     #[error("the process panicked, please report it: {0}")]
     Panicked(String),
+    /// The runtime ended before it.
+    #[error("the runtime of the process ended, and the process with it")]
+    Abandoned,
     /// The operating system gave no thread.
     #[error("cannot start a thread")]
     Thread(#[source] io::Error),
@@ -129,10 +134,16 @@ enum Command {
     Kill,
 }
 
+/// What a process over `transport` runs on: its own runtime if it has one, otherwise async-std's threads. Tasks that call a
+/// client often run best on that of its transport.
+pub fn runtime_of(transport: &dyn Transport) -> Arc<dyn Runtime> {
+    transport.runtime().unwrap_or_else(|| Arc::new(AsyncStd))
+}
+
 /// Commands waiting for a process: any more say the same.
 const COMMANDS_MAX: usize = 8;
 
-/// Runs `process` on a task of its own.
+/// Runs `process` on a task of its own, see [`runtime_of`].
 pub fn spawn<P>(process: P, parts: Parts) -> Running
 where
     P: Process + 'static,
@@ -152,20 +163,31 @@ where
         mut storage,
         watch,
     } = parts;
-    let task = task::spawn(async move {
-        let driver = Driver::new(process, transport.as_ref(), &mut storage, watch.as_ref());
+    let runtime = runtime_of(transport.as_ref());
+    let (sender, result) = oneshot::channel();
+    let on = Arc::clone(&runtime);
+    let task = async move {
+        let driver = Driver::new(
+            process,
+            transport.as_ref(),
+            runtime.as_ref(),
+            &mut storage,
+            watch.as_ref(),
+        );
         let result = AssertUnwindSafe(driver.run(receiver, calls))
             .catch_unwind()
             .await
             .unwrap_or_else(|panic| Err(DriverError::Panicked(panic_text(panic.as_ref()))));
         transport.close().await;
         let closed = storage.close().await;
-        let exit = result?;
-        closed.map(|()| exit)
-    });
+        let result = result.and_then(|exit| closed.map(|()| exit));
+        // Nobody may want to know.
+        let _ = sender.send(result);
+    };
+    on.spawn(Box::pin(task));
     Running {
         control: Control { commands },
-        task,
+        result,
     }
 }
 
@@ -180,7 +202,7 @@ impl Running {
     /// # Errors
     /// If it did not end in good order.
     pub async fn ended(self) -> Result<Exit, DriverError> {
-        self.task.await
+        self.result.await.unwrap_or(Err(DriverError::Abandoned))
     }
 
     /// Stops it and waits: what was handed to the disk is finished, the network is closed. For the others it is as if
@@ -190,7 +212,7 @@ impl Running {
     /// If it did not end in good order.
     pub async fn stop(self) -> Result<Exit, DriverError> {
         self.control.stop();
-        self.task.await
+        self.result.await.unwrap_or(Err(DriverError::Abandoned))
     }
 
     /// Lets it leave the configuration first, then stops it.
@@ -199,7 +221,7 @@ impl Running {
     /// If it did not end in good order.
     pub async fn leave(self) -> Result<Exit, DriverError> {
         self.control.leave();
-        self.task.await
+        self.result.await.unwrap_or(Err(DriverError::Abandoned))
     }
 
     /// Ends it as a crash would, as far as that can be done within a program: what the disk has not begun is not done.
@@ -208,7 +230,7 @@ impl Running {
     /// If something else had gone wrong before.
     pub async fn kill(self) -> Result<Exit, DriverError> {
         self.control.tell(Command::Kill);
-        self.task.await
+        self.result.await.unwrap_or(Err(DriverError::Abandoned))
     }
 }
 

@@ -18,6 +18,7 @@ use crate::driver::{Command, DriverError, Exit, Watch, lanes, usage};
 use crate::event::Event;
 use crate::message::Message;
 use crate::process::{CallId, Effect, Input, Outbox, Process};
+use crate::runtime::Runtime;
 use crate::storage::{Answer, Query, Ticket};
 use crate::transport::{Received, SenderKind, Transport};
 use crate::wire::{self, DecodeError, GroupId};
@@ -30,6 +31,7 @@ pub(super) struct Driver<'a, P: Process> {
     process: P,
     outbox: Outbox,
     transport: &'a dyn Transport,
+    runtime: &'a dyn Runtime,
     storage: &'a mut Storage,
     watch: &'a dyn Watch,
     outgoing: Outgoing,
@@ -46,6 +48,7 @@ impl<'a, P: Process> Driver<'a, P> {
     pub(super) fn new(
         process: P,
         transport: &'a dyn Transport,
+        runtime: &'a dyn Runtime,
         storage: &'a mut Storage,
         watch: &'a dyn Watch,
     ) -> Self {
@@ -53,6 +56,7 @@ impl<'a, P: Process> Driver<'a, P> {
             process,
             outbox: Outbox::new(),
             transport,
+            runtime,
             storage,
             watch,
             outgoing: Outgoing::default(),
@@ -70,7 +74,13 @@ impl<'a, P: Process> Driver<'a, P> {
         commands: Receiver<Command>,
         calls: Option<Receiver<PendingCall>>,
     ) -> Result<Exit, DriverError> {
-        let mut inbox = Inbox::new(self.transport, self.storage.completions(), calls, commands);
+        let mut inbox = Inbox::new(
+            self.transport,
+            self.runtime,
+            self.storage.completions(),
+            calls,
+            commands,
+        );
         let mut arrivals = Vec::new();
         self.step(Input::Start);
         loop {

@@ -4,7 +4,7 @@ use std::io::{self, IsTerminal};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use async_std::task::{self, JoinHandle};
+use async_std::task;
 use futures_lite::FutureExt;
 use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::Value as Json;
@@ -23,7 +23,7 @@ use crate::bench::spread::{self, Errand};
 use crate::bench::tally::{Kind, Tally, Totals};
 use crate::bench::values::Values;
 use crate::output::Failure;
-use crate::session::Session;
+use crate::session::{Joined, Session};
 use crate::signals::EndSignals;
 
 /// How often the watcher has something to say.
@@ -190,7 +190,7 @@ fn spawn(
     bench: &Arc<Bench>,
     course: &Arc<Course>,
     sessions: &[Session],
-) -> Vec<JoinHandle<()>> {
+) -> Vec<Joined<()>> {
     let chooser = Chooser::new(settings.distribution(), settings.load.keys);
     let clients = sessions
         .iter()
@@ -200,8 +200,9 @@ fn spawn(
     clients
         .map(|(number, session)| {
             let (bench, course, session) = (bench.clone(), course.clone(), session.clone());
+            let runner = session.clone();
             let client = Client::new(bench, course, session, number, chooser, settings.seed);
-            task::spawn(client.run())
+            runner.spawn(client.run())
         })
         .collect()
 }

@@ -5,13 +5,12 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use async_std::future::timeout;
-use async_std::task::{self, JoinHandle};
 use indicatif::ProgressBar;
 use lockstep_core::operation::ReadLevel;
 
 use crate::bench::client::Bench;
 use crate::output::Failure;
-use crate::session::Session;
+use crate::session::{Joined, Session};
 
 /// Operations under way at once: enough to keep a cluster busy.
 pub(crate) const AT_ONCE: usize = 512;
@@ -38,13 +37,14 @@ pub(crate) async fn all_keys(
     let count = bench.keys.count();
     progress.set_length(count);
     let next = Arc::new(AtomicU64::new(0));
-    let tasks: Vec<JoinHandle<Result<u64, Failure>>> = sessions
+    let tasks: Vec<Joined<Result<u64, Failure>>> = sessions
         .iter()
         .cycle()
         .take(AT_ONCE)
         .map(|session| {
             let (bench, session, next) = (bench.clone(), session.clone(), next.clone());
-            task::spawn(async move {
+            let runner = session.clone();
+            runner.spawn(async move {
                 let mut done = 0;
                 loop {
                     let key = next.fetch_add(1, Ordering::Relaxed);

@@ -88,6 +88,7 @@ pub(crate) fn failure(error: &DriverError) -> Failure {
         | DriverError::NoStorage
         | DriverError::TransportClosed
         | DriverError::Panicked(_)
+        | DriverError::Abandoned
         | DriverError::Thread(_) => {
             Failure::Broken(format!("the node ended: {}", output::chain(error)))
         }
