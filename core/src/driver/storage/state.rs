@@ -30,7 +30,7 @@ const APPLY_BYTES_MAX: usize = 64 << 10;
 
 /// A checkpoint is made when this much was applied since the last: about what a restart reads back in a second. Or
 /// when it is half of what the log may hold, which can be trimmed behind a checkpoint only.
-const CHECKPOINT_BYTES: u64 = 32 << 20;
+const CHECKPOINT_BYTES: u64 = 64 << 20;
 
 /// A checkpoint is made when the last was this long ago and there is anything new.
 const CHECKPOINT_INTERVAL: Duration = Duration::from_secs(10);
