@@ -7,7 +7,8 @@ use std::time::Duration;
 
 use lockstep_core::transport::Lane;
 use quinn::{
-    ConnectionId, ConnectionIdGenerator, EndpointConfig, IdleTimeout, TransportConfig, VarInt,
+    AckFrequencyConfig, ConnectionId, ConnectionIdGenerator, EndpointConfig, IdleTimeout,
+    TransportConfig, VarInt,
 };
 use rand::RngCore;
 use ring::hmac;
@@ -39,6 +40,11 @@ const CLIENT_KEEP_ALIVE: Duration = Duration::from_secs(2);
 
 /// Assumed round trip before one was measured. A lost first packet is repeated after three times this.
 const INITIAL_RTT: Duration = Duration::from_millis(80);
+
+/// Packets that the receiver may leave unacknowledged for up to 25 ms. What it has to say meanwhile, an answer most often,
+/// takes the acknowledgement along, which otherwise is a packet of its own for every two that come, and wakes the sender for
+/// nothing. Fewer than a connection may have in flight at its beginning, ten, so that no sender waits for it.
+const PACKETS_UNACKNOWLEDGED_MAX: u32 = 8;
 
 /// Bytes of a connection id, drawn at random.
 const CONNECTION_ID_BYTES: usize = 8;
@@ -119,7 +125,14 @@ fn common() -> TransportConfig {
         .receive_window(node_window())
         .send_window(SEND_WINDOW_BYTES)
         .datagram_receive_buffer_size(None)
-        .initial_rtt(INITIAL_RTT);
+        .initial_rtt(INITIAL_RTT)
+        .ack_frequency_config(Some(ack_frequency()));
+    config
+}
+
+fn ack_frequency() -> AckFrequencyConfig {
+    let mut config = AckFrequencyConfig::default();
+    config.ack_eliciting_threshold(VarInt::from_u32(PACKETS_UNACKNOWLEDGED_MAX));
     config
 }
 
