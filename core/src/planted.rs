@@ -41,12 +41,6 @@ pub(crate) use self::switch::restamped;
 #[cfg(feature = "planted")]
 pub use self::switch::{Bug, is_on, with};
 
-/// Does `test` fail with a mistake in what it tests?
-#[cfg(all(test, feature = "planted"))]
-pub(crate) fn is_seen(bug: Bug, test: fn()) -> bool {
-    with(bug, || std::panic::catch_unwind(test).is_err())
-}
-
 #[cfg(feature = "planted")]
 mod switch {
     use std::cell::Cell;

@@ -214,7 +214,7 @@ def settings_text(settings, results):
     )
     if settings["lockstep"]:
         yield (
-            f"- Lockstep {settings['lockstep']} ({settings['commit']}): a write is synced on all three replicas; reads at all in turn; QUIC with "
+            f"- Lockstep {settings['lockstep']} ({settings['commit']}): a write is synced on all three replicas; reads at all, sixteen in turn at each; QUIC with "
             f"mutual TLS 1.3; always {settings['connections']} connections. Its arbiter counts as a node."
         )
     if settings["etcd"]:

@@ -458,17 +458,3 @@ fn only_a_member_that_is_not_in_sync_is_made_primary_by_force() {
         "there is no replica r7 in the configuration; it has r1, r2"
     );
 }
-
-#[cfg(feature = "planted")]
-#[test]
-fn mistakes_of_the_arbiter_make_tests_fail() {
-    use crate::planted::{Bug, is_seen};
-    assert!(is_seen(
-        Bug::LateLeaveObeyed,
-        leaving_needs_the_recorded_start_and_the_present_version_and_is_not_for_the_primary
-    ));
-    assert!(is_seen(
-        Bug::LateJoinObeyed,
-        a_late_join_of_a_wiped_directory_does_not_cost_the_new_node_its_identity
-    ));
-}

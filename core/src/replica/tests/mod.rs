@@ -540,23 +540,3 @@ fn a_replica_that_is_leaving_does_not_leave_another_primary() {
     assert!(!table.said().iter().any(is_leave));
     assert!(matches!(table.replica.role, Role::Left));
 }
-
-#[cfg(feature = "planted")]
-#[test]
-fn mistakes_of_a_replica_make_tests_fail() {
-    use crate::planted::{Bug, is_seen};
-    let tests: [(Bug, fn()); 3] = [
-        (
-            Bug::FormerEndCounts,
-            the_end_of_a_handshake_that_rests_on_another_reply_cuts_nothing_off,
-        ),
-        (
-            Bug::FormerAcksCount,
-            what_a_replica_acknowledged_in_an_earlier_handshake_does_not_count,
-        ),
-        (Bug::NoEpochFence, what_is_said_in_another_epoch_is_ignored),
-    ];
-    for (bug, test) in tests {
-        assert!(is_seen(bug, test), "{bug:?}");
-    }
-}

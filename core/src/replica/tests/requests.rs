@@ -273,20 +273,6 @@ fn the_answer_to_a_question_of_a_former_start_is_not_taken_for_that_to_a_present
     assert!(table.reads_state());
 }
 
-#[cfg(feature = "planted")]
-#[test]
-fn mistakes_with_requests_make_tests_fail() {
-    use crate::planted::{Bug, is_seen};
-    assert!(is_seen(
-        Bug::FormerAnswerCounts,
-        the_answer_to_a_question_of_a_former_start_is_not_taken_for_that_to_a_present_one
-    ));
-    assert!(is_seen(
-        Bug::ChunkOfFormerHandshake,
-        a_piece_of_the_state_of_another_handshake_is_not_taken
-    ));
-}
-
 /// What somebody has seen is asked of the disk; that must not keep it from the others.
 #[test]
 fn what_a_local_read_has_had_written_is_still_to_be_sent() {
