@@ -1,10 +1,13 @@
 //! A transport whose other end is the test.
 
+use std::sync::Arc;
+
 use async_channel::{Receiver, Sender};
 use async_trait::async_trait;
 use bytes::Bytes;
 
 use crate::config::Address;
+use crate::runtime::Runtime;
 use crate::transport::{Lane, Received, Transport, TransportError};
 
 /// One end of a network, the rest of which is the test.
@@ -12,6 +15,7 @@ pub(super) struct Bench {
     pub(super) local: Address,
     pub(super) arriving: Receiver<Received>,
     pub(super) done: Sender<Done>,
+    pub(super) runtime: Option<Arc<dyn Runtime>>,
 }
 
 /// What the process's end was told to do.
@@ -59,6 +63,10 @@ impl Transport for Bench {
     async fn close(&self) {
         self.done.try_send(Done::Closed).unwrap();
     }
+
+    fn runtime(&self) -> Option<Arc<dyn Runtime>> {
+        self.runtime.clone()
+    }
 }
 
 pub(super) fn bench() -> (Bench, Sender<Received>, Receiver<Done>) {
@@ -69,6 +77,7 @@ pub(super) fn bench() -> (Bench, Sender<Received>, Receiver<Done>) {
         local,
         arriving,
         done,
+        runtime: None,
     };
     (bench, arrive, dones)
 }

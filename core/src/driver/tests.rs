@@ -1,6 +1,7 @@
 //! The loop, with a process that reports every step and a transport that records everything.
 
 use std::sync::Mutex;
+use std::time::Duration;
 
 use async_std::task::block_on;
 use bytes::Bytes;
@@ -13,6 +14,7 @@ use crate::engine::memory::{MemoryEngine, MemoryLog};
 use crate::message::{ConfigQuery, Join, Message, Request, RequestBody, ToArbiter};
 use crate::operation::{ClientId, RequestId};
 use crate::process::{Input, Outbox};
+use crate::runtime::{Runtime, Task};
 use crate::storage::{Ticket, Write};
 use crate::time::{Instant, Timers};
 use crate::transport::{Lane, Received, SenderKind};
@@ -328,9 +330,9 @@ fn timers_are_stepped_earliest_first_while_messages_never_stop_coming() {
         timers: Timers::new(),
         react: Box::new(move |now, input, timers, outbox| match input {
             Input::Start => {
-                timers.arm(2, now + std::time::Duration::from_millis(2));
+                timers.arm(2, now + Duration::from_millis(2));
                 timers.arm(3, now);
-                timers.arm(1, now + std::time::Duration::from_millis(1));
+                timers.arm(1, now + Duration::from_millis(1));
                 feeder.try_send(again.clone()).unwrap();
             }
             Input::Message { .. } => feeder.try_send(again.clone()).unwrap(),
@@ -468,4 +470,68 @@ fn a_process_ends_when_nobody_is_left_who_could_stop_it() {
     let mut stage = Stage::new(Storage::none(), |_, _, _, _| {});
     drop(stage.running.take());
     assert_eq!(stage.next_done(), Done::Closed);
+}
+
+/// Keeps what it is to run, and pauses for ever.
+#[derive(Default)]
+struct Keeper {
+    tasks: Mutex<Vec<Task>>,
+    pauses: Mutex<Vec<Duration>>,
+}
+
+impl Runtime for Keeper {
+    fn spawn(&self, task: Task) {
+        self.tasks.lock().unwrap().push(task);
+    }
+
+    fn sleep(&self, time: Duration) -> Task {
+        self.pauses.lock().unwrap().push(time);
+        Box::pin(std::future::pending())
+    }
+}
+
+/// A process that sets a timer, on such a runtime.
+fn kept() -> (Arc<Keeper>, Stage) {
+    let keeper = Arc::new(Keeper::default());
+    let (mut transport, arrive, done) = bench();
+    transport.runtime = Some(keeper.clone());
+    let (report, steps) = async_channel::unbounded();
+    let puppet = Puppet {
+        timers: Timers::new(),
+        react: Box::new(|now, _, timers, _| timers.arm(1, now + Duration::from_millis(300))),
+        steps: report,
+    };
+    let events = Arc::new(Mutex::new(Vec::new()));
+    let parts = Parts {
+        transport: Arc::new(transport),
+        storage: Storage::none(),
+        watch: events.clone(),
+    };
+    let stage = Stage {
+        running: Some(spawn(puppet, parts)),
+        arrive,
+        done,
+        steps,
+        events,
+    };
+    (keeper, stage)
+}
+
+#[test]
+fn a_process_runs_and_pauses_on_the_runtime_of_its_transport() {
+    let (keeper, stage) = kept();
+    let mut task = keeper.tasks.lock().unwrap().pop().unwrap();
+    assert!(stage.steps.is_empty(), "it runs elsewhere");
+    assert!(block_on(futures_lite::future::poll_once(&mut task)).is_none());
+    assert_eq!(stage.steps.try_recv().unwrap(), Input::Start);
+    let pauses = keeper.pauses.lock().unwrap();
+    assert!(matches!(pauses[..], [pause] if pause <= Duration::from_millis(300)));
+}
+
+#[test]
+fn a_process_whose_runtime_ends_is_reported() {
+    let (keeper, mut stage) = kept();
+    keeper.tasks.lock().unwrap().clear();
+    let error = stage.ended().unwrap_err();
+    assert!(matches!(error, DriverError::Abandoned), "{error}");
 }
