@@ -59,7 +59,8 @@ fn count(lines: &[String], from: &str, to: &str, kind: &str) -> usize {
 fn reads_of_clean_keys_at_all_replicas_send_nothing_to_the_primary() {
     let mut cluster = cluster();
     cluster.trace = Trace::new(Detail::All);
-    for _ in 0..300 {
+    // Sixteen at each in turn.
+    for _ in 0..288 {
         let outcome = call(&mut cluster, read(None));
         assert!(
             matches!(outcome, Some(Outcome::Value { .. })),
@@ -69,7 +70,7 @@ fn reads_of_clean_keys_at_all_replicas_send_nothing_to_the_primary() {
     assert_eq!(cluster.violation(), None);
     let lines = cluster.trace.take_lines();
     for replica in ["r1", "r2", "r3"] {
-        assert_eq!(count(&lines, replica, "c1", "GetResult"), 100, "{replica}");
+        assert_eq!(count(&lines, replica, "c1", "GetResult"), 96, "{replica}");
     }
     for secondary in ["r2", "r3"] {
         let all = count(&lines, secondary, "r1", "");
