@@ -1,4 +1,4 @@
-//! How many threads run the tasks of this program.
+//! How many threads run the tasks of this program, those apart that run on a transport's own runtime.
 
 use std::num::NonZero;
 use std::thread;
