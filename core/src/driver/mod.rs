@@ -166,7 +166,7 @@ where
     let runtime = runtime_of(transport.as_ref());
     let (sender, result) = oneshot::channel();
     let on = Arc::clone(&runtime);
-    let task = async move {
+    let work = async move {
         let driver = Driver::new(
             process,
             transport.as_ref(),
@@ -180,7 +180,12 @@ where
             .unwrap_or_else(|panic| Err(DriverError::Panicked(panic_text(panic.as_ref()))));
         transport.close().await;
         let closed = storage.close().await;
-        let result = result.and_then(|exit| closed.map(|()| exit));
+        let exit = result?;
+        closed.map(|()| exit)
+    };
+    let task = async move {
+        // By then it holds nothing any more: who is told may open the same disk again.
+        let result = work.await;
         // Nobody may want to know.
         let _ = sender.send(result);
     };
@@ -212,7 +217,7 @@ impl Running {
     /// If it did not end in good order.
     pub async fn stop(self) -> Result<Exit, DriverError> {
         self.control.stop();
-        self.result.await.unwrap_or(Err(DriverError::Abandoned))
+        self.ended().await
     }
 
     /// Lets it leave the configuration first, then stops it.
@@ -221,7 +226,7 @@ impl Running {
     /// If it did not end in good order.
     pub async fn leave(self) -> Result<Exit, DriverError> {
         self.control.leave();
-        self.result.await.unwrap_or(Err(DriverError::Abandoned))
+        self.ended().await
     }
 
     /// Ends it as a crash would, as far as that can be done within a program: what the disk has not begun is not done.
@@ -230,7 +235,7 @@ impl Running {
     /// If something else had gone wrong before.
     pub async fn kill(self) -> Result<Exit, DriverError> {
         self.control.tell(Command::Kill);
-        self.result.await.unwrap_or(Err(DriverError::Abandoned))
+        self.ended().await
     }
 }
 

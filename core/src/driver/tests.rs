@@ -87,19 +87,27 @@ impl Stage {
         storage: Storage,
         react: impl FnMut(Instant, &Input<u8>, &mut Timers<u8>, &mut Outbox) + Send + 'static,
     ) -> (Self, impl FnOnce()) {
-        let (transport, arrive, done) = bench();
-        let (report, steps) = async_channel::unbounded();
         let (release, released) = std::sync::mpsc::channel();
-        let events = Arc::new(Mutex::new(Vec::new()));
         let mut react = react;
+        let held = move |now, input: &Input<u8>, timers: &mut _, outbox: &mut _| {
+            if *input == Input::Start {
+                released.recv().unwrap();
+            }
+            react(now, input, timers, outbox);
+        };
+        let stage = Self::on(None, storage, Box::new(held));
+        (stage, move || release.send(()).unwrap())
+    }
+
+    /// On that runtime, or async-std.
+    fn on(runtime: Option<Arc<dyn Runtime>>, storage: Storage, react: React) -> Self {
+        let (mut transport, arrive, done) = bench();
+        transport.runtime = runtime;
+        let (report, steps) = async_channel::unbounded();
+        let events = Arc::new(Mutex::new(Vec::new()));
         let puppet = Puppet {
             timers: Timers::new(),
-            react: Box::new(move |now, input, timers, outbox| {
-                if *input == Input::Start {
-                    released.recv().unwrap();
-                }
-                react(now, input, timers, outbox);
-            }),
+            react,
             steps: report,
         };
         let parts = Parts {
@@ -107,14 +115,13 @@ impl Stage {
             storage,
             watch: events.clone(),
         };
-        let stage = Self {
+        Self {
             running: Some(spawn(puppet, parts)),
             arrive,
             done,
             steps,
             events,
-        };
-        (stage, move || release.send(()).unwrap())
+        }
     }
 
     fn arrive(&self, from: &str, sender: SenderKind, frames: Vec<Bytes>) {
@@ -493,27 +500,9 @@ impl Runtime for Keeper {
 /// A process that sets a timer, on such a runtime.
 fn kept() -> (Arc<Keeper>, Stage) {
     let keeper = Arc::new(Keeper::default());
-    let (mut transport, arrive, done) = bench();
-    transport.runtime = Some(keeper.clone());
-    let (report, steps) = async_channel::unbounded();
-    let puppet = Puppet {
-        timers: Timers::new(),
-        react: Box::new(|now, _, timers, _| timers.arm(1, now + Duration::from_millis(300))),
-        steps: report,
-    };
-    let events = Arc::new(Mutex::new(Vec::new()));
-    let parts = Parts {
-        transport: Arc::new(transport),
-        storage: Storage::none(),
-        watch: events.clone(),
-    };
-    let stage = Stage {
-        running: Some(spawn(puppet, parts)),
-        arrive,
-        done,
-        steps,
-        events,
-    };
+    let react: React =
+        Box::new(|now, _, timers, _| timers.arm(1, now + Duration::from_millis(300)));
+    let stage = Stage::on(Some(keeper.clone()), Storage::none(), react);
     (keeper, stage)
 }
 
@@ -534,4 +523,46 @@ fn a_process_whose_runtime_ends_is_reported() {
     keeper.tasks.lock().unwrap().clear();
     let error = stage.ended().unwrap_err();
     assert!(matches!(error, DriverError::Abandoned), "{error}");
+}
+
+/// Notes whether the end of its process was told when it was let go.
+#[derive(Default)]
+struct LetGo {
+    running: Arc<Mutex<Option<Running>>>,
+    was_told: Arc<Mutex<Option<bool>>>,
+}
+
+impl Watch for LetGo {
+    fn on_event(&self, _: &Event) {}
+}
+
+impl Drop for LetGo {
+    fn drop(&mut self) {
+        let running = self.running.lock().unwrap().take().unwrap();
+        *self.was_told.lock().unwrap() = Some(running.result.try_recv().is_ok());
+    }
+}
+
+#[test]
+fn a_process_holds_nothing_any_more_when_its_end_is_told() {
+    let keeper = Arc::new(Keeper::default());
+    let (mut transport, _arrive, _done) = bench();
+    transport.runtime = Some(keeper.clone());
+    let watch = LetGo::default();
+    let (running, was_told) = (watch.running.clone(), watch.was_told.clone());
+    let (steps, _stepped) = async_channel::unbounded();
+    let puppet = Puppet {
+        timers: Timers::new(),
+        react: Box::new(|_, _, _, outbox| outbox.notify(Event::Left)),
+        steps,
+    };
+    let parts = Parts {
+        transport: Arc::new(transport),
+        storage: Storage::none(),
+        watch: Arc::new(watch),
+    };
+    *running.lock().unwrap() = Some(spawn(puppet, parts));
+    let task = keeper.tasks.lock().unwrap().pop().unwrap();
+    block_on(task);
+    assert_eq!(*was_told.lock().unwrap(), Some(false));
 }
