@@ -212,6 +212,10 @@ pub mod message;
 
 pub mod wire;
 
+pub mod runtime;
+
+pub mod transport;
+
 pub mod storage;
 
 pub mod event;
@@ -222,15 +226,13 @@ pub mod log;
 
 pub mod process;
 
+pub mod host;
+
 pub mod replica;
 
 pub mod arbiter;
 
 pub mod client;
-
-pub mod runtime;
-
-pub mod transport;
 
 #[cfg(feature = "driver")]
 pub mod driver;

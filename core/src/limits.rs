@@ -23,9 +23,12 @@ pub const ARBITER_SILENCE: Duration = Duration::from_millis(2000);
 /// A leaving replica waits this long for the arbiter to confirm, then stops without.
 pub const LEAVE_PATIENCE: Duration = Duration::from_millis(2000);
 
-/// Writes repeated to a disk that has not answered for `RETRY_INTERVAL`: enough to get a full disk's queue going
-/// again, few enough to cost nothing where it is merely slow.
+/// Writes repeated to a disk that has not answered for `RETRY_INTERVAL`: few enough to cost nothing where it is merely
+/// slow.
 pub const PERSIST_RETRIES_MAX: usize = 64;
+
+/// What found no room on a disk is tried again this often: soon enough for writes that wait to make their second.
+pub const ROOM_INTERVAL: Duration = Duration::from_millis(100);
 
 /// A primary waits this long for an in-sync replica to complete a handshake before it proposes to remove it.
 pub const HANDSHAKE_PATIENCE: Duration = Duration::from_millis(1000);

@@ -104,8 +104,6 @@ mod switch {
         CountsOwnUnsynced = "the primary counts itself before its own disk has synced",
         StaleProofCounts = "a write proves what was asked for, although that was cut off before it was done",
         TruncationNotAwaited = "a replica takes entries before it has durably cut off its longer log, and what was written of that proves them",
-        RecoveredIsPersisted = "what a start finds in the log counts as durable without a sync of its own",
-        DiskNotAskedAgain = "a disk that did not answer is not asked again",
         EpochNotAwaited = "a replica acts in an epoch before its disk knows it",
 
         // The handshake, and what counts in it.
@@ -195,6 +193,7 @@ mod switch {
         TransfersUncommitted = "the full state is said to be as new as the log",
         HistoryBeyondState = "the full state comes with the history of entries that are not in it",
         ChunkOfFormerHandshake = "a piece of the state of a former handshake is taken",
+        AnswersWhileInstalling = "a replica answers from its state while another one is put in place",
         StateAckedEarly = "the full state is acknowledged before it is in its place",
 
         // Requests.
@@ -209,6 +208,35 @@ mod switch {
         RetriesUnderNewId = "a client tries again under a new number",
         RejectsAppended = "a write is rejected that is in the log",
         NoUncommittedLimit = "a primary takes writes without a limit",
+
+        // The writer: what the disk does next.
+        ReportedUnsynced = "a write is reported before the sync that makes it durable",
+        ReportedWithFormerGroup = "a write that came during a sync is reported with it",
+        RefusedIsOvertaken = "a write that found no room is overtaken by those behind it, and done after them",
+        RefusedIsForgotten = "a write that found no room is never done",
+        RefusedIsReported = "a write that found no room is reported as durable",
+        RefusedNotRetried = "what found no room is not tried again",
+        RefusalForgetsExecuted = "a write that finds no room takes those with it that were carried out before",
+        RoomUntold = "that there is room again is not told",
+        OldestRecordSaved = "of several records of the arbiter the oldest is saved, and all are reported",
+        InstallsWhileApplying = "a state is put in place while entries are applied to the former one",
+        InstalledUnreset = "an installed state is reported before the log begins anew",
+        LogAnewBeforeState = "the log begins anew before the state is in place",
+        TrimsUncheckpointed = "the log is trimmed although the state is not durable",
+
+        // The desk: what a process's side of the disk does at once.
+        RepeatHandedOn = "what is asked for again is done again",
+        AppliesAheadOfLog = "entries are applied that the log does not have durably",
+        AppliesTruncated = "entries are taken for durable in the log that were cut off before",
+        AppliesPastWaiting = "entries are applied at once although earlier ones wait",
+        DoneAtOnceUntold = "what was applied at once is not told to the process",
+
+        // A start.
+        InstallNotFinished = "a start does not begin the log anew where a crash has come between state and log",
+        ReplaysUncommitted = "a start applies entries that nobody knows to be committed",
+
+        // The host.
+        FirstFrameOnly = "of the frames that arrive together only the first is looked at",
 
         // Time.
         TimeBeforeInput = "the time of a step is read before its input is taken",

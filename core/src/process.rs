@@ -49,9 +49,11 @@ pub enum Input<T> {
     Timer(T),
     /// A write is durable.
     Persisted(Ticket),
-    /// The disk has no room: of the writes asked for and not reported as `Persisted`, nothing was done. The process
-    /// asks again from time to time; the next `Persisted` tells that there is room.
+    /// The disk has no room, for a write, for committed entries, or for what makes the state durable. What was asked for
+    /// waits until there is some.
     DiskFull,
+    /// The disk has room again.
+    DiskRoom,
     /// The state contains all entries before the position.
     Applied(Position),
     /// The log begins here: the storage trimmed what lay before.

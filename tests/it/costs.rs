@@ -1,5 +1,6 @@
 //! What an operation costs: counted in messages, writes and syncs, on virtual time.
 
+use lockstep_core::host::intake::Intake;
 use lockstep_core::operation::{Key, ReadLevel, Value};
 use lockstep_core::process::{CallBody, Outcome};
 use lockstep_tests::cluster::{Cluster, ClusterOptions, MS};
@@ -7,10 +8,16 @@ use lockstep_tests::trace::{Detail, Trace};
 
 const SECOND: u64 = 1_000 * MS;
 
+/// What a process takes in one turn, fewer than in programs.
+const ARRIVALS_MAX: usize = 64;
+
 /// r1 is primary, r2 and r3 are in sync, and c1 knows it.
 fn cluster() -> Cluster {
     let mut cluster = Cluster::new(ClusterOptions {
-        timers_first: 0.0,
+        intake: Intake {
+            arrivals_max: ARRIVALS_MAX,
+            ..Intake::default()
+        },
         ..ClusterOptions::steady(3, 1)
     });
     for index in 0..cluster.nodes().len() {
@@ -123,7 +130,7 @@ fn a_lone_write_costs_two_messages_a_replica_and_one_sync_on_each() {
 fn writes_that_arrive_together_share_messages_and_syncs() {
     /// As many turns as the simulated process takes for them.
     const TURNS: usize = 4;
-    const WRITES: usize = 64 * TURNS;
+    const WRITES: usize = ARRIVALS_MAX * TURNS;
     let mut cluster = cluster();
     let costs = costs(&mut cluster, (0..WRITES).map(write).collect());
     costs.check("c1", "r1", "Insert", WRITES);

@@ -6,14 +6,17 @@ use std::panic::{self, AssertUnwindSafe};
 use std::time::Duration;
 
 use lockstep_core::config::NodeId;
+use lockstep_core::host::intake::Intake;
 use lockstep_core::limits::{Limits, SessionLimits};
 use lockstep_core::operation::{Key, Value};
 use lockstep_core::process::{CallBody, Outcome};
+use lockstep_core::storage::writer::WriterOptions;
 use rand::seq::IndexedRandom;
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
 use crate::cluster::{Cluster, ClusterOptions, MS};
+use crate::disk::DiskOptions;
 use crate::faults::{Counts, Fault};
 use crate::invariants::Violation;
 use crate::network::NetworkOptions;
@@ -112,13 +115,26 @@ impl Plan {
             seed,
             replicas: *[2, 3, 3, 3, 4].choose(&mut rng).expect("not empty"),
             clients: rng.random_range(1..=3),
-            limits,
             network,
             disk_latency: disk / 2..2 * disk,
             read_latency: disk / 10..disk,
-            checkpoints: rng.random_range(0.05..1.0),
+            disk: DiskOptions {
+                writer: WriterOptions {
+                    group_bytes_max: *[1, 400, 4 << 20].choose(&mut rng).expect("not empty"),
+                    apply_bytes_max: *[1, 64 << 10].choose(&mut rng).expect("not empty"),
+                    checkpoint_bytes: *[1, 200, 2_000].choose(&mut rng).expect("not empty"),
+                    checkpoint_interval: Duration::from_millis(rng.random_range(50..4_000)),
+                    ..WriterOptions::for_log(limits.log_bytes_max)
+                },
+                told_bytes: *[1, 300].choose(&mut rng).expect("not empty"),
+            },
+            is_state_prompt: rng.random_bool(0.6),
+            intake: Intake {
+                arrivals_max: *[1, 4, 64, 1024].choose(&mut rng).expect("not empty"),
+                ..Intake::default()
+            },
             turn_time: 1_000..20_000,
-            timers_first: 0.5,
+            limits,
             drift: 0,
             is_drift_bounded: true,
             returns: true,
@@ -286,7 +302,7 @@ fn inject(cluster: &mut Cluster, fault: Fault) {
             cluster.crash(client, time);
         }
         Fault::DiskHang => cluster.hang_disk(cluster_disk(one, replica), time),
-        Fault::DiskFull => cluster.fill_disk(replica, time),
+        Fault::DiskFull => cluster.fill_disk(cluster_disk(one, replica), time),
         Fault::Wipe => {
             // It may be about to take the primary's place.
             let config = cluster.config_decided();

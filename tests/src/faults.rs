@@ -75,6 +75,8 @@ counted! {
 counted! {
     /// Something that happens rarely and has to be shown to work.
     Path {
+        /// A replica did not start, as its disk had no room for that.
+        StartWithoutRoom = "start put off for lack of room",
         /// A primary began with entries that it did not know to be committed.
         Recommit = "primary began with uncommitted entries",
         /// A replica cut off entries that the primary does not have.

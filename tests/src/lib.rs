@@ -18,7 +18,6 @@ pub mod conformance;
 pub mod cluster;
 pub mod disk;
 pub mod network;
-pub mod record;
 pub mod shadow;
 
 pub mod campaign;

@@ -50,7 +50,7 @@ impl PathFinder {
                 ..
             } => counts.path(Path::UnknownOutcome),
             Fact::Started { .. }
-            | Fact::Input { .. }
+            | Fact::Received { .. }
             | Fact::Persist { .. }
             | Fact::Apply { .. }
             | Fact::Completed { .. }

@@ -52,6 +52,11 @@ impl Trace {
         }
     }
 
+    /// Is anything recorded?
+    pub fn is_on(&self) -> bool {
+        self.detail != Detail::Off
+    }
+
     /// A node has that name from now on.
     pub fn name(&mut self, node: NodeId, name: &str) {
         let id = format!("{node:?}");

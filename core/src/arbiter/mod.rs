@@ -119,10 +119,6 @@ impl Arbiter {
     }
 
     fn on_persisted(&mut self, now: Instant, ticket: Ticket, out: &mut Outbox) {
-        if self.disk_full {
-            self.disk_full = false;
-            out.notify(Event::DiskHasRoom);
-        }
         while self
             .waiting
             .front()
@@ -181,6 +177,12 @@ impl Process for Arbiter {
                 if !self.disk_full {
                     self.disk_full = true;
                     out.notify(Event::DiskFull);
+                }
+            }
+            Input::DiskRoom => {
+                if self.disk_full {
+                    self.disk_full = false;
+                    out.notify(Event::DiskHasRoom);
                 }
             }
             Input::Leave => out.notify(Event::Left),

@@ -387,6 +387,7 @@ impl Process for Client {
             // It has no disk.
             Input::Persisted(_)
             | Input::DiskFull
+            | Input::DiskRoom
             | Input::Applied(_)
             | Input::Trimmed(_)
             | Input::Answered(..) => {}

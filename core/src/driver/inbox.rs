@@ -1,8 +1,6 @@
 //! What a process waits for: frames, reports of its disk, calls, commands, and the time of its next timer.
-//!
-//! A round takes everything that is there, up to a bound for each source, so that none starves another and a lone
-//! arrival waits for nobody.
 
+use std::collections::BTreeMap;
 use std::future::{Future, poll_fn};
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -15,40 +13,42 @@ use crate::driver::clock::Clock;
 use crate::driver::handle::PendingCall;
 use crate::driver::storage::Completion;
 use crate::driver::{Command, DriverError};
+use crate::host::Arrival;
+use crate::host::intake::{Intake, Sources};
+use crate::process::{CallId, Outcome};
 use crate::runtime::{Runtime, Task};
 use crate::time::Instant;
 use crate::transport::{Received, Transport, TransportError};
-
-/// Frames, reports or calls taken in one round: more would delay timers and what the round has to say.
-const ARRIVALS_MAX: usize = 1024;
-
-/// Bytes of frames taken in one round.
-const FRAME_BYTES_MAX: usize = 1 << 20;
 
 /// The longest uninterrupted sleep. A timer of the runtime stands still while the machine is suspended, our clock does
 /// not; so it is looked at after waking.
 const SLEEP_MAX: Duration = Duration::from_secs(1);
 
-/// Something for the process.
-#[derive(Debug)]
-pub(super) enum Arrival {
-    Frames(Received),
-    Stored(Completion),
-    Call(PendingCall),
-    Command(Command),
-}
-
 /// The sources of a process.
 pub(super) struct Inbox<'a> {
-    transport: &'a dyn Transport,
+    streams: Streams<'a>,
     runtime: &'a dyn Runtime,
-    // Kept over the rounds, so that waiting costs no new future.
+    /// A sleep under way, and when it ends.
+    sleep: Option<(Instant, Task)>,
+}
+
+/// Where things come from. They are kept over the rounds, so that waiting costs no new future.
+struct Streams<'a> {
+    transport: &'a dyn Transport,
     receiving: Boxed<'a, Result<Received, TransportError>>,
     completions: Option<Pin<Box<Receiver<Completion>>>>,
     calls: Option<Pin<Box<Receiver<PendingCall>>>>,
     commands: Pin<Box<Receiver<Command>>>,
-    /// A sleep under way, and when it ends.
-    sleep: Option<(Instant, Task)>,
+    open_calls: BTreeMap<CallId, PendingCall>,
+    next_call: CallId,
+    stopped: Option<Command>,
+    failed: Option<DriverError>,
+}
+
+/// The streams, and who is woken when there is more.
+struct Polled<'a, 'b, 'c> {
+    streams: &'b mut Streams<'a>,
+    cx: &'b mut Context<'c>,
 }
 
 type Boxed<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
@@ -61,36 +61,44 @@ impl<'a> Inbox<'a> {
         calls: Option<Receiver<PendingCall>>,
         commands: Receiver<Command>,
     ) -> Self {
-        Self {
+        let streams = Streams {
             transport,
-            runtime,
             receiving: transport.recv(),
             completions: completions.map(Box::pin),
             calls: calls.map(Box::pin),
             commands: Box::pin(commands),
+            open_calls: BTreeMap::new(),
+            next_call: CallId(0),
+            stopped: None,
+            failed: None,
+        };
+        Self {
+            streams,
+            runtime,
             sleep: None,
         }
     }
 
-    /// Waits until there is something, or it is `due`, and takes what is there. `hurry`: does not wait.
+    /// Waits until there is something, or it is `due`, and takes what is there. `is_hurried`: does not wait.
     /// Returns whether there may be more.
     ///
     /// # Errors
-    /// If the transport was closed.
+    /// If the transport was closed, or the disk has failed.
     pub(super) async fn take(
         &mut self,
         due: Option<Instant>,
-        hurry: bool,
+        is_hurried: bool,
         arrivals: &mut Vec<Arrival>,
     ) -> Result<bool, DriverError> {
         poll_fn(|cx| {
-            // The order in a round: what the disk has done releases what messages wait for.
-            let more = self.poll_commands(cx, arrivals)
-                | self.poll_completions(cx, arrivals)
-                | self.poll_frames(cx, arrivals)?
-                | self.poll_calls(cx, arrivals);
+            let streams = &mut self.streams;
+            let more = Intake::default().take(&mut Polled { streams, cx }, arrivals);
+            if let Some(error) = self.streams.failed.take() {
+                return Poll::Ready(Err(error));
+            }
             let is_due = self.poll_sleep(cx, due).is_ready();
-            if arrivals.is_empty() && !hurry && !is_due {
+            let is_stopped = self.streams.stopped.is_some();
+            if arrivals.is_empty() && !is_stopped && !is_hurried && !is_due {
                 return Poll::Pending;
             }
             Poll::Ready(Ok(more))
@@ -98,61 +106,16 @@ impl<'a> Inbox<'a> {
         .await
     }
 
-    fn poll_frames(
-        &mut self,
-        cx: &mut Context<'_>,
-        arrivals: &mut Vec<Arrival>,
-    ) -> Result<bool, DriverError> {
-        let (mut frames, mut bytes) = (0, 0);
-        while frames < ARRIVALS_MAX && bytes < FRAME_BYTES_MAX {
-            let Poll::Ready(received) = self.receiving.as_mut().poll(cx) else {
-                return Ok(false);
-            };
-            self.receiving = self.transport.recv();
-            let received = received.map_err(|_| DriverError::TransportClosed)?;
-            frames += received.frames.len();
-            bytes += received.frames.iter().map(|f| f.len()).sum::<usize>();
-            arrivals.push(Arrival::Frames(received));
-        }
-        Ok(true)
+    /// Was the process told to stop?
+    pub(super) fn stopped(&self) -> Option<Command> {
+        self.streams.stopped
     }
 
-    fn poll_completions(&mut self, cx: &mut Context<'_>, arrivals: &mut Vec<Arrival>) -> bool {
-        let Some(completions) = &mut self.completions else {
-            return false;
-        };
-        for _ in 0..ARRIVALS_MAX {
-            match completions.as_mut().poll_next(cx) {
-                Poll::Ready(Some(completion)) => arrivals.push(Arrival::Stored(completion)),
-                // All threads have ended, and have told why.
-                Poll::Ready(None) | Poll::Pending => return false,
-            }
+    /// A call has an outcome.
+    pub(super) fn complete(&mut self, id: CallId, outcome: Outcome) {
+        if let Some(call) = self.streams.open_calls.remove(&id) {
+            call.complete(outcome);
         }
-        true
-    }
-
-    fn poll_calls(&mut self, cx: &mut Context<'_>, arrivals: &mut Vec<Arrival>) -> bool {
-        let Some(calls) = &mut self.calls else {
-            return false;
-        };
-        for _ in 0..ARRIVALS_MAX {
-            match calls.as_mut().poll_next(cx) {
-                Poll::Ready(Some(call)) => arrivals.push(Arrival::Call(call)),
-                // Nobody is left who could call; whoever called also ends the process.
-                Poll::Ready(None) | Poll::Pending => return false,
-            }
-        }
-        true
-    }
-
-    fn poll_commands(&mut self, cx: &mut Context<'_>, arrivals: &mut Vec<Arrival>) -> bool {
-        match self.commands.as_mut().poll_next(cx) {
-            Poll::Ready(Some(command)) => arrivals.push(Arrival::Command(command)),
-            // Whoever could have told it to stop has gone, and with it the reason to run.
-            Poll::Ready(None) => arrivals.push(Arrival::Command(Command::Stop)),
-            Poll::Pending => return false,
-        }
-        true
     }
 
     /// Ready when it is `due`; otherwise the task is woken by then.
@@ -177,6 +140,67 @@ impl<'a> Inbox<'a> {
                 return Poll::Pending;
             }
             self.sleep = None;
+        }
+    }
+}
+
+impl Sources for Polled<'_, '_, '_> {
+    fn command(&mut self) -> Option<Arrival> {
+        let command = match self.streams.commands.as_mut().poll_next(self.cx) {
+            Poll::Ready(Some(command)) => command,
+            // Whoever could have told it to stop has gone, and with it the reason to run.
+            Poll::Ready(None) => Command::Stop,
+            Poll::Pending => return None,
+        };
+        match command {
+            Command::Leave => Some(Arrival::Leave),
+            Command::Stop | Command::Kill => {
+                self.streams.stopped = Some(command);
+                None
+            }
+        }
+    }
+
+    fn report(&mut self) -> Option<Arrival> {
+        let completions = self.streams.completions.as_mut()?;
+        match completions.as_mut().poll_next(self.cx) {
+            Poll::Ready(Some(Completion::Report(report))) => Some(Arrival::Report(report)),
+            Poll::Ready(Some(Completion::Failed(error))) => {
+                self.streams.failed.get_or_insert(error);
+                None
+            }
+            // All threads have ended, and have told why.
+            Poll::Ready(None) | Poll::Pending => None,
+        }
+    }
+
+    fn frames(&mut self) -> Option<Arrival> {
+        let Poll::Ready(received) = self.streams.receiving.as_mut().poll(self.cx) else {
+            return None;
+        };
+        self.streams.receiving = self.streams.transport.recv();
+        match received {
+            Ok(received) => Some(Arrival::Frames(received)),
+            Err(_) => {
+                let closed = DriverError::TransportClosed;
+                self.streams.failed.get_or_insert(closed);
+                None
+            }
+        }
+    }
+
+    fn call(&mut self) -> Option<Arrival> {
+        let calls = self.streams.calls.as_mut()?;
+        match calls.as_mut().poll_next(self.cx) {
+            Poll::Ready(Some(pending)) => {
+                let id = self.streams.next_call;
+                self.streams.next_call = CallId(id.0 + 1);
+                let call = pending.call.clone();
+                self.streams.open_calls.insert(id, pending);
+                Some(Arrival::Call(id, call))
+            }
+            // Nobody is left who could call; whoever called also ends the process.
+            Poll::Ready(None) | Poll::Pending => None,
         }
     }
 }

@@ -1,9 +1,9 @@
 //! The driver: runs any process over any transport, with a disk of its own, on async-std or what the transport brings.
 //!
-//! It moves bytes and time in and out and decides nothing. Reading order: [`clock`]; `lanes` (which message goes where,
-//! and who may send it); `inbox` (what a process waits for) and `outgoing` (what it sends), each for one round of the
-//! loop; `run` (the loop) and `default_runtime` (what it runs on); [`storage`] (the disk, on threads of its own); `usage`
-//! (what a node has used); [`handle`] (calls for programs).
+//! It moves bytes and time in and out and decides nothing: what happens in a round is decided by [`host`](crate::host), what
+//! the disk does by [`storage`](crate::storage). Reading order: [`clock`]; `inbox` (what a process waits for); `run` (the
+//! loop) and `default_runtime` (what it runs on); [`storage`] (the disk, on threads of its own); `usage` (what a node has
+//! used); [`handle`] (calls for programs).
 
 #[cfg(test)]
 mod bench;
@@ -11,8 +11,6 @@ pub mod clock;
 mod default_runtime;
 pub mod handle;
 mod inbox;
-mod lanes;
-mod outgoing;
 mod run;
 mod start;
 pub mod storage;
@@ -35,6 +33,7 @@ use crate::event::Event;
 use crate::message::JoinRefusal;
 use crate::process::Process;
 use crate::runtime::Runtime;
+use crate::storage::desk::DeskError;
 use crate::transport::Transport;
 
 use self::default_runtime::AsyncStd;
@@ -125,6 +124,15 @@ pub enum DriverError {
     /// The operating system gave no thread.
     #[error("cannot start a thread")]
     Thread(#[source] io::Error),
+}
+
+impl From<DeskError> for DriverError {
+    fn from(error: DeskError) -> Self {
+        match error {
+            DeskError::NoStorage => Self::NoStorage,
+            DeskError::Store(error) => Self::Storage(error),
+        }
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

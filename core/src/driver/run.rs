@@ -1,47 +1,58 @@
-//! The loop: takes what has arrived, steps the process, and carries out what it wants, once a round.
-//!
-//! The clock is read for each step, after its input was taken from its queue (PROTOCOL section 5). In a round, arrivals
-//! are stepped before due timers, so that a process that was held up does not take for silent whose messages wait; both
-//! are bounded, so neither starves the other.
+//! The loop: waits for something to arrive, has the host do a round, and carries out what that led to.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::fmt;
 
 use async_channel::Receiver;
 use futures_lite::future::yield_now;
 
 use crate::driver::clock::Clock;
 use crate::driver::handle::PendingCall;
-use crate::driver::inbox::{Arrival, Inbox};
-use crate::driver::outgoing::Outgoing;
-use crate::driver::storage::{Completion, Done, Storage};
-use crate::driver::{Command, DriverError, Exit, Watch, lanes, usage};
-use crate::event::Event;
-use crate::message::Message;
-use crate::process::{CallId, Effect, Input, Outbox, Process};
+use crate::driver::inbox::Inbox;
+use crate::driver::storage::Storage;
+use crate::driver::{Command, DriverError, Exit, Watch, usage};
+use crate::engine::Engine;
+use crate::host::outgoing::Parcel;
+use crate::host::{End, Host, Surroundings};
+use crate::message::Usage;
+use crate::process::{Effect, Process};
 use crate::runtime::Runtime;
-use crate::storage::{Answer, Query, Ticket};
-use crate::transport::{Received, SenderKind, Transport};
-use crate::wire::{self, DecodeError, GroupId};
-
-/// Timers stepped in one round; more would delay messages.
-const TIMERS_MAX: usize = 256;
+use crate::time::Instant;
+use crate::transport::{Transport, TransportError};
 
 /// A process and what it is connected to.
 pub(super) struct Driver<'a, P: Process> {
-    process: P,
-    outbox: Outbox,
+    host: Host<P>,
     transport: &'a dyn Transport,
     runtime: &'a dyn Runtime,
     storage: &'a mut Storage,
     watch: &'a dyn Watch,
-    outgoing: Outgoing,
-    /// What the process said to itself.
-    own: VecDeque<Message>,
-    /// What the driver has answered itself.
-    answers: Vec<(Ticket, Answer)>,
-    calls: BTreeMap<CallId, PendingCall>,
-    next_call: CallId,
-    exit: Option<Exit>,
+}
+
+/// What surrounds the host while a round lasts.
+struct Around<'a> {
+    transport: &'a dyn Transport,
+    storage: &'a Storage,
+    watch: &'a dyn Watch,
+}
+
+impl<T: fmt::Debug> Surroundings<T> for Around<'_> {
+    fn now(&mut self) -> Instant {
+        Clock.now()
+    }
+
+    fn usage(&mut self) -> Usage {
+        usage::measure(self.transport, self.storage)
+    }
+
+    fn engine(&self) -> Option<&dyn Engine> {
+        self.storage.engine()
+    }
+
+    fn on_effect(&mut self, effect: &Effect) {
+        if let Effect::Notify(event) = effect {
+            self.watch.on_event(event);
+        }
+    }
 }
 
 impl<'a, P: Process> Driver<'a, P> {
@@ -52,19 +63,13 @@ impl<'a, P: Process> Driver<'a, P> {
         storage: &'a mut Storage,
         watch: &'a dyn Watch,
     ) -> Self {
+        let host = Host::new(process, storage.desk(), transport.local().clone());
         Self {
-            process,
-            outbox: Outbox::new(),
+            host,
             transport,
             runtime,
             storage,
             watch,
-            outgoing: Outgoing::default(),
-            own: VecDeque::new(),
-            answers: Vec::new(),
-            calls: BTreeMap::new(),
-            next_call: CallId(0),
-            exit: None,
         }
     }
 
@@ -82,22 +87,36 @@ impl<'a, P: Process> Driver<'a, P> {
             commands,
         );
         let mut arrivals = Vec::new();
-        self.step(Input::Start);
+        let mut around = Around {
+            transport: self.transport,
+            storage: self.storage,
+            watch: self.watch,
+        };
+        self.host.start(&mut around)?;
         loop {
-            self.collect()?;
-            // The disk and the network then work at the same time.
-            self.storage.flush();
-            self.outgoing.send(self.transport, self.watch).await;
-            if let Some(exit) = self.exit {
+            self.pass_on(&mut inbox).await;
+            if let Some(exit) = self.exit()? {
                 return Ok(exit);
             }
-            let due = self.process.timers().next().map(|(at, _)| at);
-            let more = inbox.take(due, !self.own.is_empty(), &mut arrivals).await?;
-            self.step_own();
-            for arrival in arrivals.drain(..) {
-                self.on_arrival(arrival).await?;
+            let (due, is_hurried) = (self.host.due(), self.host.is_hurried());
+            let more = inbox.take(due, is_hurried, &mut arrivals).await?;
+            let mut around = Around {
+                transport: self.transport,
+                storage: self.storage,
+                watch: self.watch,
+            };
+            self.host.round(arrivals.drain(..), &mut around)?;
+            match inbox.stopped() {
+                Some(Command::Kill) => {
+                    self.storage.abandon();
+                    return Ok(Exit::Stopped);
+                }
+                Some(Command::Stop | Command::Leave) => {
+                    self.pass_on(&mut inbox).await;
+                    return Ok(Exit::Stopped);
+                }
+                None => {}
             }
-            self.step_timers();
             if more {
                 // Others share this thread.
                 yield_now().await;
@@ -105,182 +124,53 @@ impl<'a, P: Process> Driver<'a, P> {
         }
     }
 
-    fn step(&mut self, input: Input<P::Timer>) {
-        self.process.step(Clock.now(), input, &mut self.outbox);
-    }
-
-    fn step_own(&mut self) {
-        for message in std::mem::take(&mut self.own) {
-            let from = self.transport.local().clone();
-            self.step(Input::Message { from, message });
+    fn exit(&mut self) -> Result<Option<Exit>, DriverError> {
+        match self.host.passed.end.take() {
+            Some(End::Left) => Ok(Some(Exit::Left)),
+            Some(End::Refused(reason)) => Err(DriverError::JoinRefused(reason)),
+            None => Ok(None),
         }
     }
 
-    fn step_timers(&mut self) {
-        for _ in 0..TIMERS_MAX {
-            let Some((at, timer)) = self.process.timers().next() else {
-                return;
-            };
-            if Clock.now() < at {
-                return;
-            }
-            self.step(Input::Timer(timer));
+    /// Carries out what a round has led to: the disk and the network then work at the same time.
+    async fn pass_on(&mut self, inbox: &mut Inbox<'_>) {
+        let passed = &mut self.host.passed;
+        self.storage.hand_on(&mut passed.handed);
+        for (id, outcome) in passed.outcomes.drain(..) {
+            inbox.complete(id, outcome);
         }
-    }
-
-    async fn on_arrival(&mut self, arrival: Arrival) -> Result<(), DriverError> {
-        match arrival {
-            Arrival::Frames(received) => self.on_frames(received).await,
-            Arrival::Stored(completion) => self.on_completion(completion)?,
-            Arrival::Call(call) => {
-                let id = self.next_call;
-                self.next_call = CallId(id.0 + 1);
-                let input = Input::Call(id, call.call.clone());
-                self.calls.insert(id, call);
-                self.step(input);
-            }
-            Arrival::Command(Command::Leave) => self.step(Input::Leave),
-            Arrival::Command(Command::Stop) => self.exit = Some(Exit::Stopped),
-            Arrival::Command(Command::Kill) => {
-                self.storage.abandon();
-                self.exit = Some(Exit::Stopped);
-            }
+        for (peer, refusal) in passed.cut_off.drain(..) {
+            let reason = refusal.to_string();
+            self.watch.on_disconnect(&peer, &reason);
+            self.transport.disconnect(&peer, &reason).await;
         }
-        Ok(())
-    }
-
-    async fn on_frames(&mut self, received: Received) {
-        let Received {
-            from,
-            sender,
-            frames,
-        } = received;
-        for frame in frames {
-            match admit(sender, &frame) {
-                Ok(message) => self.step(Input::Message {
-                    from: from.clone(),
-                    message,
-                }),
-                Err(refusal) => {
-                    let reason = refusal.to_string();
-                    self.watch.on_disconnect(&from, &reason);
-                    self.transport.disconnect(&from, &reason).await;
-                    return;
-                }
-            }
+        while let Some(parcel) = self.host.passed.outgoing.take() {
+            send(parcel, self.transport, self.watch).await;
         }
-    }
-
-    fn on_completion(&mut self, completion: Completion) -> Result<(), DriverError> {
-        match completion {
-            Completion::Persisted(tickets) => {
-                for ticket in tickets {
-                    self.storage.on_persisted(ticket)?;
-                    self.step(Input::Persisted(ticket));
-                }
-            }
-            Completion::Ignored(tickets) => {
-                for ticket in tickets {
-                    self.storage.on_ignored(ticket);
-                }
-            }
-            Completion::DiskFull => {
-                // What it wants so far, it wants without knowing: that is thrown away like what was handed over.
-                self.collect()?;
-                self.storage.on_disk_full();
-                self.step(Input::DiskFull);
-            }
-            Completion::Applied(position) => {
-                self.storage.on_applied(position);
-                self.step(Input::Applied(position));
-            }
-            Completion::Trimmed(position) => self.step(Input::Trimmed(position)),
-            Completion::Answered(answers) => {
-                for (ticket, answer) in answers {
-                    self.step(Input::Answered(ticket, answer));
-                }
-            }
-            Completion::Failed(error) => return Err(error),
-        }
-        Ok(())
-    }
-
-    /// Passes on what the process wants; nothing is sent or written before the round is over. What is done at once may
-    /// make it want more.
-    fn collect(&mut self) -> Result<(), DriverError> {
-        loop {
-            self.collect_once()?;
-            let Done {
-                applied,
-                mut answers,
-            } = self.storage.take_done();
-            answers.append(&mut self.answers);
-            if applied.is_none() && answers.is_empty() {
-                return Ok(());
-            }
-            if let Some(position) = applied {
-                self.step(Input::Applied(position));
-            }
-            for (ticket, answer) in answers {
-                self.step(Input::Answered(ticket, answer));
-            }
-        }
-    }
-
-    fn collect_once(&mut self) -> Result<(), DriverError> {
-        for effect in self.outbox.drain() {
-            match effect {
-                Effect::Send { to, message } if to == *self.transport.local() => {
-                    self.own.push_back(message);
-                }
-                Effect::Send { to, message } => self.outgoing.push(to, &message),
-                Effect::Persist(ticket, write) => self.storage.persist(ticket, write)?,
-                Effect::Apply { entries, sessions } => self.storage.apply(entries, sessions)?,
-                Effect::Query(ticket, Query::Usage) => {
-                    let usage = usage::measure(self.transport, self.storage);
-                    self.answers.push((ticket, Answer::Usage(usage)));
-                }
-                Effect::Query(ticket, query) => self.storage.query(ticket, query)?,
-                Effect::CloseView(view) => self.storage.close_view(view)?,
-                Effect::Retain(from) => self.storage.retain(from)?,
-                Effect::Complete(id, outcome) => {
-                    if let Some(call) = self.calls.remove(&id) {
-                        call.complete(outcome);
-                    }
-                }
-                Effect::Notify(event) => {
-                    self.watch.on_event(&event);
-                    match event {
-                        Event::JoinRefused(reason) => return Err(DriverError::JoinRefused(reason)),
-                        Event::Left => self.exit = Some(Exit::Left),
-                        _ => {}
-                    }
-                }
-            }
-        }
-        Ok(())
     }
 }
 
-/// Why a frame is not let in.
-#[derive(Debug, thiserror::Error)]
-enum Refusal {
-    #[error(transparent)]
-    Undecodable(#[from] DecodeError),
-    #[error("message for the replica group {0}, which is not here")]
-    UnknownGroup(u32),
-    #[error("a client may send requests only")]
-    Unauthorized,
-}
-
-/// The message of a frame, if its sender may send it.
-fn admit(sender: SenderKind, frame: &[u8]) -> Result<Message, Refusal> {
-    let (group, message) = wire::decode(frame)?;
-    if group != GroupId::default() {
-        return Err(Refusal::UnknownGroup(group.0));
+/// What the transport does not take is lost, as on any network.
+async fn send(parcel: Parcel, transport: &dyn Transport, watch: &dyn Watch) {
+    let Parcel {
+        to,
+        lane,
+        mut frames,
+    } = parcel;
+    let limit = transport.frame_bytes_max();
+    // One frame too many bytes long must not take the others with it.
+    frames.retain(|frame| {
+        let size = frame.len();
+        if size > limit {
+            let error = TransportError::TooLarge { size, limit };
+            watch.on_unsent(&to, &error.to_string());
+        }
+        size <= limit
+    });
+    if frames.is_empty() {
+        return;
     }
-    if !lanes::may_send(sender, &message) {
-        return Err(Refusal::Unauthorized);
+    if let Err(error) = transport.send(&to, lane, frames).await {
+        watch.on_unsent(&to, &error.to_string());
     }
-    Ok(message)
 }

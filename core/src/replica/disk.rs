@@ -59,19 +59,6 @@ impl Disk {
         ticket
     }
 
-    /// Asks for `write` when the next retry is due: a full disk that nobody else asks tells by it that there is room.
-    pub(super) fn persist_later(&mut self, now: Instant, write: Write, timers: &mut Timers<Timer>) {
-        let ticket = self.ticket();
-        let proof = Proof::Other;
-        self.pending.push_back(Pending {
-            ticket,
-            asked: now,
-            write,
-            proof,
-        });
-        timers.arm(Timer::PersistRetry, now + limits::RETRY_INTERVAL);
-    }
-
     /// Asks `query`.
     pub(super) fn query(&mut self, query: Query, out: &mut Outbox) -> Ticket {
         let ticket = self.ticket();
@@ -96,18 +83,12 @@ impl Disk {
         now: Instant,
         ticket: Ticket,
         timers: &mut Timers<Timer>,
-        out: &mut Outbox,
     ) -> Option<Proof> {
         let index = self
             .pending
             .binary_search_by_key(&ticket, |pending| pending.ticket)
             .ok()?;
         let done = self.pending.remove(index)?;
-        if self.is_full {
-            self.is_full = false;
-            out.notify(Event::DiskHasRoom);
-            self.repeat(self.pending.len(), out);
-        }
         timers.disarm(Timer::PersistRetry);
         if !self.pending.is_empty() {
             timers.arm(Timer::PersistRetry, now + limits::RETRY_INTERVAL);
@@ -117,17 +98,10 @@ impl Disk {
 
     /// Asks again for what is taking long. That does no harm where the disk is merely slow, so the oldest few do.
     pub(super) fn on_retry(&mut self, now: Instant, timers: &mut Timers<Timer>, out: &mut Outbox) {
-        self.repeat(
-            planted!(DiskNotAskedAgain => 0, limits::PERSIST_RETRIES_MAX),
-            out,
-        );
-        timers.arm(Timer::PersistRetry, now + limits::RETRY_INTERVAL);
-    }
-
-    fn repeat(&self, count: usize, out: &mut Outbox) {
-        for pending in self.pending.iter().take(count) {
+        for pending in self.pending.iter().take(limits::PERSIST_RETRIES_MAX) {
             out.persist(pending.ticket, pending.write.clone());
         }
+        timers.arm(Timer::PersistRetry, now + limits::RETRY_INTERVAL);
     }
 
     /// The disk has no room.
@@ -138,7 +112,15 @@ impl Disk {
         }
     }
 
-    /// Has the disk had no room when it was last asked?
+    /// The disk has room again.
+    pub(super) fn on_room(&mut self, out: &mut Outbox) {
+        if self.is_full {
+            self.is_full = false;
+            out.notify(Event::DiskHasRoom);
+        }
+    }
+
+    /// Has the disk no room?
     pub(super) fn is_full(&self) -> bool {
         self.is_full
     }

@@ -26,7 +26,7 @@ use crate::message::{
 use crate::operation::{Operation, ReadLevel, Rejection};
 use crate::process::{Effect, Input, Outbox, Process};
 use crate::sessions::Sessions;
-use crate::storage::{Answer, Meta, Query, Recovered, Ticket, Write};
+use crate::storage::{Answer, Meta, Query, Recovered, Ticket};
 use crate::time::{Instant, Timers};
 
 use context::{Context, Core};
@@ -465,11 +465,7 @@ impl Replica {
 
     fn on_persisted(&mut self, now: Instant, ticket: Ticket, out: &mut Outbox) {
         let cx = &mut self.core.context(now, out);
-        let Some(proof) = cx
-            .core
-            .disk
-            .on_persisted(now, ticket, &mut cx.core.timers, cx.out)
-        else {
+        let Some(proof) = cx.core.disk.on_persisted(now, ticket, &mut cx.core.timers) else {
             return;
         };
         if let Proof::Log(position) = proof {
@@ -602,15 +598,8 @@ impl Process for Replica {
             },
             Input::Timer(timer) => self.on_timer(now, timer, out),
             Input::Persisted(ticket) => self.on_persisted(now, ticket, out),
-            Input::DiskFull => {
-                self.core.disk.on_full(out);
-                if self.core.disk.pending() == 0 {
-                    // It was the state that found no room. Only a write can tell when there is some.
-                    let write = Write::Meta(self.core.meta.clone());
-                    let core = &mut self.core;
-                    core.disk.persist_later(now, write, &mut core.timers);
-                }
-            }
+            Input::DiskFull => self.core.disk.on_full(out),
+            Input::DiskRoom => self.core.disk.on_room(out),
             Input::Applied(position) => {
                 reads::on_applied(&mut self.core.context(now, out), position)
             }

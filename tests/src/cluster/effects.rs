@@ -1,124 +1,92 @@
-//! Carries out what processes want, and delivers what comes of it: frames, disk work, answers.
+//! Carries out what rounds have led to, and delivers what comes of it: frames, disk work, answers.
 
+use bytes::Bytes;
 use lockstep_core::config::Address;
-use lockstep_core::event::Event;
+use lockstep_core::engine::StoreError;
+use lockstep_core::host::outgoing::Parcel;
+use lockstep_core::host::{End, Passed};
 use lockstep_core::message::Message;
-use lockstep_core::process::{Effect, Input};
-use lockstep_core::storage::{Query, Ticket, Write};
+use lockstep_core::operation::Key;
+use lockstep_core::process::{CallId, Outcome};
+use lockstep_core::storage::committed::Committed;
+use lockstep_core::storage::desk::Handed;
+use lockstep_core::storage::writer::{Job, Order, Report};
+use lockstep_core::storage::{Answer, Ticket};
 use lockstep_core::wire;
 use rand::Rng;
 
-use super::{Cluster, MS, Plan, Role, Stimulus};
-use crate::disk::Disk;
+use super::{Cluster, MS, Plan, Role};
 use crate::faults::{Fault, Path};
 use crate::invariants::Fact;
 use crate::network::Fate;
 
 impl Cluster {
-    pub(super) fn take_effect(&mut self, index: usize, effect: Effect) {
-        match effect {
-            Effect::Send { to, message } => self.send(index, &to, &message),
-            Effect::Persist(ticket, write) => self.persist(index, ticket, write),
-            Effect::Apply { entries, sessions } => {
-                self.tell(&Fact::Apply {
-                    node: index,
-                    entries: &entries,
-                });
-                let Role::Replica(disk, _) = &mut self.nodes[index].role else {
-                    return self.violate("storage", "only replicas apply".to_owned());
-                };
-                disk.ask_apply(entries, sessions);
-                self.plan_applied(index);
+    /// Passes on what a round has led to. True if the process has a reason to end.
+    pub(super) fn pass_on(&mut self, index: usize, passed: Passed) -> bool {
+        let Passed {
+            mut outgoing,
+            handed,
+            cut_off,
+            end,
+            ..
+        } = passed;
+        for handed in handed {
+            self.hand_on(index, handed);
+        }
+        self.wake_disk(index);
+        for (peer, refusal) in cut_off {
+            let what = format!("{peer} is cut off: {refusal}");
+            self.violate("nodes say what they may say", what);
+        }
+        while let Some(parcel) = outgoing.take() {
+            let Parcel { to, frames, .. } = parcel;
+            for frame in frames {
+                self.send(index, &to, frame);
             }
-            Effect::Query(ticket, query) => {
-                // Half the time is for the question to get there, half for the answer to come back.
-                let latency = self.rng.random_range(self.options.read_latency.clone());
-                let at = self.now + latency / 2;
-                let start = self.nodes[index].starts;
-                self.plan(
-                    at,
-                    Plan::Answer {
-                        node: index,
-                        start,
-                        ticket,
-                        query,
-                        way_back: latency - latency / 2,
-                    },
-                );
+        }
+        match end {
+            Some(End::Refused(refusal)) => {
+                let what = format!("{} was refused: {refusal}", self.nodes[index].name);
+                self.violate("replicas are let in", what);
+                true
             }
-            Effect::CloseView(ticket) => {
-                if let Role::Replica(disk, _) = &mut self.nodes[index].role {
-                    disk.close_view(ticket);
-                }
-            }
-            Effect::Retain(position) => {
-                if let Role::Replica(disk, _) = &mut self.nodes[index].role {
-                    disk.retain(position);
-                }
-            }
-            Effect::Complete(call, outcome) => {
-                self.tell(&Fact::Completed {
-                    node: index,
-                    call,
-                    outcome: &outcome,
-                });
-                self.trace
-                    .complete(self.now, &self.nodes[index].name, &outcome);
-                if let Err(what) = self.history.end(call, outcome, self.now) {
-                    self.violate("one outcome per call", what);
-                }
-            }
-            Effect::Notify(event) => self.notify(index, &event),
+            Some(End::Left) => true,
+            None => false,
         }
     }
 
-    fn notify(&mut self, index: usize, event: &Event) {
-        self.trace.event(self.now, &self.nodes[index].name, event);
-        if let Event::Committed(position) = event {
-            let shadow = self.nodes[index].shadow();
-            let advanced = match shadow {
-                Some(shadow) => self.ledger.advance(shadow, *position),
-                None => Ok(()),
-            };
-            if let Err(what) = advanced {
-                let name = &self.nodes[index].name;
-                let what = format!("{name}: {what}");
-                self.violate("committed entries are identical for ever", what);
-            }
-        }
-        self.tell(&Fact::Event { node: index, event });
-        match event {
-            Event::Left => self.nodes[index].has_left = true,
-            Event::JoinRefused(refusal) => {
-                let what = format!("{} was refused: {refusal}", self.nodes[index].name);
-                self.violate("replicas are let in", what);
-            }
-            _ => {}
+    pub(super) fn on_complete(&mut self, index: usize, call: CallId, outcome: &Outcome) {
+        self.tell(&Fact::Completed {
+            node: index,
+            call,
+            outcome,
+        });
+        self.trace
+            .complete(self.now, &self.nodes[index].name, outcome);
+        if let Err(what) = self.history.end(call, outcome.clone(), self.now) {
+            self.violate("one outcome per call", what);
         }
     }
 
     // ------------------------------------------------------------------------------------------ messages
 
-    pub(super) fn send(&mut self, from: usize, to: &Address, message: &Message) {
-        self.tell(&Fact::Sent {
-            node: from,
-            to,
-            message,
-        });
+    pub(super) fn send(&mut self, from: usize, to: &Address, frame: Bytes) {
         let Some(&index) = self.addresses.get(to) else {
             let what = format!("{} sends to {to}", self.nodes[from].name);
             return self.violate("messages go to known nodes", what);
         };
-        let frame = wire::encode(wire::GroupId::default(), message);
-        let fate = self.fate(from, index);
-        let fate = self.keep(from, index, message, &frame, fate);
-        self.trace.message(
-            self.now,
-            &self.nodes[from].name,
-            &self.nodes[index].name,
-            message,
-            fate,
-        );
+        let mut fate = self.fate(from, index);
+        if self.trace.is_on() || !self.holds.is_empty() {
+            let message = self.decoded(&frame);
+            fate = self.keep(from, index, &message, &frame, fate);
+            self.trace.message(
+                self.now,
+                &self.nodes[from].name,
+                &self.nodes[index].name,
+                &message,
+                fate,
+            );
+        }
         let arrivals = match fate {
             Fate::Arrives(at) => [Some(at), None],
             Fate::Overtaken(at) => {
@@ -152,61 +120,137 @@ impl Cluster {
         }
     }
 
-    pub(super) fn arrive(&mut self, from: usize, to: usize, frame: &[u8]) {
+    fn decoded(&self, frame: &[u8]) -> Message {
+        wire::decode(frame)
+            .expect("what is sent has been encoded")
+            .1
+    }
+
+    pub(super) fn arrive(&mut self, from: usize, to: usize, frame: Bytes) {
         if !self.nodes[to].is_up() {
             return;
         }
-        match wire::decode(frame) {
-            Ok((_, message)) => {
-                let from = self.nodes[from].address.clone();
-                self.deliver(to, Input::Message { from, message });
-            }
-            Err(error) => self.violate("messages survive the codec", error.to_string()),
-        }
+        let sender = self.sender_kind(from);
+        let from = self.nodes[from].address.clone();
+        self.nodes[to].inbox.frames.push_back((from, sender, frame));
+        self.plan_turn(to);
     }
 
     // ---------------------------------------------------------------------------------------------- disk
 
-    fn persist(&mut self, index: usize, ticket: Ticket, write: Write) {
-        self.trace
-            .persist(self.now, &self.nodes[index].name, &write);
-        let is_new = match &mut self.nodes[index].role {
-            Role::Arbiter(disk) => {
-                disk.ask(ticket, write);
-                None
-            }
-            Role::Replica(disk, shadow) => {
-                let is_new = disk.is_new(ticket);
-                if is_new {
-                    shadow.follow(ticket, &write);
+    fn hand_on(&mut self, index: usize, handed: Handed) {
+        match handed {
+            Handed::Writer(told) => {
+                if let Some(disk) = self.nodes[index].role.disk_mut() {
+                    disk.tell(told);
                 }
-                disk.ask(ticket, write.clone(), &mut self.rng);
-                is_new.then_some(write)
             }
-            Role::Client => {
-                return self.violate("storage", "clients have no disk".to_owned());
+            Handed::Get(ticket, key) => {
+                // Half the time is for the question to get there, half for the answer to come back.
+                let latency = self.rng.random_range(self.options.read_latency.clone());
+                let start = self.nodes[index].starts;
+                self.plan(
+                    self.now + latency / 2,
+                    Plan::Get {
+                        node: index,
+                        start,
+                        ticket,
+                        key,
+                        way_back: latency - latency / 2,
+                    },
+                );
             }
-        };
-        if let Some(write) = is_new {
-            self.tell(&Fact::Persist {
-                node: index,
-                write: &write,
-            });
+            Handed::Bulk(request) => {
+                self.nodes[index].bulk.push_back(request);
+                if self.nodes[index].bulk.len() == 1 {
+                    self.plan_bulk(index);
+                }
+            }
         }
-        self.begin_writing(index);
     }
 
-    pub(super) fn begin_writing(&mut self, index: usize) {
+    fn plan_bulk(&mut self, index: usize) {
+        let start = self.nodes[index].starts;
+        let latency = self.rng.random_range(self.options.read_latency.clone());
+        self.plan(self.now + latency, Plan::Bulk { node: index, start });
+    }
+
+    /// The thread of a disk looks up, unless it is busy: it takes up what it was told and begins what it can.
+    pub(super) fn wake_disk(&mut self, index: usize) {
         let node = &mut self.nodes[index];
-        let begun = match &mut node.role {
-            Role::Arbiter(disk) => disk.begin(),
-            Role::Replica(disk, _) => disk.begin(),
-            Role::Client => false,
+        let local = node.clock.local(self.now);
+        let Some(disk) = node.role.disk_mut() else {
+            return;
         };
-        if begun {
-            let start = node.starts;
-            let latency = self.rng.random_range(self.options.disk_latency.clone());
-            self.plan(self.now + latency, Plan::Written { node: index, start });
+        if disk.job().is_some() {
+            return;
+        }
+        let mut orders = Vec::new();
+        disk.advance(local, &mut orders);
+        let (job, due) = (disk.job().cloned(), disk.due());
+        self.carry_out_orders(index, orders);
+        let start = self.nodes[index].starts;
+        if let Some(job) = job {
+            let latency = self.latency_of(&job);
+            return self.plan(self.now + latency, Plan::Worked { node: index, start });
+        }
+        let node = &mut self.nodes[index];
+        let Some(due) = due.map(|due| node.clock.global(due)) else {
+            return;
+        };
+        if node.disk_due_at.is_none_or(|planned| planned > due) {
+            node.disk_due_at = Some(due);
+            self.plan(due, Plan::DiskDue { node: index, start });
+        }
+    }
+
+    fn latency_of(&mut self, job: &Job) -> u64 {
+        let (disk, read) = (&self.options.disk_latency, &self.options.read_latency);
+        let range = match job {
+            Job::Append { .. } | Job::Trim { .. } => 0..(disk.end - disk.start) / 10 + 1,
+            Job::Sync
+            | Job::Truncate { .. }
+            | Job::SaveMeta(_)
+            | Job::Install { .. }
+            | Job::Reset { .. }
+            | Job::SaveRecord(_) => disk.clone(),
+            Job::StageBegin | Job::Stage { .. } | Job::Read { .. } => read.clone(),
+        };
+        self.rng.random_range(range)
+    }
+
+    fn carry_out_orders(&mut self, index: usize, orders: Vec<Order>) {
+        let start = self.nodes[index].starts;
+        for order in orders {
+            match order {
+                Order::Report(report) => self.report(index, report),
+                Order::Apply(committed) => {
+                    let latency = self.rng.random_range(self.options.read_latency.clone());
+                    let plan = Plan::Applied {
+                        node: index,
+                        start,
+                        committed,
+                    };
+                    self.plan(self.now + latency, plan);
+                }
+                Order::Checkpoint => {
+                    let latency = self.rng.random_range(self.options.disk_latency.clone());
+                    self.plan(
+                        self.now + latency,
+                        Plan::Checkpointed { node: index, start },
+                    );
+                }
+            }
+        }
+    }
+
+    fn report(&mut self, index: usize, report: Report) {
+        if let Report::Trimmed(_) = report {
+            self.counts.path(Path::Trimmed);
+        }
+        if self.nodes[index].is_up() {
+            self.nodes[index].inbox.reports.push_back(report);
+            self.plan_turn(index);
         }
     }
 
@@ -224,117 +268,162 @@ impl Cluster {
         })
     }
 
-    pub(super) fn written(&mut self, index: usize, start: u64) {
+    /// Plans it again for later while the disk hangs. True if it is to happen now.
+    fn may_happen(&mut self, index: usize, start: u64, plan: impl FnOnce() -> Plan) -> bool {
         match self.is_due(index, start) {
-            None => return,
+            None => false,
             Some(Err(later)) => {
-                return self.plan(later, Plan::Written { node: index, start });
+                self.plan(later, plan());
+                false
             }
-            Some(Ok(())) => {}
+            Some(Ok(())) => true,
         }
-        let mut reports: Vec<Stimulus> = Vec::new();
-        self.nodes[index].syncs += 1;
+    }
+
+    /// The disk is done with a job.
+    pub(super) fn worked(&mut self, index: usize, start: u64) {
+        if !self.may_happen(index, start, || Plan::Worked { node: index, start }) {
+            return;
+        }
         let former = self.config().version;
-        let breaches = match &mut self.nodes[index].role {
-            Role::Arbiter(disk) => {
-                disk.finish(&mut reports);
-                disk.take_breaches()
-            }
-            Role::Replica(disk, _) => {
-                disk.finish(&mut reports);
-                disk.take_breaches()
-            }
-            Role::Client => Vec::new(),
+        let node = &mut self.nodes[index];
+        let local = node.clock.local(self.now);
+        let Some(disk) = node.role.disk_mut() else {
+            return;
         };
-        self.report_breaches(index, breaches);
+        let is_sync = matches!(
+            disk.job(),
+            Some(Job::Sync | Job::SaveMeta(_) | Job::SaveRecord(_) | Job::Reset { .. })
+        );
+        let mut orders = Vec::new();
+        let finished = disk.finish_job(local, &mut orders);
+        node.syncs += u64::from(is_sync);
+        self.expect_done(index, finished);
         if self.config().version != former {
             self.tell(&Fact::Decided);
         }
-        for report in reports {
-            self.deliver(index, report);
-        }
-        self.begin_writing(index);
-        self.plan_applied(index);
+        self.carry_out_orders(index, orders);
+        self.wake_disk(index);
     }
 
-    fn plan_applied(&mut self, index: usize) {
-        let node = &self.nodes[index];
-        if !node.is_applying && node.disk().is_some_and(Disk::can_apply) {
-            self.nodes[index].is_applying = true;
-            let start = self.nodes[index].starts;
-            let latency = self.rng.random_range(self.options.read_latency.clone());
-            self.plan(self.now + latency, Plan::Applied { node: index, start });
+    pub(super) fn disk_due(&mut self, index: usize, start: u64) {
+        if self.nodes[index].starts == start {
+            self.nodes[index].disk_due_at = None;
+            self.wake_disk(index);
         }
     }
 
-    pub(super) fn applied(&mut self, index: usize, start: u64) {
-        match self.is_due(index, start) {
-            None => return,
-            Some(Err(later)) => {
-                return self.plan(later, Plan::Applied { node: index, start });
-            }
-            Some(Ok(())) => {}
-        }
-        let saves = self.rng.random_bool(self.options.checkpoints);
-        let mut reports: Vec<Stimulus> = Vec::new();
-        self.nodes[index].is_applying = false;
-        let Role::Replica(disk, _) = &mut self.nodes[index].role else {
-            return;
+    pub(super) fn applied(&mut self, index: usize, start: u64, committed: Committed) {
+        let again = committed.clone();
+        let plan = || Plan::Applied {
+            node: index,
+            start,
+            committed: again,
         };
-        disk.finish_applies(&mut reports);
-        if saves && let Some(start) = disk.checkpoint() {
-            self.counts.path(Path::Trimmed);
-            reports.push(Input::Trimmed(start));
+        if !self.may_happen(index, start, plan) {
+            return;
         }
-        let breaches = disk.take_breaches();
-        self.report_breaches(index, breaches);
-        for report in reports {
-            self.deliver(index, report);
+        if let Role::Replica(disk, _) = &mut self.nodes[index].role {
+            let applied = disk.apply(committed);
+            self.expect_done(index, applied);
+            self.wake_disk(index);
         }
-        self.plan_applied(index);
     }
 
-    /// The disk answers as of now; the process hears of it a little later, perhaps after what happened in between.
-    pub(super) fn answer(
+    pub(super) fn checkpointed(&mut self, index: usize, start: u64) {
+        if !self.may_happen(index, start, || Plan::Checkpointed { node: index, start }) {
+            return;
+        }
+        if let Role::Replica(disk, _) = &mut self.nodes[index].role {
+            let saved = disk.checkpoint();
+            self.expect_done(index, saved);
+            self.wake_disk(index);
+        }
+    }
+
+    /// The state answers as of now; the process hears of it a little later, perhaps after what happened in between.
+    pub(super) fn get(
         &mut self,
         index: usize,
         start: u64,
         ticket: Ticket,
-        query: Query,
+        key: Key,
         way_back: u64,
     ) {
-        match self.is_due(index, start) {
-            None => return,
-            Some(Err(later)) => {
-                let plan = Plan::Answer {
-                    node: index,
-                    start,
-                    ticket,
-                    query,
-                    way_back,
-                };
-                return self.plan(later, plan);
-            }
-            Some(Ok(())) => {}
-        }
-        let Role::Replica(disk, _) = &mut self.nodes[index].role else {
-            return self.violate("storage", "only replicas ask their disk".to_owned());
+        let again = key.clone();
+        let plan = || Plan::Get {
+            node: index,
+            start,
+            ticket,
+            key: again,
+            way_back,
         };
-        if let Some(answer) = disk.answer(ticket, query) {
-            let stimulus = Input::Answered(ticket, answer);
-            let plan = Plan::Deliver {
+        if !self.may_happen(index, start, plan) {
+            return;
+        }
+        if let Some(disk) = self.nodes[index].disk() {
+            let answer = disk.get(&key);
+            let answer = self.expect_done(index, answer);
+            self.answer(
+                index,
+                start,
+                answer.map(|answer| (ticket, answer)),
+                way_back,
+            );
+        }
+    }
+
+    /// The same for what is read in bulk, one after the other.
+    pub(super) fn bulk(&mut self, index: usize, start: u64) {
+        if !self.may_happen(index, start, || Plan::Bulk { node: index, start }) {
+            return;
+        }
+        let node = &mut self.nodes[index];
+        let request = node.bulk.pop_front();
+        if let (Role::Replica(disk, _), Some(request)) = (&mut node.role, request) {
+            let answer = disk.answer(request);
+            let answer = self.expect_done(index, answer).flatten();
+            let way_back = self.rng.random_range(self.options.read_latency.clone()) / 2;
+            self.answer(index, start, answer, way_back);
+        }
+        if !self.nodes[index].bulk.is_empty() {
+            self.plan_bulk(index);
+        }
+    }
+
+    fn answer(
+        &mut self,
+        index: usize,
+        start: u64,
+        answer: Option<(Ticket, Answer)>,
+        way_back: u64,
+    ) {
+        if let Some(answer) = answer {
+            let report = Report::Answered(vec![answer]);
+            let plan = Plan::Report {
                 node: index,
                 start,
-                stimulus,
+                report,
             };
             self.plan(self.now + way_back, plan);
         }
     }
 
-    fn report_breaches(&mut self, index: usize, breaches: Vec<String>) {
-        for breach in breaches {
-            let what = format!("{}: {breach}", self.nodes[index].name);
-            self.violate("storage is used as documented", what);
+    /// A report of a thread that has no order with the others' reaches the process.
+    pub(super) fn deliver_report(&mut self, index: usize, start: u64, report: Report) {
+        if self.nodes[index].starts == start {
+            self.report(index, report);
+        }
+    }
+
+    fn expect_done<T>(&mut self, index: usize, outcome: Result<T, StoreError>) -> Option<T> {
+        match outcome {
+            Ok(done) => Some(done),
+            Err(error) => {
+                let what = format!("{}: {error}", self.nodes[index].name);
+                self.violate("the storage works", what);
+                None
+            }
         }
     }
 }

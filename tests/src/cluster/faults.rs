@@ -1,11 +1,12 @@
 //! What can be done to a simulated cluster: each fault ends by itself at a given moment.
 
 use lockstep_core::config::NodeId;
-use lockstep_core::process::Input;
+use lockstep_core::host::Arrival;
 use rand::Rng;
 
-use super::{Clock, Cluster, MS, Plan, Role};
-use crate::disk::Disk;
+use super::node::Inbox;
+use super::{Clock, Cluster, MS, Plan, Role, new_disk};
+use crate::disk::Full;
 use crate::faults::{Fault, Path};
 use crate::invariants::Fact;
 
@@ -57,7 +58,7 @@ impl Cluster {
     fn stop_process(&mut self, index: usize) {
         let node = &mut self.nodes[index];
         node.machine = None;
-        node.inbox.clear();
+        node.inbox = Inbox::default();
         node.turn_at = None;
         // What is still under way at the disk belongs to a start that is over.
         node.starts += 1;
@@ -68,8 +69,13 @@ impl Cluster {
         self.trace
             .note(self.now, format_args!("{} ends", self.nodes[index].name));
         self.stop_process(index);
-        if let Role::Replica(disk, _) = &mut self.nodes[index].role {
-            disk.stop();
+        let node = &mut self.nodes[index];
+        let local = node.clock.local(self.now);
+        if let Role::Replica(disk, _) = &mut node.role
+            && let Err(error) = disk.stop(local)
+        {
+            let what = format!("{}: {error}", node.name);
+            self.violate("the storage works", what);
         }
         self.tell(&Fact::Ceased { node: index });
         if self.options.returns {
@@ -88,7 +94,8 @@ impl Cluster {
                 self.now,
                 format_args!("{} is to leave", self.nodes[index].name),
             );
-            self.deliver(index, Input::Leave);
+            self.nodes[index].inbox.commands.push_back(Arrival::Leave);
+            self.plan_turn(index);
         }
     }
 
@@ -107,7 +114,7 @@ impl Cluster {
         if self.nodes[index].is_up() {
             self.power_off(index);
         }
-        let fresh = Disk::new(NodeId(self.rng.random()), self.options.limits.log_bytes_max);
+        let fresh = new_disk(NodeId(self.rng.random()), &self.options);
         if let Role::Replica(disk, _) = &mut self.nodes[index].role {
             self.lost_disks.push(std::mem::replace(disk, fresh));
         }
@@ -122,10 +129,11 @@ impl Cluster {
         self.network.make_lossy(from, to);
     }
 
-    /// The disk of a replica swallows requests now and then, from now on.
+    /// The disk of a replica refuses requests now and then, from now on.
     pub fn make_flaky(&mut self, index: usize) {
+        let seed = self.rng.random();
         if let Role::Replica(disk, _) = &mut self.nodes[index].role {
-            disk.make_flaky();
+            disk.make_flaky(seed);
         }
     }
 
@@ -207,14 +215,29 @@ impl Cluster {
 
     /// A disk has no room for a while.
     pub fn fill_disk(&mut self, index: usize, time: u64) {
-        if let Role::Replica(disk, _) = &mut self.nodes[index].role {
-            disk.set_full(true);
-            self.counts.fault(Fault::DiskFull);
-            self.trace.note(
-                self.now,
-                format_args!("the disk of {} is full", self.nodes[index].name),
-            );
-            self.plan(self.now + time, Plan::Room { node: index });
+        let full = match self.nodes[index].role {
+            Role::Arbiter(_) => Full::All,
+            Role::Replica(..) => match self.rng.random_range(0..4) {
+                0 => Full::Log,
+                1 => Full::State,
+                _ => Full::All,
+            },
+            Role::Client => return,
+        };
+        self.set_full(index, full);
+        self.counts.fault(Fault::DiskFull);
+        self.trace.note(
+            self.now,
+            format_args!("the disk of {} is full", self.nodes[index].name),
+        );
+        self.plan(self.now + time, Plan::Room { node: index });
+    }
+
+    pub(super) fn set_full(&mut self, index: usize, full: Full) {
+        match &mut self.nodes[index].role {
+            Role::Arbiter(disk) => disk.set_full(full != Full::Nothing),
+            Role::Replica(disk, _) => disk.set_full(full),
+            Role::Client => {}
         }
     }
 
@@ -227,9 +250,7 @@ impl Cluster {
             let node = &mut self.nodes[index];
             node.hung_until = node.hung_until.min(self.now);
             node.busy_until = node.busy_until.min(self.now);
-            if let Role::Replica(disk, _) = &mut node.role {
-                disk.set_full(false);
-            }
+            self.set_full(index, Full::Nothing);
             self.plan_turn(index);
             self.start(index);
         }

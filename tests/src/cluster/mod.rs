@@ -4,6 +4,7 @@
 //! the real ones, messages go through the codec. What can go wrong is in `faults`; when it does is up to `chaos`.
 //! The invariants are told every fact and see everything.
 
+mod around;
 mod effects;
 mod faults;
 mod holds;
@@ -17,26 +18,32 @@ use bytes::Bytes;
 use lockstep_core::arbiter::{self, Arbiter};
 use lockstep_core::client::Client;
 use lockstep_core::config::{Address, ClusterId, Config, NodeId};
+use lockstep_core::engine::StoreError;
+use lockstep_core::host::Host;
+use lockstep_core::host::intake::Intake;
 use lockstep_core::limits::Limits;
 use lockstep_core::message::Message;
-use lockstep_core::operation::ClientId;
-use lockstep_core::planted;
-use lockstep_core::process::{CallBody, CallId, Input, Outbox};
+use lockstep_core::operation::{ClientId, Key};
+use lockstep_core::process::{Call, CallBody, CallId};
 use lockstep_core::replica::{Replica, ReplicaOptions};
-use lockstep_core::storage::{Query, Ticket};
-use lockstep_core::time::Instant;
+use lockstep_core::storage::Ticket;
+use lockstep_core::storage::committed::Committed;
+use lockstep_core::storage::desk::Desk;
+use lockstep_core::storage::writer::Report;
+use lockstep_core::transport::SenderKind;
+use lockstep_core::wire::{self, GroupId};
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
-pub(crate) use self::node::typed;
-pub use self::node::{Clock, Machine, NoTimer, Node, Role, Stimulus};
-use crate::disk::Disk;
-use crate::faults::Counts;
+use self::around::Around;
+use self::node::Inbox;
+pub use self::node::{Clock, Machine, Node, Role};
+use crate::disk::{Disk, DiskOptions, Full, RecordDisk};
+use crate::faults::{Counts, Path};
 use crate::history::History;
 use crate::invariants::{self, Fact, Invariant, Ledger, Violation};
 use crate::network::{Fate, Network, NetworkOptions};
 use crate::paths::PathFinder;
-use crate::record::RecordDisk;
 use crate::shadow::Shadow;
 use crate::trace::Trace;
 
@@ -56,16 +63,18 @@ pub struct ClusterOptions {
     pub limits: Limits,
     /// The links.
     pub network: NetworkOptions,
-    /// Nanoseconds a disk takes for what waits, its sync included.
+    /// When replicas' disks do what.
+    pub disk: DiskOptions,
+    /// What replicas' states do at once: find values in memory, apply entries.
+    pub is_state_prompt: bool,
+    /// Nanoseconds a disk takes for a sync and whatever else it waits for.
     pub disk_latency: Range<u64>,
     /// Nanoseconds an answer from the disk or an application takes.
     pub read_latency: Range<u64>,
-    /// How often an application is followed by a checkpoint.
-    pub checkpoints: f64,
+    /// What a process takes in one turn.
+    pub intake: Intake,
     /// Nanoseconds a process takes for a turn.
     pub turn_time: Range<u64>,
-    /// How often a turn takes what its timers want before each input; otherwise after all of them, as the driver does.
-    pub timers_first: f64,
     /// Clocks run up to this many millionths fast or slow.
     pub drift: i64,
     /// The replicas were told how much that can be. If not, linearizable reads may be stale, and nothing else is lost.
@@ -83,11 +92,12 @@ impl ClusterOptions {
             clients,
             limits: Limits::default(),
             network: NetworkOptions::steady(MS),
+            disk: DiskOptions::for_log(Limits::default().log_bytes_max),
+            is_state_prompt: true,
             disk_latency: MS / 2..MS / 2 + 1,
             read_latency: MS / 10..MS / 10 + 1,
-            checkpoints: 1.0,
+            intake: Intake::default(),
             turn_time: 1..2,
-            timers_first: 0.5,
             drift: 0,
             is_drift_bounded: true,
             returns: false,
@@ -105,24 +115,34 @@ enum Plan {
     },
     /// A process takes what waits for it.
     Turn { node: usize },
-    /// The disk is done with its batch.
-    Written { node: usize, start: u64 },
-    /// The disk has applied what waited.
-    Applied { node: usize, start: u64 },
-    /// The disk answers a question.
-    Answer {
+    /// The disk is done with its job.
+    Worked { node: usize, start: u64 },
+    /// The disk looks up.
+    DiskDue { node: usize, start: u64 },
+    /// The state has applied what it was to.
+    Applied {
+        node: usize,
+        start: u64,
+        committed: Committed,
+    },
+    /// The state is durable.
+    Checkpointed { node: usize, start: u64 },
+    /// The state answers a Get.
+    Get {
         node: usize,
         start: u64,
         ticket: Ticket,
-        query: Query,
+        key: Key,
         /// Nanoseconds until the process has the answer.
         way_back: u64,
     },
+    /// The state answers what is read in bulk.
+    Bulk { node: usize, start: u64 },
     /// A process hears of what its disk did a while ago.
-    Deliver {
+    Report {
         node: usize,
         start: u64,
-        stimulus: Stimulus,
+        report: Report,
     },
     /// A crashed node starts.
     Start { node: usize },
@@ -183,22 +203,8 @@ pub struct Cluster {
     turns_at_once: u32,
 }
 
-/// Inputs a process takes in one turn.
-const TURN_INPUTS_MAX: usize = 64;
-
-/// Timers a process takes at a time.
-const TURN_TIMERS_MAX: usize = 64;
-
 /// Turns without time passing that no process in order takes.
 const TURNS_AT_ONCE_MAX: u32 = 20_000;
-
-fn step_timers(machine: &mut Machine, local: Instant, outbox: &mut Outbox) {
-    for _ in 0..TURN_TIMERS_MAX {
-        if !machine.step_timer(local, outbox) {
-            return;
-        }
-    }
-}
 
 impl Cluster {
     /// A cluster with everything switched off; `start` starts a node.
@@ -211,7 +217,7 @@ impl Cluster {
             Role::Arbiter(Box::new(RecordDisk::new(record))),
         )];
         for number in 1..=options.replicas {
-            let disk = Disk::new(NodeId(rng.random()), options.limits.log_bytes_max);
+            let disk = new_disk(NodeId(rng.random()), &options);
             nodes.push(Node::new(
                 format!("r{number}"),
                 Role::Replica(Box::new(disk), Box::default()),
@@ -291,7 +297,7 @@ impl Cluster {
     /// The configuration the arbiter has decided on, which may not be on its disk yet.
     pub fn config_decided(&self) -> &Config {
         match &self.nodes[0].machine {
-            Some(Machine::Arbiter(arbiter)) => arbiter.config(),
+            Some(Machine::Arbiter(host)) => host.process().config(),
             Some(Machine::Replica(_) | Machine::Client(_)) | None => self.config(),
         }
     }
@@ -356,14 +362,32 @@ impl Cluster {
         node.starts += 1;
         node.busy_until = self.now;
         node.hung_until = 0;
-        node.is_applying = false;
         node.is_leaving = false;
-        node.has_left = false;
-        node.inbox = [Input::Start].into();
+        node.has_begun = false;
+        node.asked = None;
+        node.disk_due_at = None;
+        node.bulk.clear();
+        node.inbox = Inbox::default();
+        let (local, address) = (node.clock.local(self.now), node.address.clone());
         node.machine = Some(match &mut node.role {
-            Role::Arbiter(disk) => Machine::Arbiter(Box::new(Arbiter::open(disk.record().clone()))),
+            Role::Arbiter(disk) => {
+                let (record, desk) = disk.start();
+                let host = Host::new(Arbiter::open(record), desk, address);
+                Machine::Arbiter(Box::new(host))
+            }
             Role::Replica(disk, shadow) => {
-                let recovered = disk.start(&self.options.limits.sessions);
+                let started = disk.start(local, &self.options.limits.sessions);
+                let (recovered, desk) = match started {
+                    Ok(started) => started,
+                    Err(StoreError::NoRoom { .. }) => {
+                        self.counts.path(Path::StartWithoutRoom);
+                        return self.start_later(index, 100 * MS);
+                    }
+                    Err(error) => {
+                        let what = format!("{}: {error}", node.name);
+                        return self.violate("a replica can be started", what);
+                    }
+                };
                 **shadow = Shadow::of(disk);
                 let options = ReplicaOptions {
                     name: node.name.clone(),
@@ -372,9 +396,14 @@ impl Cluster {
                     limits: self.options.limits.clone(),
                     software: "simulated".to_owned(),
                 };
-                Machine::Replica(Box::new(Replica::open(options, recovered)))
+                let host = Host::new(Replica::open(options, recovered), desk, address);
+                Machine::Replica(Box::new(host))
             }
-            Role::Client => Machine::Client(Box::new(Client::new(client, replica_addresses))),
+            Role::Client => {
+                let process = Client::new(client, replica_addresses);
+                let host = Host::new(process, Desk::none(), address);
+                Machine::Client(Box::new(host))
+            }
         });
         if let Some(id) = self.node_id(index) {
             self.trace.name(id, &self.nodes[index].name);
@@ -397,10 +426,7 @@ impl Cluster {
         let node = &mut self.nodes[client];
         let deadline = node.clock.local(self.now + patience);
         self.history.begin(id, client, body.clone(), self.now);
-        node.inbox.push_back(Input::Call(
-            id,
-            lockstep_core::process::Call { body, deadline },
-        ));
+        node.inbox.calls.push_back((id, Call { body, deadline }));
         self.plan_turn(client);
         id
     }
@@ -408,7 +434,13 @@ impl Cluster {
     /// Sends a message in the name of a node whose process knows nothing of it.
     pub fn inject(&mut self, from: usize, to: usize, message: &Message) {
         let to = self.nodes[to].address.clone();
-        self.send(from, &to, message);
+        self.tell(&Fact::Sent {
+            node: from,
+            to: &to,
+            message,
+        });
+        let frame = wire::encode(GroupId::default(), message);
+        self.send(from, &to, frame);
     }
 
     /// Lets everything happen that is due up to `time`, unless an invariant breaks before.
@@ -432,37 +464,36 @@ impl Cluster {
 
     fn carry_out(&mut self, plan: Plan) {
         match plan {
-            Plan::Arrive { from, to, frame } => self.arrive(from, to, &frame),
+            Plan::Arrive { from, to, frame } => self.arrive(from, to, frame),
             Plan::Turn { node } => {
                 if self.nodes[node].turn_at == Some(self.now) {
                     self.nodes[node].turn_at = None;
                     self.turn(node);
                 }
             }
-            Plan::Written { node, start } => self.written(node, start),
-            Plan::Applied { node, start } => self.applied(node, start),
-            Plan::Answer {
+            Plan::Worked { node, start } => self.worked(node, start),
+            Plan::DiskDue { node, start } => self.disk_due(node, start),
+            Plan::Applied {
+                node,
+                start,
+                committed,
+            } => self.applied(node, start, committed),
+            Plan::Checkpointed { node, start } => self.checkpointed(node, start),
+            Plan::Get {
                 node,
                 start,
                 ticket,
-                query,
+                key,
                 way_back,
-            } => self.answer(node, start, ticket, query, way_back),
-            Plan::Deliver {
+            } => self.get(node, start, ticket, key, way_back),
+            Plan::Bulk { node, start } => self.bulk(node, start),
+            Plan::Report {
                 node,
                 start,
-                stimulus,
-            } => {
-                if self.nodes[node].starts == start {
-                    self.deliver(node, stimulus);
-                }
-            }
+                report,
+            } => self.deliver_report(node, start, report),
             Plan::Start { node } => self.start(node),
-            Plan::Room { node } => {
-                if let Role::Replica(disk, _) = &mut self.nodes[node].role {
-                    disk.set_full(false);
-                }
-            }
+            Plan::Room { node } => self.set_full(node, Full::Nothing),
         }
     }
 
@@ -475,19 +506,12 @@ impl Cluster {
         }));
     }
 
-    /// Puts something into a node's inbox.
-    fn deliver(&mut self, index: usize, stimulus: Stimulus) {
-        if self.nodes[index].is_up() {
-            self.nodes[index].inbox.push_back(stimulus);
-            self.plan_turn(index);
-        }
-    }
-
     /// Sees to it that the node has a turn as soon as there is something for it to do.
     fn plan_turn(&mut self, index: usize) {
         let node = &mut self.nodes[index];
         let Some(machine) = &node.machine else { return };
-        let wanted = if node.inbox.is_empty() {
+        let is_hurried = !node.inbox.is_empty() || !node.has_begun || machine.is_hurried();
+        let wanted = if !is_hurried {
             match machine.due() {
                 Some(instant) => node.clock.global(instant),
                 None => return,
@@ -512,54 +536,49 @@ impl Cluster {
             self.violate("liveness", format!("{} spins", self.nodes[index].name));
             return;
         }
-        let timers_first = self.rng.random_bool(self.options.timers_first);
         let Some(mut machine) = self.nodes[index].machine.take() else {
             return;
         };
-        let node = &self.nodes[index];
-        // A process that reads its clock and then waits for an input. Timers are no inputs that one waits for.
-        let is_early = planted!(TimeBeforeInput) && !node.inbox.is_empty();
-        let local = node
-            .clock
-            .local(if is_early { node.turned } else { self.now });
-        let mut outbox = Outbox::new();
-        if timers_first {
-            step_timers(&mut machine, local, &mut outbox);
+        let node = &mut self.nodes[index];
+        let local = node.clock.local(self.now);
+        let has_begun = std::mem::replace(&mut node.has_begun, true);
+        let mut arrivals = Vec::new();
+        if has_begun {
+            self.options.intake.take(&mut node.inbox, &mut arrivals);
         }
-        for _ in 0..TURN_INPUTS_MAX {
-            let Some(stimulus) = self.nodes[index].inbox.pop_front() else {
-                break;
-            };
-            self.tell(&Fact::Input {
-                node: index,
-                stimulus: &stimulus,
-            });
-            if let Input::Persisted(ticket) = stimulus
-                && let Role::Replica(_, shadow) = &mut self.nodes[index].role
-            {
-                shadow.on_persisted(ticket);
-            }
-            machine.step(local, stimulus, &mut outbox);
-            if timers_first {
-                step_timers(&mut machine, local, &mut outbox);
-            }
+        let mut around = Around {
+            cluster: self,
+            node: index,
+            local,
+        };
+        let rounded = match has_begun {
+            true => machine.round(arrivals, &mut around),
+            false => machine.start(&mut around),
+        };
+        if let Err(error) = rounded {
+            let what = format!("{}: {error}", self.nodes[index].name);
+            self.violate("the storage works", what);
         }
-        // However much waits, what is due is not put off to another turn.
-        step_timers(&mut machine, local, &mut outbox);
-        let effects = machine.with_usage(local, &mut outbox);
+        let passed = std::mem::take(machine.passed());
         self.nodes[index].machine = Some(machine);
-        for effect in effects {
-            self.take_effect(index, effect);
-        }
+        let has_ended = self.pass_on(index, passed);
         self.tell(&Fact::Stepped { node: index });
         let turn_time = self.rng.random_range(self.options.turn_time.clone());
         let node = &mut self.nodes[index];
         node.turned = self.now;
         node.busy_until = node.busy_until.max(self.now + turn_time);
-        if node.has_left {
+        if has_ended {
             self.end_in_good_order(index);
         } else {
             self.plan_turn(index);
+        }
+    }
+
+    /// What the transport would say of who sends.
+    fn sender_kind(&self, index: usize) -> SenderKind {
+        match self.nodes[index].role {
+            Role::Arbiter(_) | Role::Replica(..) => SenderKind::Node,
+            Role::Client => SenderKind::Client,
         }
     }
 
@@ -606,4 +625,15 @@ impl Cluster {
         self.network
             .draw(&mut self.rng, self.now, from, to, may_duplicate)
     }
+}
+
+/// The empty disk of a new node.
+fn new_disk(node: NodeId, options: &ClusterOptions) -> Disk {
+    let disk = Disk::new(node, options.disk.clone());
+    let is_prompt = options.is_state_prompt;
+    disk.engine().behave(|habits| {
+        habits.is_cached = is_prompt;
+        habits.applies_late = !is_prompt;
+    });
+    disk
 }

@@ -2,112 +2,142 @@
 
 use std::collections::VecDeque;
 
+use bytes::Bytes;
 use lockstep_core::arbiter::Arbiter;
 use lockstep_core::client::Client;
 use lockstep_core::config::Address;
-use lockstep_core::message::Usage;
-use lockstep_core::process::{Effect, Input, Outbox, Process};
+use lockstep_core::host::intake::Sources;
+use lockstep_core::host::{Arrival, Host, Passed};
+use lockstep_core::process::{Call, CallId};
 use lockstep_core::replica::Replica;
-use lockstep_core::storage::{Answer, Query};
+use lockstep_core::storage::Ticket;
+use lockstep_core::storage::desk::{BulkRequest, DeskError};
+use lockstep_core::storage::writer::Report;
 use lockstep_core::time::Instant;
+use lockstep_core::transport::{Received, SenderKind};
 
-use crate::disk::Disk;
-use crate::record::RecordDisk;
+use super::around::Around;
+use crate::disk::{Disk, Drive, RecordDisk};
 use crate::shadow::Shadow;
 
-/// There is no timer of this kind: an inbox holds everything but timers.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum NoTimer {}
-
-/// What waits in an inbox.
-pub type Stimulus = Input<NoTimer>;
-
-/// A running process.
+/// A running process with its host.
 pub enum Machine {
     /// The arbiter.
-    Arbiter(Box<Arbiter>),
+    Arbiter(Box<Host<Arbiter>>),
     /// A replica.
-    Replica(Box<Replica>),
+    Replica(Box<Host<Replica>>),
     /// A client.
-    Client(Box<Client>),
+    Client(Box<Host<Client>>),
 }
 
 impl Machine {
-    /// Steps an input that is no timer.
-    pub fn step(&mut self, now: Instant, stimulus: Stimulus, outbox: &mut Outbox) {
+    /// The process, if it is a replica's.
+    pub fn replica(&self) -> Option<&Replica> {
         match self {
-            Self::Arbiter(process) => process.step(now, typed(stimulus), outbox),
-            Self::Replica(process) => {
-                process.step(now, typed(stimulus), outbox);
-                process.check();
-            }
-            Self::Client(process) => process.step(now, typed(stimulus), outbox),
+            Self::Replica(host) => Some(host.process()),
+            Self::Arbiter(_) | Self::Client(_) => None,
         }
     }
 
-    /// Steps the timer that is due first, if one is due.
-    pub fn step_timer(&mut self, now: Instant, outbox: &mut Outbox) -> bool {
+    /// The first round.
+    pub(super) fn start(&mut self, around: &mut Around<'_>) -> Result<(), DeskError> {
         match self {
-            Self::Arbiter(process) => step_due(&mut **process, now, outbox),
-            Self::Replica(process) => {
-                let stepped = step_due(&mut **process, now, outbox);
-                process.check();
-                stepped
-            }
-            Self::Client(process) => step_due(&mut **process, now, outbox),
+            Self::Arbiter(host) => host.start(around),
+            Self::Replica(host) => host.start(around),
+            Self::Client(host) => host.start(around),
         }
     }
 
-    /// What it wants. What the node has used its host tells at once, within the same turn.
-    pub fn with_usage(&mut self, now: Instant, outbox: &mut Outbox) -> Vec<Effect> {
-        let mut effects = Vec::new();
-        let mut answered = Outbox::new();
-        for effect in outbox.drain() {
-            match effect {
-                Effect::Query(ticket, Query::Usage) => {
-                    let usage = Answer::Usage(Usage::default());
-                    self.step(now, Input::Answered(ticket, usage), &mut answered);
-                    effects.extend(answered.drain());
-                }
-                effect => effects.push(effect),
+    /// A round.
+    pub(super) fn round(
+        &mut self,
+        arrivals: Vec<Arrival>,
+        around: &mut Around<'_>,
+    ) -> Result<(), DeskError> {
+        match self {
+            Self::Arbiter(host) => host.round(arrivals, around),
+            Self::Replica(host) => {
+                let rounded = host.round(arrivals, around);
+                host.process().check();
+                rounded
             }
+            Self::Client(host) => host.round(arrivals, around),
         }
-        effects
     }
 
-    /// When the next timer is due.
+    /// What rounds have led to.
+    pub(super) fn passed(&mut self) -> &mut Passed {
+        match self {
+            Self::Arbiter(host) => &mut host.passed,
+            Self::Replica(host) => &mut host.passed,
+            Self::Client(host) => &mut host.passed,
+        }
+    }
+
+    /// When the next round is due, if nothing arrives.
     pub fn due(&self) -> Option<Instant> {
         match self {
-            Self::Arbiter(process) => process.timers().next().map(|next| next.0),
-            Self::Replica(process) => process.timers().next().map(|next| next.0),
-            Self::Client(process) => process.timers().next().map(|next| next.0),
+            Self::Arbiter(host) => host.due(),
+            Self::Replica(host) => host.due(),
+            Self::Client(host) => host.due(),
+        }
+    }
+
+    /// Is there something to do without anything arriving?
+    pub(super) fn is_hurried(&self) -> bool {
+        match self {
+            Self::Arbiter(host) => host.is_hurried(),
+            Self::Replica(host) => host.is_hurried(),
+            Self::Client(host) => host.is_hurried(),
         }
     }
 }
 
-fn step_due<P: Process>(process: &mut P, now: Instant, outbox: &mut Outbox) -> bool {
-    match process.timers().next() {
-        Some((at, timer)) if at <= now => {
-            process.step(now, Input::Timer(timer), outbox);
-            true
-        }
-        Some(_) | None => false,
+/// What waits for a process.
+#[derive(Default)]
+pub(super) struct Inbox {
+    pub(super) commands: VecDeque<Arrival>,
+    pub(super) reports: VecDeque<Report>,
+    pub(super) frames: VecDeque<(Address, SenderKind, Bytes)>,
+    pub(super) calls: VecDeque<(CallId, Call)>,
+}
+
+impl Inbox {
+    pub(super) fn is_empty(&self) -> bool {
+        self.commands.is_empty()
+            && self.reports.is_empty()
+            && self.frames.is_empty()
+            && self.calls.is_empty()
     }
 }
 
-/// The same input for a process whatever its timers are called.
-pub(crate) fn typed<T>(stimulus: Stimulus) -> Input<T> {
-    match stimulus {
-        Input::Start => Input::Start,
-        Input::Message { from, message } => Input::Message { from, message },
-        Input::Timer(never) => match never {},
-        Input::Persisted(ticket) => Input::Persisted(ticket),
-        Input::DiskFull => Input::DiskFull,
-        Input::Applied(position) => Input::Applied(position),
-        Input::Trimmed(position) => Input::Trimmed(position),
-        Input::Answered(ticket, answer) => Input::Answered(ticket, answer),
-        Input::Call(id, call) => Input::Call(id, call),
-        Input::Leave => Input::Leave,
+impl Sources for Inbox {
+    fn command(&mut self) -> Option<Arrival> {
+        self.commands.pop_front()
+    }
+
+    fn report(&mut self) -> Option<Arrival> {
+        self.reports.pop_front().map(Arrival::Report)
+    }
+
+    /// What has come from one sender in a row comes together, as it does from a stream.
+    fn frames(&mut self) -> Option<Arrival> {
+        let (from, sender, first) = self.frames.pop_front()?;
+        let mut frames = vec![first];
+        while self.frames.front().is_some_and(|(next, ..)| *next == from) {
+            let next = self.frames.pop_front();
+            frames.extend(next.map(|(.., frame)| frame));
+        }
+        Some(Arrival::Frames(Received {
+            from,
+            sender,
+            frames,
+        }))
+    }
+
+    fn call(&mut self) -> Option<Arrival> {
+        let (id, call) = self.calls.pop_front()?;
+        Some(Arrival::Call(id, call))
     }
 }
 
@@ -153,6 +183,17 @@ pub enum Role {
     Client,
 }
 
+impl Role {
+    /// Its disk, whatever it keeps.
+    pub(super) fn disk_mut(&mut self) -> Option<&mut dyn Drive> {
+        match self {
+            Self::Arbiter(disk) => Some(&mut **disk),
+            Self::Replica(disk, _) => Some(&mut **disk),
+            Self::Client => None,
+        }
+    }
+}
+
 /// A participant.
 pub struct Node {
     /// Its name, which is its address as well.
@@ -173,16 +214,21 @@ pub struct Node {
     pub turned: u64,
     /// How often its disk has synced, in all its starts.
     pub syncs: u64,
-    pub(super) inbox: VecDeque<Stimulus>,
+    pub(super) inbox: Inbox,
+    /// Its process has had its first round.
+    pub(super) has_begun: bool,
+    /// The newest write its process has asked for.
+    pub(super) asked: Option<Ticket>,
     /// The process does nothing before then.
     pub(super) busy_until: u64,
     pub(super) turn_at: Option<u64>,
     /// The disk completes nothing before then.
     pub(super) hung_until: u64,
-    pub(super) is_applying: bool,
+    /// When its disk looks up although nobody has told it anything.
+    pub(super) disk_due_at: Option<u64>,
+    /// What waits for whoever reads in bulk; the first is being answered.
+    pub(super) bulk: VecDeque<BulkRequest>,
     pub(super) is_leaving: bool,
-    /// Its process ends after this turn.
-    pub(super) has_left: bool,
 }
 
 impl Node {
@@ -198,13 +244,15 @@ impl Node {
             starts: 0,
             turned: 0,
             syncs: 0,
-            inbox: VecDeque::new(),
+            inbox: Inbox::default(),
+            has_begun: false,
+            asked: None,
             busy_until: 0,
             turn_at: None,
             hung_until: 0,
-            is_applying: false,
+            disk_due_at: None,
+            bulk: VecDeque::new(),
             is_leaving: false,
-            has_left: false,
         }
     }
 

@@ -19,12 +19,12 @@ use lockstep_core::message::{FromArbiter, Joined, Message, Request, RequestBody}
 use lockstep_core::operation::{ClientId, Entry, Key, Operation, Origin, ReadLevel, RequestId};
 use lockstep_core::process::{Effect, Input, Outbox, Process};
 use lockstep_core::replica::{Replica, ReplicaOptions, Timer};
-use lockstep_core::storage::{Query, Ticket, Write};
+use lockstep_core::storage::desk::{Desk, DeskError, Handed};
+use lockstep_core::storage::writer::Report;
+use lockstep_core::storage::{Ticket, Write};
 use lockstep_core::time::Instant;
-use rand::SeedableRng;
-use rand_chacha::ChaCha8Rng;
 
-use crate::disk::Disk;
+use crate::disk::{Disk, DiskOptions, Drive};
 
 /// How the replica's disk behaves.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -39,6 +39,7 @@ pub enum Persistence {
 pub struct Bench {
     replica: Replica,
     address: Address,
+    desk: Desk,
     disk: Disk,
     persistence: Persistence,
     /// Appends that the persistence double has not answered.
@@ -51,8 +52,6 @@ pub struct Bench {
     requests: u64,
     inbox: VecDeque<Input<Timer>>,
     is_stepping: bool,
-    /// A disk that is not flaky draws nothing.
-    rng: ChaCha8Rng,
 }
 
 /// The replica under test.
@@ -65,7 +64,8 @@ impl Bench {
     /// A replica that has just started, and sent its Join.
     pub fn new(persistence: Persistence) -> Self {
         let address = Address::new("replica");
-        let mut disk = Disk::new(NODE, u64::MAX);
+        let mut disk = Disk::new(NODE, DiskOptions::for_log(u64::MAX));
+        let now = Instant::from_millis(1_000);
         let options = ReplicaOptions {
             name: "replica".to_owned(),
             address: address.clone(),
@@ -73,22 +73,24 @@ impl Bench {
             limits: Limits::default(),
             software: "tested".to_owned(),
         };
-        let replica = Replica::open(options, disk.start(&SessionLimits::default()));
+        let started = disk.start(now, &SessionLimits::default());
+        let (recovered, desk) = started.expect("an empty disk");
+        let replica = Replica::open(options, recovered);
         let mut bench = Self {
             replica,
             address,
+            desk,
             disk,
             persistence,
             waiting: BTreeMap::new(),
-            now: Instant::from_millis(1_000),
-            mark: Instant::from_millis(1_000),
+            now,
+            mark: now,
             config: Config::new(ClusterId(7)),
             heard: BTreeMap::new(),
             secondaries: BTreeMap::new(),
             requests: 0,
             inbox: VecDeque::new(),
             is_stepping: false,
-            rng: ChaCha8Rng::seed_from_u64(0),
         };
         bench.step(Input::Start);
         bench
@@ -283,9 +285,8 @@ impl Bench {
     /// The persistence double answers what it was asked for.
     pub fn persisted(&mut self) {
         for (ticket, write) in std::mem::take(&mut self.waiting) {
-            self.disk.ask(ticket, write, &mut self.rng);
+            self.ask(ticket, write);
         }
-        self.write();
     }
 
     // ------------------------------------------------------------------------------- the replica's side
@@ -324,13 +325,20 @@ impl Bench {
         match effect {
             Effect::Send { to, message } => self.on_sent(&to, message),
             Effect::Persist(ticket, write) => self.on_persist(ticket, write),
-            Effect::Apply { entries, sessions } => {
-                self.disk.ask_apply(entries, sessions);
-                self.apply();
-            }
-            Effect::Query(ticket, query) => self.on_query(ticket, query),
-            Effect::CloseView(ticket) => self.disk.close_view(ticket),
-            Effect::Retain(position) => self.disk.retain(position),
+            Effect::Apply { entries, sessions } => self.at_desk(|desk, disk, handed| {
+                desk.apply(Some(disk.engine()), entries, sessions, handed)
+            }),
+            Effect::Query(ticket, query) => self.at_desk(|desk, disk, handed| {
+                desk.query(Some(disk.engine()), ticket, query, handed)
+            }),
+            Effect::CloseView(view) => self.at_desk(|desk, _, handed| {
+                desk.close_view(view, handed);
+                Ok(())
+            }),
+            Effect::Retain(position) => self.at_desk(|desk, _, handed| {
+                desk.retain(position, handed);
+                Ok(())
+            }),
             Effect::Notify(_) => {}
             Effect::Complete(..) => unreachable!("only clients complete calls"),
         }
@@ -357,36 +365,75 @@ impl Bench {
                 | Write::Install { .. }
                 | Write::Arbiter(_),
                 _,
-            ) => {
-                self.disk.ask(ticket, write, &mut self.rng);
-                self.write();
+            ) => self.ask(ticket, write),
+        }
+    }
+
+    fn ask(&mut self, ticket: Ticket, write: Write) {
+        self.at_desk(|desk, _, handed| desk.persist(ticket, write, handed));
+    }
+
+    /// The replica's side of its disk does something, and the disk at once what comes of it.
+    fn at_desk(
+        &mut self,
+        act: impl FnOnce(&mut Desk, &Disk, &mut Vec<Handed>) -> Result<(), DeskError>,
+    ) {
+        let mut handed = Vec::new();
+        act(&mut self.desk, &self.disk, &mut handed).expect("the disk works");
+        for handed in handed {
+            match handed {
+                Handed::Writer(told) => self.disk.tell(told),
+                Handed::Get(ticket, key) => {
+                    let answer = self.disk.get(&key).expect("the disk works");
+                    self.step(Input::Answered(ticket, answer));
+                }
+                Handed::Bulk(request) => {
+                    let answer = self.disk.answer(request).expect("the disk works");
+                    if let Some((ticket, answer)) = answer {
+                        self.step(Input::Answered(ticket, answer));
+                    }
+                }
             }
         }
+        let done = self.desk.take_done();
+        if let Some(position) = done.applied {
+            self.step(Input::Applied(position));
+        }
+        for (ticket, answer) in done.answers {
+            self.step(Input::Answered(ticket, answer));
+        }
+        self.write();
     }
 
     fn write(&mut self) {
-        let mut reports = Vec::new();
-        while self.disk.begin() {
-            self.disk.finish(&mut reports);
-        }
-        assert_eq!(self.disk.take_breaches(), Vec::<String>::new());
-        for report in reports {
-            self.step(report);
-        }
-        self.apply();
-    }
-
-    fn apply(&mut self) {
-        let mut reports = Vec::new();
-        self.disk.finish_applies(&mut reports);
-        for report in reports {
-            self.step(report);
-        }
-    }
-
-    fn on_query(&mut self, ticket: Ticket, query: Query) {
-        if let Some(answer) = self.disk.answer(ticket, query) {
-            self.step(Input::Answered(ticket, answer));
+        loop {
+            let reports = self.disk.write_some(self.now).expect("the disk works");
+            if reports.is_empty() {
+                return;
+            }
+            for report in reports {
+                match report {
+                    Report::Persisted(tickets) => {
+                        for ticket in tickets {
+                            self.at_desk(|desk, disk, handed| {
+                                desk.on_persisted(Some(disk.engine()), ticket, handed)
+                            });
+                            self.step(Input::Persisted(ticket));
+                        }
+                    }
+                    Report::Applied(position) => {
+                        self.desk.on_applied(position);
+                        self.step(Input::Applied(position));
+                    }
+                    Report::Trimmed(position) => self.step(Input::Trimmed(position)),
+                    Report::Answered(answers) => {
+                        for (ticket, answer) in answers {
+                            self.step(Input::Answered(ticket, answer));
+                        }
+                    }
+                    Report::Full | Report::Room => unreachable!("the disk has room"),
+                }
+            }
         }
     }
 

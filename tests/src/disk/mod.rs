@@ -1,155 +1,185 @@
-//! The simulated disk of a replica: log, state, staged state, and what of them survives a crash.
+//! The simulated disk of a node: a log and a state, or a record, and the machine that decides what they do next.
 //!
-//! It carries out `storage::Write`, `Query` and `Apply` as `core/src/storage.rs` documents them and notes every breach
-//! of that contract by the process. It knows no time: the cluster decides when a batch, an answer or an application
-//! is done, and when the disk hangs, is full or loses power.
+//! The machine is the one that programs run ([`Writer`]), and so is what carries its jobs out; only what keeps the bytes is
+//! a model here. A disk knows no time: its host decides when a job, an application, a checkpoint or an answer is done, and
+//! when it hangs, is full or loses power.
 
-mod crash;
+mod engine;
+mod log;
 mod parts;
+mod record;
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
-use std::num::NonZeroU32;
-use std::ops::Bound;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
-use lockstep_core::config::{Epoch, Incarnation, NodeId, Position, Token};
-use lockstep_core::limits;
-use lockstep_core::message::Usage;
-use lockstep_core::operation::{ClientId, Entry, Key, Value};
-use lockstep_core::process::Input;
-use lockstep_core::sessions::{SessionChanges, SessionRows};
-use lockstep_core::storage::{Answer, Cursor, Meta, Query, Ticket, Write};
+use lockstep_core::config::{NodeId, Position};
+use lockstep_core::engine::recovery::recover;
+use lockstep_core::engine::{Engine, LogStore, StoreError};
+use lockstep_core::limits::SessionLimits;
+use lockstep_core::operation::{Entry, Key};
+use lockstep_core::storage::committed::Committed;
+use lockstep_core::storage::desk::{BulkRequest, Desk, TOLD_BYTES};
+use lockstep_core::storage::writer::{Job, Order, Report, Told, Writer, WriterOptions};
+use lockstep_core::storage::{self, Answer, Meta, Recovered, Ticket, Views, Write};
+use lockstep_core::time::Instant;
 use rand::Rng;
 use rand_chacha::ChaCha8Rng;
 
-pub use self::crash::Loss;
-pub use self::parts::{DiskLog, DiskState};
+pub use self::engine::{Habits, ModelEngine};
+use self::log::Flaky;
+pub use self::log::ModelLog;
+pub use self::parts::{DiskLog, DiskState, Records};
+pub use self::record::RecordDisk;
 
-/// Keys and their values.
-pub type Records = BTreeMap<Key, Value>;
+/// Why something is not done for now.
+fn no_room() -> StoreError {
+    StoreError::NoRoom {
+        path: "(simulated)".into(),
+    }
+}
 
-/// The disk of one data directory.
+/// What the disks of all kinds of nodes have in common: a writer whose jobs are carried out one by one.
+pub trait Drive {
+    /// Hands something to the writer's thread, which takes it up when it is done with its job.
+    fn tell(&mut self, told: Told);
+
+    /// The thread takes up what it was told, and finds out what to do next.
+    fn advance(&mut self, now: Instant, orders: &mut Vec<Order>);
+
+    /// What the thread is carrying out.
+    fn job(&self) -> Option<&Job>;
+
+    /// It is done with that.
+    ///
+    /// # Errors
+    /// What ends the process.
+    fn finish_job(&mut self, now: Instant, orders: &mut Vec<Order>) -> Result<(), StoreError>;
+
+    /// When the thread looks up again although nobody has told it anything.
+    fn due(&self) -> Option<Instant>;
+}
+
+/// When a replica's disk does what, and how much is told.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct DiskOptions {
+    /// The writer's.
+    pub writer: WriterOptions,
+    /// Of the desk: see [`Desk::replica`].
+    pub told_bytes: u64,
+}
+
+impl DiskOptions {
+    /// What programs have, for a log that keeps so many bytes of entries.
+    pub fn for_log(log_bytes_max: u64) -> Self {
+        Self {
+            writer: WriterOptions::for_log(log_bytes_max),
+            told_bytes: TOLD_BYTES,
+        }
+    }
+}
+
+/// The disk of one data directory of a replica.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Disk {
-    meta: Meta,
-    log: DiskLog,
-    state: DiskState,
-    checkpoint: DiskState,
-    staged: Option<(Records, SessionRows)>,
-    views: BTreeMap<Ticket, DiskState>,
-    views_closed_early: BTreeSet<Ticket>,
-    queue: VecDeque<(Ticket, Write)>,
-    batch: VecDeque<(Ticket, Write)>,
-    /// Committed entries that are to be applied, with what they change, once the log has all of them durably.
-    applies: VecDeque<(Vec<Arc<Entry>>, SessionChanges)>,
-    /// The newest write taken in; asking for it or an older one again changes nothing.
-    accepted: Option<Ticket>,
-    /// The newest write carried out.
-    done: Option<Ticket>,
-    /// The newest write ever asked for.
-    asked: Option<Ticket>,
-    /// The write that found no room: nothing behind it is done before it is asked for again.
-    refused: Option<Ticket>,
-    retain: Option<Position>,
-    is_full: bool,
-    log_bytes_max: u64,
-    /// Requests to be swallowed before the next is taken in; `None` for a disk that swallows none.
-    swallows: Option<u32>,
-    /// Where what was ever synced ends, if the log goes on behind it: a mistake may take the rest for durable.
-    unsynced_from: Option<Position>,
-    breaches: Vec<String>,
+    options: DiskOptions,
+    log: ModelLog,
+    engine: ModelEngine,
+    /// While a process runs.
+    writer: Option<Writer>,
+    told: VecDeque<Told>,
+    /// The last checkpoint of this process.
+    checkpointed: Position,
+    views: BTreeMap<Ticket, Arc<DiskState>>,
+}
+
+/// What a crash did to a disk.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Loss {
+    /// Entries that were written and not synced, and are gone.
+    pub entries_lost: usize,
+    /// Some entries of one append survived, and some did not.
+    pub is_torn: bool,
+    /// The state fell back to an earlier checkpoint.
+    pub state_fell_back: bool,
 }
 
 impl Disk {
     /// The empty data directory of a new node.
-    pub fn new(node: NodeId, log_bytes_max: u64) -> Self {
+    pub fn new(node: NodeId, options: DiskOptions) -> Self {
         Self {
-            meta: Meta {
-                node,
-                cluster: None,
-                incarnation: Incarnation::ZERO,
-                token: Token(0),
-                epoch: Epoch::ZERO,
-            },
-            log: DiskLog::default(),
-            state: DiskState::default(),
-            checkpoint: DiskState::default(),
-            staged: None,
+            options,
+            log: ModelLog::new(node),
+            engine: ModelEngine::default(),
+            writer: None,
+            told: VecDeque::new(),
+            checkpointed: Position::ZERO,
             views: BTreeMap::new(),
-            views_closed_early: BTreeSet::new(),
-            queue: VecDeque::new(),
-            batch: VecDeque::new(),
-            applies: VecDeque::new(),
-            accepted: None,
-            done: None,
-            asked: None,
-            refused: None,
-            retain: None,
-            is_full: false,
-            log_bytes_max,
-            swallows: None,
-            unsynced_from: None,
-            breaches: Vec::new(),
         }
     }
 
     /// What the node knows about itself, durably.
     pub fn meta(&self) -> &Meta {
-        &self.meta
+        self.log.meta()
     }
 
     /// The durable log.
     pub fn log(&self) -> &DiskLog {
-        &self.log
+        self.log.durable()
     }
 
     /// The state as it is read.
-    pub fn state(&self) -> &DiskState {
-        &self.state
+    pub fn state(&self) -> Arc<DiskState> {
+        self.engine.present()
+    }
+
+    /// The state, for whoever asks it directly.
+    pub fn engine(&self) -> &ModelEngine {
+        &self.engine
     }
 
     /// Does `entry` survive a loss of power now, in the log or in the state made of it?
     pub fn holds(&self, entry: &Entry) -> bool {
-        match self.log.entry(entry.seq) {
-            Some(_) if self.unsynced_from.is_some_and(|end| !end.covers(entry.seq)) => false,
+        match self.log().entry(entry.seq) {
             Some(held) => **held == *entry,
-            None => self.log.start.covers(entry.seq),
+            None => self.log().start().covers(entry.seq),
         }
     }
 
-    /// Breaches of the storage contract since the last call.
-    pub fn take_breaches(&mut self) -> Vec<String> {
-        std::mem::take(&mut self.breaches)
+    /// Makes the disk full, or makes room.
+    pub fn set_full(&mut self, full: Full) {
+        self.log.is_full = matches!(full, Full::All | Full::Log);
+        self.engine.behave(|habits| {
+            habits.is_full = matches!(full, Full::All | Full::State);
+            habits.is_apply_refused = matches!(full, Full::State);
+        });
     }
 
-    /// Makes the disk full, or makes room.
-    pub fn set_full(&mut self, is_full: bool) {
-        self.is_full = is_full;
+    /// From now on its log refuses up to three writes after each that it carries out: the flaky persistence of the official
+    /// cases.
+    pub fn make_flaky(&mut self, seed: u64) {
+        self.log.flaky = Some(Flaky::new(seed));
+    }
+
+    /// From now on it says that it syncs, and does not.
+    pub fn lie(&mut self, lies: bool) {
+        self.log.lies = lies;
     }
 
     /// Bytes of entries and records asked for and not yet written.
     pub fn bytes_waiting(&self) -> usize {
-        self.queue
-            .iter()
-            .chain(&self.batch)
-            .map(|(_, write)| match write {
-                Write::Append { entries, .. } => entries.iter().map(|entry| entry.size()).sum(),
-                Write::Stage { records, .. } => records
-                    .iter()
-                    .map(|(key, value)| key.0.len() + value.0.len())
-                    .sum(),
-                Write::Truncate { .. }
-                | Write::Meta(_)
-                | Write::StageBegin
-                | Write::Install { .. }
-                | Write::Arbiter(_) => 0,
-            })
-            .sum()
+        let told = self.told.iter().map(|told| match told {
+            Told::Write(_, write) => write.bytes(),
+            _ => 0,
+        });
+        let writer = self.writer.as_ref().map_or(0, Writer::bytes_waiting);
+        writer + told.sum::<usize>()
     }
 
-    /// Applications asked for and not done.
-    pub fn applies_waiting(&self) -> usize {
-        self.applies.iter().map(|(entries, _)| entries.len()).sum()
+    /// Is there something that its writer is not done with?
+    pub fn is_busy(&self) -> bool {
+        let is_told = |told: &Told| matches!(told, Told::Write(..) | Told::Read { .. });
+        let writer = self.writer.as_ref();
+        self.told.iter().any(is_told) || writer.is_some_and(|writer| !writer.is_idle())
     }
 
     /// States held fixed.
@@ -157,343 +187,275 @@ impl Disk {
         self.views.len()
     }
 
-    // ------------------------------------------------------------------------------------------- writes
+    // ------------------------------------------------------------------------------------ beside the writer
 
-    /// From now on it swallows up to three requests before it takes one in: the flaky persistence of the official cases.
-    pub fn make_flaky(&mut self) {
-        self.swallows = Some(0);
+    /// Carries out `Order::Apply`.
+    ///
+    /// # Errors
+    /// What ends the process.
+    pub fn apply(&mut self, committed: Committed) -> Result<(), StoreError> {
+        let told = storage::apply(committed, &self.engine)?;
+        self.told.push_back(told);
+        Ok(())
     }
 
-    /// Is this write asked for the first time?
-    pub fn is_new(&self, ticket: Ticket) -> bool {
-        self.asked.is_none_or(|asked| ticket > asked)
+    /// Carries out `Order::Checkpoint`.
+    ///
+    /// # Errors
+    /// What ends the process.
+    pub fn checkpoint(&mut self) -> Result<(), StoreError> {
+        let told = storage::checkpoint(&mut self.checkpointed, &self.engine)?;
+        self.told.push_back(told);
+        Ok(())
     }
 
-    /// Takes a write in.
-    pub fn ask(&mut self, ticket: Ticket, write: Write, rng: &mut ChaCha8Rng) {
-        self.asked = self.asked.max(Some(ticket));
-        if let Some(refused) = self.refused {
-            if ticket != refused {
-                return;
+    /// Answers a Get, as of now.
+    ///
+    /// # Errors
+    /// What ends the process.
+    pub fn get(&self, key: &Key) -> Result<Answer, StoreError> {
+        self.engine.read(key).map(Answer::Value)
+    }
+
+    /// Answers what is asked of whoever reads in bulk, as of now, if it has an answer.
+    ///
+    /// # Errors
+    /// What ends the process.
+    pub fn answer(&mut self, request: BulkRequest) -> Result<Option<(Ticket, Answer)>, StoreError> {
+        let mut open = Views::new();
+        let (opens, closes) = match &request {
+            BulkRequest::OpenView { ticket } => (Some(*ticket), None),
+            BulkRequest::CloseView { view } => (None, Some(*view)),
+            BulkRequest::ReadView { view, .. } => {
+                if let Some(state) = self.views.get(view) {
+                    open.insert(*view, ModelEngine::view_of(state));
+                }
+                (None, None)
             }
-            self.refused = None;
-        } else if self.accepted.is_some_and(|accepted| ticket <= accepted) {
-            return;
-        }
-        match &mut self.swallows {
-            // What is swallowed has to be asked for again, and what is behind it as well.
-            Some(left) if *left > 0 => {
-                *left -= 1;
-                self.refused = Some(ticket);
-                return;
-            }
-            Some(left) => *left = rng.random_range(0..=3),
-            None => {}
-        }
-        self.accepted = Some(ticket);
-        self.queue.push_back((ticket, write));
-    }
-
-    /// Begins to write what waits, if there is anything and nothing is under way: one sync will do for all of it.
-    pub fn begin(&mut self) -> bool {
-        if !self.batch.is_empty() || self.queue.is_empty() {
-            return false;
-        }
-        self.batch = std::mem::take(&mut self.queue);
-        true
-    }
-
-    /// The batch is written and synced.
-    pub fn finish<T>(&mut self, reports: &mut Vec<Input<T>>) {
-        if matches!(self.batch.front(), Some((_, Write::Append { .. }))) {
-            self.unsynced_from = None;
-        }
-        while let Some((ticket, write)) = self.batch.pop_front() {
-            let takes_room = matches!(write, Write::Append { .. } | Write::Stage { .. });
-            if self.is_full && takes_room {
-                self.refused = Some(ticket);
-                self.batch.clear();
-                self.queue.clear();
-                reports.push(Input::DiskFull);
-                return;
-            }
-            if self.is_early(&write) {
-                // What comes before it was refused, and is asked for again; so is this.
-                self.accepted = self.done;
-                self.batch.clear();
-                self.queue.clear();
-                return;
-            }
-            self.done = Some(ticket);
-            self.carry_out(write);
-            reports.push(Input::Persisted(ticket));
-        }
-    }
-
-    /// Is there a write that it is not done with?
-    pub fn has_waiting(&self) -> bool {
-        !self.batch.is_empty() || !self.queue.is_empty()
-    }
-
-    /// Writes and syncs the one write that waits longest.
-    pub fn finish_one<T>(&mut self, reports: &mut Vec<Input<T>>) {
-        if let Some(first) = self.queue.pop_front() {
-            self.batch.push_back(first);
-            self.finish(reports);
-        }
-    }
-
-    /// Says of the write that waits longest that it is done, and forgets it: a disk that lies.
-    pub fn pretend_one<T>(&mut self, reports: &mut Vec<Input<T>>) {
-        if let Some((ticket, _)) = self.queue.pop_front() {
-            self.done = Some(ticket);
-            reports.push(Input::Persisted(ticket));
-        }
-    }
-
-    /// Does the log lack what comes before?
-    fn is_early(&self, write: &Write) -> bool {
-        let Write::Append { entries, .. } = write else {
-            return false;
+            BulkRequest::Scan { .. } => (None, None),
         };
-        let first = entries.first();
-        first.is_some_and(|first| Position::before(first.seq) > self.log.end())
+        let answer = storage::answer(request, &self.engine, &mut open)?;
+        self.views
+            .extend(opens.map(|view| (view, self.engine.present())));
+        closes.and_then(|view| self.views.remove(&view));
+        Ok(answer)
     }
 
-    fn carry_out(&mut self, write: Write) {
-        match write {
-            Write::Append { entries, committed } => {
-                self.append(entries);
-                self.log.hint = self.log.hint.max(committed);
+    // ------------------------------------------------------------------------------------- starts and ends
+
+    /// A process starts: what it finds, and its side of the disk.
+    ///
+    /// # Errors
+    /// If it cannot be started from.
+    pub fn start(
+        &mut self,
+        now: Instant,
+        limits: &SessionLimits,
+    ) -> Result<(Recovered, Desk), StoreError> {
+        let recovered = recover(&mut self.log, &self.engine, limits)?;
+        let (start, end) = (self.log.start(), self.log.end());
+        self.writer = Some(Writer::replica(now, self.options.writer.clone(), start));
+        Ok((recovered, Desk::replica(end, self.options.told_bytes)))
+    }
+
+    /// Power is lost: of what is under way any beginning survives, of the applied state any checkpoint or all.
+    pub fn crash(&mut self, rng: &mut ChaCha8Rng) -> Loss {
+        let mut loss = Loss::default();
+        match self.job().cloned() {
+            Some(Job::Append { entries, committed }) => {
+                let appended = rng.random_range(0..=entries.len());
+                loss.entries_lost += entries.len() - appended;
+                loss.is_torn = appended > 0 && appended < entries.len();
+                // Without room none of them is.
+                let _ = self.log.append(&entries[..appended], committed);
             }
-            Write::Truncate { keep } => {
-                if keep < self.log.start || keep > self.log.end() {
-                    self.breach(format!(
-                        "truncate to {keep} a log of {}..{}",
-                        self.log.start,
-                        self.log.end()
-                    ));
-                } else if keep < self.state.applied {
-                    self.breach(format!(
-                        "truncate to {keep} what is applied up to {}",
-                        self.state.applied
-                    ));
-                } else {
-                    self.log.truncate(keep);
-                }
+            Some(job) if rng.random_bool(0.5) => {
+                // What fails leaves everything as it was.
+                let _ = storage::carry_out(&job, &mut self.log, &self.engine);
             }
-            Write::Meta(meta) => {
-                if meta.node != self.meta.node || meta.incarnation != self.meta.incarnation {
-                    self.breach("meta of another node or incarnation".to_owned());
-                }
-                self.meta = meta;
-            }
-            Write::StageBegin => self.staged = Some(Default::default()),
-            Write::Stage { records, sessions } => {
-                let Some((staged, staged_sessions)) = &mut self.staged else {
-                    return self.breach("stage without a beginning".to_owned());
-                };
-                for (key, value) in records {
-                    if staged.last_key_value().is_some_and(|last| *last.0 >= key) {
-                        self.breaches.push(format!("staged {key:?} out of order"));
-                    }
-                    staged.insert(key, value);
-                }
-                let last = staged_sessions.rows.last_key_value();
-                let first = sessions.rows.first_key_value();
-                if matches!((last, first), (Some(last), Some(first)) if last.0 >= first.0) {
-                    self.breaches
-                        .push("staged sessions out of order".to_owned());
-                }
-                staged_sessions.extend(sessions);
-            }
-            Write::Install { at, history } => {
-                let Some((records, sessions)) = self.staged.take() else {
-                    return self.breach("install of nothing staged".to_owned());
-                };
-                if at < self.state.applied {
-                    self.breach(format!("install at {at} below {}", self.state.applied));
-                }
-                self.state = DiskState {
-                    records,
-                    sessions,
-                    applied: at,
-                };
-                self.checkpoint = self.state.clone();
-                self.applies.clear();
-                self.log = DiskLog {
-                    start: at,
-                    entries: VecDeque::new(),
-                    bytes: 0,
-                    history,
-                    hint: at,
-                };
-            }
-            Write::Arbiter(_) => self.breach("the arbiter's record on a replica".to_owned()),
+            Some(_) | None => {}
         }
+        let unsynced = self.log.unsynced();
+        let kept = rng.random_range(0..=unsynced);
+        loss.entries_lost += unsynced - kept;
+        let falls_back = rng.random_bool(0.5);
+        loss.state_fell_back = falls_back && self.engine.may_fall_back();
+        self.power_off(kept, falls_back);
+        loss
     }
 
-    fn append(&mut self, entries: Vec<Arc<Entry>>) {
-        for entry in entries {
-            if Position::before(entry.seq) != self.log.end() {
-                return self.breach(format!(
-                    "append of {} to a log that ends at {}",
-                    entry.seq,
-                    self.log.end()
-                ));
-            }
-            if entry.epoch < self.log.history.last_epoch() {
-                return self.breach(format!(
-                    "append of epoch {} behind a newer one",
-                    entry.epoch
-                ));
-            }
-            self.log.push(entry);
-        }
+    fn power_off(&mut self, kept: usize, falls_back: bool) {
+        self.log.crash(kept);
+        self.engine.crash(falls_back);
+        self.forget_process();
     }
 
-    fn breach(&mut self, what: String) {
-        self.breaches.push(what);
-    }
-
-    // --------------------------------------------------------------------------------- state and reads
-
-    /// Takes an application in.
-    pub fn ask_apply(&mut self, entries: Vec<Arc<Entry>>, sessions: SessionChanges) {
-        self.applies.push_back((entries, sessions));
-    }
-
-    /// Is there something to apply that the log has? It may still have what was there before a truncation.
-    pub fn can_apply(&self) -> bool {
-        let has = |entry: &Arc<Entry>| self.log.entry(entry.seq) == Some(entry);
-        self.applies
-            .front()
-            .is_some_and(|(entries, _)| entries.iter().all(has))
-    }
-
-    /// All that waits is applied, as far as the log has it: the state never gets ahead of the log.
-    pub fn finish_applies<T>(&mut self, reports: &mut Vec<Input<T>>) {
-        let before = self.state.applied;
-        while self.can_apply()
-            && let Some((entries, sessions)) = self.applies.pop_front()
-        {
-            for entry in entries {
-                if Position::before(entry.seq) == self.state.applied {
-                    self.state.apply(&entry);
-                } else {
-                    self.breach(format!(
-                        "applied {} to a state of {}",
-                        entry.seq, self.state.applied
-                    ));
-                }
-            }
-            self.state.change(sessions);
-        }
-        if self.state.applied > before {
-            reports.push(Input::Applied(self.state.applied));
-        }
-    }
-
-    /// Keeps the log from here on.
-    pub fn retain(&mut self, position: Position) {
-        self.retain = Some(position);
-    }
-
-    /// Makes the state durable and drops the part of the log that is too much. Returns where the log begins, if that is new.
-    pub fn checkpoint(&mut self) -> Option<Position> {
-        self.checkpoint = self.state.clone();
-        let before = self.retain.map_or(self.checkpoint.applied, |kept| {
-            kept.min(self.checkpoint.applied)
+    /// How many different moments power could be lost at while what waits is being written; every entry is one.
+    pub fn moments(&self) -> usize {
+        let writes = self.told.iter().filter_map(|told| match told {
+            Told::Write(_, write) => Some(write),
+            _ => None,
         });
-        let former = self.log.start;
-        while self.log.bytes > self.log_bytes_max && self.log.start < before {
-            self.log.trim_one();
-        }
-        (self.log.start > former).then_some(self.log.start)
+        writes.map(moments_of).sum()
     }
 
-    /// Answers a question as of now.
-    pub fn answer(&mut self, ticket: Ticket, query: Query) -> Option<Answer> {
-        match query {
-            Query::Get { key } => Some(Answer::Value(self.state.records.get(&key).cloned())),
-            Query::Scan { after, limit } => Some(page(&self.state.records, after.as_ref(), limit)),
-            Query::Log { from } => Some(Answer::Entries(self.read_log(from))),
-            Query::OpenView => {
-                if self.views_closed_early.remove(&ticket) {
-                    return None;
+    /// Power is lost at one of the `moments`, and the state falls back to its checkpoint if that is wanted.
+    ///
+    /// # Panics
+    /// If the disk does not do what it is asked for.
+    pub fn crash_at(&mut self, now: Instant, moment: usize, falls_back: bool) {
+        let mut left = moment;
+        let mut orders = Vec::new();
+        self.advance(now, &mut orders);
+        while let Some(job) = self.job() {
+            let moments = moments_of_job(job);
+            if left < moments {
+                if let Job::Append { entries, committed } = job.clone() {
+                    let appended = self.log.append(&entries[..left], committed);
+                    appended.expect("the disk works");
                 }
-                self.views.insert(ticket, self.state.clone());
-                Some(Answer::View {
-                    at: self.state.applied,
-                    records: self.state.records.len() as u64,
-                })
-            }
-            // There is no answer if the process let go of it while the question was on its way.
-            Query::ReadView { view, after } => self.views.get(&view).map(|state| match after {
-                Cursor::Records(after) => page(&state.records, after.as_ref(), None),
-                Cursor::Sessions(after) => session_page(&state.sessions, after),
-            }),
-            Query::Usage => Some(Answer::Usage(Usage::default())),
-        }
-    }
-
-    /// Lets go of a state held fixed.
-    pub fn close_view(&mut self, ticket: Ticket) {
-        if self.views.remove(&ticket).is_none() {
-            self.views_closed_early.insert(ticket);
-        }
-    }
-
-    fn read_log(&self, from: Position) -> Vec<Arc<Entry>> {
-        let mut bytes = 0;
-        let mut entries = Vec::new();
-        let mut next = from.next_seq();
-        while let Some(entry) = self.log.entry(next) {
-            bytes += entry.size();
-            if bytes > limits::SNAPSHOTS_BYTES_MAX && !entries.is_empty() {
                 break;
             }
-            entries.push(entry.clone());
-            next = next.next();
+            left -= moments;
+            self.finish_job(now, &mut orders).expect("the disk works");
+            self.advance(now, &mut orders);
         }
-        entries
+        self.power_off(self.log.unsynced(), falls_back);
+    }
+
+    /// Is there something in the state that its checkpoint does not have?
+    pub fn may_fall_back(&self) -> bool {
+        self.engine.may_fall_back()
+    }
+
+    /// The process has ended in good order; what it asked for is on the disk, as far as there is room.
+    ///
+    /// # Errors
+    /// What failed on the way.
+    pub fn stop(&mut self, now: Instant) -> Result<(), StoreError> {
+        self.told.push_back(Told::Close);
+        let mut orders = Vec::new();
+        loop {
+            self.advance(now, &mut orders);
+            for order in std::mem::take(&mut orders) {
+                match order {
+                    Order::Report(_) => {}
+                    Order::Apply(committed) => self.apply(committed)?,
+                    Order::Checkpoint => self.checkpoint()?,
+                }
+            }
+            if self.job().is_some() {
+                self.finish_job(now, &mut orders)?;
+            } else if self.told.is_empty() {
+                break;
+            }
+        }
+        self.power_off(self.log.unsynced(), false);
+        Ok(())
+    }
+
+    /// Lets the writer work until it has reported a write, or has nothing to do. What it wants of others is done at once.
+    ///
+    /// # Errors
+    /// What ends the process.
+    pub fn write_some(&mut self, now: Instant) -> Result<Vec<Report>, StoreError> {
+        let mut reports = Vec::new();
+        let mut orders = Vec::new();
+        loop {
+            self.advance(now, &mut orders);
+            for order in std::mem::take(&mut orders) {
+                match order {
+                    Order::Report(report) => reports.push(report),
+                    Order::Apply(committed) => self.apply(committed)?,
+                    Order::Checkpoint => self.checkpoint()?,
+                }
+            }
+            let has_written = |report: &Report| matches!(report, Report::Persisted(_));
+            if self.job().is_none() && self.told.is_empty() || reports.iter().any(has_written) {
+                return Ok(reports);
+            }
+            self.finish_job(now, &mut orders)?;
+        }
+    }
+
+    fn forget_process(&mut self) {
+        self.writer = None;
+        self.told.clear();
+        self.checkpointed = Position::ZERO;
+        self.views.clear();
     }
 }
 
-/// Records per page: few, so that scans and state transfers take several steps.
-const PAGE_RECORDS: usize = 3;
+impl Drive for Disk {
+    fn tell(&mut self, told: Told) {
+        self.told.push_back(told);
+    }
 
-fn page(records: &Records, after: Option<&Key>, limit: Option<NonZeroU32>) -> Answer {
-    let records_max = limits::page_records_max(limit).min(PAGE_RECORDS);
-    let start = after.map_or(Bound::Unbounded, Bound::Excluded);
-    let mut rest = records.range::<Key, _>((start, Bound::Unbounded));
-    let records: Vec<_> = rest
-        .by_ref()
-        .take(records_max)
-        .map(|(key, value)| (key.clone(), value.clone()))
-        .collect();
-    Answer::Page {
-        records,
-        more: rest.next().is_some(),
+    fn advance(&mut self, now: Instant, orders: &mut Vec<Order>) {
+        if let Some(writer) = &mut self.writer {
+            for told in self.told.drain(..) {
+                writer.tell(now, told, orders);
+            }
+            writer.advance(now, orders);
+        }
+    }
+
+    fn job(&self) -> Option<&Job> {
+        self.writer.as_ref()?.job()
+    }
+
+    fn finish_job(&mut self, now: Instant, orders: &mut Vec<Order>) -> Result<(), StoreError> {
+        let Some(writer) = &mut self.writer else {
+            return Ok(());
+        };
+        if let Some(job) = writer.job() {
+            let outcome = storage::carry_out(job, &mut self.log, &self.engine)?;
+            writer.done(now, outcome, orders);
+        }
+        Ok(())
+    }
+
+    fn due(&self) -> Option<Instant> {
+        self.writer.as_ref()?.due()
     }
 }
 
-/// Clients per page: few, for the same reason.
-const PAGE_SESSIONS: usize = 2;
+/// What of a disk has no room.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Full {
+    /// Nothing: it has room.
+    Nothing,
+    /// The log, and everything else that takes room at once.
+    All,
+    /// The log alone.
+    Log,
+    /// The state alone, which then refuses entries as well.
+    State,
+}
 
-fn session_page(sessions: &SessionRows, after: Option<ClientId>) -> Answer {
-    let start = after.map_or(Bound::Unbounded, Bound::Excluded);
-    let mut rest = sessions.rows.range((start, Bound::Unbounded));
-    let rows = rest
-        .by_ref()
-        .take(PAGE_SESSIONS)
-        .map(|(client, row)| (*client, row.clone()))
-        .collect();
-    Answer::Sessions {
-        sessions: SessionRows {
-            rows,
-            forgotten: sessions.forgotten,
-        },
-        more: rest.next().is_some(),
+fn moments_of(write: &Write) -> usize {
+    match write {
+        Write::Append { entries, .. } => entries.len(),
+        // Between the state and the log that follows it.
+        Write::Install { .. } => 2,
+        Write::Truncate { .. }
+        | Write::Meta(_)
+        | Write::StageBegin
+        | Write::Stage { .. }
+        | Write::Arbiter(_) => 1,
+    }
+}
+
+fn moments_of_job(job: &Job) -> usize {
+    match job {
+        Job::Append { entries, .. } => entries.len(),
+        Job::Sync | Job::Trim { .. } | Job::Read { .. } => 0,
+        Job::Truncate { .. }
+        | Job::SaveMeta(_)
+        | Job::StageBegin
+        | Job::Stage { .. }
+        | Job::Install { .. }
+        | Job::Reset { .. }
+        | Job::SaveRecord(_) => 1,
     }
 }

@@ -1,14 +1,15 @@
 //! What a disk has of a log and of a state.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
 use lockstep_core::config::{Position, Seq};
 use lockstep_core::epochs::EpochHistory;
-use lockstep_core::operation::Entry;
+use lockstep_core::operation::{Entry, Key, Value};
 use lockstep_core::sessions::{SessionChanges, SessionRows};
 
-use super::Records;
+/// Keys and their values.
+pub type Records = BTreeMap<Key, Value>;
 
 /// The log as it is on the platter.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Default)]
@@ -46,6 +47,22 @@ impl DiskLog {
     /// The committed position last written with entries.
     pub fn hint(&self) -> Position {
         self.hint
+    }
+
+    /// Entries from `from` on, as `LogStore::read` gives them.
+    pub(super) fn read(&self, from: Position, bytes_max: usize) -> Vec<Arc<Entry>> {
+        let mut bytes = 0;
+        let mut entries = Vec::new();
+        let mut next = from.next_seq();
+        while let Some(entry) = self.entry(next) {
+            bytes += entry.size();
+            if bytes > bytes_max && !entries.is_empty() {
+                break;
+            }
+            entries.push(entry.clone());
+            next = next.next();
+        }
+        entries
     }
 
     pub(super) fn push(&mut self, entry: Arc<Entry>) {
@@ -97,12 +114,12 @@ impl DiskState {
         self.applied = Position::behind(entry.seq);
     }
 
-    pub(super) fn change(&mut self, sessions: SessionChanges) {
+    pub(super) fn change(&mut self, sessions: &SessionChanges) {
         self.sessions.forgotten = self.sessions.forgotten.max(sessions.forgotten);
-        for (client, row) in sessions.rows {
+        for (client, row) in &sessions.rows {
             match row {
-                Some(row) => self.sessions.rows.insert(client, row),
-                None => self.sessions.rows.remove(&client),
+                Some(row) => self.sessions.rows.insert(*client, row.clone()),
+                None => self.sessions.rows.remove(client),
             };
         }
     }

@@ -8,7 +8,6 @@ use std::collections::BTreeMap;
 use lockstep_core::config::Position;
 use lockstep_core::message::{Message, Reply, ReplyBody, RequestBody};
 use lockstep_core::operation::{ClientId, Key, ReadLevel, RequestId};
-use lockstep_core::process::Input;
 
 use super::{Fact, Invariant};
 use crate::cluster::Cluster;
@@ -28,13 +27,10 @@ impl Invariant for Linearizable {
 
     fn observe(&mut self, cluster: &Cluster, fact: &Fact<'_>) -> Result<(), String> {
         match fact {
-            Fact::Input {
+            Fact::Received {
                 node,
-                stimulus:
-                    Input::Message {
-                        message: Message::Request(request),
-                        ..
-                    },
+                message: Message::Request(request),
+                ..
             } => {
                 let least = match &request.body {
                     RequestBody::Get {

@@ -11,7 +11,6 @@ use lockstep_core::config::Position;
 use lockstep_core::limits;
 use lockstep_core::message::{Message, ReplyBody, RequestBody};
 use lockstep_core::operation::{ClientId, Key, ReadLevel, RequestId, Value};
-use lockstep_core::process::Input;
 
 use super::{Fact, Invariant};
 use crate::cluster::Cluster;
@@ -41,13 +40,10 @@ impl Invariant for LocalReads {
 
     fn observe(&mut self, cluster: &Cluster, fact: &Fact<'_>) -> Result<(), String> {
         match fact {
-            Fact::Input {
+            Fact::Received {
                 node,
-                stimulus:
-                    Input::Message {
-                        message: Message::Request(request),
-                        ..
-                    },
+                message: Message::Request(request),
+                ..
             } => {
                 let is_read = matches!(
                     request.body,

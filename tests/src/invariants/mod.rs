@@ -27,7 +27,7 @@ use lockstep_core::storage::Write;
 
 pub use self::ledger::Ledger;
 pub(crate) use self::ledger::{check_applied, check_holdings, check_write};
-use crate::cluster::{Cluster, Stimulus};
+use crate::cluster::Cluster;
 
 /// Something that happened.
 #[derive(Clone, Copy, Debug)]
@@ -42,12 +42,14 @@ pub enum Fact<'a> {
         /// Which.
         node: usize,
     },
-    /// A process is about to take an input.
-    Input {
-        /// Whose.
+    /// A process is about to take a message.
+    Received {
+        /// Which.
         node: usize,
-        /// The input.
-        stimulus: &'a Stimulus,
+        /// From whom.
+        from: &'a Address,
+        /// The message.
+        message: &'a Message,
     },
     /// A process sends a message, which may be lost.
     Sent {

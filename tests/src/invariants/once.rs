@@ -104,7 +104,7 @@ fn check_tables(cluster: &Cluster, node: usize) -> Result<(), String> {
         check_table(cluster, &state.sessions, state.applied)
             .map_err(|what| format!("the disk of {}: {what}", node.name))?;
     }
-    if let Some(Machine::Replica(replica)) = &node.machine {
+    if let Some(replica) = node.machine.as_ref().and_then(Machine::replica) {
         let table = replica.sessions().rows();
         check_table(cluster, table, replica.log().committed())
             .map_err(|what| format!("{}: {what}", node.name))?;

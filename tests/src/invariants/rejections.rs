@@ -7,7 +7,6 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use lockstep_core::message::{Message, ReplyBody};
 use lockstep_core::operation::{ClientId, RequestId};
-use lockstep_core::process::Input;
 use lockstep_core::storage::Write;
 
 use super::{Fact, Invariant};
@@ -46,12 +45,8 @@ impl Invariant for RejectedHasNoEffect {
                 }
                 Ok(())
             }
-            Fact::Input {
-                stimulus:
-                    Input::Message {
-                        message: Message::Request(request),
-                        ..
-                    },
+            Fact::Received {
+                message: Message::Request(request),
                 ..
             } => {
                 let origin = (request.client, request.id);

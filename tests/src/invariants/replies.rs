@@ -5,7 +5,6 @@ use std::collections::{BTreeMap, BTreeSet};
 use lockstep_core::limits;
 use lockstep_core::message::{Message, Reply, ReplyBody, RequestBody, RoleName};
 use lockstep_core::operation::{ClientId, RequestId};
-use lockstep_core::process::Input;
 use lockstep_core::time::Instant;
 
 use super::{Fact, Invariant};
@@ -44,13 +43,10 @@ impl Invariant for OneReply {
 
     fn observe(&mut self, cluster: &Cluster, fact: &Fact<'_>) -> Result<(), String> {
         match fact {
-            Fact::Input {
+            Fact::Received {
                 node,
-                stimulus:
-                    Input::Message {
-                        message: Message::Request(request),
-                        ..
-                    },
+                message: Message::Request(request),
+                ..
             } if !repeats::is_one(request.client) => {
                 let arrived = cluster.nodes()[*node].clock.local(cluster.now());
                 let open = self
@@ -149,8 +145,8 @@ impl OneReply {
         let is_first_turn_since = clock.local(cluster.nodes()[node].turned) < deadline;
         // What is pending when a tenure ends is never confirmed.
         let has_tenure = matches!(
-            &cluster.nodes()[node].machine,
-            Some(Machine::Replica(replica)) if replica.role() == RoleName::Primary
+            cluster.nodes()[node].machine.as_ref().and_then(Machine::replica),
+            Some(replica) if replica.role() == RoleName::Primary
         );
         if is_of_a_copy {
             return Ok(());

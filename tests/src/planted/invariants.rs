@@ -14,3 +14,4 @@ pub(super) const REJECTED: &str = "a rejected write never takes effect";
 pub(super) const REPLIES: &str = "one reply per request, for a write within its second";
 pub(super) const TOLD: &str = "clients are told what can have happened";
 pub(super) const TRUE: &str = "clients are told the truth";
+pub(super) const STARTED: &str = "a replica can be started";

@@ -4,7 +4,7 @@ use lockstep_core::planted::Bug;
 
 use super::invariants::{
     BOUNDED, CALM, DURABLE, FORWARD, LEDGER, LET_IN, LINEARIZABLE, LOCAL, ONCE, PANICS, REJECTED,
-    REPLIES, TOLD, TRUE,
+    REPLIES, STARTED, TOLD, TRUE,
 };
 use super::{Found, Scripted};
 
@@ -24,8 +24,6 @@ pub const FOUND: &[Found] = &[
     found(Bug::AcksUnsynced, SOON, &[DURABLE]),
     found(Bug::AcksRepeatUnsynced, SOON, &[DURABLE]),
     found(Bug::CountsOwnUnsynced, SOON, &[DURABLE]),
-    found(Bug::RecoveredIsPersisted, LATE, &[DURABLE]),
-    found(Bug::DiskNotAskedAgain, SOON, &[CALM]),
     found(Bug::TruncatesToOwnCommitted, SOON, &[LEDGER, DURABLE]),
     found(Bug::PrimaryTruncates, SOON, &[LEDGER, DURABLE]),
     found(
@@ -94,6 +92,28 @@ pub const FOUND: &[Found] = &[
     found(Bug::RejectsAppended, LATE, &[REJECTED, CALM, TRUE]),
     found(Bug::SettledTooMuch, SOON, &[ONCE]),
     found(Bug::NoUncommittedLimit, SOON, &[BOUNDED]),
+    found(Bug::AnswersWhileInstalling, LATE, &[LOCAL, TOLD]),
+    found(Bug::ReportedUnsynced, SOON, &[DURABLE]),
+    found(Bug::ReportedWithFormerGroup, SOON, &[DURABLE]),
+    found(Bug::RefusedIsOvertaken, SOON, &[PANICS, LEDGER]),
+    found(Bug::RefusedIsForgotten, SOON, &[PANICS, CALM]),
+    found(Bug::RefusedIsReported, SOON, &[PANICS, DURABLE]),
+    found(Bug::RefusedNotRetried, SOON, &[CALM]),
+    found(Bug::RefusalForgetsExecuted, LATE, &[CALM]),
+    found(Bug::RoomUntold, SOON, &[CALM]),
+    found(Bug::OldestRecordSaved, LATE, &[FORWARD]),
+    found(Bug::InstallsWhileApplying, LATE, &[PANICS]),
+    found(Bug::InstalledUnreset, SOON, &[PANICS]),
+    found(Bug::LogAnewBeforeState, LATE, &[STARTED]),
+    found(Bug::TrimsUncheckpointed, SOON, &[STARTED]),
+    found(Bug::RepeatHandedOn, SOON, &[PANICS]),
+    found(Bug::AppliesAheadOfLog, LATE, &[STARTED]),
+    found(Bug::AppliesTruncated, LATE, &[STARTED]),
+    found(Bug::AppliesPastWaiting, SOON, &[PANICS]),
+    found(Bug::DoneAtOnceUntold, SOON, &[CALM]),
+    found(Bug::InstallNotFinished, LATE, &[STARTED]),
+    found(Bug::ReplaysUncommitted, SOON, &[LEDGER]),
+    found(Bug::FirstFrameOnly, SOON, &[CALM]),
     found(Bug::TimeBeforeInput, SOON, &[LINEARIZABLE, REPLIES]),
 ];
 

@@ -1,19 +1,10 @@
-//! What the log has done since it was opened: counted by its thread, read by whoever wants to know.
+//! What the log has done since it was opened: told by the writer's thread, read by whoever wants to know.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// Numbers at a moment.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
-pub(in crate::driver) struct Counts {
-    /// Entries made durable.
-    pub(in crate::driver) entries: u64,
-    /// Bytes of their keys and values.
-    pub(in crate::driver) entry_bytes: u64,
-    /// Syncs.
-    pub(in crate::driver) syncs: u64,
-}
+use crate::storage::writer::Counts;
 
-/// Counts on.
+/// Numbers at a moment, shared between threads.
 #[derive(Debug, Default)]
 pub(super) struct Counters {
     entries: AtomicU64,
@@ -22,14 +13,15 @@ pub(super) struct Counters {
 }
 
 impl Counters {
-    /// The log was synced, and with it these entries.
-    pub(super) fn synced(&self, entries: usize, bytes: usize) {
-        self.entries.fetch_add(entries as u64, Ordering::Relaxed);
-        self.entry_bytes.fetch_add(bytes as u64, Ordering::Relaxed);
-        self.syncs.fetch_add(1, Ordering::Relaxed);
+    /// As of now.
+    pub(super) fn set(&self, counts: Counts) {
+        self.entries.store(counts.entries, Ordering::Relaxed);
+        self.entry_bytes
+            .store(counts.entry_bytes, Ordering::Relaxed);
+        self.syncs.store(counts.syncs, Ordering::Relaxed);
     }
 
-    /// What was counted.
+    /// What was told last.
     pub(super) fn counts(&self) -> Counts {
         Counts {
             entries: self.entries.load(Ordering::Relaxed),

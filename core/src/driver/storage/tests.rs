@@ -2,20 +2,19 @@
 
 use std::num::NonZeroU32;
 use std::path::Path;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::AtomicUsize;
 
 use async_std::task::block_on;
 
 use super::*;
-use crate::config::{Epoch, NodeId, Seq};
+use crate::config::{Epoch, NodeId, Position, Seq};
 use crate::engine::memory::{MemoryArbiter, MemoryEngine, MemoryLog};
 use crate::engine::{Page, View};
 use crate::epochs::EpochHistory;
-use crate::operation::Key;
-use crate::operation::{ClientId, Operation, Origin, RequestId, Value};
+use crate::operation::{ClientId, Entry, Operation, Origin, RequestId, Value};
 use crate::sessions::{SessionChanges, SessionRows};
-use crate::storage::Cursor;
-use crate::storage::{ArbiterRecord, Meta};
+use crate::storage::desk::DoneAtOnce;
+use crate::storage::{Answer, ArbiterRecord, Cursor, Meta, Query, Write};
 
 fn entry(seq: u64, bytes: usize) -> Arc<Entry> {
     Arc::new(Entry {
@@ -51,9 +50,7 @@ struct Shared {
     appends: AtomicUsize,
     syncs: AtomicUsize,
     end: AtomicUsize,
-    is_full: AtomicBool,
     is_broken: AtomicBool,
-    stage_is_full: AtomicBool,
     state_is_full: AtomicBool,
     applies_at_once: AtomicBool,
     checkpoints: AtomicUsize,
@@ -77,11 +74,11 @@ struct BenchEngine {
 }
 
 impl Bench {
-    fn storage(&self) -> Storage {
+    fn storage(&self) -> Loop {
         self.open(None)
     }
 
-    fn gated(&self) -> (Storage, Gate) {
+    fn gated(&self) -> (Loop, Gate) {
         let (begun_sender, begun) = mpsc::channel();
         let (release, released) = mpsc::channel();
         (
@@ -90,7 +87,7 @@ impl Bench {
         )
     }
 
-    fn open(&self, gate: Option<(mpsc::Sender<()>, mpsc::Receiver<()>)>) -> Storage {
+    fn open(&self, gate: Option<(mpsc::Sender<()>, mpsc::Receiver<()>)>) -> Loop {
         let log = BenchLog {
             inner: MemoryLog::new(NodeId(1)),
             bench: self.clone(),
@@ -100,7 +97,7 @@ impl Bench {
             inner: MemoryEngine::new(),
             bench: self.clone(),
         };
-        Storage::replica(Box::new(log), Arc::new(engine), 1000)
+        Loop::over(Storage::replica(Box::new(log), Arc::new(engine), 1000))
     }
 
     fn counts(&self) -> (usize, usize, usize) {
@@ -110,10 +107,6 @@ impl Bench {
             read(&self.shared.syncs),
             read(&self.shared.end),
         )
-    }
-
-    fn set_full(&self, is_full: bool) {
-        self.shared.is_full.store(is_full, Ordering::SeqCst);
     }
 }
 
@@ -125,9 +118,6 @@ fn no_room() -> StoreError {
 
 impl LogStore for BenchLog {
     fn append(&mut self, entries: &[Arc<Entry>], committed: Position) -> Result<(), StoreError> {
-        if self.bench.shared.is_full.load(Ordering::SeqCst) {
-            return Err(no_room());
-        }
         self.bench.shared.appends.fetch_add(1, Ordering::SeqCst);
         self.inner.append(entries, committed)?;
         let end = usize::try_from(self.inner.end().0).unwrap();
@@ -234,9 +224,6 @@ impl Engine for BenchEngine {
     }
 
     fn stage(&self, records: &[(Key, Value)], sessions: &SessionRows) -> Result<(), StoreError> {
-        if self.bench.shared.stage_is_full.load(Ordering::SeqCst) {
-            return Err(no_room());
-        }
         self.inner.stage(records, sessions)
     }
 
@@ -253,18 +240,53 @@ impl Engine for BenchEngine {
     }
 }
 
-/// What a process would do with the storage, one write or question at a time.
-impl Storage {
+/// What the loop of a process does with its disk, one write or question at a time.
+struct Loop {
+    storage: Storage,
+    desk: Desk,
+    handed: Vec<Handed>,
+}
+
+impl Loop {
+    fn over(storage: Storage) -> Self {
+        Self {
+            desk: storage.desk(),
+            storage,
+            handed: Vec::new(),
+        }
+    }
+
+    fn flush(&mut self) {
+        self.storage.hand_on(&mut self.handed);
+    }
+
+    fn persist(&mut self, ticket: u64, write: Write) {
+        let ticket = Ticket(ticket);
+        self.desk.persist(ticket, write, &mut self.handed).unwrap();
+    }
+
+    fn apply(&mut self, entries: Vec<Arc<Entry>>) {
+        let (engine, sessions) = (self.storage.engine(), SessionChanges::default());
+        let applied = self.desk.apply(engine, entries, sessions, &mut self.handed);
+        applied.unwrap();
+    }
+
     fn ask(&mut self, ticket: u64, write: Write) {
-        self.persist(Ticket(ticket), write).unwrap();
+        self.persist(ticket, write);
+        self.flush();
+    }
+
+    fn query(&mut self, ticket: u64, query: Query) {
+        let (engine, ticket) = (self.storage.engine(), Ticket(ticket));
+        let asked = self.desk.query(engine, ticket, query, &mut self.handed);
+        asked.unwrap();
         self.flush();
     }
 
     fn put_question(&mut self, ticket: u64, query: Query) -> Answer {
-        self.query(Ticket(ticket), query).unwrap();
-        self.flush();
+        self.query(ticket, query);
         match self.next() {
-            Completion::Answered(answers) => {
+            Report::Answered(answers) => {
                 let [(answered, answer)] = answers.try_into().unwrap();
                 assert_eq!(answered, Ticket(ticket));
                 answer
@@ -274,53 +296,41 @@ impl Storage {
     }
 
     /// The next report, seen as the loop sees it.
-    fn next(&mut self) -> Completion {
-        let Done { applied, answers } = self.take_done();
+    fn next(&mut self) -> Report {
+        let DoneAtOnce { applied, answers } = self.desk.take_done();
         if let Some(position) = applied {
             assert!(answers.is_empty(), "two reports at once");
-            return Completion::Applied(position);
+            return Report::Applied(position);
         }
         if !answers.is_empty() {
-            return Completion::Answered(answers);
+            return Report::Answered(answers);
         }
-        let completion = block_on(self.completions.recv()).unwrap();
-        match &completion {
-            Completion::Persisted(tickets) => {
+        let report = match block_on(self.storage.completions.recv()).unwrap() {
+            Completion::Report(report) => report,
+            Completion::Failed(error) => panic!("failed: {error:?}"),
+        };
+        match &report {
+            Report::Persisted(tickets) => {
                 for ticket in tickets {
-                    self.on_persisted(*ticket).unwrap();
+                    let (engine, handed) = (self.storage.engine(), &mut self.handed);
+                    self.desk.on_persisted(engine, *ticket, handed).unwrap();
                 }
             }
-            Completion::Applied(position) => self.on_applied(*position),
-            Completion::Ignored(tickets) => tickets.iter().for_each(|t| self.on_ignored(*t)),
-            Completion::DiskFull => self.on_disk_full(),
+            Report::Applied(position) => self.desk.on_applied(*position),
             _ => {}
         }
-        completion
+        report
     }
 
     fn expect_persisted(&mut self, expected: &[u64]) {
-        match self.next() {
-            Completion::Persisted(tickets) => {
-                let tickets: Vec<u64> = tickets.iter().map(|ticket| ticket.0).collect();
-                assert_eq!(tickets, expected);
-            }
-            other => panic!("not persisted: {other:?}"),
-        }
-    }
-
-    fn expect_disk_full(&mut self) {
-        let next = self.next();
-        assert!(matches!(next, Completion::DiskFull), "{next:?}");
+        let tickets = expected.iter().map(|ticket| Ticket(*ticket)).collect();
+        assert_eq!(self.next(), Report::Persisted(tickets));
     }
 
     /// Everything asked for before is through.
     fn log_end(&mut self, ticket: u64, start: u64) -> u64 {
-        match self.put_question(
-            ticket,
-            Query::Log {
-                from: Position(start),
-            },
-        ) {
+        let from = Position(start);
+        match self.put_question(ticket, Query::Log { from }) {
             Answer::Entries(entries) => start + entries.len() as u64,
             other => panic!("not entries: {other:?}"),
         }
@@ -363,58 +373,6 @@ fn what_is_asked_for_again_is_not_done_again() {
 }
 
 #[test]
-fn a_full_disk_throws_away_what_waits_until_it_is_asked_for_again() {
-    let bench = Bench::default();
-    let mut storage = bench.storage();
-    storage.ask(1, append(0..1));
-    storage.expect_persisted(&[1]);
-    bench.set_full(true);
-    storage.ask(2, append(1..2));
-    // The report is on its way, but the process does not know yet.
-    while storage.completions.is_empty() {
-        std::thread::yield_now();
-    }
-    bench.set_full(false);
-    storage.ask(3, Write::Truncate { keep: Position(0) });
-    storage.expect_disk_full();
-    assert_eq!(
-        storage.log_end(4, 0),
-        1,
-        "the truncation was not thrown away"
-    );
-    storage.ask(5, append(1..2));
-    storage.expect_persisted(&[5]);
-    storage.ask(1, append(0..1));
-    assert_eq!(storage.log_end(6, 0), 2);
-}
-
-#[test]
-fn what_found_no_room_is_tried_again_with_the_same_ticket() {
-    let bench = Bench::default();
-    let mut storage = bench.storage();
-    bench.set_full(true);
-    storage.ask(1, append(0..1));
-    storage.expect_disk_full();
-    storage.ask(1, append(0..1));
-    storage.expect_disk_full();
-    bench.set_full(false);
-    storage.ask(1, append(0..1));
-    storage.expect_persisted(&[1]);
-}
-
-#[test]
-fn an_append_behind_one_that_is_missing_waits_to_be_asked_for_again() {
-    let bench = Bench::default();
-    let mut storage = bench.storage();
-    storage.ask(2, append(1..2));
-    assert!(matches!(storage.next(), Completion::Ignored(_)));
-    storage.ask(3, append(0..1));
-    storage.expect_persisted(&[3]);
-    storage.ask(2, append(1..2));
-    storage.expect_persisted(&[2]);
-}
-
-#[test]
 fn an_installed_state_begins_the_log_anew() {
     let bench = Bench::default();
     let mut storage = bench.storage();
@@ -423,25 +381,21 @@ fn an_installed_state_begins_the_log_anew() {
         records: vec![("k".into(), "v".into())],
         sessions: SessionRows::default(),
     };
-    storage.persist(Ticket(1), append(0..3)).unwrap();
-    storage.persist(Ticket(2), Write::StageBegin).unwrap();
-    storage.persist(Ticket(3), write).unwrap();
+    storage.persist(1, append(0..3));
+    storage.persist(2, Write::StageBegin);
+    storage.persist(3, write);
     let at = Position(7);
-    storage
-        .persist(Ticket(4), Write::Install { at, history })
-        .unwrap();
-    storage.persist(Ticket(5), append(7..8)).unwrap();
-    storage
-        .apply(vec![entry(7, 1)], SessionChanges::default())
-        .unwrap();
+    storage.persist(4, Write::Install { at, history });
+    storage.persist(5, append(7..8));
+    storage.apply(vec![entry(7, 1)]);
     storage.flush();
     let mut persisted = Vec::new();
     let mut applied = None;
     while persisted.len() < 5 || applied.is_none() {
         storage.flush();
         match storage.next() {
-            Completion::Persisted(tickets) => persisted.extend(tickets),
-            Completion::Applied(position) => applied = Some(position),
+            Report::Persisted(tickets) => persisted.extend(tickets),
+            Report::Applied(position) => applied = Some(position),
             other => panic!("unexpected: {other:?}"),
         }
     }
@@ -453,53 +407,23 @@ fn an_installed_state_begins_the_log_anew() {
     assert_eq!(value, Answer::Value(Some("v".into())));
 }
 
-#[test]
-fn a_transfer_without_room_throws_away_its_end_as_well() {
-    let bench = Bench::default();
-    let mut storage = bench.storage();
-    let history = EpochHistory::new();
-    let stage = |storage: &mut Storage, from: u64| {
-        let write = Write::Stage {
-            records: vec![("k".into(), "v".into())],
-            sessions: SessionRows::default(),
-        };
-        let at = Position(7);
-        let history = history.clone();
-        storage.persist(Ticket(from), write).unwrap();
-        storage
-            .persist(Ticket(from + 1), Write::Install { at, history })
-            .unwrap();
-        storage.flush();
-    };
-    storage.ask(1, Write::StageBegin);
-    storage.expect_persisted(&[1]);
-    bench.shared.stage_is_full.store(true, Ordering::SeqCst);
-    stage(&mut storage, 2);
-    storage.expect_disk_full();
-    assert_eq!(storage.log_end(4, 0), 0);
-    bench.shared.stage_is_full.store(false, Ordering::SeqCst);
-    stage(&mut storage, 2);
-    storage.expect_persisted(&[2]);
-    storage.expect_persisted(&[3]);
-}
-
 /// Has the log and the state take in the entry `seq`, which is the next.
-fn commit(storage: &mut Storage, seq: u64, bytes: usize) {
+fn commit(storage: &mut Loop, seq: u64, bytes: usize) {
     let entries = vec![entry(seq, bytes)];
     let committed = Position::ZERO;
-    let ticket = Ticket(1000 + seq);
+    let ticket = 1000 + seq;
     let write = Write::Append {
         entries: entries.clone(),
         committed,
     };
-    storage.persist(ticket, write).unwrap();
-    storage.apply(entries, SessionChanges::default()).unwrap();
+    storage.persist(ticket, write);
+    storage.apply(entries);
     storage.flush();
-    storage.expect_persisted(&[ticket.0]);
+    storage.expect_persisted(&[ticket]);
     storage.flush();
     let applied = storage.next();
     assert!(
-        matches!(applied, Completion::Applied(position) if position == Position(seq + 1)),
+        matches!(applied, Report::Applied(position) if position == Position(seq + 1)),
         "{applied:?}"
     );
 }
@@ -508,10 +432,8 @@ fn commit(storage: &mut Storage, seq: u64, bytes: usize) {
 fn the_state_never_gets_ahead_of_the_log() {
     let bench = Bench::default();
     let (mut storage, gate) = bench.gated();
-    storage.persist(Ticket(1), append(0..2)).unwrap();
-    storage
-        .apply(vec![entry(0, 10), entry(1, 10)], SessionChanges::default())
-        .unwrap();
+    storage.persist(1, append(0..2));
+    storage.apply(vec![entry(0, 10), entry(1, 10)]);
     storage.flush();
     gate.begun.recv().unwrap();
     let key = || Query::Get { key: "k0".into() };
@@ -520,15 +442,15 @@ fn the_state_never_gets_ahead_of_the_log() {
     gate.release.send(()).unwrap();
     storage.expect_persisted(&[1]);
     storage.flush();
-    assert!(matches!(storage.next(), Completion::Applied(Position(2))));
+    assert!(matches!(storage.next(), Report::Applied(Position(2))));
     let late = storage.put_question(3, key());
     assert!(matches!(late, Answer::Value(Some(_))), "{late:?}");
 }
 
 /// Has the log take in the entry `seq`, which is the next, and the state as soon as it can.
-fn write_and_apply(storage: &mut Storage, seq: u64) {
+fn write_and_apply(storage: &mut Loop, seq: u64) {
     let entries = vec![entry(seq, 1)];
-    storage.apply(entries, SessionChanges::default()).unwrap();
+    storage.apply(entries);
     storage.ask(seq, append(seq..seq + 1));
     storage.expect_persisted(&[seq]);
 }
@@ -540,20 +462,20 @@ fn entries_are_applied_at_once_but_never_past_those_that_wait_for_room() {
     let shared = &bench.shared;
     shared.applies_at_once.store(true, Ordering::SeqCst);
     write_and_apply(&mut storage, 0);
-    assert_eq!(storage.take_done().applied, Some(Position(1)));
+    assert_eq!(storage.desk.take_done().applied, Some(Position(1)));
 
     shared.state_is_full.store(true, Ordering::SeqCst);
     write_and_apply(&mut storage, 1);
     storage.flush();
-    storage.expect_disk_full();
+    assert_eq!(storage.next(), Report::Full);
     shared.state_is_full.store(false, Ordering::SeqCst);
     write_and_apply(&mut storage, 2);
-    assert_eq!(storage.take_done().applied, None);
+    assert_eq!(storage.desk.take_done().applied, None);
     storage.flush();
-    while !matches!(storage.next(), Completion::Applied(Position(3))) {}
+    while storage.next() != Report::Room {}
 
     write_and_apply(&mut storage, 3);
-    assert_eq!(storage.take_done().applied, Some(Position(4)));
+    assert_eq!(storage.desk.take_done().applied, Some(Position(4)));
 }
 
 #[test]
@@ -585,8 +507,8 @@ fn a_view_stands_still_until_it_is_closed() {
         panic!("not a page");
     };
     assert_eq!((records.len(), more), (1, false));
-    storage.close_view(Ticket(2000)).unwrap();
-    storage.query(Ticket(2002), view).unwrap();
+    storage.desk.close_view(Ticket(2000), &mut storage.handed);
+    storage.query(2002, view);
     let Answer::Page { records, .. } = storage.put_question(
         2003,
         Query::Scan {
@@ -600,43 +522,12 @@ fn a_view_stands_still_until_it_is_closed() {
 }
 
 #[test]
-fn the_log_is_trimmed_behind_a_checkpoint_but_not_what_must_be_retained() {
-    let bench = Bench::default();
-    let mut storage = bench.storage();
-    let big =
-        |range: std::ops::Range<u64>| range.map(|seq| entry(seq, 1 << 20)).collect::<Vec<_>>();
-    let write = Write::Append {
-        entries: big(0..40),
-        committed: Position::ZERO,
-    };
-    storage.retain(Position(30)).unwrap();
-    storage.ask(1, write);
-    storage.expect_persisted(&[1]);
-    storage
-        .apply(big(0..40), SessionChanges::default())
-        .unwrap();
-    storage.flush();
-    let mut reports = [storage.next(), storage.next()];
-    reports.sort_by_key(|report| matches!(report, Completion::Trimmed(_)));
-    assert!(
-        matches!(
-            reports,
-            [
-                Completion::Applied(Position(40)),
-                Completion::Trimmed(Position(30))
-            ]
-        ),
-        "{reports:?}"
-    );
-}
-
-#[test]
 fn a_failed_sync_is_the_end() {
     let bench = Bench::default();
     let mut storage = bench.storage();
     bench.shared.is_broken.store(true, Ordering::SeqCst);
     storage.ask(1, append(0..1));
-    match storage.next() {
+    match block_on(storage.storage.completions.recv()).unwrap() {
         Completion::Failed(DriverError::Storage(error)) => {
             assert_eq!(
                 error.to_string(),
@@ -645,7 +536,10 @@ fn a_failed_sync_is_the_end() {
         }
         other => panic!("not a failure: {other:?}"),
     }
-    assert!(block_on(storage.close()).is_ok(), "it was told already");
+    assert!(
+        block_on(storage.storage.close()).is_ok(),
+        "it was told already"
+    );
 }
 
 #[test]
@@ -653,24 +547,23 @@ fn closing_finishes_what_was_handed_over_and_makes_the_state_durable() {
     let bench = Bench::default();
     let mut storage = bench.storage();
     commit(&mut storage, 0, 1);
-    storage.persist(Ticket(2000), append(1..3)).unwrap();
-    block_on(storage.close()).unwrap();
+    storage.persist(2000, append(1..3));
+    storage.flush();
+    block_on(storage.storage.close()).unwrap();
     assert_eq!(bench.counts(), (2, 2, 3));
     assert_eq!(bench.shared.checkpoints.load(Ordering::SeqCst), 1);
 }
 
 #[test]
 fn the_arbiters_newest_record_stands_for_those_before_it() {
-    let mut storage = Storage::arbiter(Box::new(MemoryArbiter::new()));
+    let mut storage = Loop::over(Storage::arbiter(Box::new(MemoryArbiter::new())));
     let record = ArbiterRecord {
         config: crate::config::Config::new(crate::config::ClusterId(1)),
         nodes: std::collections::BTreeMap::new(),
         secret: 1,
     };
     for ticket in 1..4 {
-        storage
-            .persist(Ticket(ticket), Write::Arbiter(Box::new(record.clone())))
-            .unwrap();
+        storage.persist(ticket, Write::Arbiter(Box::new(record.clone())));
     }
     storage.flush();
     storage.expect_persisted(&[1, 2, 3]);

@@ -443,16 +443,18 @@ fn what_the_arbiter_answers_a_former_node_is_ignored() {
 }
 
 #[test]
-fn a_disk_that_is_full_without_a_write_under_way_is_asked_when_there_is_room() {
+fn a_disk_without_room_is_full_until_it_tells_otherwise() {
     let mut table = Table::joined(OTHER);
-    table.persisting();
+    let asked = table.persisting();
     table.step(Input::DiskFull);
-    assert!(table.persisting().is_empty(), "not at once");
-    table.step(Input::Timer(Timer::PersistRetry));
-    let question = table.persisting();
-    assert_eq!(question.len(), 1);
-    table.step(Input::Persisted(question[0]));
+    assert!(table.effects.contains(&Effect::Notify(Event::DiskFull)));
+    for ticket in asked {
+        table.step(Input::Persisted(ticket));
+    }
+    assert!(table.replica.core.disk.is_full());
+    table.step(Input::DiskRoom);
     assert!(table.effects.contains(&Effect::Notify(Event::DiskHasRoom)));
+    assert!(!table.replica.core.disk.is_full());
 }
 
 // -------------------------------------------------------------------------------------------------- failover

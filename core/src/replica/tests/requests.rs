@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::message::{Beacon, CommittedAnswer};
+use crate::storage::Write;
 
 impl Table {
     /// A primary that is alone in sync, so that its own disk commits.

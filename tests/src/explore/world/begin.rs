@@ -48,7 +48,7 @@ impl World {
             passed: &mut passed,
         };
         world
-            .feed(0, Input::Start, &mut witness)
+            .feed_arbiter(Input::Start, &mut witness)
             .expect("an arbiter starts");
         for number in 1..=scope.in_sync {
             world.budget.starts += 1;

@@ -6,16 +6,17 @@ use lockstep_core::config::Address;
 use lockstep_core::event::Event;
 use lockstep_core::message::Message;
 use lockstep_core::process::{Effect, Input, Outbox, Process};
+use lockstep_core::storage::desk::{BulkRequest, Desk, DeskError, Handed};
+use lockstep_core::storage::writer::Report;
 use lockstep_core::storage::{Ticket, Write};
-use rand::SeedableRng;
-use rand_chacha::ChaCha8Rng;
+use lockstep_core::{arbiter, replica};
 
 use super::super::Landmark;
 use super::super::fingerprint;
 use super::super::judge::Evidence;
-use super::node::Machine;
-use super::{Underway, Witness, World, no_breaches};
-use crate::cluster::{Stimulus, typed};
+use super::node::{Machine, Question};
+use super::{Underway, Witness, World};
+use crate::disk::{Disk, Drive};
 use crate::invariants::{check_applied, check_write};
 use crate::network::Fate;
 
@@ -24,26 +25,118 @@ impl World {
     pub(super) fn feed(
         &mut self,
         node: usize,
-        input: Stimulus,
+        input: Input<replica::Timer>,
         witness: &mut Witness<'_>,
     ) -> Result<(), String> {
         let mut outbox = Outbox::new();
         let now = self.now;
-        let body = self.body_mut(node);
-        match &mut body.machine {
-            Machine::Arbiter(arbiter) => arbiter.0.step(now, typed(input), &mut outbox),
-            Machine::Replica(host) => {
-                if let Input::Persisted(ticket) = input {
-                    host.shadow.on_persisted(ticket);
+        let Machine::Replica(host) = &mut self.body_mut(node).machine else {
+            unreachable!("node {node} is no replica");
+        };
+        if let Input::Persisted(ticket) = input {
+            host.shadow.on_persisted(ticket);
+        }
+        let Some(process) = &mut host.process else {
+            return Ok(());
+        };
+        process.step(now, input, &mut outbox);
+        process.check();
+        self.carry_out(node, outbox, witness)
+    }
+
+    /// The arbiter takes an input.
+    pub(super) fn feed_arbiter(
+        &mut self,
+        input: Input<arbiter::Timer>,
+        witness: &mut Witness<'_>,
+    ) -> Result<(), String> {
+        let mut outbox = Outbox::new();
+        let now = self.now;
+        self.office_mut().process.step(now, input, &mut outbox);
+        self.carry_out(0, outbox, witness)
+    }
+
+    /// A message arrives.
+    pub(super) fn hear(
+        &mut self,
+        node: usize,
+        from: Address,
+        message: Message,
+        witness: &mut Witness<'_>,
+    ) -> Result<(), String> {
+        match node {
+            0 => self.feed_arbiter(Input::Message { from, message }, witness),
+            _ => self.feed(node, Input::Message { from, message }, witness),
+        }
+    }
+
+    /// The disk of a replica reports.
+    pub(super) fn report(
+        &mut self,
+        node: usize,
+        report: Report,
+        witness: &mut Witness<'_>,
+    ) -> Result<(), String> {
+        match report {
+            Report::Persisted(tickets) => {
+                for ticket in tickets {
+                    self.desk(node, |desk, disk, handed| {
+                        desk.on_persisted(Some(disk.engine()), ticket, handed)
+                    })?;
+                    self.feed(node, Input::Persisted(ticket), witness)?;
+                    self.tell_done(node, witness)?;
                 }
-                let Some(process) = &mut host.process else {
-                    return Ok(());
-                };
-                process.step(now, typed(input), &mut outbox);
-                process.check();
+                Ok(())
+            }
+            Report::Full => self.feed(node, Input::DiskFull, witness),
+            Report::Room => self.feed(node, Input::DiskRoom, witness),
+            Report::Applied(position) => {
+                self.host_mut(node).desk.on_applied(position);
+                self.feed(node, Input::Applied(position), witness)
+            }
+            Report::Trimmed(position) => self.feed(node, Input::Trimmed(position), witness),
+            Report::Answered(answers) => {
+                for (ticket, answer) in answers {
+                    self.feed(node, Input::Answered(ticket, answer), witness)?;
+                }
+                Ok(())
             }
         }
-        self.carry_out(node, outbox, witness)
+    }
+
+    /// Has the replica's side of its disk do something, and hands on what comes of it.
+    fn desk(
+        &mut self,
+        node: usize,
+        act: impl FnOnce(&mut Desk, &Disk, &mut Vec<Handed>) -> Result<(), DeskError>,
+    ) -> Result<(), String> {
+        let mut handed = Vec::new();
+        let host = self.host_mut(node);
+        act(&mut host.desk, &host.disk, &mut handed).map_err(|error| error.to_string())?;
+        for handed in handed {
+            match handed {
+                Handed::Writer(told) => host.disk.tell(told),
+                Handed::Get(ticket, key) => host.questions.push(Question::Get(ticket, key)),
+                Handed::Bulk(BulkRequest::CloseView { view }) => {
+                    let closed = host.disk.answer(BulkRequest::CloseView { view });
+                    closed.map_err(|error| error.to_string())?;
+                }
+                Handed::Bulk(request) => host.questions.push(Question::Bulk(request)),
+            }
+        }
+        Ok(())
+    }
+
+    /// Tells a replica what its disk has done at once.
+    fn tell_done(&mut self, node: usize, witness: &mut Witness<'_>) -> Result<(), String> {
+        let done = self.host_mut(node).desk.take_done();
+        if let Some(position) = done.applied {
+            self.feed(node, Input::Applied(position), witness)?;
+        }
+        for (ticket, answer) in done.answers {
+            self.feed(node, Input::Answered(ticket, answer), witness)?;
+        }
+        Ok(())
     }
 
     /// Carries out what a process wants, in order.
@@ -58,23 +151,23 @@ impl World {
             match effect {
                 Effect::Send { to, message } => self.send(node, &to, message, witness),
                 Effect::Persist(ticket, write) => self.persist(node, ticket, write, witness),
-                Effect::Apply { entries, sessions } => {
-                    let checked = check_applied(&self.judge.ledger, &entries);
-                    self.host_mut(node).disk.ask_apply(entries, sessions);
-                    checked
-                }
-                Effect::Query(ticket, query) => {
-                    self.host_mut(node).questions.push((ticket, query));
+                Effect::Apply { entries, sessions } => check_applied(&self.judge.ledger, &entries)
+                    .and_then(|()| {
+                        self.desk(node, |desk, disk, handed| {
+                            desk.apply(Some(disk.engine()), entries, sessions, handed)
+                        })
+                    }),
+                Effect::Query(ticket, query) => self.desk(node, |desk, disk, handed| {
+                    desk.query(Some(disk.engine()), ticket, query, handed)
+                }),
+                Effect::CloseView(view) => self.desk(node, |desk, _, handed| {
+                    desk.close_view(view, handed);
                     Ok(())
-                }
-                Effect::CloseView(ticket) => {
-                    self.host_mut(node).disk.close_view(ticket);
+                }),
+                Effect::Retain(position) => self.desk(node, |desk, _, handed| {
+                    desk.retain(position, handed);
                     Ok(())
-                }
-                Effect::Retain(position) => {
-                    self.host_mut(node).disk.retain(position);
-                    Ok(())
-                }
+                }),
                 Effect::Complete(..) => Err("only clients complete calls".to_owned()),
                 Effect::Notify(event) => {
                     has_left |= event == Event::Left;
@@ -85,28 +178,27 @@ impl World {
         }
         self.seal(node);
         if has_left {
-            self.host_mut(node).disk.stop();
+            let now = self.now;
+            let stopped = self.host_mut(node).disk.stop(now);
             self.end(node);
-            return Ok(());
+            return stopped.map_err(|error| error.to_string());
         }
         if node == 0 {
             self.record(witness)
         } else {
-            self.apply(node, witness)
+            self.tell_done(node, witness)
         }
     }
 
     /// The arbiter's disk is done at once: its answers wait for it and may be late as well, which is the same.
     fn record(&mut self, witness: &mut Witness<'_>) -> Result<(), String> {
-        let Machine::Arbiter(arbiter) = &mut self.body_mut(0).machine else {
-            unreachable!("node 0 is the arbiter");
-        };
-        let former = arbiter.1.record().config.clone();
-        let mut reports: Vec<Stimulus> = Vec::new();
-        while arbiter.1.begin() {
-            arbiter.1.finish(&mut reports);
-        }
-        no_breaches(arbiter.1.take_breaches())?;
+        let now = self.now;
+        let office = self.office_mut();
+        let former = office.disk.record().config.clone();
+        let reports = office
+            .disk
+            .write_all(now)
+            .map_err(|error| error.to_string())?;
         self.seal(0);
         let decided = self.config();
         if decided.version != former.version {
@@ -117,7 +209,11 @@ impl World {
             self.judge.on_decided(&self.evidence())?;
         }
         for report in reports {
-            self.feed(0, report, witness)?;
+            if let Report::Persisted(tickets) = report {
+                for ticket in tickets {
+                    self.feed_arbiter(Input::Persisted(ticket), witness)?;
+                }
+            }
         }
         Ok(())
     }
@@ -224,18 +320,25 @@ impl World {
         let judge = Arc::clone(&self.judge);
         let config = self.config().clone();
         match &mut self.body_mut(node).machine {
-            Machine::Arbiter(arbiter) => arbiter.1.ask(ticket, write),
+            Machine::Arbiter(office) => {
+                let mut handed = Vec::new();
+                let persisted = office.desk.persist(ticket, write, &mut handed);
+                persisted.map_err(|error| error.to_string())?;
+                for handed in handed {
+                    if let Handed::Writer(told) = handed {
+                        office.disk.tell(told);
+                    }
+                }
+                Ok(())
+            }
             Machine::Replica(host) => {
-                if host.disk.is_new(ticket) {
+                if !host.desk.knows(ticket) {
                     host.shadow.follow(ticket, &write);
                     check_write(&judge.ledger, &config, &host.disk, &host.shadow, &write)?;
                 }
-                // It draws only when it swallows requests.
-                let mut rng = ChaCha8Rng::from_seed([0; 32]);
-                host.disk.ask(ticket, write, &mut rng);
+                self.desk(node, |desk, _, handed| desk.persist(ticket, write, handed))
             }
         }
-        Ok(())
     }
 
     fn notify(

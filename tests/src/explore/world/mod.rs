@@ -13,7 +13,7 @@ use lockstep_core::process::Process;
 use lockstep_core::replica::Replica;
 use lockstep_core::time::Instant;
 
-use self::node::{Body, Host, Machine, Node};
+use self::node::{Body, Host, Machine, Node, Office};
 use super::Landmark;
 use super::fingerprint;
 use super::judge::Judge;
@@ -103,14 +103,14 @@ impl World {
     /// The configuration as the arbiter has it on its disk.
     pub fn config(&self) -> &Config {
         match &self.nodes[0].body.machine {
-            Machine::Arbiter(arbiter) => &arbiter.1.record().config,
+            Machine::Arbiter(office) => &office.disk.record().config,
             Machine::Replica(_) => unreachable!("node 0 is the arbiter"),
         }
     }
 
     /// Is there a write that the disk is not done with?
     pub fn has_writes(&self, node: usize) -> bool {
-        self.host(node).is_some_and(|host| host.disk.has_waiting())
+        self.host(node).is_some_and(|host| host.disk.is_busy())
     }
 
     /// Questions that the disk has not answered.
@@ -121,7 +121,7 @@ impl World {
     /// When the next timer of a process is due: now, if it was due earlier.
     pub fn due(&self, node: usize) -> Option<Instant> {
         let next = match &self.nodes[node].body.machine {
-            Machine::Arbiter(arbiter) => arbiter.0.timers().next().map(|next| next.0),
+            Machine::Arbiter(office) => office.process.timers().next().map(|next| next.0),
             Machine::Replica(host) => {
                 let process = host.process.as_ref()?;
                 process.timers().next().map(|next| next.0)
@@ -184,15 +184,15 @@ impl World {
         }
     }
 
+    fn office_mut(&mut self) -> &mut Office {
+        match &mut self.body_mut(0).machine {
+            Machine::Arbiter(office) => office,
+            Machine::Replica(_) => unreachable!("node 0 is the arbiter"),
+        }
+    }
+
     /// Takes the fingerprint of a process that has changed.
     fn seal(&mut self, node: usize) {
         Arc::make_mut(&mut self.nodes[node]).seal();
-    }
-}
-
-fn no_breaches(breaches: Vec<String>) -> Result<(), String> {
-    match breaches.first() {
-        Some(breach) => Err(format!("storage is not used as documented: {breach}")),
-        None => Ok(()),
     }
 }

@@ -3,12 +3,14 @@
 use lockstep_core::arbiter::Arbiter;
 use lockstep_core::config::{Address, NodeId};
 use lockstep_core::limits::Limits;
+use lockstep_core::operation::Key;
 use lockstep_core::replica::{Replica, ReplicaOptions};
-use lockstep_core::storage::{ArbiterRecord, Query, Ticket};
+use lockstep_core::storage::desk::{BulkRequest, Desk};
+use lockstep_core::storage::{ArbiterRecord, Ticket};
+use lockstep_core::time::Instant;
 
 use super::super::fingerprint;
-use crate::disk::Disk;
-use crate::record::RecordDisk;
+use crate::disk::{Disk, DiskOptions, RecordDisk};
 use crate::shadow::Shadow;
 
 /// A process and its disk.
@@ -27,16 +29,33 @@ pub(super) struct Body {
 
 #[derive(Clone, Debug, Hash)]
 pub(super) enum Machine {
-    Arbiter(Box<(Arbiter, RecordDisk)>),
+    Arbiter(Box<Office>),
     Replica(Box<Host>),
 }
 
+/// An arbiter and its disk.
+#[derive(Clone, Debug, Hash)]
+pub(super) struct Office {
+    pub(super) process: Arbiter,
+    pub(super) desk: Desk,
+    pub(super) disk: RecordDisk,
+}
+
+/// A replica and its disk.
 #[derive(Clone, Debug, Hash)]
 pub(super) struct Host {
     pub(super) process: Option<Replica>,
+    pub(super) desk: Desk,
     pub(super) disk: Disk,
     pub(super) shadow: Shadow,
-    pub(super) questions: Vec<(Ticket, Query)>,
+    pub(super) questions: Vec<Question>,
+}
+
+/// What a state was asked and has not answered.
+#[derive(Clone, Debug, Hash)]
+pub(super) enum Question {
+    Get(Ticket, Key),
+    Bulk(BulkRequest),
 }
 
 impl Node {
@@ -55,16 +74,24 @@ impl Node {
 
     /// An arbiter that has this on its disk.
     pub(super) fn arbiter(name: &str, record: ArbiterRecord) -> Self {
-        let arbiter = Arbiter::open(record.clone());
-        let machine = Machine::Arbiter(Box::new((arbiter, RecordDisk::new(record))));
+        let mut disk = RecordDisk::new(record);
+        let (record, desk) = disk.start();
+        let process = Arbiter::open(record);
+        let machine = Machine::Arbiter(Box::new(Office {
+            process,
+            desk,
+            disk,
+        }));
         Self::new(name.to_owned(), machine)
     }
 
     /// A replica that has never run.
     pub(super) fn replica(name: &str, id: NodeId) -> Self {
-        let disk = Disk::new(id, Limits::default().log_bytes_max);
+        let options = DiskOptions::for_log(Limits::default().log_bytes_max);
+        let disk = Disk::new(id, options);
         let host = Host {
             process: None,
+            desk: Desk::none(),
             shadow: Shadow::of(&disk),
             disk,
             questions: Vec::new(),
@@ -80,9 +107,11 @@ impl Node {
 
 impl Host {
     /// Starts the process from what is on the disk.
-    pub(super) fn start(&mut self, name: &str, arbiter: &str) {
+    pub(super) fn start(&mut self, now: Instant, name: &str, arbiter: &str) -> Result<(), String> {
         let limits = Limits::default();
-        let recovered = self.disk.start(&limits.sessions);
+        let started = self.disk.start(now, &limits.sessions);
+        let (recovered, desk) = started.map_err(|error| error.to_string())?;
+        self.desk = desk;
         self.shadow = Shadow::of(&self.disk);
         let options = ReplicaOptions {
             address: Address::new(name),
@@ -92,5 +121,6 @@ impl Host {
             software: String::new(),
         };
         self.process = Some(Replica::open(options, recovered));
+        Ok(())
     }
 }

@@ -12,8 +12,8 @@ use super::super::Landmark;
 use super::super::judge::request_id;
 use super::super::moves::Move;
 use super::node::Machine;
-use super::{ARBITER, Underway, Witness, World, no_breaches};
-use crate::cluster::Stimulus;
+use super::node::Question;
+use super::{ARBITER, Underway, Witness, World};
 use crate::invariants::check_holdings;
 use crate::trace;
 
@@ -78,11 +78,8 @@ impl World {
         witness
             .trace
             .note(self.now.0, format_args!("arrives: {from} → {to}  {what}"));
-        let input = Input::Message {
-            from: Address::new(from),
-            message: taken.message.clone(),
-        };
-        self.feed(taken.to, input, witness)
+        let from = Address::new(from);
+        self.hear(taken.to, from, taken.message.clone(), witness)
     }
 
     /// A message is lost.
@@ -102,11 +99,16 @@ impl World {
         question: usize,
         witness: &mut Witness<'_>,
     ) -> Result<(), String> {
-        let (ticket, query) = self.host_mut(node).questions.remove(question);
-        let what = format_args!("the disk of {} answers {query:?}", self.name(node));
+        let question = self.host_mut(node).questions.remove(question);
+        let what = format_args!("the disk of {} answers {question:?}", self.name(node));
         witness.trace.note(self.now.0, what);
-        match self.host_mut(node).disk.answer(ticket, query) {
-            Some(answer) => self.feed(node, Input::Answered(ticket, answer), witness),
+        let disk = &mut self.host_mut(node).disk;
+        let answer = match question {
+            Question::Get(ticket, key) => disk.get(&key).map(|answer| Some((ticket, answer))),
+            Question::Bulk(request) => disk.answer(request),
+        };
+        match answer.map_err(|error| error.to_string())? {
+            Some((ticket, answer)) => self.feed(node, Input::Answered(ticket, answer), witness),
             None => {
                 self.seal(node);
                 Ok(())
@@ -117,34 +119,13 @@ impl World {
     fn write(&mut self, node: usize, witness: &mut Witness<'_>) -> Result<(), String> {
         let what = format_args!("the disk of {} is done", self.name(node));
         witness.trace.note(self.now.0, what);
-        let lies = self.scope.disks_lie;
+        let (now, lies) = (self.now, self.scope.disks_lie);
         let disk = &mut self.host_mut(node).disk;
-        let mut reports: Vec<Stimulus> = Vec::new();
-        if lies {
-            disk.pretend_one(&mut reports);
-        } else {
-            disk.finish_one(&mut reports);
-        }
-        no_breaches(disk.take_breaches())?;
+        disk.lie(lies);
+        let reports = disk.write_some(now).map_err(|error| error.to_string())?;
         self.seal(node);
         for report in reports {
-            self.feed(node, report, witness)?;
-        }
-        self.apply(node, witness)
-    }
-
-    /// What is committed and on the disk is applied at once.
-    pub(super) fn apply(&mut self, node: usize, witness: &mut Witness<'_>) -> Result<(), String> {
-        if !self.host(node).is_some_and(|host| host.disk.can_apply()) {
-            return Ok(());
-        }
-        let disk = &mut self.host_mut(node).disk;
-        let mut reports: Vec<Stimulus> = Vec::new();
-        disk.finish_applies(&mut reports);
-        no_breaches(disk.take_breaches())?;
-        self.seal(node);
-        for report in reports {
-            self.feed(node, report, witness)?;
+            self.report(node, report, witness)?;
         }
         Ok(())
     }
@@ -159,10 +140,10 @@ impl World {
         let now = self.now;
         let body = self.body_mut(node);
         match &mut body.machine {
-            Machine::Arbiter(arbiter) => {
-                let (_, timer) = arbiter.0.timers().next().expect("one is due");
+            Machine::Arbiter(office) => {
+                let (_, timer) = office.process.timers().next().expect("one is due");
                 witness.trace.note(now.0, format_args!("{name}: {timer:?}"));
-                arbiter.0.step(now, Input::Timer(timer), &mut outbox);
+                office.process.step(now, Input::Timer(timer), &mut outbox);
             }
             Machine::Replica(host) => {
                 let process = host.process.as_mut().expect("it has a timer");
@@ -207,10 +188,10 @@ impl World {
 
     fn start(&mut self, node: usize, witness: &mut Witness<'_>) -> Result<(), String> {
         self.note(witness, node, "starts");
-        let name = self.name(node).to_owned();
+        let (name, now) = (self.name(node).to_owned(), self.now);
         let host = self.host_mut(node);
         let has_run = host.disk.log().end().0 > 0;
-        host.start(&name, ARBITER);
+        host.start(now, &name, ARBITER)?;
         if has_run {
             witness.passed.push(Landmark::Restarted);
         }
@@ -232,12 +213,11 @@ impl World {
             self.name(node)
         );
         witness.trace.note(self.now.0, survives);
-        let host = self.host_mut(node);
-        host.disk.crash_at(moment, falls_back);
-        let breaches = host.disk.take_breaches();
+        let now = self.now;
+        self.host_mut(node).disk.crash_at(now, moment, falls_back);
         self.end(node);
         witness.passed.push(Landmark::Crashed);
-        no_breaches(breaches)
+        Ok(())
     }
 
     fn set_paused(&mut self, node: usize, is_paused: bool) {

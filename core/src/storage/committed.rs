@@ -9,24 +9,39 @@ use std::sync::Arc;
 use crate::config::Position;
 use crate::operation::Entry;
 use crate::sessions::SessionChanges;
-use crate::storage::{Ticket, Write};
+
+use super::{Ticket, Write};
 
 /// Committed entries, and what they change of the sessions: applied as one.
-#[derive(Debug)]
-pub(super) struct Committed {
-    pub(super) entries: Vec<Arc<Entry>>,
-    pub(super) sessions: SessionChanges,
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Committed {
+    /// Consecutive; at least one.
+    pub entries: Vec<Arc<Entry>>,
+    /// Becomes durable with them, or not at all.
+    pub sessions: SessionChanges,
 }
 
 impl Committed {
-    pub(super) fn bytes(&self) -> usize {
+    /// Bytes of the entries.
+    pub fn bytes(&self) -> usize {
         self.entries.iter().map(|entry| entry.size()).sum()
+    }
+
+    /// Where the state is once it has them; `None` if there are none.
+    pub fn end(&self) -> Option<Position> {
+        self.entries.last().map(|last| Position::behind(last.seq))
+    }
+
+    /// Adds what follows directly.
+    pub(super) fn extend(&mut self, next: Self) {
+        self.entries.extend(next.entries);
+        self.sessions.extend(next.sessions);
     }
 }
 
 /// Which entries may be applied.
-#[derive(Debug)]
-pub(super) struct Order {
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(super) struct ApplyOrder {
     /// The log is durable up to here.
     durable: Position,
     /// Where it will be once the write is.
@@ -35,7 +50,7 @@ pub(super) struct Order {
     held: VecDeque<Committed>,
 }
 
-impl Order {
+impl ApplyOrder {
     pub(super) fn new(log_end: Position) -> Self {
         Self {
             durable: log_end,
@@ -54,6 +69,9 @@ impl Order {
             }
             Write::Truncate { keep } => {
                 // What comes to stand behind `keep` is something else.
+                if planted!(AppliesTruncated) {
+                    return;
+                }
                 self.durable = self.durable.min(*keep);
                 self.ends
                     .values_mut()
@@ -75,20 +93,21 @@ impl Order {
         }
     }
 
-    /// Nothing that was handed over will be done.
-    pub(super) fn on_disk_full(&mut self) {
-        self.ends.clear();
-    }
-
     /// Entries are committed.
     pub(super) fn hold(&mut self, committed: Committed) {
         self.held.push_back(committed);
     }
 
+    /// How many entries wait.
+    pub(super) fn held(&self) -> usize {
+        self.held.iter().map(|held| held.entries.len()).sum()
+    }
+
     /// Takes the next entries, if all of them may be applied.
     pub(super) fn release(&mut self) -> Option<Committed> {
         let last = self.held.front()?.entries.last();
-        if last.is_some_and(|last| !self.durable.covers(last.seq)) {
+        let is_early = last.is_some_and(|last| !self.durable.covers(last.seq));
+        if is_early && !planted!(AppliesAheadOfLog) {
             return None;
         }
         self.held.pop_front()

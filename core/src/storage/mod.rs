@@ -1,7 +1,17 @@
-//! What a process asks of its disk, and of the host around it, and what it gets back: plain data that a driver carries
-//! out.
+//! What a process asks of its disk, and of the host around it, and what it gets back: plain data; and the machine that
+//! decides how that is carried out.
 //!
-//! Writes are executed in the order they are asked for, reads and the application of committed entries beside them.
+//! - [`desk`]: the process's side, in the thread of its loop.
+//! - [`committed`]: the state never gets ahead of the log.
+//! - [`writer`]: what the disk does next; order, groups, refusal, installation, trimming, checkpoints.
+//! - `work`: carrying that out on a log and a state.
+//!
+//! All of it is deterministic: a driver gives it threads and files, the laboratory a simulated disk, and both run the same.
+
+pub mod committed;
+pub mod desk;
+mod work;
+pub mod writer;
 
 use std::collections::BTreeMap;
 use std::num::NonZeroU32;
@@ -17,20 +27,21 @@ use crate::message::Usage;
 use crate::operation::{ClientId, Entry, Key, Value};
 use crate::sessions::SessionRows;
 
+pub use self::work::{Views, answer, apply, carry_out, carry_out_for_arbiter, checkpoint};
+
 /// Names a request to the storage; unique within one start of a process, ascending.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub struct Ticket(pub u64);
 
 /// A durable change. `Input::Persisted` comes back once it survives power loss.
 ///
-/// Asking again with the same ticket is allowed: what is under way or done is not done twice, what failed for lack of
-/// space is tried again. A write that found no room leaves everything behind it undone as well.
+/// Writes are carried out in the order in which they are asked for, and none is forgotten: one that finds no room waits,
+/// with everything behind it, until there is some. Asking again with the same ticket is allowed, and does nothing.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Write {
-    /// Append entries to the log: the Persist of the specification. Not done while the log's end is before them, because
-    /// a write asked for earlier found no room and has not been asked for again; then this is asked for again as well.
+    /// Append entries to the log: the Persist of the specification.
     Append {
-        /// Consecutive, the first right behind the log's end.
+        /// Consecutive, the first right behind the log's end as it is by then.
         entries: Vec<Arc<Entry>>,
         /// Known to be committed; a start may apply the log up to here without asking anybody.
         committed: Position,
@@ -60,6 +71,26 @@ pub enum Write {
     },
     /// Replace what the arbiter knows.
     Arbiter(Box<ArbiterRecord>),
+}
+
+impl Write {
+    /// Bytes of the entries and records that it carries.
+    pub fn bytes(&self) -> usize {
+        match self {
+            Self::Append { entries, .. } => entries.iter().map(|entry| entry.size()).sum(),
+            Self::Stage { records, .. } => {
+                let sizes = records
+                    .iter()
+                    .map(|(key, value)| key.0.len() + value.0.len());
+                sizes.sum()
+            }
+            Self::Truncate { .. }
+            | Self::Meta(_)
+            | Self::StageBegin
+            | Self::Install { .. }
+            | Self::Arbiter(_) => 0,
+        }
+    }
 }
 
 /// A question to the storage, answered by `Input::Answered`.

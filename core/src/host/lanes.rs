@@ -4,7 +4,7 @@ use crate::message::{Message, PeerMessage, ReplyBody, RequestBody};
 use crate::transport::{Lane, SenderKind};
 
 /// The lane of a message: what keeps the cluster together is small and goes first, transfers of the state go last.
-pub(super) fn lane(message: &Message) -> Lane {
+pub fn lane(message: &Message) -> Lane {
     match message {
         Message::ToArbiter(_) | Message::FromArbiter(_) => Lane::Control,
         Message::Peer(peer) => match &peer.body {
@@ -41,7 +41,7 @@ pub(super) fn lane(message: &Message) -> Lane {
 }
 
 /// May a sender of this kind say this? Nodes may say anything: which node may say what is for the protocol.
-pub(super) fn may_send(sender: SenderKind, message: &Message) -> bool {
+pub fn may_send(sender: SenderKind, message: &Message) -> bool {
     match sender {
         SenderKind::Node => true,
         SenderKind::Client => match message {

@@ -1,0 +1,721 @@
+//! The writer, with a log and a state in memory that run out of room on command; jobs are carried out one by one.
+
+use std::num::NonZeroU32;
+use std::path::Path;
+use std::sync::{Arc, Mutex};
+
+use super::*;
+use crate::config::{ClusterId, Config, ConfigVersion, Epoch, Incarnation, NodeId, Seq, Token};
+use crate::engine::memory::{MemoryEngine, MemoryLog};
+use crate::engine::{Engine, LogStore, Page, StoreError, View};
+use crate::epochs::EpochHistory;
+use crate::operation::{ClientId, Entry, Key, Operation, Origin, RequestId, Value};
+use crate::sessions::{SessionChanges, SessionRows};
+use crate::storage::committed::Committed;
+use crate::storage::{ArbiterRecord, Meta, carry_out};
+
+fn entry_of(epoch: u64, seq: u64, bytes: usize) -> Arc<Entry> {
+    Arc::new(Entry {
+        epoch: Epoch(epoch),
+        seq: Seq(seq),
+        operation: Operation::Insert {
+            key: format!("k{seq}").into(),
+            value: Value::from(vec![b'v'; bytes]),
+        },
+        origin: Origin {
+            client: ClientId(1),
+            id: RequestId(seq),
+            session: Default::default(),
+        },
+    })
+}
+
+fn append(seqs: std::ops::Range<u64>) -> Write {
+    Write::Append {
+        entries: seqs.map(|seq| entry_of(1, seq, 10)).collect(),
+        committed: Position::ZERO,
+    }
+}
+
+fn meta(epoch: u64) -> Write {
+    Write::Meta(Meta {
+        node: NodeId(1),
+        cluster: None,
+        incarnation: Incarnation(1),
+        token: Token(0),
+        epoch: Epoch(epoch),
+    })
+}
+
+fn stage() -> Write {
+    Write::Stage {
+        records: vec![("k".into(), "v".into())],
+        sessions: SessionRows::default(),
+    }
+}
+
+fn install(at: u64) -> Write {
+    Write::Install {
+        at: Position(at),
+        history: EpochHistory::new(),
+    }
+}
+
+fn record(version: u64) -> Write {
+    let mut config = Config::new(ClusterId(1));
+    config.version = ConfigVersion(version);
+    Write::Arbiter(Box::new(ArbiterRecord {
+        config,
+        nodes: Default::default(),
+        secret: 1,
+    }))
+}
+
+fn committed(seqs: std::ops::Range<u64>) -> Committed {
+    Committed {
+        entries: seqs.map(|seq| entry_of(1, seq, 10)).collect(),
+        sessions: SessionChanges::default(),
+    }
+}
+
+/// What has no room.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+enum Full {
+    #[default]
+    Nothing,
+    Log,
+    Stage,
+    Install,
+    Reset,
+    State,
+    Checkpoint,
+}
+
+/// A log and a state that run out of room.
+#[derive(Default)]
+struct Room(Mutex<Full>);
+
+impl Room {
+    fn ask(&self, what: Full) -> Result<(), StoreError> {
+        if *self.0.lock().unwrap() == what {
+            let path = "bench".into();
+            return Err(StoreError::NoRoom { path });
+        }
+        Ok(())
+    }
+}
+
+struct TightLog<'a> {
+    inner: &'a mut MemoryLog,
+    room: &'a Room,
+}
+
+impl LogStore for TightLog<'_> {
+    fn append(&mut self, entries: &[Arc<Entry>], committed: Position) -> Result<(), StoreError> {
+        self.room.ask(Full::Log)?;
+        self.inner.append(entries, committed)
+    }
+
+    fn truncate(&mut self, end: Position) -> Result<(), StoreError> {
+        self.inner.truncate(end)
+    }
+
+    fn reset(&mut self, start: Position, history: &EpochHistory) -> Result<(), StoreError> {
+        self.room.ask(Full::Reset)?;
+        self.inner.reset(start, history)
+    }
+
+    fn trim(&mut self, before: Position, bytes_max: u64) -> Result<Position, StoreError> {
+        self.inner.trim(before, bytes_max)
+    }
+
+    fn save_meta(&mut self, meta: &Meta) -> Result<(), StoreError> {
+        self.room.ask(Full::Log)?;
+        self.inner.save_meta(meta)
+    }
+
+    fn sync(&mut self) -> Result<(), StoreError> {
+        self.inner.sync()
+    }
+
+    fn read(&mut self, from: Position, bytes_max: usize) -> Result<Vec<Arc<Entry>>, StoreError> {
+        self.inner.read(from, bytes_max)
+    }
+
+    fn start(&self) -> Position {
+        self.inner.start()
+    }
+
+    fn end(&self) -> Position {
+        self.inner.end()
+    }
+
+    fn history(&self) -> &EpochHistory {
+        self.inner.history()
+    }
+
+    fn committed_hint(&self) -> Position {
+        self.inner.committed_hint()
+    }
+
+    fn meta(&self) -> &Meta {
+        self.inner.meta()
+    }
+
+    fn path(&self) -> &Path {
+        self.inner.path()
+    }
+}
+
+/// A writer, and what its jobs are carried out on.
+struct Bench {
+    writer: Writer,
+    log: MemoryLog,
+    engine: MemoryEngine,
+    room: Room,
+    now: Instant,
+    orders: Vec<Order>,
+    /// What was carried out, in short.
+    done: Vec<&'static str>,
+    durable: Position,
+}
+
+impl Bench {
+    fn new() -> Self {
+        Self::with(WriterOptions::for_log(1000))
+    }
+
+    fn with(options: WriterOptions) -> Self {
+        let now = Instant::from_millis(1);
+        Self {
+            writer: Writer::replica(now, options, Position::ZERO),
+            log: MemoryLog::new(NodeId(1)),
+            engine: MemoryEngine::new(),
+            room: Room::default(),
+            now,
+            orders: Vec::new(),
+            done: Vec::new(),
+            durable: Position::ZERO,
+        }
+    }
+
+    fn set_full(&self, what: Full) {
+        *self.room.0.lock().unwrap() = what;
+    }
+
+    fn tell(&mut self, told: Told) {
+        self.writer.tell(self.now, told, &mut self.orders);
+    }
+
+    fn ask(&mut self, ticket: u64, write: Write) {
+        self.tell(Told::Write(Ticket(ticket), write));
+    }
+
+    /// Carries out one job, if there is one.
+    fn carry_out(&mut self) -> bool {
+        self.writer.advance(self.now, &mut self.orders);
+        let Some(job) = self.writer.job() else {
+            return false;
+        };
+        let name = match job {
+            Job::Append { .. } => "append",
+            Job::Truncate { .. } => "truncate",
+            Job::Sync => "sync",
+            Job::SaveMeta(_) => "meta",
+            Job::StageBegin => "begin",
+            Job::Stage { .. } => "stage",
+            Job::Install { .. } => "install",
+            Job::Reset { .. } => "reset",
+            Job::Trim { .. } => "trim",
+            Job::Read { .. } => "read",
+            Job::SaveRecord(_) => "record",
+        };
+        let mut log = TightLog {
+            inner: &mut self.log,
+            room: &self.room,
+        };
+        let engine = TightEngine(&self.engine, &self.room);
+        let outcome = carry_out(job, &mut log, &engine).expect("only room is lacking");
+        if outcome != Outcome::Refused {
+            self.done.push(name);
+        }
+        self.writer.done(self.now, outcome, &mut self.orders);
+        true
+    }
+
+    /// Carries out what the writer wants, until it wants nothing. Returns what it has reported.
+    fn settle(&mut self) -> Vec<Report> {
+        let mut reports = Vec::new();
+        loop {
+            self.writer.advance(self.now, &mut self.orders);
+            let orders = std::mem::take(&mut self.orders);
+            let is_busy = !orders.is_empty();
+            for order in orders {
+                match order {
+                    Order::Report(report) => reports.push(report),
+                    Order::Apply(committed) => {
+                        let engine = TightEngine(&self.engine, &self.room);
+                        let told = crate::storage::apply(committed, &engine).expect("applied");
+                        self.tell(told);
+                    }
+                    Order::Checkpoint => {
+                        let engine = TightEngine(&self.engine, &self.room);
+                        let told = crate::storage::checkpoint(&mut self.durable, &engine);
+                        self.tell(told.expect("saved"));
+                    }
+                }
+            }
+            if !self.carry_out() && !is_busy {
+                return reports;
+            }
+        }
+    }
+
+    /// Lets the time pass until what was refused is tried again.
+    fn retry(&mut self) -> Vec<Report> {
+        self.now = self.now + limits::ROOM_INTERVAL;
+        self.settle()
+    }
+
+    fn epochs(&mut self) -> Vec<u64> {
+        let entries = self.log.read(self.log.start(), usize::MAX).expect("memory");
+        entries.iter().map(|entry| entry.epoch.0).collect()
+    }
+}
+
+struct TightEngine<'a>(&'a MemoryEngine, &'a Room);
+
+impl Engine for TightEngine<'_> {
+    fn applied(&self) -> Position {
+        self.0.applied()
+    }
+
+    fn apply(&self, entries: &[Arc<Entry>], sessions: &SessionChanges) -> Result<(), StoreError> {
+        self.1.ask(Full::State)?;
+        self.0.apply(entries, sessions)
+    }
+
+    fn checkpoint(&self) -> Result<Position, StoreError> {
+        self.1.ask(Full::Checkpoint)?;
+        self.0.checkpoint()
+    }
+
+    fn read(&self, key: &Key) -> Result<Option<Value>, StoreError> {
+        self.0.read(key)
+    }
+
+    fn scan(&self, after: Option<&Key>, limit: Option<NonZeroU32>) -> Result<Page, StoreError> {
+        self.0.scan(after, limit)
+    }
+
+    fn sessions(&self) -> Result<SessionRows, StoreError> {
+        self.0.sessions()
+    }
+
+    fn view(&self) -> Result<Box<dyn View>, StoreError> {
+        self.0.view()
+    }
+
+    fn stage_begin(&self) -> Result<(), StoreError> {
+        self.1.ask(Full::Stage)?;
+        self.0.stage_begin()
+    }
+
+    fn stage(&self, records: &[(Key, Value)], sessions: &SessionRows) -> Result<(), StoreError> {
+        self.1.ask(Full::Stage)?;
+        self.0.stage(records, sessions)
+    }
+
+    fn install(&self, at: Position, history: &EpochHistory) -> Result<(), StoreError> {
+        self.1.ask(Full::Install)?;
+        self.0.install(at, history)
+    }
+
+    fn installed(&self) -> Option<(Position, EpochHistory)> {
+        self.0.installed()
+    }
+
+    fn disk_bytes(&self) -> u64 {
+        0
+    }
+}
+
+fn persisted(tickets: &[u64]) -> Report {
+    Report::Persisted(tickets.iter().map(|ticket| Ticket(*ticket)).collect())
+}
+
+#[test]
+fn what_comes_during_a_sync_shares_the_next() {
+    let mut bench = Bench::new();
+    bench.ask(1, append(0..1));
+    assert!(bench.carry_out());
+    bench.ask(2, append(1..2));
+    bench.ask(3, append(2..4));
+    assert_eq!(bench.settle(), [persisted(&[1]), persisted(&[2, 3])]);
+    assert_eq!(bench.done, ["append", "sync", "append", "sync"]);
+    let counts = Counts {
+        entries: 4,
+        entry_bytes: 4 * entry_of(1, 0, 10).size() as u64,
+        syncs: 2,
+    };
+    assert_eq!(bench.writer.counts(), counts);
+}
+
+#[test]
+fn what_is_said_together_is_done_together() {
+    let mut bench = Bench::new();
+    bench.ask(1, append(0..1));
+    bench.ask(2, append(1..2));
+    assert_eq!(bench.settle(), [persisted(&[1, 2])]);
+    assert_eq!(bench.done, ["append", "sync"]);
+}
+
+#[test]
+fn a_group_has_a_size() {
+    let mut bench = Bench::with(WriterOptions {
+        group_bytes_max: 2 * entry_of(1, 0, 10).size(),
+        ..WriterOptions::for_log(1000)
+    });
+    for seq in 0..5 {
+        bench.ask(seq + 1, append(seq..seq + 1));
+    }
+    let reports = bench.settle();
+    let groups = [&[1, 2][..], &[3, 4], &[5]].map(persisted);
+    assert_eq!(reports, groups);
+}
+
+#[test]
+fn what_is_durable_when_it_is_done_begins_when_all_before_it_is() {
+    let mut bench = Bench::new();
+    bench.ask(1, append(0..2));
+    bench.ask(2, Write::Truncate { keep: Position(1) });
+    bench.ask(3, meta(2));
+    bench.ask(4, append(1..2));
+    let reports = bench.settle();
+    assert_eq!(
+        reports,
+        [persisted(&[1, 2]), persisted(&[3]), persisted(&[4])]
+    );
+    assert_eq!(
+        bench.done,
+        ["append", "truncate", "sync", "meta", "append", "sync"]
+    );
+}
+
+#[test]
+fn reads_and_groups_take_turns() {
+    let mut bench = Bench::new();
+    let read = |ticket| Told::Read {
+        ticket: Ticket(ticket),
+        from: Position(0),
+    };
+    bench.ask(1, append(0..1));
+    bench.tell(read(2));
+    bench.tell(read(3));
+    assert!(bench.carry_out());
+    bench.ask(4, append(1..2));
+    let answered = |ticket, seqs: std::ops::Range<u64>| {
+        let entries = seqs.map(|seq| entry_of(1, seq, 10)).collect();
+        Report::Answered(vec![(Ticket(ticket), Answer::Entries(entries))])
+    };
+    let expected = [
+        persisted(&[1]),
+        answered(2, 0..1),
+        persisted(&[4]),
+        answered(3, 0..2),
+    ];
+    assert_eq!(bench.settle(), expected);
+}
+
+#[test]
+fn nothing_overtakes_what_found_no_room() {
+    let mut bench = Bench::new();
+    bench.ask(1, append(0..1));
+    bench.settle();
+    bench.set_full(Full::Log);
+    bench.ask(2, append(1..2));
+    assert_eq!(bench.settle(), [Report::Full]);
+    // The truncation that follows is for a log that has what was refused.
+    bench.ask(3, Write::Truncate { keep: Position(1) });
+    bench.ask(
+        4,
+        Write::Append {
+            entries: vec![entry_of(2, 1, 10), entry_of(2, 2, 10)],
+            committed: Position(0),
+        },
+    );
+    assert_eq!(bench.settle(), []);
+    assert_eq!(bench.retry(), []);
+    bench.set_full(Full::Nothing);
+    assert_eq!(bench.settle(), [], "nothing is tried before it is time");
+    let reports = bench.retry();
+    assert_eq!(reports, [Report::Room, persisted(&[2, 3, 4])]);
+    assert_eq!(bench.epochs(), [1, 2, 2]);
+}
+
+#[test]
+fn what_was_carried_out_before_the_refusal_is_reported() {
+    let mut bench = Bench::new();
+    bench.set_full(Full::Log);
+    // The truncation is in the same group as the append that is refused.
+    bench.ask(1, Write::Truncate { keep: Position(0) });
+    bench.ask(2, append(0..1));
+    assert_eq!(bench.settle(), [Report::Full, persisted(&[1])]);
+    bench.set_full(Full::Nothing);
+    assert_eq!(bench.retry(), [Report::Room, persisted(&[2])]);
+}
+
+#[test]
+fn what_a_node_knows_about_itself_does_not_go_back() {
+    let mut bench = Bench::new();
+    bench.set_full(Full::Log);
+    bench.ask(1, meta(1));
+    assert_eq!(bench.settle(), [Report::Full]);
+    bench.ask(2, meta(2));
+    bench.set_full(Full::Nothing);
+    assert_eq!(
+        bench.retry(),
+        [persisted(&[1]), Report::Room, persisted(&[2])]
+    );
+    assert_eq!(bench.log.meta().epoch, Epoch(2));
+}
+
+#[test]
+fn a_chunk_that_found_no_room_is_reported_before_what_follows() {
+    let mut bench = Bench::new();
+    bench.ask(1, Write::StageBegin);
+    bench.settle();
+    bench.set_full(Full::Stage);
+    bench.ask(2, stage());
+    assert_eq!(bench.settle(), [Report::Full]);
+    bench.ask(3, Write::StageBegin);
+    bench.set_full(Full::Nothing);
+    assert_eq!(
+        bench.retry(),
+        [persisted(&[2]), Report::Room, persisted(&[3])]
+    );
+}
+
+#[test]
+fn a_log_begins_anew_behind_an_installed_state_whatever_has_no_room() {
+    for full in [Full::Nothing, Full::Install, Full::Reset] {
+        let mut bench = Bench::new();
+        bench.ask(1, append(0..3));
+        bench.ask(2, Write::StageBegin);
+        bench.ask(3, stage());
+        bench.ask(4, install(7));
+        bench.ask(5, append(7..8));
+        bench.set_full(full);
+        let mut reports = bench.settle();
+        bench.set_full(Full::Nothing);
+        reports.extend(bench.retry());
+        let persisted = reports
+            .iter()
+            .filter(|report| matches!(report, Report::Persisted(_)));
+        let tickets: Vec<_> = persisted.cloned().collect();
+        let expected = [1, 2, 3, 4, 5].map(|ticket| super::tests::persisted(&[ticket]));
+        assert_eq!(tickets, expected, "{full:?}");
+        let is_told = reports.contains(&Report::Full) && reports.contains(&Report::Room);
+        assert_eq!(is_told, full != Full::Nothing);
+        assert_eq!(
+            bench.done,
+            [
+                "append", "sync", "begin", "stage", "install", "reset", "append", "sync"
+            ]
+        );
+        assert_eq!(
+            (bench.log.start(), bench.log.end()),
+            (Position(7), Position(8))
+        );
+    }
+}
+
+#[test]
+fn a_state_is_put_in_place_when_nothing_is_being_applied_to_the_former() {
+    let mut bench = Bench::new();
+    bench.ask(1, append(0..3));
+    bench.settle();
+    bench.tell(Told::Apply(committed(0..1)));
+    assert!(!bench.carry_out());
+    bench.tell(Told::Apply(committed(1..2)));
+    bench.ask(2, Write::StageBegin);
+    bench.ask(3, install(7));
+    while bench.carry_out() {}
+    assert_eq!(
+        bench.done.last(),
+        Some(&"begin"),
+        "entries are being applied"
+    );
+    let reports = bench.settle();
+    // What waited to be applied is dropped.
+    assert_eq!(
+        reports,
+        [
+            persisted(&[2]),
+            Report::Applied(Position(1)),
+            persisted(&[3])
+        ]
+    );
+    assert_eq!(bench.engine.applied(), Position(7));
+}
+
+#[test]
+fn entries_that_the_state_has_no_room_for_are_kept_and_told() {
+    let mut bench = Bench::new();
+    bench.ask(1, append(0..3));
+    bench.settle();
+    bench.set_full(Full::State);
+    bench.tell(Told::Apply(committed(0..1)));
+    assert_eq!(bench.settle(), [Report::Full]);
+    bench.tell(Told::Apply(committed(1..3)));
+    assert_eq!(bench.retry(), []);
+    // The log has room all the while, and the process knows that the state has none.
+    bench.ask(2, append(3..4));
+    assert_eq!(bench.settle(), [persisted(&[2])]);
+    bench.set_full(Full::Nothing);
+    assert_eq!(bench.retry(), [Report::Applied(Position(3)), Report::Room]);
+}
+
+#[test]
+fn room_is_told_once_nothing_is_refused_any_more() {
+    let mut bench = Bench::new();
+    bench.ask(1, append(0..1));
+    bench.settle();
+    bench.set_full(Full::State);
+    bench.tell(Told::Apply(committed(0..1)));
+    bench.settle();
+    bench.set_full(Full::Log);
+    bench.ask(2, append(1..2));
+    assert_eq!(bench.settle(), []);
+    assert_eq!(bench.retry(), [Report::Applied(Position(1))]);
+    bench.set_full(Full::Nothing);
+    assert_eq!(bench.retry(), [Report::Room, persisted(&[2])]);
+}
+
+#[test]
+fn the_log_is_trimmed_behind_a_checkpoint_but_not_what_is_to_be_retained() {
+    let mut bench = Bench::new();
+    let big = |seqs: std::ops::Range<u64>| seqs.map(|seq| entry_of(1, seq, 100)).collect();
+    bench.tell(Told::Retain(Position(30)));
+    bench.ask(
+        1,
+        Write::Append {
+            entries: big(0..40),
+            committed: Position::ZERO,
+        },
+    );
+    bench.settle();
+    bench.tell(Told::Apply(Committed {
+        entries: big(0..35),
+        sessions: SessionChanges::default(),
+    }));
+    assert_eq!(
+        bench.settle(),
+        [Report::Applied(Position(35)), Report::Trimmed(Position(30))]
+    );
+    bench.tell(Told::Retain(Position(u64::MAX)));
+    assert_eq!(bench.settle(), [Report::Trimmed(Position(35))]);
+}
+
+#[test]
+fn a_checkpoint_without_room_is_told_and_made_later() {
+    let mut bench = Bench::new();
+    bench.ask(1, append(0..40));
+    bench.settle();
+    bench.set_full(Full::Checkpoint);
+    bench.tell(Told::Apply(committed(0..40)));
+    assert_eq!(
+        bench.settle(),
+        [Report::Applied(Position(40)), Report::Full]
+    );
+    assert_eq!(bench.writer.due(), Some(bench.now + limits::ROOM_INTERVAL));
+    bench.set_full(Full::Nothing);
+    let reports = bench.retry();
+    assert_eq!(reports.first(), Some(&Report::Room), "{reports:?}");
+    assert!(matches!(reports[1..], [Report::Trimmed(_)]), "{reports:?}");
+}
+
+#[test]
+fn a_checkpoint_is_made_from_time_to_time() {
+    let mut bench = Bench::new();
+    bench.ask(1, append(0..1));
+    bench.settle();
+    bench.tell(Told::Apply(committed(0..1)));
+    bench.settle();
+    let due = bench.writer.due().expect("a checkpoint");
+    bench.now = due;
+    bench.writer.advance(due, &mut bench.orders);
+    assert_eq!(bench.orders, [Order::Checkpoint]);
+    bench.settle();
+    assert_eq!(bench.durable, Position(1));
+}
+
+#[test]
+fn closing_finishes_what_was_handed_over_and_saves_the_state() {
+    let mut bench = Bench::new();
+    bench.ask(1, append(0..1));
+    bench.settle();
+    bench.tell(Told::Apply(committed(0..1)));
+    bench.ask(2, append(1..3));
+    bench.tell(Told::Close);
+    assert!(!bench.writer.is_finished());
+    let reports = bench.settle();
+    assert!(reports.contains(&persisted(&[2])), "{reports:?}");
+    assert!(bench.writer.is_finished());
+    assert_eq!(bench.durable, Position(1));
+}
+
+#[test]
+fn closing_does_not_wait_for_room() {
+    for full in [Full::Log, Full::State, Full::Checkpoint] {
+        let mut bench = Bench::new();
+        bench.ask(1, append(0..1));
+        bench.settle();
+        bench.set_full(full);
+        bench.ask(2, append(1..2));
+        bench.tell(Told::Apply(committed(0..1)));
+        bench.settle();
+        bench.tell(Told::Close);
+        bench.settle();
+        assert!(bench.writer.is_finished(), "{full:?}");
+    }
+}
+
+#[test]
+fn the_arbiters_newest_record_stands_for_those_before_it_and_never_goes_back() {
+    let mut orders = Vec::new();
+    let now = Instant::from_millis(1);
+    let mut writer = Writer::arbiter();
+    assert_eq!(writer.due(), None);
+    let write = |ticket, version| Told::Write(Ticket(ticket), record(version));
+    writer.tell(now, write(1, 1), &mut orders);
+    writer.tell(now, write(2, 2), &mut orders);
+    writer.advance(now, &mut orders);
+    let version = |job: Option<&Job>| match job {
+        Some(Job::SaveRecord(record)) => record.config.version.0,
+        other => panic!("no record: {other:?}"),
+    };
+    assert_eq!(version(writer.job()), 2);
+    writer.done(now, Outcome::Refused, &mut orders);
+    writer.tell(now, write(3, 3), &mut orders);
+    writer.advance(now, &mut orders);
+    assert_eq!(writer.job(), None);
+    let later = writer.due().expect("it tries again");
+    writer.advance(later, &mut orders);
+    assert_eq!(version(writer.job()), 2);
+    writer.done(later, Outcome::Done, &mut orders);
+    writer.advance(later, &mut orders);
+    assert_eq!(version(writer.job()), 3);
+    writer.done(later, Outcome::Done, &mut orders);
+    writer.advance(later, &mut orders);
+    let expected = [
+        Report::Full,
+        persisted(&[1, 2]),
+        Report::Room,
+        persisted(&[3]),
+    ];
+    assert_eq!(orders, expected.map(Order::Report));
+    writer.tell(later, Told::Close, &mut orders);
+    writer.advance(later, &mut orders);
+    assert!(writer.is_finished());
+}

@@ -1,0 +1,279 @@
+//! A model of the engine: the state in memory, what of it is durable, and a state that is being collected beside it.
+
+use std::collections::BTreeMap;
+use std::hash::{Hash, Hasher};
+use std::num::NonZeroU32;
+use std::ops::Bound;
+use std::sync::{Arc, Mutex, MutexGuard};
+
+use lockstep_core::config::Position;
+use lockstep_core::engine::{Engine, Page, SessionPage, StoreError, View};
+use lockstep_core::epochs::EpochHistory;
+use lockstep_core::limits;
+use lockstep_core::operation::{ClientId, Entry, Key, Value};
+use lockstep_core::sessions::{SessionChanges, SessionRows};
+
+use super::no_room;
+use super::parts::{DiskState, Records};
+
+/// Records per page: few, so that scans and state transfers take several steps.
+const PAGE_RECORDS: usize = 3;
+
+/// Clients per page: few, for the same reason.
+const PAGE_SESSIONS: usize = 2;
+
+/// The state of one data directory.
+#[derive(Debug, Default)]
+pub struct ModelEngine {
+    state: Mutex<State>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Default)]
+struct State {
+    present: Arc<DiskState>,
+    /// What a loss of power leaves at least.
+    durable: Arc<DiskState>,
+    staged: Option<(Records, SessionRows)>,
+    installed: Option<(Position, EpochHistory)>,
+    habits: Habits,
+}
+
+/// How an engine behaves at the moment, within what it promises.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default)]
+pub struct Habits {
+    /// There is no room for what takes some.
+    pub is_full: bool,
+    /// There is no room for applying either, which in memory there always is.
+    pub is_apply_refused: bool,
+    /// Applying has to wait for the disk.
+    pub applies_late: bool,
+    /// Memory has the values.
+    pub is_cached: bool,
+}
+
+impl ModelEngine {
+    /// The state as it is read.
+    pub fn present(&self) -> Arc<DiskState> {
+        Arc::clone(&self.state().present)
+    }
+
+    /// Is there something in the state that a loss of power may take?
+    pub fn may_fall_back(&self) -> bool {
+        let state = self.state();
+        state.durable.applied < state.present.applied
+    }
+
+    /// A state held fixed.
+    pub(super) fn view_of(state: &Arc<DiskState>) -> Box<dyn View> {
+        Box::new(ModelView(Arc::clone(state)))
+    }
+
+    /// Changes how it behaves.
+    pub fn behave(&self, change: impl FnOnce(&mut Habits)) {
+        change(&mut self.state().habits);
+    }
+
+    /// Power is lost: all that was applied is left, or as much as was durable.
+    pub fn crash(&self, falls_back: bool) {
+        let mut state = self.state();
+        if falls_back {
+            state.present = Arc::clone(&state.durable);
+        }
+        state.durable = Arc::clone(&state.present);
+        state.staged = None;
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().expect("no holder of the lock panics")
+    }
+
+    fn check_room(&self) -> Result<(), StoreError> {
+        match self.state().habits.is_full {
+            true => Err(no_room()),
+            false => Ok(()),
+        }
+    }
+}
+
+impl Clone for ModelEngine {
+    fn clone(&self) -> Self {
+        let state = Mutex::new(self.state().clone());
+        Self { state }
+    }
+}
+
+impl PartialEq for ModelEngine {
+    fn eq(&self, other: &Self) -> bool {
+        *self.state() == *other.state()
+    }
+}
+
+impl Eq for ModelEngine {}
+
+impl Hash for ModelEngine {
+    fn hash<H: Hasher>(&self, hasher: &mut H) {
+        self.state().hash(hasher);
+    }
+}
+
+impl Engine for ModelEngine {
+    fn applied(&self) -> Position {
+        self.state().present.applied
+    }
+
+    fn apply(&self, entries: &[Arc<Entry>], sessions: &SessionChanges) -> Result<(), StoreError> {
+        let mut state = self.state();
+        if state.habits.is_apply_refused {
+            return Err(no_room());
+        }
+        let present = Arc::make_mut(&mut state.present);
+        for entry in entries {
+            assert_eq!(
+                Position::before(entry.seq),
+                present.applied,
+                "entries are applied without gaps"
+            );
+            present.apply(entry);
+        }
+        present.change(sessions);
+        Ok(())
+    }
+
+    fn applies_at_once(&self) -> bool {
+        !self.state().habits.applies_late
+    }
+
+    fn checkpoint(&self) -> Result<Position, StoreError> {
+        self.check_room()?;
+        let mut state = self.state();
+        state.durable = Arc::clone(&state.present);
+        Ok(state.durable.applied)
+    }
+
+    fn peek(&self, key: &Key) -> Option<Option<Value>> {
+        let state = self.state();
+        let is_cached = state.habits.is_cached;
+        is_cached.then(|| state.present.records.get(key).cloned())
+    }
+
+    fn read(&self, key: &Key) -> Result<Option<Value>, StoreError> {
+        Ok(self.state().present.records.get(key).cloned())
+    }
+
+    fn scan(&self, after: Option<&Key>, limit: Option<NonZeroU32>) -> Result<Page, StoreError> {
+        Ok(page(&self.state().present.records, after, limit))
+    }
+
+    fn sessions(&self) -> Result<SessionRows, StoreError> {
+        Ok(self.state().present.sessions.clone())
+    }
+
+    fn view(&self) -> Result<Box<dyn View>, StoreError> {
+        Ok(Self::view_of(&self.present()))
+    }
+
+    fn stage_begin(&self) -> Result<(), StoreError> {
+        self.check_room()?;
+        self.state().staged = Some(Default::default());
+        Ok(())
+    }
+
+    fn stage(&self, records: &[(Key, Value)], sessions: &SessionRows) -> Result<(), StoreError> {
+        self.check_room()?;
+        let mut state = self.state();
+        let (staged, staged_sessions) = state
+            .staged
+            .as_mut()
+            .expect("collecting a state begins with `stage_begin`");
+        for (key, value) in records {
+            let last = staged.last_key_value();
+            assert!(
+                last.is_none_or(|(last, _)| last < key),
+                "records are collected in their order"
+            );
+            staged.insert(key.clone(), value.clone());
+        }
+        let last = staged_sessions.rows.last_key_value();
+        let first = sessions.rows.first_key_value();
+        assert!(
+            !matches!((last, first), (Some(last), Some(first)) if last.0 >= first.0),
+            "sessions are collected in their order"
+        );
+        staged_sessions.extend(sessions.clone());
+        Ok(())
+    }
+
+    fn install(&self, at: Position, history: &EpochHistory) -> Result<(), StoreError> {
+        self.check_room()?;
+        let mut state = self.state();
+        let (records, sessions) = state
+            .staged
+            .take()
+            .expect("collecting a state begins with `stage_begin`");
+        assert!(
+            at >= state.present.applied,
+            "a state is not replaced by an older one"
+        );
+        state.present = Arc::new(DiskState {
+            records,
+            sessions,
+            applied: at,
+        });
+        state.durable = Arc::clone(&state.present);
+        state.installed = Some((at, history.clone()));
+        Ok(())
+    }
+
+    fn installed(&self) -> Option<(Position, EpochHistory)> {
+        self.state().installed.clone()
+    }
+
+    fn disk_bytes(&self) -> u64 {
+        0
+    }
+}
+
+struct ModelView(Arc<DiskState>);
+
+impl View for ModelView {
+    fn at(&self) -> Position {
+        self.0.applied
+    }
+
+    fn records(&self) -> u64 {
+        self.0.records.len() as u64
+    }
+
+    fn scan(&self, after: Option<&Key>) -> Result<Page, StoreError> {
+        Ok(page(&self.0.records, after, None))
+    }
+
+    fn sessions(&self, after: Option<ClientId>) -> Result<SessionPage, StoreError> {
+        let start = after.map_or(Bound::Unbounded, Bound::Excluded);
+        let sessions = &self.0.sessions;
+        let mut rest = sessions.rows.range((start, Bound::Unbounded));
+        let rows = rest.by_ref().take(PAGE_SESSIONS);
+        let rows: BTreeMap<_, _> = rows.map(|(client, row)| (*client, row.clone())).collect();
+        Ok(SessionPage {
+            sessions: SessionRows {
+                rows,
+                forgotten: sessions.forgotten,
+            },
+            more: rest.next().is_some(),
+        })
+    }
+}
+
+fn page(records: &Records, after: Option<&Key>, limit: Option<NonZeroU32>) -> Page {
+    let records_max = limits::page_records_max(limit).min(PAGE_RECORDS);
+    let start = after.map_or(Bound::Unbounded, Bound::Excluded);
+    let mut rest = records.range::<Key, _>((start, Bound::Unbounded));
+    let taken = rest.by_ref().take(records_max);
+    let records = taken
+        .map(|(key, value)| (key.clone(), value.clone()))
+        .collect();
+    Page {
+        records,
+        more: rest.next().is_some(),
+    }
+}
