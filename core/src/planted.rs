@@ -115,6 +115,7 @@ mod switch {
         SyncReplyCounts = "a SyncReply counts as an acknowledgement of all that agrees",
         FormerEndCounts = "the end of a handshake counts that rests on another reply to one of the same number",
         FormerAcksCount = "acknowledgements of a former handshake count",
+        AnswerAnewIgnored = "a primary rests on what a replica answered in a former role, although it answers anew",
         FormerSnapshotsCount = "entries are taken without, or of a former, handshake",
         CommitsBeforeHandshake = "a committed position is taken before the handshake is done",
         CommitsBeyondLog = "a committed position beyond the own log is taken as it is",
@@ -236,7 +237,8 @@ mod switch {
         ReplaysUncommitted = "a start applies entries that nobody knows to be committed",
 
         // The host.
-        FirstFrameOnly = "of the frames that arrive together only the first is looked at",
+        TimersWaitForQuiet = "timers are stepped only when nothing has arrived",
+        IntakeDropsBeyondBound = "of what arrives beyond the bound of a round one is dropped",
 
         // Time.
         TimeBeforeInput = "the time of a step is read before its input is taken",

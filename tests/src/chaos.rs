@@ -118,6 +118,11 @@ impl Plan {
             network,
             disk_latency: disk / 2..2 * disk,
             read_latency: disk / 10..disk,
+            apply_latency: match rng.random_bool(0.8) {
+                true => disk / 10..disk,
+                false => disk..300 * MS,
+            },
+            crashes_behind_jobs: *[0.0, 0.0, 0.02, 0.2].choose(&mut rng).expect("not empty"),
             disk: DiskOptions {
                 writer: WriterOptions {
                     group_bytes_max: *[1, 400, 4 << 20].choose(&mut rng).expect("not empty"),

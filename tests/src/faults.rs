@@ -75,6 +75,8 @@ counted! {
 counted! {
     /// Something that happens rarely and has to be shown to work.
     Path {
+        /// Power was lost right behind a job of a disk that there is not all the time.
+        CrashBehindJob = "crash right behind a rare job of a disk",
         /// A replica did not start, as its disk had no room for that.
         StartWithoutRoom = "start put off for lack of room",
         /// A primary began with entries that it did not know to be committed.

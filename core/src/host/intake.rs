@@ -61,6 +61,9 @@ impl Intake {
                 None => return false,
             }
         }
+        if planted!(IntakeDropsBeyondBound) {
+            next();
+        }
         true
     }
 

@@ -179,10 +179,14 @@ impl<P: Process> Host<P> {
             let from = self.local.clone();
             self.step(Input::Message { from, message }, around);
         }
+        let mut is_quiet = true;
         for arrival in arrivals {
+            is_quiet = false;
             self.on_arrival(arrival, around)?;
         }
-        self.step_timers(around);
+        if is_quiet || !planted!(TimersWaitForQuiet) {
+            self.step_timers(around);
+        }
         self.collect(around)
     }
 
@@ -234,9 +238,6 @@ impl<P: Process> Host<P> {
                     self.passed.cut_off.push((from, refusal));
                     return;
                 }
-            }
-            if planted!(FirstFrameOnly) {
-                return;
             }
         }
     }

@@ -152,9 +152,13 @@ impl Secondary {
             sync: start.sync,
             sent,
         };
+        self.reply(cx, start.sync, sent);
+    }
+
+    fn reply(&self, cx: &mut Context<'_>, sync: u64, sent: Timestamp) {
         let log = &cx.core.log;
         let reply = SyncReply {
-            sync: start.sync,
+            sync,
             sent,
             history: log.history().clone(),
             end: log.end(),
@@ -320,6 +324,10 @@ impl Secondary {
         }
         if matches!(self.stage, Stage::Streaming { .. }) || planted!(CommitsBeforeHandshake) {
             cx.commit(planted!(PositionWithEntriesOnly => Position::ZERO, beacon.committed));
+        }
+        if let Stage::Replied { sync, sent } = self.stage {
+            // The primary may rest on what was replied in a former role, and would never come to know better.
+            self.reply(cx, sync, sent);
         }
         let sync = self.sync();
         let echo = beacon.sent;

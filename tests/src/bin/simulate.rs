@@ -29,9 +29,9 @@ struct Args {
     /// With --seed: print the conversation
     #[arg(long, requires = "seed")]
     trace: bool,
-    /// With --seed or --script: with this mistake in the protocol
+    /// With this mistake; without --seed and --script, until a seed shows it
     #[cfg(feature = "planted")]
-    #[arg(long, requires = "one", value_parser = lockstep_tests::planted::named)]
+    #[arg(long, value_parser = lockstep_tests::planted::named)]
     bug: Option<lockstep_core::planted::Bug>,
     /// With --trace or --script: leave out Beacons, disk work and other routine
     #[arg(long, requires = "one")]
@@ -55,6 +55,8 @@ fn main() -> ExitCode {
     match (&args.script, args.seed) {
         (Some(path), _) => play(&args, path),
         (None, Some(seed)) => one(&args, seed),
+        #[cfg(feature = "planted")]
+        (None, None) if args.bug.is_some() => hunt(&args),
         (None, None) => many(&args),
     }
 }
@@ -115,6 +117,26 @@ fn one(args: &Args, seed: u64) -> ExitCode {
         Some(violation) => {
             println!("seed {seed}: {violation}");
             ExitCode::FAILURE
+        }
+    }
+}
+
+#[cfg(feature = "planted")]
+fn hunt(args: &Args) -> ExitCode {
+    std::panic::set_hook(Box::new(|_| {}));
+    let seeds = args.start..args.start + args.seeds;
+    let found = seeds.into_iter().find_map(|seed| {
+        let report = with_bug(args, || chaos::run(seed, Detail::Off));
+        report.violation.map(|violation| (seed, violation))
+    });
+    match found {
+        Some((seed, violation)) => {
+            println!("seed {seed}: {violation}");
+            ExitCode::FAILURE
+        }
+        None => {
+            println!("not found within {} seeds", args.seeds);
+            ExitCode::SUCCESS
         }
     }
 }

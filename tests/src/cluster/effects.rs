@@ -225,7 +225,7 @@ impl Cluster {
             match order {
                 Order::Report(report) => self.report(index, report),
                 Order::Apply(committed) => {
-                    let latency = self.rng.random_range(self.options.read_latency.clone());
+                    let latency = self.rng.random_range(self.options.apply_latency.clone());
                     let plan = Plan::Applied {
                         node: index,
                         start,
@@ -291,10 +291,8 @@ impl Cluster {
         let Some(disk) = node.role.disk_mut() else {
             return;
         };
-        let is_sync = matches!(
-            disk.job(),
-            Some(Job::Sync | Job::SaveMeta(_) | Job::SaveRecord(_) | Job::Reset { .. })
-        );
+        let is_sync = disk.job().is_some_and(is_sync);
+        let is_rare = disk.job().is_some_and(is_rare);
         let mut orders = Vec::new();
         let finished = disk.finish_job(local, &mut orders);
         node.syncs += u64::from(is_sync);
@@ -302,12 +300,17 @@ impl Cluster {
         if self.config().version != former {
             self.tell(&Fact::Decided);
         }
+        if is_rare && self.rng.random_bool(self.options.crashes_behind_jobs) {
+            self.counts.path(Path::CrashBehindJob);
+            let outage = self.rng.random_range(1..200) * MS;
+            return self.crash(index, outage);
+        }
         self.carry_out_orders(index, orders);
         self.wake_disk(index);
     }
 
     pub(super) fn disk_due(&mut self, index: usize, start: u64) {
-        if self.nodes[index].starts == start {
+        if self.nodes[index].starts == start && !self.spins(index) {
             self.nodes[index].disk_due_at = None;
             self.wake_disk(index);
         }
@@ -425,5 +428,36 @@ impl Cluster {
                 None
             }
         }
+    }
+}
+
+/// Does a job end with a sync?
+fn is_sync(job: &Job) -> bool {
+    match job {
+        Job::Sync | Job::SaveMeta(_) | Job::SaveRecord(_) | Job::Reset { .. } => true,
+        Job::Append { .. }
+        | Job::Truncate { .. }
+        | Job::StageBegin
+        | Job::Stage { .. }
+        | Job::Install { .. }
+        | Job::Trim { .. }
+        | Job::Read { .. } => false,
+    }
+}
+
+/// Is it one that there is not all the time?
+fn is_rare(job: &Job) -> bool {
+    match job {
+        Job::SaveMeta(_)
+        | Job::SaveRecord(_)
+        | Job::Truncate { .. }
+        | Job::StageBegin
+        | Job::Install { .. }
+        | Job::Reset { .. } => true,
+        Job::Append { .. }
+        | Job::Sync
+        | Job::Stage { .. }
+        | Job::Trim { .. }
+        | Job::Read { .. } => false,
     }
 }

@@ -246,6 +246,8 @@ impl Cluster {
         self.trace.note(self.now, format_args!("calm"));
         self.network.heal();
         self.options.network.loss = 0.0;
+        self.options.apply_latency = self.options.read_latency.clone();
+        self.options.crashes_behind_jobs = 0.0;
         for index in 0..self.nodes.len() {
             let node = &mut self.nodes[index];
             node.hung_until = node.hung_until.min(self.now);

@@ -69,8 +69,13 @@ pub struct ClusterOptions {
     pub is_state_prompt: bool,
     /// Nanoseconds a disk takes for a sync and whatever else it waits for.
     pub disk_latency: Range<u64>,
-    /// Nanoseconds an answer from the disk or an application takes.
+    /// Nanoseconds an answer from the disk takes.
     pub read_latency: Range<u64>,
+    /// Nanoseconds an application takes that is not done at once.
+    pub apply_latency: Range<u64>,
+    /// How often power is lost right behind a job that there is not all the time: when a state is put in place, a log begins
+    /// anew or is cut off, a record is saved.
+    pub crashes_behind_jobs: f64,
     /// What a process takes in one turn.
     pub intake: Intake,
     /// Nanoseconds a process takes for a turn.
@@ -96,6 +101,8 @@ impl ClusterOptions {
             is_state_prompt: true,
             disk_latency: MS / 2..MS / 2 + 1,
             read_latency: MS / 10..MS / 10 + 1,
+            apply_latency: MS / 10..MS / 10 + 1,
+            crashes_behind_jobs: 0.0,
             intake: Intake::default(),
             turn_time: 1..2,
             drift: 0,
@@ -203,7 +210,7 @@ pub struct Cluster {
     turns_at_once: u32,
 }
 
-/// Turns without time passing that no process in order takes.
+/// Turns of processes, and looks of disks, without time passing that none in order takes.
 const TURNS_AT_ONCE_MAX: u32 = 20_000;
 
 impl Cluster {
@@ -531,9 +538,7 @@ impl Cluster {
         if self.nodes[index].busy_until > self.now {
             return self.plan_turn(index);
         }
-        self.turns_at_once += 1;
-        if self.turns_at_once > TURNS_AT_ONCE_MAX {
-            self.violate("liveness", format!("{} spins", self.nodes[index].name));
+        if self.spins(index) {
             return;
         }
         let Some(mut machine) = self.nodes[index].machine.take() else {
@@ -580,6 +585,16 @@ impl Cluster {
             Role::Arbiter(_) | Role::Replica(..) => SenderKind::Node,
             Role::Client => SenderKind::Client,
         }
+    }
+
+    /// Counts what happens without time passing. True if it does not come to an end.
+    fn spins(&mut self, index: usize) -> bool {
+        self.turns_at_once += 1;
+        let spins = self.turns_at_once > TURNS_AT_ONCE_MAX;
+        if spins {
+            self.violate("liveness", format!("{} spins", self.nodes[index].name));
+        }
+        spins
     }
 
     /// Tells the invariants, and stops at the first that breaks.

@@ -23,8 +23,10 @@ pub struct ModelLog {
     meta: Meta,
     present: DiskLog,
     durable: DiskLog,
-    /// There is no room for what takes some.
+    /// There is no room for entries.
     pub(super) is_full: bool,
+    /// There is no room for anything else either, for which a reserve is kept.
+    pub(super) is_reserve_full: bool,
     /// It says that it syncs, and does not.
     pub(super) lies: bool,
     /// It refuses what takes room now and then.
@@ -70,6 +72,7 @@ impl ModelLog {
             present: DiskLog::default(),
             durable: DiskLog::default(),
             is_full: false,
+            is_reserve_full: false,
             lies: false,
             flaky: None,
         }
@@ -103,9 +106,9 @@ impl ModelLog {
         self.durable.hint = self.present.hint;
     }
 
-    fn check_room(&mut self) -> Result<(), StoreError> {
+    fn check_room(&mut self, is_full: bool) -> Result<(), StoreError> {
         let is_refused = self.flaky.as_mut().is_some_and(Flaky::refuses);
-        match self.is_full || is_refused {
+        match is_full || is_refused {
             true => Err(no_room()),
             false => Ok(()),
         }
@@ -114,7 +117,7 @@ impl ModelLog {
 
 impl LogStore for ModelLog {
     fn append(&mut self, entries: &[Arc<Entry>], committed: Position) -> Result<(), StoreError> {
-        self.check_room()?;
+        self.check_room(self.is_full)?;
         for entry in entries {
             assert_eq!(
                 Position::before(entry.seq),
@@ -136,7 +139,7 @@ impl LogStore for ModelLog {
             self.present.start <= end,
             "a log is not truncated before its beginning"
         );
-        self.check_room()?;
+        self.check_room(self.is_reserve_full)?;
         self.sync()?;
         self.present.truncate(end);
         if !self.lies {
@@ -146,7 +149,7 @@ impl LogStore for ModelLog {
     }
 
     fn reset(&mut self, start: Position, history: &EpochHistory) -> Result<(), StoreError> {
-        self.check_room()?;
+        self.check_room(self.is_reserve_full)?;
         self.present = DiskLog {
             start,
             history: history.clone(),
@@ -166,7 +169,7 @@ impl LogStore for ModelLog {
     }
 
     fn save_meta(&mut self, meta: &Meta) -> Result<(), StoreError> {
-        self.check_room()?;
+        self.check_room(self.is_reserve_full)?;
         self.meta = meta.clone();
         Ok(())
     }

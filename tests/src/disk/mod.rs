@@ -148,6 +148,7 @@ impl Disk {
     /// Makes the disk full, or makes room.
     pub fn set_full(&mut self, full: Full) {
         self.log.is_full = matches!(full, Full::All | Full::Log);
+        self.log.is_reserve_full = full == Full::All;
         self.engine.behave(|habits| {
             habits.is_full = matches!(full, Full::All | Full::State);
             habits.is_apply_refused = matches!(full, Full::State);
@@ -180,6 +181,11 @@ impl Disk {
         let is_told = |told: &Told| matches!(told, Told::Write(..) | Told::Read { .. });
         let writer = self.writer.as_ref();
         self.told.iter().any(is_told) || writer.is_some_and(|writer| !writer.is_idle())
+    }
+
+    /// Is a state in its place, and the log still to begin anew behind it?
+    pub fn is_between_states(&self) -> bool {
+        self.writer.as_ref().is_some_and(Writer::is_between_states)
     }
 
     /// States held fixed.
@@ -425,9 +431,9 @@ impl Drive for Disk {
 pub enum Full {
     /// Nothing: it has room.
     Nothing,
-    /// The log, and everything else that takes room at once.
+    /// The disk, to the last byte.
     All,
-    /// The log alone.
+    /// The log has none for entries, while there is some for what a reserve is kept for.
     Log,
     /// The state alone, which then refuses entries as well.
     State,

@@ -14,6 +14,7 @@ mod oracle;
 mod outcomes;
 mod rejections;
 mod replies;
+mod state;
 
 use std::fmt;
 use std::sync::Arc;
@@ -151,5 +152,6 @@ pub fn all() -> Vec<Box<dyn Invariant>> {
         Box::<rejections::RejectedHasNoEffect>::default(),
         Box::new(outcomes::OutcomesAreTrue),
         Box::<bounded::MemoryIsBounded>::default(),
+        Box::<state::StateFollowsLog>::default(),
     ]
 }

@@ -1,5 +1,6 @@
 //! The names of the invariants, as the table of mistakes uses them.
 
+pub(super) const AHEAD: &str = "the state never gets ahead of the log";
 pub(super) const BOUNDED: &str = "memory in flight is bounded";
 pub(super) const CALM: &str = "everything is well again when faults stop";
 pub(super) const DURABLE: &str = "an acknowledged write is durable wherever it must be";
@@ -15,3 +16,4 @@ pub(super) const REPLIES: &str = "one reply per request, for a write within its 
 pub(super) const TOLD: &str = "clients are told what can have happened";
 pub(super) const TRUE: &str = "clients are told the truth";
 pub(super) const STARTED: &str = "a replica can be started";
+pub(super) const SPINS: &str = "liveness";

@@ -3,8 +3,8 @@
 use lockstep_core::planted::Bug;
 
 use super::invariants::{
-    BOUNDED, CALM, DURABLE, FORWARD, LEDGER, LET_IN, LINEARIZABLE, LOCAL, ONCE, PANICS, REJECTED,
-    REPLIES, STARTED, TOLD, TRUE,
+    AHEAD, BOUNDED, CALM, DURABLE, FORWARD, LEDGER, LET_IN, LINEARIZABLE, LOCAL, ONCE, PANICS,
+    REJECTED, REPLIES, SPINS, STARTED, TOLD, TRUE,
 };
 use super::{Found, Scripted};
 
@@ -93,27 +93,29 @@ pub const FOUND: &[Found] = &[
     found(Bug::SettledTooMuch, SOON, &[ONCE]),
     found(Bug::NoUncommittedLimit, SOON, &[BOUNDED]),
     found(Bug::AnswersWhileInstalling, LATE, &[LOCAL, TOLD]),
+    found(Bug::AnswerAnewIgnored, LATE, &[CALM]),
     found(Bug::ReportedUnsynced, SOON, &[DURABLE]),
     found(Bug::ReportedWithFormerGroup, SOON, &[DURABLE]),
     found(Bug::RefusedIsOvertaken, SOON, &[PANICS, LEDGER]),
     found(Bug::RefusedIsForgotten, SOON, &[PANICS, CALM]),
     found(Bug::RefusedIsReported, SOON, &[PANICS, DURABLE]),
-    found(Bug::RefusedNotRetried, SOON, &[CALM]),
+    found(Bug::RefusedNotRetried, SOON, &[SPINS]),
     found(Bug::RefusalForgetsExecuted, LATE, &[CALM]),
     found(Bug::RoomUntold, SOON, &[CALM]),
-    found(Bug::OldestRecordSaved, LATE, &[FORWARD]),
+    found(Bug::OldestRecordSaved, LATE, &[FORWARD, CALM]),
     found(Bug::InstallsWhileApplying, LATE, &[PANICS]),
     found(Bug::InstalledUnreset, SOON, &[PANICS]),
     found(Bug::LogAnewBeforeState, LATE, &[STARTED]),
     found(Bug::TrimsUncheckpointed, SOON, &[STARTED]),
     found(Bug::RepeatHandedOn, SOON, &[PANICS]),
-    found(Bug::AppliesAheadOfLog, LATE, &[STARTED]),
-    found(Bug::AppliesTruncated, LATE, &[STARTED]),
+    found(Bug::AppliesAheadOfLog, SOON, &[AHEAD]),
+    found(Bug::AppliesTruncated, LATE, &[AHEAD]),
     found(Bug::AppliesPastWaiting, SOON, &[PANICS]),
     found(Bug::DoneAtOnceUntold, SOON, &[CALM]),
     found(Bug::InstallNotFinished, LATE, &[STARTED]),
     found(Bug::ReplaysUncommitted, SOON, &[LEDGER]),
-    found(Bug::FirstFrameOnly, SOON, &[CALM]),
+    found(Bug::TimersWaitForQuiet, SOON, &[REPLIES, CALM]),
+    found(Bug::IntakeDropsBeyondBound, SOON, &[CALM]),
     found(Bug::TimeBeforeInput, SOON, &[LINEARIZABLE, REPLIES]),
 ];
 

@@ -116,6 +116,9 @@ impl Primary {
             cx.arm(Timer::Beacon, cx.timing().beacon);
         }
         match peer.body {
+            PeerMessage::SyncReply(reply) if replicator.answers_anew(&reply) => {
+                self.restart(cx, node);
+            }
             PeerMessage::SyncReply(reply) => replicator.on_sync_reply(cx, &reply),
             PeerMessage::SnapshotAck(ack) => replicator.on_ack(cx, ack.sync, ack.persisted),
             PeerMessage::StateAck(ack) => replicator.on_state_ack(cx, ack.sync, ack.next),

@@ -42,6 +42,8 @@ pub(super) struct Replicator {
     sync: u64,
     /// When the SyncReply came; means nothing in `Greeting`.
     answered_at: Instant,
+    /// When it was said, by the replica's clock; `None` before any was taken.
+    reply_sent: Option<Timestamp>,
     stage: Stage,
 }
 
@@ -79,6 +81,7 @@ impl Replicator {
             acked: Position::ZERO,
             sync,
             answered_at: cx.now,
+            reply_sent: None,
             stage: Stage::Greeting,
         };
         cx.out.notify(Event::ReplicatorStarted(node));
@@ -245,6 +248,7 @@ impl Replicator {
             self.acked = Position::ZERO;
         }
         self.answered_at = cx.now;
+        self.reply_sent = Some(reply.sent);
         if planted!(SyncReplyCounts) {
             self.acked = self.acked.max(keep);
         }
@@ -259,6 +263,16 @@ impl Replicator {
             self.stage = Stage::OpeningView { view, echo };
             cx.core.timers.disarm(Timer::Resend(self.node));
         }
+    }
+
+    /// Does the replica answer the handshake anew, although it was taken up? Then it has ended and begun its role since, and
+    /// took a late SyncStart for a new one: what the handshake rests on it knows nothing of.
+    pub(super) fn answers_anew(&self, reply: &SyncReply) -> bool {
+        let is_taken_up = !matches!(self.stage, Stage::Greeting) && reply.sync == self.sync;
+        let is_newer = self.reply_sent.is_some_and(|taken| {
+            taken.incarnation == reply.sent.incarnation && taken.at < reply.sent.at
+        });
+        is_taken_up && is_newer && !planted!(AnswerAnewIgnored)
     }
 
     fn end_handshake(&self, cx: &mut Context<'_>, keep: Position, echo: Timestamp) {

@@ -10,8 +10,8 @@ use super::*;
 use crate::config::{ClusterId, ConfigVersion, Epoch, Incarnation, Member, Position, Seq, Token};
 use crate::epochs::EpochHistory;
 use crate::message::{
-    FromArbiter, JoinRefusal, JoinRefused, Joined, SnapshotAck, Snapshots, StateChunk, SyncEnd,
-    SyncFrom, SyncReply, SyncStart, Timestamp, ToArbiter,
+    Beacon, FromArbiter, JoinRefusal, JoinRefused, Joined, SnapshotAck, Snapshots, StateChunk,
+    SyncEnd, SyncFrom, SyncReply, SyncStart, Timestamp, ToArbiter,
 };
 use crate::operation::{ClientId, Entry, Origin, RequestId, Resolution, Session};
 use crate::sessions::{Done, SessionRow, SessionRows};
@@ -440,6 +440,62 @@ fn what_the_arbiter_answers_a_former_node_is_ignored() {
     );
     assert!(matches!(table.replica.role, Role::Starting));
     assert_eq!(table.persisting(), Vec::new());
+}
+
+/// A replica that has ended its role and begun it again, and took a late SyncStart for a new one.
+#[test]
+fn who_answers_a_handshake_anew_is_greeted_anew() {
+    let mut table = Table::joined(ME);
+    let sync = table.greeting();
+    let mut answer = |millis| {
+        let at = Instant::from_millis(millis);
+        table.hear_other(PeerMessage::SyncReply(SyncReply {
+            sync,
+            sent: Timestamp {
+                incarnation: Incarnation(1),
+                at,
+            },
+            history: EpochHistory::new(),
+            end: Position::ZERO,
+            committed: Position::ZERO,
+        }));
+        let said = table.said();
+        let greetings = said.into_iter().filter_map(|message| match message {
+            Message::Peer(Peer {
+                body: PeerMessage::SyncStart(start),
+                ..
+            }) => Some(start.sync),
+            _ => None,
+        });
+        greetings.collect::<Vec<_>>()
+    };
+    assert_eq!(answer(5), []);
+    assert_eq!(answer(5), [], "the same once more");
+    assert_eq!(answer(4), [], "a late one");
+    let again = answer(6);
+    assert!(again.iter().all(|again| *again > sync), "{again:?}");
+    assert_eq!(again.len(), 1);
+}
+
+#[test]
+fn a_replica_whose_handshake_comes_to_nothing_answers_once_more() {
+    let mut table = Table::joined(OTHER);
+    table.hear_other(PeerMessage::SyncStart(SyncStart { sync: 4 }));
+    table.said();
+    let sent = table.timestamp();
+    let beacon = Beacon {
+        sent,
+        committed: Position::ZERO,
+        version: ConfigVersion(1),
+        grant: None,
+    };
+    table.hear_other(PeerMessage::Beacon(beacon));
+    let said = table.said();
+    let is_reply = |message: &&Message| {
+        matches!(message, Message::Peer(Peer { body: PeerMessage::SyncReply(reply), .. })
+            if (reply.sync, reply.sent) == (4, sent))
+    };
+    assert_eq!(said.iter().filter(is_reply).count(), 1, "{said:?}");
 }
 
 #[test]

@@ -295,6 +295,12 @@ impl Writer {
         self.counts
     }
 
+    /// Is a state in its place, and the log still to begin anew behind it?
+    pub fn is_between_states(&self) -> bool {
+        let head = self.head.as_ref().map(|head| &head.job);
+        matches!(head, Some(Job::Reset { .. }))
+    }
+
     /// Has it nothing to write or to read?
     pub fn is_idle(&self) -> bool {
         let has_writes = self.head.is_some() || !self.queue.is_empty();
