@@ -2,6 +2,7 @@
 
 mod costs;
 mod course;
+mod drills;
 mod exploration;
 mod integration;
 mod leases;

@@ -27,6 +27,7 @@ macro_rules! counted {
         }
     };
 }
+pub(crate) use counted;
 
 counted! {
     /// Something that goes wrong.

@@ -1,6 +1,7 @@
 //! The laboratory: what every implementation of a seam must do, and the instruments that show it.
 //!
 //! - `conformance`: what every transport and every engine must do.
+//! - `files`: what the durable log and the records stand on: files that forget, lie, fail and fill up.
 //! - `cluster`: whole clusters on virtual time, with `disk`, `record` and `network` that can fail.
 //! - `chaos`: one simulation from its seed; `campaign`: many of them. What must hold in them is in `invariants`, what
 //!   goes wrong and what rarely happens in `faults`, what clients do in `workload` and what they learn in `history`.
@@ -14,6 +15,8 @@
 //! - `hot`: the operations whose cost is watched.
 
 pub mod conformance;
+
+pub mod files;
 
 pub mod cluster;
 pub mod disk;

@@ -65,7 +65,7 @@ impl LogStore for MemoryLog {
             self.bytes += entry.size() as u64;
             self.entries.push_back(entry.clone());
         }
-        self.committed = self.committed.max(committed);
+        self.committed = self.committed.max(committed.min(self.end()));
         Ok(())
     }
 
@@ -79,6 +79,8 @@ impl LogStore for MemoryLog {
             let cut = self.entries.drain(kept..);
             self.bytes -= cut.map(|entry| entry.size() as u64).sum::<u64>();
             self.history.truncate(end);
+            self.committed = self.committed.min(end);
+            self.committed_synced = self.committed_synced.min(end);
         }
         Ok(())
     }

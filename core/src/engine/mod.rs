@@ -5,6 +5,7 @@
 
 #[cfg(feature = "durable")]
 pub mod durable;
+pub mod files;
 pub mod memory;
 pub mod recovery;
 
@@ -24,16 +25,25 @@ use crate::storage::{ArbiterRecord, Meta};
 ///
 /// Nothing is durable before `sync` has returned; then everything asked for before is.
 pub trait LogStore: Send {
-    /// Appends consecutive entries, the first right behind `end()`. `committed` is a hint kept with them.
+    /// Appends consecutive entries, the first right behind `end()`. `committed` is a hint kept with them, as far as the log
+    /// reaches.
     ///
     /// # Errors
-    /// `NoRoom` leaves the log as it was. Any other error: the process must end.
+    /// `NoRoom` leaves the log as it was; what a crash leaves may go on with a beginning of these entries, until others are
+    /// appended or the log is truncated or reset. Any other error: the process must end.
     fn append(&mut self, entries: &[Arc<Entry>], committed: Position) -> Result<(), StoreError>;
 
-    /// Cuts the log off at `end`, which is not before `start()`.
+    /// Cuts the log off at `end`, which is not before `start()`. A crash leaves the log as it was or as it is to be.
+    ///
+    /// # Errors
+    /// As with `append`, and a crash does not leave anything of it.
     fn truncate(&mut self, end: Position) -> Result<(), StoreError>;
 
-    /// Empties the log so that it begins at `start`, with the epochs of what came before.
+    /// Empties the log so that it begins at `start`, with the epochs of what came before. A crash leaves the log as it was or as
+    /// it is to be.
+    ///
+    /// # Errors
+    /// As with `truncate`.
     fn reset(&mut self, start: Position, history: &EpochHistory) -> Result<(), StoreError>;
 
     /// Drops old entries where the log is longer than `bytes_max`, but none at or behind `before`.
@@ -41,9 +51,15 @@ pub trait LogStore: Send {
     fn trim(&mut self, before: Position, bytes_max: u64) -> Result<Position, StoreError>;
 
     /// Replaces the meta data; durable on return.
+    ///
+    /// # Errors
+    /// As with `truncate`.
     fn save_meta(&mut self, meta: &Meta) -> Result<(), StoreError>;
 
     /// Makes everything durable (fdatasync).
+    ///
+    /// # Errors
+    /// None of them is `NoRoom`: what is durable is unknown, and the process must end.
     fn sync(&mut self) -> Result<(), StoreError>;
 
     /// Entries from `from` on, at most `bytes_max` by `Entry::size` but at least one if there is any.
@@ -59,7 +75,7 @@ pub trait LogStore: Send {
     /// The epochs of the entries before `end()`.
     fn history(&self) -> &EpochHistory;
 
-    /// The highest `committed` hint that is durable with the log.
+    /// The highest `committed` hint that is durable with the log; never behind what is durable of it.
     fn committed_hint(&self) -> Position;
 
     /// The meta data as saved last.
@@ -230,6 +246,9 @@ pub trait ArbiterStore: Send {
     fn load(&self) -> Option<&ArbiterRecord>;
 
     /// Replaces it; durable on return.
+    ///
+    /// # Errors
+    /// `NoRoom` leaves it as it was. Any other error: the process must end.
     fn save(&mut self, record: &ArbiterRecord) -> Result<(), StoreError>;
 }
 

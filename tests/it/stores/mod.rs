@@ -3,3 +3,4 @@
 mod durable;
 mod memory;
 mod recovery;
+mod simulated;

@@ -108,6 +108,18 @@ fn a_hint_beyond_the_end_of_the_log_applies_what_there_is() {
 }
 
 #[test]
+fn what_a_primary_by_force_appends_is_not_taken_for_committed() {
+    on_both(|log, engine| {
+        log.append(&entries(1, 0, 10), Position(1000)).unwrap();
+        log.append(&entries(2, 10, 30), Position(0)).unwrap();
+        log.sync().unwrap();
+        let recovered = recover(log, engine, &SessionLimits::default()).unwrap();
+        assert_eq!(recovered.applied, Position(10));
+        assert_eq!(recovered.tail, entries(2, 10, 30));
+    });
+}
+
+#[test]
 fn a_crash_between_install_and_reset_is_made_good() {
     let installed = history(&[(3, 0)]);
     // The log ends before the state, is of another epoch at the state's position, or begins behind it.

@@ -8,6 +8,7 @@ use std::{fs, thread};
 use clap::{Parser, ValueEnum};
 use indicatif::{ProgressBar, ProgressStyle};
 use lockstep_tests::campaign::{self, Campaign};
+use lockstep_tests::files::drill::{self, Drill, Faults};
 use lockstep_tests::trace::Detail;
 use lockstep_tests::{chaos, script};
 
@@ -26,6 +27,12 @@ struct Args {
     /// Run the script in this file, and print it with the conversation
     #[arg(long, group = "one")]
     script: Option<PathBuf>,
+    /// Drill the durable log, or the arbiter's record, over files that do their worst, and run no clusters
+    #[arg(long, conflicts_with = "script", value_parser = Drill::named)]
+    drill: Option<Drill>,
+    /// With --drill: what goes wrong
+    #[arg(long, requires = "drill", default_value = "drawn", value_parser = Faults::named)]
+    faults: Faults,
     /// With --seed: print the conversation
     #[arg(long, requires = "seed")]
     trace: bool,
@@ -52,6 +59,9 @@ enum Output {
 
 fn main() -> ExitCode {
     let args = Args::parse();
+    if let Some(drill) = args.drill {
+        return run_drills(&args, drill);
+    }
     match (&args.script, args.seed) {
         (Some(path), _) => play(&args, path),
         (None, Some(seed)) => one(&args, seed),
@@ -139,6 +149,27 @@ fn hunt(args: &Args) -> ExitCode {
             ExitCode::SUCCESS
         }
     }
+}
+
+fn run_drills(args: &Args, drill: Drill) -> ExitCode {
+    let seeds = match args.seed {
+        Some(seed) => seed..seed + 1,
+        None => args.start..args.start + args.seeds,
+    };
+    let detail = if args.trace { Detail::All } else { Detail::Off };
+    for seed in seeds.clone() {
+        let report = with_bug(args, || drill::run(drill, seed, args.faults, detail));
+        for line in &report.lines {
+            println!("{line}");
+        }
+        if let Some(what) = report.violation {
+            println!("seed {seed}: {what}");
+            println!("    {}", drill::replay_command(drill, seed, args.faults));
+            return ExitCode::FAILURE;
+        }
+    }
+    println!("seeds {} to {}: all is well", seeds.start, seeds.end);
+    ExitCode::SUCCESS
 }
 
 fn many(args: &Args) -> ExitCode {

@@ -39,6 +39,7 @@ pub fn suite(subject: &mut dyn Subject) {
     a_reset_below_the_end_forgets_what_was_behind(subject);
     trimming_drops_old_entries_only(subject);
     the_committed_hint_is_durable_with_the_log(subject);
+    a_hint_does_not_cover_what_comes_later(subject);
     meta_data_survives(subject);
     large_entries_fit(subject);
     for seed in 0..12 {
@@ -235,6 +236,25 @@ fn the_committed_hint_is_durable_with_the_log(subject: &mut dyn Subject) {
     log.sync().unwrap();
     assert_eq!(log.committed_hint(), Position(7), "it never goes back");
     assert_eq!(subject.reopen(log).committed_hint(), Position(7));
+}
+
+/// A replica may know of more that is committed than it holds, and be made primary by force; or lose what it held.
+fn a_hint_does_not_cover_what_comes_later(subject: &mut dyn Subject) {
+    let mut log = subject.fresh();
+    log.append(&entries(1, 0, 10), Position(100)).unwrap();
+    log.sync().unwrap();
+    assert_eq!(log.committed_hint(), Position(10));
+    log.append(&entries(2, 10, 200), Position(0)).unwrap();
+    log.sync().unwrap();
+    assert_eq!(log.committed_hint(), Position(10));
+    let mut log = subject.reopen(log);
+    assert_eq!(log.committed_hint(), Position(10));
+    log.truncate(Position(4)).unwrap();
+    assert_eq!(log.committed_hint(), Position(4));
+    log.append(&entries(3, 4, 20), Position(0)).unwrap();
+    log.sync().unwrap();
+    assert_eq!(log.committed_hint(), Position(4));
+    assert_eq!(subject.reopen(log).committed_hint(), Position(4));
 }
 
 fn meta_data_survives(subject: &mut dyn Subject) {

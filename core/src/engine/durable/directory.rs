@@ -2,15 +2,18 @@
 //!
 //! `lock` is locked for the life of the process and names it; `format` says in plain text what the directory holds.
 
-use std::fs::{self, File, OpenOptions, TryLockError};
+use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{Read, Seek, Write};
-use std::path::{Path, PathBuf};
+use std::path::{self, Path, PathBuf};
+use std::sync::Arc;
 
 use crate::engine::StoreError;
 use crate::engine::durable::files::{self, failed, mismatch, refused};
+use crate::engine::durable::os::OsFiles;
+use crate::engine::files::Files;
 
 /// Raised when a release can no longer read what an earlier one wrote.
-const VERSION: u32 = 3;
+const VERSION: u32 = 4;
 
 const LOCK: &str = "lock";
 const FORMAT: &str = "format";
@@ -37,45 +40,79 @@ impl Kind {
 /// A data directory that this process alone uses, as long as this exists.
 #[derive(Debug)]
 pub(super) struct DataDir {
+    files: Arc<dyn Files>,
     path: PathBuf,
-    /// Holds the lock.
-    _lock: File,
+    /// Holds the lock; `None` over files that no other process can see.
+    _lock: Option<File>,
 }
 
 impl DataDir {
-    /// Takes possession of `path`, creating it if need be.
+    /// Takes possession of `path` in the file system, creating it if need be.
     ///
     /// Whatever is asked for, nothing is written to a directory that holds something else.
-    pub(super) fn open(path: &Path, kind: Kind) -> Result<Self, StoreError> {
-        files::create_directory(path)?;
-        let path = path
-            .canonicalize()
-            .map_err(failed("find the directory", path))?;
-        let format = files::read_if_present(&path.join(FORMAT))?;
+    pub(super) fn lock(path: &Path, kind: Kind) -> Result<Self, StoreError> {
+        let path = path::absolute(path).map_err(failed("find the directory", path))?;
+        Self::open_with(Arc::new(OsFiles), path, kind, |path| lock(path).map(Some))
+    }
+
+    /// The same over files that this process has for itself.
+    pub(super) fn open(files: Arc<dyn Files>, path: &Path, kind: Kind) -> Result<Self, StoreError> {
+        Self::open_with(files, path.to_owned(), kind, |_| Ok(None))
+    }
+
+    fn open_with(
+        files: Arc<dyn Files>,
+        path: PathBuf,
+        kind: Kind,
+        lock: impl FnOnce(&Path) -> Result<Option<File>, StoreError>,
+    ) -> Result<Self, StoreError> {
+        let format = files::read_if_present(&*files, &path.join(FORMAT))?;
         if format.is_none() {
-            check_empty(&path)?;
+            files::create_directory(&*files, &path)?;
+            check_empty(&*files, &path)?;
         }
         let lock = lock(&path)?;
         match format {
             Some(text) => check_format(&path, &text, kind)?,
             None => files::replace(
+                &*files,
                 &path.join(FORMAT),
                 format!("lockstep {}\nformat {VERSION}\n", kind.name()).as_bytes(),
             )?,
         }
-        Ok(Self { path, _lock: lock })
+        Ok(Self {
+            files,
+            path,
+            _lock: lock,
+        })
+    }
+
+    pub(super) fn files(&self) -> &dyn Files {
+        &*self.files
+    }
+
+    /// The same for those that live on their own.
+    pub(super) fn shared_files(&self) -> Arc<dyn Files> {
+        self.files.clone()
     }
 
     pub(super) fn path(&self) -> &Path {
         &self.path
     }
+
+    /// Is there something of this name in it?
+    pub(super) fn has(&self, name: &str) -> Result<bool, StoreError> {
+        let names = self
+            .files
+            .list(&self.path)
+            .map_err(failed("list", &self.path))?;
+        Ok(names.iter().any(|found| found == name))
+    }
 }
 
 /// Refuses a directory with other people's files in it.
-fn check_empty(path: &Path) -> Result<(), StoreError> {
-    let entries = fs::read_dir(path).map_err(failed("list", path))?;
-    for entry in entries {
-        let name = entry.map_err(failed("list", path))?.file_name();
+fn check_empty(files: &dyn Files, path: &Path) -> Result<(), StoreError> {
+    for name in files.list(path).map_err(failed("list", path))? {
         // A start that was interrupted right at its beginning leaves the lock or a half-written format.
         let is_ours = [LOCK, "format.tmp", FOREIGN_BUT_HARMLESS]
             .iter()

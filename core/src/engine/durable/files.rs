@@ -1,13 +1,10 @@
 //! Files as the rest of the durable storage sees them: errors with their place, atomic replacement, allocation, room.
 
-use std::fs::{self, File};
-use std::io::{self, Write};
-use std::os::unix::fs::FileExt;
+use std::io;
 use std::path::{Path, PathBuf};
 
-use rustix::fs::FallocateFlags;
-
 use crate::engine::StoreError;
+use crate::engine::files::{File, Files};
 
 /// Zeros written at once.
 static ZEROS: [u8; 64 << 10] = [0; 64 << 10];
@@ -42,61 +39,102 @@ pub(super) fn refused<'a>(
 }
 
 /// Makes the appearance and disappearance of files in a directory durable.
-pub(super) fn sync_directory(path: &Path) -> Result<(), StoreError> {
-    File::open(path)
-        .and_then(|directory| directory.sync_all())
+pub(super) fn sync_directory(files: &dyn Files, path: &Path) -> Result<(), StoreError> {
+    files
+        .sync_dir(path)
         .map_err(failed("sync the directory", path))
 }
 
-/// Creates a directory durably, unless it exists.
-pub(super) fn create_directory(path: &Path) -> Result<(), StoreError> {
-    if path.is_dir() {
+/// Creates a directory and those it is in, as far as they do not exist; durable on return, whoever created it.
+///
+/// Nothing is created in a directory that is not durable. So of those that exist only the last may not be.
+pub(super) fn create_directory(files: &dyn Files, path: &Path) -> Result<(), StoreError> {
+    let Some(parent) = path.parent() else {
         return Ok(());
+    };
+    match files.list(path) {
+        Ok(_) => return sync_directory_of_existing(files, parent),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+        Err(error) => return Err(failed("list", path)(error)),
     }
-    fs::create_dir_all(path).map_err(refused("create the directory", path))?;
-    match path.parent().filter(|parent| parent.is_dir()) {
-        Some(parent) => sync_directory(parent),
-        None => Ok(()),
+    create_directory(files, parent)?;
+    match files.create_dir(path) {
+        Ok(()) => {}
+        // Another process creates its own beside it.
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+        Err(error) => return Err(refused("create the directory", path)(error)),
+    }
+    sync_directory(files, parent)
+}
+
+fn sync_directory_of_existing(files: &dyn Files, parent: &Path) -> Result<(), StoreError> {
+    match files.sync_dir(parent) {
+        Ok(()) => Ok(()),
+        // Where this process may not read, it has created nothing either: it would not have come past that.
+        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => Ok(()),
+        Err(error) => Err(failed("sync the directory", parent)(error)),
     }
 }
 
 /// Replaces the contents of a file; durable on return, and after a crash either the old or the new ones are there.
-pub(super) fn replace(path: &Path, contents: &[u8]) -> Result<(), StoreError> {
+pub(super) fn replace(files: &dyn Files, path: &Path, contents: &[u8]) -> Result<(), StoreError> {
     let temporary = path.with_extension("tmp");
-    let written = File::create(&temporary)
-        .and_then(|mut file| file.write_all(contents).and_then(|()| file.sync_all()));
-    if let Err(error) = written {
+    let replaced = files.create(&temporary).and_then(|file| {
+        file.write_all_at(contents, 0)?;
+        file.sync_all()?;
+        files.rename(&temporary, path)
+    });
+    if let Err(error) = replaced {
         // What is left over is overwritten by the next attempt.
-        let _ = fs::remove_file(&temporary);
-        return Err(refused("write", path)(error));
+        let _ = files.remove(&temporary);
+        return Err(refused("replace", path)(error));
     }
-    fs::rename(&temporary, path).map_err(refused("replace", path))?;
-    sync_directory(path.parent().expect("a file is in a directory"))
+    sync_directory(files, directory_of(path))
+}
+
+/// The directory a file is in.
+pub(super) fn directory_of(path: &Path) -> &Path {
+    path.parent().expect("a file is in a directory")
 }
 
 /// The contents of a file; `None` if there is none.
-pub(super) fn read_if_present(path: &Path) -> Result<Option<Vec<u8>>, StoreError> {
-    match fs::read(path) {
+pub(super) fn read_if_present(
+    files: &dyn Files,
+    path: &Path,
+) -> Result<Option<Vec<u8>>, StoreError> {
+    match read(files, path) {
         Ok(contents) => Ok(Some(contents)),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
         Err(error) => Err(failed("read", path)(error)),
     }
 }
 
+fn read(files: &dyn Files, path: &Path) -> io::Result<Vec<u8>> {
+    let file = files.open(path)?;
+    let length = usize::try_from(file.length()?).map_err(io::Error::other)?;
+    let mut contents = vec![0; length];
+    let read = file.read_at(&mut contents, 0)?;
+    contents.truncate(read);
+    Ok(contents)
+}
+
 /// Gives a new file its size in such a way that writing to it needs no further room.
-pub(super) fn allocate(file: &File, bytes: u64) -> io::Result<()> {
-    match rustix::fs::fallocate(file, FallocateFlags::empty(), 0, bytes) {
-        Ok(()) => Ok(()),
-        // Not every file system can: writing does the same more slowly.
-        Err(rustix::io::Errno::OPNOTSUPP | rustix::io::Errno::NOSYS | rustix::io::Errno::INVAL) => {
-            zero(file, 0, bytes)
+pub(super) fn allocate(file: &dyn File, bytes: u64) -> io::Result<()> {
+    loop {
+        let Err(error) = file.allocate(bytes) else {
+            return Ok(());
+        };
+        match error.kind() {
+            io::ErrorKind::Interrupted => {}
+            // Not every file system can: writing does the same more slowly.
+            io::ErrorKind::Unsupported => return zero(file, 0, bytes),
+            _ => return Err(error),
         }
-        Err(error) => Err(error.into()),
     }
 }
 
 /// Writes zeros from `start` to `end`.
-pub(super) fn zero(file: &File, start: u64, end: u64) -> io::Result<()> {
+pub(super) fn zero(file: &dyn File, start: u64, end: u64) -> io::Result<()> {
     let mut offset = start;
     while offset < end {
         let length = (end - offset).min(ZEROS.len() as u64);
@@ -107,10 +145,10 @@ pub(super) fn zero(file: &File, start: u64, end: u64) -> io::Result<()> {
 }
 
 /// Bytes the file system of `path` can still take.
-pub(super) fn room(path: &Path) -> Result<u64, StoreError> {
-    let status = rustix::fs::statvfs(path)
-        .map_err(|error| failed("find the free space of", path)(error.into()))?;
-    Ok(status.f_bavail.saturating_mul(status.f_frsize))
+pub(super) fn room(files: &dyn Files, path: &Path) -> Result<u64, StoreError> {
+    files
+        .room(path)
+        .map_err(failed("find the free space of", path))
 }
 
 /// An error that says that `path` does not hold what it should.

@@ -19,6 +19,7 @@ mod draw;
 mod files;
 mod log;
 mod options;
+mod os;
 mod record;
 mod state;
 #[cfg(test)]
@@ -28,14 +29,17 @@ use std::path::Path;
 use std::sync::Arc;
 
 use crate::config::{Epoch, Incarnation, NodeId, Token};
+use crate::engine::files::Files;
 use crate::engine::{ArbiterStore, StoreError};
 use crate::storage::{ArbiterRecord, Meta};
 use directory::{DataDir, Kind};
 use files::mismatch;
 use record::RecordFile;
 
+pub use draw::Draw;
 pub use log::DurableLog;
 pub use options::StoreOptions;
+pub use os::OsFiles;
 pub use state::FjallEngine;
 
 /// What a replica keeps on its disk. The data directory is locked until both parts, and all views, are dropped.
@@ -52,35 +56,57 @@ pub struct ReplicaStore {
 /// # Errors
 /// `Locked` if another process uses it, `Mismatch` if it holds something else, `Damaged` and `Format` if it cannot be read.
 pub fn open_replica(path: &Path, options: &StoreOptions) -> Result<ReplicaStore, StoreError> {
-    let directory = Arc::new(DataDir::open(path, Kind::Replica)?);
-    let meta_file = RecordFile::new(directory.path().join("meta"), *b"LKSTPMET");
-    let meta = match meta_file.load()? {
-        Some(meta) => meta,
-        None => begin(directory.path(), &meta_file)?,
-    };
-    let is_first_start = meta.incarnation == Incarnation::ZERO;
-    let engine_path = directory.path().join("engine");
-    if !is_first_start && !engine_path.is_dir() {
+    let directory = Arc::new(DataDir::lock(path, Kind::Replica)?);
+    let mut draw = Draw::random();
+    let (meta_file, meta) = identity(&directory, &mut draw)?;
+    if meta.incarnation > Incarnation::ZERO && !directory.has("engine")? {
         return Err(mismatch(
             directory.path(),
             "has no state, though the node has been started before: remove the data directory and let the node join anew",
         ));
     }
-    let log = DurableLog::open(directory.clone(), meta_file, meta, options)?;
+    let log = DurableLog::open(directory.clone(), meta_file, meta, options, draw)?;
+    let engine_path = directory.path().join("engine");
     let engine = FjallEngine::open(directory, engine_path, options)?;
     Ok(ReplicaStore { log, engine })
 }
 
+/// Opens the log of a replica in a data directory on other files than those of the operating system, or makes one of an
+/// empty or missing directory.
+///
+/// # Errors
+/// As of `open_replica`, save `Locked`: nobody else must use the directory.
+pub fn open_log(
+    files: Arc<dyn Files>,
+    path: &Path,
+    options: &StoreOptions,
+    mut draw: Draw,
+) -> Result<DurableLog, StoreError> {
+    let directory = Arc::new(DataDir::open(files, path, Kind::Replica)?);
+    let (meta_file, meta) = identity(&directory, &mut draw)?;
+    DurableLog::open(directory, meta_file, meta, options, draw)
+}
+
+/// What a node knows about itself, and where it is kept.
+fn identity(directory: &DataDir, draw: &mut Draw) -> Result<(RecordFile, Meta), StoreError> {
+    let file = RecordFile::new(directory, "meta", *b"LKSTPMET");
+    let meta = match file.load()? {
+        Some(meta) => meta,
+        None => begin(directory, &file, draw)?,
+    };
+    Ok((file, meta))
+}
+
 /// Gives a new node its identity.
-fn begin(directory: &Path, meta_file: &RecordFile) -> Result<Meta, StoreError> {
-    if directory.join("log").exists() || directory.join("engine").exists() {
+fn begin(directory: &DataDir, meta_file: &RecordFile, draw: &mut Draw) -> Result<Meta, StoreError> {
+    if directory.has("log")? || directory.has("engine")? {
         return Err(mismatch(
             meta_file.path(),
             "is missing: remove the data directory and let the node join anew",
         ));
     }
     let meta = Meta {
-        node: NodeId(draw::number()),
+        node: NodeId(draw.number()),
         cluster: None,
         incarnation: Incarnation::ZERO,
         token: Token(0),
@@ -103,13 +129,26 @@ pub struct DurableArbiter {
 /// # Errors
 /// `Locked` if another process uses it, `Mismatch` if it holds something else, `Damaged` and `Format` if it cannot be read.
 pub fn open_arbiter(path: &Path) -> Result<DurableArbiter, StoreError> {
-    let directory = DataDir::open(path, Kind::Arbiter)?;
-    let file = RecordFile::new(directory.path().join("arbiter"), *b"LKSTPARB");
-    Ok(DurableArbiter {
-        record: file.load()?,
-        file,
-        _directory: directory,
-    })
+    DurableArbiter::open(DataDir::lock(path, Kind::Arbiter)?)
+}
+
+/// The same on other files than those of the operating system.
+///
+/// # Errors
+/// As of `open_arbiter`, save `Locked`: nobody else must use the directory.
+pub fn open_arbiter_on(files: Arc<dyn Files>, path: &Path) -> Result<DurableArbiter, StoreError> {
+    DurableArbiter::open(DataDir::open(files, path, Kind::Arbiter)?)
+}
+
+impl DurableArbiter {
+    fn open(directory: DataDir) -> Result<Self, StoreError> {
+        let file = RecordFile::new(&directory, "arbiter", *b"LKSTPARB");
+        Ok(Self {
+            record: file.load()?,
+            file,
+            _directory: directory,
+        })
+    }
 }
 
 impl ArbiterStore for DurableArbiter {

@@ -3,12 +3,15 @@
 //! magic (8 bytes) · format version (4) · CRC-32 of the body (4) · length of the body (8) · body in postcard
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::engine::StoreError;
+use crate::engine::durable::directory::DataDir;
 use crate::engine::durable::files;
+use crate::engine::files::Files;
 
 const HEADER_BYTES: usize = 24;
 const VERSION: u32 = 1;
@@ -16,25 +19,33 @@ const VERSION: u32 = 1;
 /// A file with one record.
 #[derive(Debug)]
 pub(super) struct RecordFile {
+    files: Arc<dyn Files>,
     path: PathBuf,
     magic: [u8; 8],
 }
 
 impl RecordFile {
-    /// The file at `path`; `magic` tells the kinds of records apart.
-    pub(super) fn new(path: PathBuf, magic: [u8; 8]) -> Self {
-        Self { path, magic }
+    /// The file of this name in the directory; `magic` tells the kinds of records apart.
+    pub(super) fn new(directory: &DataDir, name: &str, magic: [u8; 8]) -> Self {
+        Self {
+            files: directory.shared_files(),
+            path: directory.path().join(name),
+            magic,
+        }
     }
 
     pub(super) fn path(&self) -> &Path {
         &self.path
     }
 
-    /// The record; `None` if there is no file.
+    /// The record, durable on return; `None` if there is no file.
     pub(super) fn load<T: DeserializeOwned>(&self) -> Result<Option<T>, StoreError> {
-        files::read_if_present(&self.path)?
-            .map(|contents| self.decode(&contents))
-            .transpose()
+        let Some(contents) = files::read_if_present(&*self.files, &self.path)? else {
+            return Ok(None);
+        };
+        // A process before this one may have ended when the file had its name and the directory was not synced.
+        files::sync_directory(&*self.files, files::directory_of(&self.path))?;
+        self.decode(&contents).map(Some)
     }
 
     /// Replaces the record; durable on return.
@@ -46,7 +57,7 @@ impl RecordFile {
         contents.extend(crc32fast::hash(&body).to_le_bytes());
         contents.extend((body.len() as u64).to_le_bytes());
         contents.extend(body);
-        files::replace(&self.path, &contents)
+        files::replace(&*self.files, &self.path, &contents)
     }
 
     fn decode<T: DeserializeOwned>(&self, contents: &[u8]) -> Result<T, StoreError> {

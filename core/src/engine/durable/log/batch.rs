@@ -109,6 +109,8 @@ impl Draft {
     }
 
     /// Appends the finished batch to `buffer`. Returns its CRC, which the next batch takes for `previous`.
+    ///
+    /// Nothing behind the batch is called committed in it: whatever comes there later may be something else.
     pub(super) fn finish(
         &self,
         buffer: &mut Vec<u8>,
@@ -124,7 +126,7 @@ impl Draft {
         buffer.extend(body_bytes.to_le_bytes());
         buffer.extend(self.first.0.to_le_bytes());
         buffer.extend(self.epoch.0.to_le_bytes());
-        buffer.extend(committed.0.to_le_bytes());
+        buffer.extend(committed.min(self.end()).0.to_le_bytes());
         buffer.extend(durable.to_le_bytes());
         buffer.extend(self.count.to_le_bytes());
         buffer.extend(previous.to_le_bytes());

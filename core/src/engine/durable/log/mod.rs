@@ -3,7 +3,8 @@
 //! - A segment is allocated before it is needed, so that an append is one write and a sync one fdatasync.
 //! - Entries are written once and never changed. A log is shortened by beginning a new segment where it now ends:
 //!   what an older segment holds beyond the first position of the next one is void. So no stale batch can come back.
-//! - A segment that begins anew makes all segments before it void.
+//! - A segment makes void what was begun before it and does not begin before it: a truncation is done when its segment has
+//!   its name, and what it leaves over is removed later. A segment that begins anew makes everything void that was there.
 //! - Only the end of the last segment can be torn by a crash; see [`scan`].
 //!
 //! All segments are looked at when the log is opened; entries are not kept in memory but read again when asked for.
@@ -16,16 +17,16 @@ mod tests;
 mod window;
 
 use std::collections::VecDeque;
-use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::config::{Incarnation, Position, Seq};
 use crate::engine::durable::directory::DataDir;
-use crate::engine::durable::draw;
+use crate::engine::durable::draw::Draw;
 use crate::engine::durable::files::{self, failed, mismatch};
 use crate::engine::durable::options::StoreOptions;
 use crate::engine::durable::record::RecordFile;
+use crate::engine::files::Files;
 use crate::engine::{LogStore, StoreError, assert_follows};
 use crate::epochs::EpochHistory;
 use crate::operation::Entry;
@@ -55,6 +56,8 @@ pub struct DurableLog {
     segment_bytes: u64,
     reserve_bytes: u64,
     segments: VecDeque<Segment>,
+    /// Segments that were ever begun.
+    segments_begun: u64,
     /// The next segment's file, once the last segment is half full.
     spare: Option<Blank>,
     blanks_made: u64,
@@ -65,6 +68,7 @@ pub struct DurableLog {
     /// Appended since the room on the disk was looked at.
     unchecked_bytes: u64,
     buffer: Vec<u8>,
+    draw: Draw,
 }
 
 /// May the room kept in reserve be used?
@@ -90,9 +94,10 @@ impl DurableLog {
         meta_file: RecordFile,
         meta: Meta,
         options: &StoreOptions,
+        draw: Draw,
     ) -> Result<Self, StoreError> {
         let path = directory.path().join("log");
-        files::create_directory(&path)?;
+        files::create_directory(directory.files(), &path)?;
         let mut log = Self {
             directory,
             path,
@@ -101,6 +106,7 @@ impl DurableLog {
             segment_bytes: options.segment_bytes.max(SEGMENT_BYTES_MIN),
             reserve_bytes: options.reserve_bytes,
             segments: VecDeque::new(),
+            segments_begun: 0,
             spare: None,
             blanks_made: 0,
             end: Position::ZERO,
@@ -109,6 +115,7 @@ impl DurableLog {
             committed_durable: Position::ZERO,
             unchecked_bytes: ROOM_CHECK_BYTES,
             buffer: Vec::new(),
+            draw,
         };
         let mut found = log.find_segments()?;
         let Some((last_preface, mut last)) = found.pop() else {
@@ -121,7 +128,6 @@ impl DurableLog {
             until = segment.first;
         }
         let scanned = scan::last(&mut last, &last_preface)?;
-        files::sync_directory(&log.path)?;
         log.segments
             .extend(found.into_iter().map(|(_, segment)| segment));
         log.segments.push_back(last);
@@ -133,18 +139,19 @@ impl DurableLog {
     }
 
     /// The segments in force, ascending; what crashes have left over is removed.
-    fn find_segments(&self) -> Result<Vec<(Preface, Segment)>, StoreError> {
+    fn find_segments(&mut self) -> Result<Vec<(Preface, Segment)>, StoreError> {
+        let files = self.directory.files();
+        // What makes others void must be there for certain before these are removed.
+        files::sync_directory(files, &self.path)?;
         let mut found = Vec::new();
-        for file in fs::read_dir(&self.path).map_err(failed("list", &self.path))? {
-            let path = file.map_err(failed("list", &self.path))?.path();
-            let name = path.file_name().and_then(|name| name.to_str());
-            if name.and_then(segment::parse_name).is_some() {
-                found.push(Segment::open(path)?);
+        for name in files.list(&self.path).map_err(failed("list", &self.path))? {
+            let path = self.path.join(&name);
+            if name.to_str().and_then(segment::parse_name).is_some() {
+                found.push(Segment::open(files, path)?);
             } else if path.extension().is_some_and(|extension| extension == "tmp") {
-                fs::remove_file(&path).map_err(failed("remove", &path))?;
+                files.remove(&path).map_err(failed("remove", &path))?;
             }
         }
-        found.sort_by_key(|(preface, _)| preface.first);
         let foreign = found
             .iter()
             .find(|(preface, _)| preface.node != self.meta.node);
@@ -157,14 +164,21 @@ impl DurableLog {
                 ),
             ));
         }
-        let anew = found
-            .iter()
-            .rposition(|(preface, _)| preface.begins_anew)
-            .unwrap_or(0);
-        for (_, void) in found.drain(..anew) {
-            void.remove()?;
+        found.sort_by_key(|(preface, _)| preface.ordinal);
+        let mut in_force: Vec<(Preface, Segment)> = Vec::new();
+        let mut void = Vec::new();
+        for (preface, segment) in found {
+            self.segments_begun = preface.ordinal + 1;
+            let kept = if preface.begins_anew {
+                0
+            } else {
+                in_force.partition_point(|(_, before)| before.first < preface.first)
+            };
+            void.extend(in_force.drain(kept..).map(|(_, segment)| segment));
+            in_force.push((preface, segment));
         }
-        Ok(found)
+        self.remove_void(&void)?;
+        Ok(in_force)
     }
 
     fn begin_first(&mut self) -> Result<(), StoreError> {
@@ -175,7 +189,11 @@ impl DurableLog {
             ));
         }
         let blank = self.blank(self.segment_bytes, Reserve::Use)?;
-        self.roll(blank, Begins::Anew)
+        self.begin(blank, Position::ZERO, EpochHistory::new(), Begins::Anew)
+    }
+
+    fn files(&self) -> &dyn Files {
+        self.directory.files()
     }
 
     /// Changes how much room is left to others; see [`StoreOptions::reserve_bytes`].
@@ -184,24 +202,8 @@ impl DurableLog {
         self.unchecked_bytes = ROOM_CHECK_BYTES;
     }
 
-    fn preface(&self, first: Position, begins_anew: bool) -> Preface {
-        Preface {
-            node: self.meta.node,
-            first,
-            salt: draw::number(),
-            begins_anew,
-            committed: self.committed,
-            history: self.history.clone(),
-        }
-    }
-
     fn last(&mut self) -> &mut Segment {
         self.segments.back_mut().expect("there is always a segment")
-    }
-
-    fn take_last_if(&mut self, condition: impl Fn(&Segment) -> bool) -> Option<Segment> {
-        let is_wanted = self.segments.back().is_some_and(condition);
-        is_wanted.then(|| self.segments.pop_back())?
     }
 
     /// A file for a segment of at least `bytes`.
@@ -211,12 +213,17 @@ impl DurableLog {
         }
         let bytes = bytes.max(self.segment_bytes);
         if reserve == Reserve::Keep
-            && files::room(&self.path)? < self.reserve_bytes.saturating_add(bytes)
+            && files::room(self.files(), &self.path)? < self.reserve_bytes.saturating_add(bytes)
         {
             return Err(self.no_room());
         }
         self.blanks_made += 1;
-        Blank::prepare(&self.path, self.blanks_made, bytes)
+        Blank::prepare(
+            self.directory.shared_files(),
+            &self.path,
+            self.blanks_made,
+            bytes,
+        )
     }
 
     fn no_room(&self) -> StoreError {
@@ -228,7 +235,7 @@ impl DurableLog {
     /// Looks from time to time, and always while there is none, whether the disk has room.
     fn check_room(&mut self) -> Result<(), StoreError> {
         if self.unchecked_bytes >= ROOM_CHECK_BYTES {
-            if files::room(&self.path)? < self.reserve_bytes {
+            if files::room(self.files(), &self.path)? < self.reserve_bytes {
                 return Err(self.no_room());
             }
             self.unchecked_bytes = 0;
@@ -258,30 +265,71 @@ impl DurableLog {
             self.history.append(draft.epoch(), Seq(draft.first().0));
             self.end = draft.end();
         }
-        self.committed = self.committed.max(committed);
+        self.committed = self.committed.max(committed.min(self.end));
         Ok(())
     }
 
-    /// Begins a segment where the log ends. The one before must have been synced.
-    fn roll(&mut self, blank: Blank, begins: Begins) -> Result<(), StoreError> {
-        // A segment that begins right here holds nothing: it is replaced, and what it stood for is passed on.
-        let end = self.end;
-        let replaced = self.take_last_if(|last| last.first == end);
-        let begins_anew =
-            begins == Begins::Anew || replaced.is_some_and(|replaced| replaced.begins_anew);
-        let preface = self.preface(end, begins_anew);
+    /// Begins the next segment where the log ends.
+    fn go_on(&mut self, blank: Blank) -> Result<(), StoreError> {
+        self.last().finish()?;
+        self.begin(blank, self.end, self.history.clone(), Begins::Behind)
+    }
+
+    /// Ends the log at `first`, where another segment begins; `history` is of the entries before. Segments that stay must have
+    /// been synced. Without room nothing is changed.
+    fn begin(
+        &mut self,
+        blank: Blank,
+        first: Position,
+        history: EpochHistory,
+        begins: Begins,
+    ) -> Result<(), StoreError> {
+        let kept = match begins {
+            Begins::Behind => self
+                .segments
+                .partition_point(|segment| segment.first < first),
+            Begins::Anew => 0,
+        };
+        // A segment that begins right here is replaced, and what it stood for is passed on.
+        let replaced = self
+            .segments
+            .get(kept)
+            .filter(|segment| segment.first == first);
+        let committed = match begins {
+            Begins::Behind => self.committed.min(first),
+            Begins::Anew => first,
+        };
+        let preface = Preface {
+            node: self.meta.node,
+            first,
+            salt: self.draw.number(),
+            ordinal: self.segments_begun,
+            begins_anew: begins == Begins::Anew
+                || replaced.is_some_and(|replaced| replaced.begins_anew),
+            committed,
+            history,
+        };
         let segment = blank.begin(&self.path, &preface)?;
+        self.segments_begun += 1;
+        self.end = first;
+        self.history = preface.history;
+        self.committed = committed;
+        self.committed_durable = committed;
+        let mut void = self.segments.split_off(kept);
         self.segments.push_back(segment);
-        self.committed_durable = self.committed;
-        Ok(())
+        // The file of this name is the segment that has just begun.
+        void.retain(|void| void.first != first);
+        self.remove_void(void.make_contiguous())
     }
 
-    /// Removes the segments that begin behind `position`, the last one first: a crash leaves a shorter log, not a gap.
-    fn remove_behind(&mut self, position: Position) -> Result<(), StoreError> {
-        while let Some(segment) = self.take_last_if(|last| last.first > position) {
-            segment.remove()?;
+    /// Removes void segments, durably: what makes them void may be removed before the next sync of the directory.
+    fn remove_void(&self, void: &[Segment]) -> Result<(), StoreError> {
+        if void.is_empty() {
+            return Ok(());
         }
-        Ok(())
+        void.iter()
+            .try_for_each(|segment| segment.remove(self.files()))?;
+        files::sync_directory(self.files(), &self.path)
     }
 }
 
@@ -302,13 +350,20 @@ impl LogStore for DurableLog {
             let bytes = run.iter().map(Draft::total_bytes).sum::<u64>();
             blanks.push(self.blank(HEADER_BYTES_MAX + bytes, Reserve::Keep)?);
         }
+        let end = self.end;
         if !runs[0].is_empty() {
             self.write(&runs[0], committed)?;
         }
         for (run, blank) in runs[1..].iter().zip(blanks) {
-            self.last().finish()?;
-            self.roll(blank, Begins::Behind)?;
-            self.write(run, committed).map_err(uncertain)?;
+            self.go_on(blank)
+                .and_then(|()| self.write(run, committed))
+                .map_err(|error| {
+                    if self.end == end {
+                        error
+                    } else {
+                        uncertain(error)
+                    }
+                })?;
         }
         Ok(())
     }
@@ -318,37 +373,33 @@ impl LogStore for DurableLog {
             self.start() <= end,
             "a log is not truncated before its beginning"
         );
-        if end >= self.end {
+        if end >= self.end && !self.last().is_spoiled() {
             return Ok(());
         }
+        let end = end.min(self.end);
         let blank = self.blank(self.segment_bytes, Reserve::Use)?;
         self.last().sync()?;
-        self.remove_behind(end)?;
-        self.end = end;
-        self.history.truncate(end);
-        self.roll(blank, Begins::Behind)
+        let mut history = self.history.clone();
+        history.truncate(end);
+        self.begin(blank, end, history, Begins::Behind)
     }
 
     fn reset(&mut self, start: Position, history: &EpochHistory) -> Result<(), StoreError> {
         let blank = self.blank(self.segment_bytes, Reserve::Use)?;
-        self.remove_behind(start)?;
-        self.end = start;
-        self.history = history.clone();
-        self.committed = start;
-        self.roll(blank, Begins::Anew)?;
-        let anew = self.segments.split_off(self.segments.len() - 1);
-        let void = std::mem::replace(&mut self.segments, anew);
-        void.iter().try_for_each(Segment::remove)
+        self.begin(blank, start, history.clone(), Begins::Anew)
     }
 
     fn trim(&mut self, before: Position, bytes_max: u64) -> Result<Position, StoreError> {
         let mut bytes: u64 = self.segments.iter().map(Segment::written).sum();
+        let files = self.directory.files();
         while let [first, next, ..] = self.segments.make_contiguous()
             && next.first <= before
             && bytes > bytes_max
         {
             bytes -= first.written();
-            first.remove()?;
+            first.remove(files)?;
+            // One after the other: a crash leaves a log without a gap.
+            files::sync_directory(files, &self.path)?;
             self.segments.pop_front();
         }
         Ok(self.start())
@@ -437,7 +488,7 @@ fn runs(drafts: Vec<Draft>, mut room: u64, segment_bytes: u64) -> Vec<Vec<Draft>
     runs
 }
 
-/// Lack of room in the middle of an append cannot be taken back.
+/// Lack of room where something has been changed already is like any other failure.
 fn uncertain(error: StoreError) -> StoreError {
     match error {
         StoreError::NoRoom { path } => {

@@ -66,7 +66,7 @@ pub(super) fn last(segment: &mut Segment, preface: &Preface) -> Result<Scanned, 
     // A process before this one may have failed to sync its last batches and left them in the page cache, which then
     // takes them for synced: only what is written again is certain to reach the disk.
     rewrite(segment, walk.durable.max(segment.data), written)?;
-    files::zero(&segment.file, written, rest.end.max(written))
+    files::zero(&*segment.file, written, rest.end.max(written))
         .map_err(failed("write", &segment.path))?;
     segment.sync_always()?;
     Ok(walk.scanned)
@@ -92,11 +92,8 @@ impl Walk {
 
     /// Takes up batches as long as they are what was written, up to `until` at most.
     fn run(&mut self, segment: &mut Segment, until: Option<Position>) -> Result<(), StoreError> {
-        let file = segment
-            .file
-            .try_clone()
-            .map_err(failed("open", &segment.path))?;
-        let mut window = Window::new(&file, PIECE_BYTES);
+        let file = segment.file.clone();
+        let mut window = Window::new(&*file, segment.piece(PIECE_BYTES));
         while until.is_none_or(|until| self.scanned.end < until) {
             let header = intact_at(&mut window, segment, segment.written())?;
             let next = header.filter(|header| {
@@ -155,8 +152,9 @@ struct Rest {
 }
 
 fn look_behind(segment: &Segment) -> Result<Rest, StoreError> {
-    let mut window = Window::new(&segment.file, PIECE_BYTES);
-    let mut batches = Window::new(&segment.file, PIECE_BYTES);
+    let piece = segment.piece(PIECE_BYTES);
+    let mut window = Window::new(&*segment.file, piece);
+    let mut batches = Window::new(&*segment.file, piece);
     let mut rest = Rest {
         end: segment.written(),
         witness: None,
@@ -164,7 +162,7 @@ fn look_behind(segment: &Segment) -> Result<Rest, StoreError> {
     let mut offset = segment.written();
     loop {
         let bytes = window
-            .at(offset, PIECE_BYTES)
+            .at(offset, piece)
             .map_err(failed("read", &segment.path))?;
         if bytes.is_empty() {
             return Ok(rest);
@@ -186,12 +184,11 @@ fn look_behind(segment: &Segment) -> Result<Rest, StoreError> {
 
 /// Writes what is there from `start` to `end` again.
 fn rewrite(segment: &Segment, start: u64, end: u64) -> Result<(), StoreError> {
-    use std::os::unix::fs::FileExt;
-
-    let mut window = Window::new(&segment.file, PIECE_BYTES);
+    let piece = segment.piece(PIECE_BYTES);
+    let mut window = Window::new(&*segment.file, piece);
     let mut offset = start;
     while offset < end {
-        let length = (end - offset).min(PIECE_BYTES as u64) as usize;
+        let length = (end - offset).min(piece as u64) as usize;
         let bytes = window
             .at(offset, length)
             .map_err(failed("read", &segment.path))?;

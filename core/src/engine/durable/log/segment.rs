@@ -1,11 +1,9 @@
 //! One file of the log: a header, then batches up to where it is written.
 //!
-//! A segment is allocated in full before it is used, so that writing to it changes no metadata of the file system and
-//! cannot run out of room. It holds the log's entries from its first position up to the next segment's: what it may
+//! A segment is allocated in full before it is used, so that writing to it changes no metadata of the file system and, on
+//! most, cannot run out of room. It holds the log's entries from its first position up to the next segment's: what it may
 //! hold beyond (after a truncation) is void.
 
-use std::fs::{self, File, OpenOptions};
-use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -16,11 +14,12 @@ use crate::engine::StoreError;
 use crate::engine::durable::files::{self, damaged, failed, refused};
 use crate::engine::durable::log::batch::{self, Draft, Header};
 use crate::engine::durable::log::window::Window;
+use crate::engine::files::{File, Files};
 use crate::epochs::EpochHistory;
 use crate::operation::Entry;
 
 const MAGIC: [u8; 8] = *b"LKSTPLOG";
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 
 /// Magic, version, CRC-32 of the preface, length of the preface.
 const FIXED_BYTES: usize = 20;
@@ -50,7 +49,9 @@ pub(super) struct Preface {
     pub(super) first: Position,
     /// Drawn at random for this segment; see [`batch`].
     pub(super) salt: u64,
-    /// All segments before this one are void: the log began anew here.
+    /// Segments of this log that were begun before. Those of them that begin here or behind are void.
+    pub(super) ordinal: u64,
+    /// All segments that were begun before are void: the log began anew here.
     pub(super) begins_anew: bool,
     /// Known to be committed when the segment was begun.
     pub(super) committed: Position,
@@ -61,30 +62,32 @@ pub(super) struct Preface {
 /// An allocated file that is not a segment yet; it is removed when it does not become one.
 #[derive(Debug)]
 pub(super) struct Blank {
+    files: Arc<dyn Files>,
     path: PathBuf,
-    file: Option<File>,
+    file: Arc<dyn File>,
     bytes: u64,
+    is_segment: bool,
 }
 
 impl Blank {
     /// Allocates `bytes` in `directory`; `number` tells several blanks apart.
-    pub(super) fn prepare(directory: &Path, number: u64, bytes: u64) -> Result<Self, StoreError> {
+    pub(super) fn prepare(
+        files: Arc<dyn Files>,
+        directory: &Path,
+        number: u64,
+        bytes: u64,
+    ) -> Result<Self, StoreError> {
         let path = directory.join(format!("spare-{number}.tmp"));
-        let file = OpenOptions::new()
-            .read(true)
-            .write(true)
-            .create(true)
-            .truncate(true)
-            .open(&path)
-            .map_err(refused("create", &path))?;
+        let file = files.create(&path).map_err(refused("create", &path))?;
         let blank = Self {
+            files,
             path,
-            file: Some(file),
+            file,
             bytes,
+            is_segment: false,
         };
-        let file = blank.file.as_ref().expect("it has just been put there");
-        files::allocate(file, bytes)
-            .and_then(|()| file.sync_all())
+        files::allocate(&*blank.file, bytes)
+            .and_then(|()| blank.file.sync_all())
             .map_err(refused("allocate", &blank.path))?;
         Ok(blank)
     }
@@ -94,12 +97,13 @@ impl Blank {
     }
 
     /// Makes this the segment that `preface` describes, durably, in the place of any of the same first position.
+    ///
+    /// Without room nothing is changed.
     pub(super) fn begin(
         mut self,
         directory: &Path,
         preface: &Preface,
     ) -> Result<Segment, StoreError> {
-        let file = self.file.take().expect("a blank begins one segment");
         let encoded = postcard::to_stdvec(preface).expect("prefaces have an encoding");
         let crc = crc32fast::hash(&encoded);
         let length = u32::try_from(encoded.len()).expect("epoch histories are bounded");
@@ -114,21 +118,24 @@ impl Blank {
             "an epoch history that does not fit a segment's header"
         );
         let path = directory.join(name(preface.first));
-        file.write_all_at(&bytes, 0)
-            .and_then(|()| file.sync_data())
-            .map_err(failed("write", &self.path))?;
-        fs::rename(&self.path, &path).map_err(failed("rename", &self.path))?;
-        files::sync_directory(directory)?;
+        self.file
+            .write_all_at(&bytes, 0)
+            .and_then(|()| self.file.sync_data())
+            .and_then(|()| self.files.rename(&self.path, &path))
+            .map_err(refused("begin", &path))?;
+        self.is_segment = true;
+        files::sync_directory(&*self.files, directory)?;
         let data = (bytes.len() as u64).next_multiple_of(HEADER_ALIGNMENT);
+        let file = self.file.clone();
         Ok(Segment::new(path, file, preface, data, crc, self.bytes))
     }
 }
 
 impl Drop for Blank {
     fn drop(&mut self) {
-        if self.file.is_some() {
+        if !self.is_segment {
             // If this fails, the next start removes it.
-            let _ = fs::remove_file(&self.path);
+            let _ = self.files.remove(&self.path);
         }
     }
 }
@@ -148,11 +155,11 @@ pub(super) fn parse_name(name: &str) -> Option<Position> {
 /// A file of the log.
 ///
 /// - `index` has the place of the first batch, and of at least one in every `INDEX_BYTES`.
-/// - `durable <= written <= bytes`, and `touched <= bytes`; what is behind `written` is zero or void.
+/// - `durable <= written <= bytes`, and `touched <= bytes`; what is behind `written` is zero or void, unless `is_spoiled`.
 #[derive(Debug)]
 pub(super) struct Segment {
     pub(super) path: PathBuf,
-    pub(super) file: File,
+    pub(super) file: Arc<dyn File>,
     pub(super) first: Position,
     pub(super) begins_anew: bool,
     /// Where the first batch is.
@@ -164,6 +171,8 @@ pub(super) struct Segment {
     durable: u64,
     /// Blocks before this have been written to since the file was opened.
     touched: u64,
+    /// A write has failed, so that there may be something behind `written`, which must not be taken for what is written next.
+    is_spoiled: bool,
     /// The CRC of the last batch, or of the header.
     previous: u32,
 }
@@ -171,7 +180,7 @@ pub(super) struct Segment {
 impl Segment {
     fn new(
         path: PathBuf,
-        file: File,
+        file: Arc<dyn File>,
         preface: &Preface,
         data: u64,
         previous: u32,
@@ -189,22 +198,16 @@ impl Segment {
             written: data,
             durable: data,
             touched: data,
+            is_spoiled: false,
             previous,
         }
     }
 
     /// Reads the header of a file; its batches are still to be taken up.
-    pub(super) fn open(path: PathBuf) -> Result<(Preface, Self), StoreError> {
-        let file = OpenOptions::new()
-            .read(true)
-            .write(true)
-            .open(&path)
-            .map_err(failed("open", &path))?;
-        let bytes = file
-            .metadata()
-            .map_err(failed("find the size of", &path))?
-            .len();
-        let mut start = Window::new(&file, HEADER_BYTES_MAX as usize);
+    pub(super) fn open(files: &dyn Files, path: PathBuf) -> Result<(Preface, Self), StoreError> {
+        let file = files.open(&path).map_err(failed("open", &path))?;
+        let bytes = file.length().map_err(failed("find the size of", &path))?;
+        let mut start = Window::new(&*file, HEADER_BYTES_MAX as usize);
         let start = start
             .at(0, HEADER_BYTES_MAX as usize)
             .map_err(failed("read", &path))?;
@@ -256,9 +259,22 @@ impl Segment {
         self.salt
     }
 
+    /// So many bytes, or all of them.
+    pub(super) fn piece(&self, bytes: usize) -> usize {
+        usize::try_from(self.bytes).map_or(bytes, |all| all.min(bytes))
+    }
+
     /// Room for batches, in bytes.
     pub(super) fn room(&self) -> u64 {
+        if self.is_spoiled {
+            return 0;
+        }
         self.bytes.saturating_sub(self.written)
+    }
+
+    /// May there be something behind the last batch that is not void?
+    pub(super) fn is_spoiled(&self) -> bool {
+        self.is_spoiled
     }
 
     /// Is more than half of it written?
@@ -289,7 +305,8 @@ impl Segment {
         self.previous = crc;
     }
 
-    /// Writes batches behind the last one, all at once. If that fails, the segment is as it was.
+    /// Writes batches behind the last one, all at once. If that fails, the segment holds what it held, and has no more room: the
+    /// next start may find a beginning of them, unless another segment begins where they would.
     pub(super) fn write(
         &mut self,
         drafts: &[Draft],
@@ -311,9 +328,10 @@ impl Segment {
             let ahead = self.room().min((buffer.len() + AHEAD_BYTES) as u64);
             buffer.resize(ahead as usize, 0);
         }
-        self.file
-            .write_all_at(buffer, self.written)
-            .map_err(refused("write", &self.path))?;
+        if let Err(error) = self.file.write_all_at(buffer, self.written) {
+            self.is_spoiled = true;
+            return Err(refused("write", &self.path)(error));
+        }
         self.touched = self.touched.max(self.written + buffer.len() as u64);
         for (draft, crc) in drafts.iter().zip(crcs) {
             self.add(draft.first(), crc, draft.total_bytes());
@@ -336,20 +354,22 @@ impl Segment {
         Ok(())
     }
 
-    /// Gives back what was allocated and not used: no batch follows.
+    /// Gives back what was allocated and not used, and makes the segment durable: no batch follows.
     pub(super) fn finish(&mut self) -> Result<(), StoreError> {
         self.file
             .set_len(self.written)
-            .and_then(|()| self.file.sync_all())
-            .map_err(failed("sync", &self.path))?;
+            .map_err(refused("shorten", &self.path))?;
+        self.file.sync_all().map_err(failed("sync", &self.path))?;
         self.durable = self.written;
         self.bytes = self.written;
         Ok(())
     }
 
-    pub(super) fn remove(&self) -> Result<(), StoreError> {
-        fs::remove_file(&self.path).map_err(failed("remove", &self.path))?;
-        files::sync_directory(self.path.parent().expect("a segment is in a directory"))
+    /// Removes the file; not yet durable.
+    pub(super) fn remove(&self, files: &dyn Files) -> Result<(), StoreError> {
+        files
+            .remove(&self.path)
+            .map_err(failed("remove", &self.path))
     }
 
     /// Adds the entries from `from` up to `until` to `entries`, as long as `bytes_left`, which counts down, allows.
@@ -366,7 +386,7 @@ impl Segment {
             return Ok(());
         };
         let mut window = Window::new(
-            &self.file,
+            &*self.file,
             PIECE_BYTES.min(*bytes_left + INDEX_BYTES as usize),
         );
         while position < until {

@@ -1,13 +1,13 @@
 //! Reads a file in large pieces while it is looked at in small ones.
 
-use std::fs::File;
 use std::io;
-use std::os::unix::fs::FileExt;
+
+use crate::engine::files::File;
 
 /// A part of a file, held in memory.
 #[derive(Debug)]
 pub(super) struct Window<'a> {
-    file: &'a File,
+    file: &'a dyn File,
     /// Bytes read at once, unless more are asked for.
     piece: usize,
     offset: u64,
@@ -15,7 +15,7 @@ pub(super) struct Window<'a> {
 }
 
 impl<'a> Window<'a> {
-    pub(super) fn new(file: &'a File, piece: usize) -> Self {
+    pub(super) fn new(file: &'a dyn File, piece: usize) -> Self {
         Self {
             file,
             piece,
@@ -39,18 +39,7 @@ impl<'a> Window<'a> {
     fn fill(&mut self, offset: u64, length: usize) -> io::Result<()> {
         self.offset = offset;
         self.bytes.resize(length, 0);
-        let mut filled = 0;
-        while filled < length {
-            match self
-                .file
-                .read_at(&mut self.bytes[filled..], offset + filled as u64)
-            {
-                Ok(0) => break,
-                Ok(read) => filled += read,
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) => return Err(error),
-            }
-        }
+        let filled = self.file.read_at(&mut self.bytes, offset)?;
         self.bytes.truncate(filled);
         Ok(())
     }

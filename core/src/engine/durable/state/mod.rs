@@ -327,7 +327,7 @@ impl FjallEngine {
 
     /// Refuses a change that leaves less than `reserve_bytes` to spare.
     fn check_room(&self, reserve_bytes: u64) -> Result<(), StoreError> {
-        if files::room(&self.path)? < reserve_bytes {
+        if files::room(self.directory.files(), &self.path)? < reserve_bytes {
             return Err(StoreError::NoRoom {
                 path: self.directory.path().to_owned(),
             });
@@ -506,7 +506,7 @@ impl Engine for FjallEngine {
             .map_err(failed("install a state"))?;
         // The state must be whole on the disk before anything says that it is the current one.
         self.sync()?;
-        files::sync_directory(&self.path.join("keyspaces"))?;
+        files::sync_directory(self.directory.files(), &self.path.join("keyspaces"))?;
         self.meta
             .insert(CURRENT, encode(&current))
             .map_err(failed("install a state"))?;
