@@ -9,6 +9,7 @@ use lockstep_core::operation::{Key, ReadLevel, Value};
 use lockstep_core::process::CallBody;
 
 use crate::cluster::{Cluster, ClusterOptions, MS};
+use crate::disk::DiskOptions;
 
 /// A steady cluster.
 pub(super) fn build(replicas: usize, clients: usize, options: &[&str]) -> Result<Cluster, String> {
@@ -23,6 +24,7 @@ pub(super) fn build(replicas: usize, clients: usize, options: &[&str]) -> Result
         }
     }
     Ok(Cluster::new(ClusterOptions {
+        disk: DiskOptions::for_log(limits.log_bytes_max),
         limits,
         ..ClusterOptions::steady(replicas, clients)
     }))

@@ -272,7 +272,7 @@ impl Replicator {
         let is_newer = self.reply_sent.is_some_and(|taken| {
             taken.incarnation == reply.sent.incarnation && taken.at < reply.sent.at
         });
-        is_taken_up && is_newer && !planted!(AnswerAnewIgnored)
+        is_taken_up && is_newer
     }
 
     fn end_handshake(&self, cx: &mut Context<'_>, keep: Position, echo: Timestamp) {

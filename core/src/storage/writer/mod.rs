@@ -541,9 +541,6 @@ impl Writer {
     }
 
     fn mistake_refusal(&mut self) {
-        if planted!(RefusalForgetsExecuted) {
-            self.group = Group::default();
-        }
         if planted!(RefusedIsForgotten) {
             self.head = None;
         }
