@@ -60,6 +60,7 @@ const EVENTS: &[Fault] = &[
     Fault::CrashClient,
     Fault::DiskHang,
     Fault::DiskFull,
+    Fault::DiskError,
     Fault::Wipe,
     Fault::Leave,
 ];
@@ -122,7 +123,8 @@ impl Plan {
                 true => disk / 10..disk,
                 false => disk..300 * MS,
             },
-            crashes_behind_jobs: *[0.0, 0.0, 0.02, 0.2].choose(&mut rng).expect("not empty"),
+            kills: 0.25,
+            crashes_at_jobs: *[0.0, 0.0, 0.02, 0.2].choose(&mut rng).expect("not empty"),
             disk: DiskOptions {
                 writer: WriterOptions {
                     group_bytes_max: *[1, 400, 4 << 20].choose(&mut rng).expect("not empty"),
@@ -132,6 +134,7 @@ impl Plan {
                     ..WriterOptions::for_log(limits.log_bytes_max)
                 },
                 told_bytes: *[1, 300].choose(&mut rng).expect("not empty"),
+                segment_bytes: *[1, 500, 4 << 10].choose(&mut rng).expect("not empty"),
             },
             is_state_prompt: rng.random_bool(0.6),
             intake: Intake {
@@ -308,6 +311,7 @@ fn inject(cluster: &mut Cluster, fault: Fault) {
         }
         Fault::DiskHang => cluster.hang_disk(cluster_disk(one, replica), time),
         Fault::DiskFull => cluster.fill_disk(cluster_disk(one, replica), time),
+        Fault::DiskError | Fault::NoRoomForOnce => cluster.fail_disk(cluster_disk(one, replica)),
         Fault::Wipe => {
             // It may be about to take the primary's place.
             let config = cluster.config_decided();

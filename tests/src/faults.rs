@@ -66,6 +66,10 @@ counted! {
         DiskHang = "disk hung",
         /// A disk has no room for a while.
         DiskFull = "disk full",
+        /// A disk has no room for one call to its files.
+        NoRoomForOnce = "disk full for one call",
+        /// A device fails one call to its files.
+        DiskError = "disk failed a call",
         /// A replica loses its data directory for good, and a new one starts in its place.
         Wipe = "data directory lost",
         /// A replica leaves, and starts again later.
@@ -76,10 +80,16 @@ counted! {
 counted! {
     /// Something that happens rarely and has to be shown to work.
     Path {
-        /// Power was lost right behind a job of a disk that there is not all the time.
-        CrashBehindJob = "crash right behind a rare job of a disk",
+        /// A process ended in the middle of a job of its disk.
+        CrashInJob = "crash in the middle of a job of a disk",
+        /// A process ended right behind a job of its disk, before it heard of it.
+        CrashBehindJob = "crash right behind a job of a disk",
         /// A replica did not start, as its disk had no room for that.
         StartWithoutRoom = "start put off for lack of room",
+        /// A process did not start, as its disk failed.
+        StartFailed = "start put off as the disk failed",
+        /// A process ended because its disk failed.
+        GaveUp = "process ended as its disk failed",
         /// A primary began with entries that it did not know to be committed.
         Recommit = "primary began with uncommitted entries",
         /// A replica cut off entries that the primary does not have.

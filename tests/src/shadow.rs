@@ -9,7 +9,7 @@ use lockstep_core::config::{Position, Seq};
 use lockstep_core::operation::{Entry, Key, Value};
 use lockstep_core::storage::{Ticket, Write};
 
-use crate::disk::{Disk, Records};
+use crate::disk::{Disk, Medium, Records};
 
 /// The log of one running replica as it has it in memory.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Default)]
@@ -27,7 +27,7 @@ pub struct Shadow {
 
 impl Shadow {
     /// Of a replica that starts from `disk`.
-    pub fn of(disk: &Disk) -> Self {
+    pub fn of(disk: &Disk<impl Medium>) -> Self {
         let mut shadow = Self {
             start: disk.log().start(),
             ..Self::default()

@@ -10,7 +10,7 @@ use tempfile::TempDir;
 /// Small enough to make many segments and to write the state out often.
 pub(super) fn options() -> StoreOptions {
     StoreOptions {
-        segment_bytes: 0,
+        segment_bytes: 32 << 10,
         reserve_bytes: 0,
         cache_bytes: 1 << 20,
         memtable_bytes: 0,

@@ -286,27 +286,42 @@ impl Cluster {
             return;
         }
         let former = self.config().version;
+        let Some(disk) = self.nodes[index].role.disk_mut() else {
+            return;
+        };
+        let is_sync = disk.job().is_some_and(is_sync);
+        let is_rare = disk.job().is_some_and(is_rare);
+        let often = self.options.crashes_at_jobs / if is_rare { 1.0 } else { 20.0 };
+        let is_struck = self.rng.random_bool(often);
+        if is_struck && self.rng.random_bool(0.5) {
+            self.counts.path(Path::CrashInJob);
+            return self.crash_at_job(index);
+        }
         let node = &mut self.nodes[index];
         let local = node.clock.local(self.now);
         let Some(disk) = node.role.disk_mut() else {
             return;
         };
-        let is_sync = disk.job().is_some_and(is_sync);
-        let is_rare = disk.job().is_some_and(is_rare);
         let mut orders = Vec::new();
         let finished = disk.finish_job(local, &mut orders);
         node.syncs += u64::from(is_sync);
-        self.expect_done(index, finished);
+        if let Err(error) = finished {
+            return self.on_disk_error(index, &error);
+        }
         if self.config().version != former {
             self.tell(&Fact::Decided);
         }
-        if is_rare && self.rng.random_bool(self.options.crashes_behind_jobs) {
+        if is_struck {
             self.counts.path(Path::CrashBehindJob);
-            let outage = self.rng.random_range(1..200) * MS;
-            return self.crash(index, outage);
+            return self.crash_at_job(index);
         }
         self.carry_out_orders(index, orders);
         self.wake_disk(index);
+    }
+
+    fn crash_at_job(&mut self, index: usize) {
+        let outage = self.rng.random_range(1..200) * MS;
+        self.crash(index, outage);
     }
 
     pub(super) fn disk_due(&mut self, index: usize, start: u64) {
@@ -417,6 +432,15 @@ impl Cluster {
         if self.nodes[index].starts == start {
             self.report(index, report);
         }
+    }
+
+    /// A job of the disk has failed, which ends the process if the device is to blame.
+    pub(super) fn on_disk_error(&mut self, index: usize, error: &StoreError) {
+        if matches!(error, StoreError::Io { .. }) {
+            return self.give_up(index);
+        }
+        let what = format!("{}: {error}", self.nodes[index].name);
+        self.violate("the storage works", what);
     }
 
     fn expect_done<T>(&mut self, index: usize, outcome: Result<T, StoreError>) -> Option<T> {

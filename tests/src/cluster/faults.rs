@@ -1,13 +1,13 @@
 //! What can be done to a simulated cluster: each fault ends by itself at a given moment.
 
-use lockstep_core::config::NodeId;
 use lockstep_core::host::Arrival;
 use rand::Rng;
 
 use super::node::Inbox;
 use super::{Clock, Cluster, MS, Plan, Role, new_disk};
-use crate::disk::Full;
+use crate::disk::{Ending, Full};
 use crate::faults::{Fault, Path};
+use crate::files::{self, Injected};
 use crate::invariants::Fact;
 
 impl Cluster {
@@ -23,20 +23,39 @@ impl Cluster {
             Role::Replica(..) => Fault::CrashSecondary,
         };
         self.counts.fault(fault);
-        self.power_off(index);
+        let ending = match self.rng.random_bool(self.options.kills) {
+            true => Ending::Killed,
+            false => Ending::PowerLost,
+        };
+        self.end(index, ending);
         self.plan(self.now + outage, Plan::Start { node: index });
     }
 
     /// A node loses power and stays away.
     pub fn power_off(&mut self, index: usize) {
-        self.trace
-            .note(self.now, format_args!("{} crashes", self.nodes[index].name));
+        self.end(index, Ending::PowerLost);
+    }
+
+    /// The disk of a node has failed, and its process has given up; it starts again some time later.
+    pub(super) fn give_up(&mut self, index: usize) {
+        self.counts.path(Path::GaveUp);
+        self.end(index, Ending::DiskFailed);
+        let outage = self.rng.random_range(1..400) * MS;
+        self.plan(self.now + outage, Plan::Start { node: index });
+    }
+
+    fn end(&mut self, index: usize, ending: Ending) {
+        let name = &self.nodes[index].name;
+        match ending {
+            Ending::PowerLost => self.trace.note(self.now, format_args!("{name} crashes")),
+            Ending::Killed => self.trace.note(self.now, format_args!("{name} is killed")),
+            Ending::DiskFailed => self.trace.note(self.now, format_args!("{name} gives up")),
+        }
         let former = self.config().version;
         self.stop_process(index);
-        match &mut self.nodes[index].role {
-            Role::Arbiter(disk) => disk.crash(&mut self.rng),
-            Role::Replica(disk, _) => {
-                let loss = disk.crash(&mut self.rng);
+        let kept = match &mut self.nodes[index].role {
+            Role::Arbiter(disk) => disk.end(ending, &mut self.rng),
+            Role::Replica(disk, _) => disk.end(ending, &mut self.rng).map(|loss| {
                 if loss.entries_lost > 0 {
                     self.counts.path(Path::EntriesLost);
                 }
@@ -46,8 +65,15 @@ impl Cluster {
                 if loss.state_fell_back {
                     self.counts.path(Path::StateFellBack);
                 }
+            }),
+            Role::Client => {
+                self.history.abandon(index, self.now);
+                Ok(())
             }
-            Role::Client => self.history.abandon(index, self.now),
+        };
+        if let Err(what) = kept {
+            let what = format!("{}: {what}", self.nodes[index].name);
+            self.violate("a disk keeps what it must", what);
         }
         if self.config().version != former {
             self.tell(&Fact::Decided);
@@ -74,8 +100,7 @@ impl Cluster {
         if let Role::Replica(disk, _) = &mut node.role
             && let Err(error) = disk.stop(local)
         {
-            let what = format!("{}: {error}", node.name);
-            self.violate("the storage works", what);
+            self.on_disk_error(index, &error);
         }
         self.tell(&Fact::Ceased { node: index });
         if self.options.returns {
@@ -114,7 +139,7 @@ impl Cluster {
         if self.nodes[index].is_up() {
             self.power_off(index);
         }
-        let fresh = new_disk(NodeId(self.rng.random()), &self.options);
+        let fresh = new_disk(&mut self.rng, &self.options);
         if let Role::Replica(disk, _) = &mut self.nodes[index].role {
             self.lost_disks.push(std::mem::replace(disk, fresh));
         }
@@ -213,6 +238,26 @@ impl Cluster {
         node.hung_until = node.hung_until.max(until);
     }
 
+    /// Some call to the files of a node fails soon: for a moment there is no room, or the device fails.
+    pub fn fail_disk(&mut self, index: usize) {
+        let files = match &self.nodes[index].role {
+            Role::Arbiter(disk) => disk.files(),
+            Role::Replica(disk, _) => disk.files(),
+            Role::Client => return,
+        };
+        let (fault, injected) = match self.rng.random_bool(0.5) {
+            true => (Fault::DiskError, files::Fault::Failed),
+            false => (Fault::NoRoomForOnce, files::Fault::NoRoom),
+        };
+        let spared = self.rng.random_range(0..20);
+        files.inject(spared, Injected::random(injected, &mut self.rng));
+        self.counts.fault(fault);
+        self.trace.note(
+            self.now,
+            format_args!("the disk of {} will fail", self.nodes[index].name),
+        );
+    }
+
     /// A disk has no room for a while.
     pub fn fill_disk(&mut self, index: usize, time: u64) {
         let full = match self.nodes[index].role {
@@ -235,7 +280,7 @@ impl Cluster {
 
     pub(super) fn set_full(&mut self, index: usize, full: Full) {
         match &mut self.nodes[index].role {
-            Role::Arbiter(disk) => disk.set_full(full != Full::Nothing),
+            Role::Arbiter(disk) => disk.set_full(full),
             Role::Replica(disk, _) => disk.set_full(full),
             Role::Client => {}
         }
@@ -247,7 +292,7 @@ impl Cluster {
         self.network.heal();
         self.options.network.loss = 0.0;
         self.options.apply_latency = self.options.read_latency.clone();
-        self.options.crashes_behind_jobs = 0.0;
+        self.options.crashes_at_jobs = 0.0;
         for index in 0..self.nodes.len() {
             let node = &mut self.nodes[index];
             node.hung_until = node.hung_until.min(self.now);

@@ -38,7 +38,7 @@ use rand_chacha::ChaCha8Rng;
 use self::around::Around;
 use self::node::Inbox;
 pub use self::node::{Clock, Machine, Node, Role};
-use crate::disk::{Disk, DiskOptions, Full, RecordDisk};
+use crate::disk::{Disk, DiskOptions, FilesLog, Full, RecordDisk};
 use crate::faults::{Counts, Path};
 use crate::history::History;
 use crate::invariants::{self, Fact, Invariant, Ledger, Violation};
@@ -73,9 +73,11 @@ pub struct ClusterOptions {
     pub read_latency: Range<u64>,
     /// Nanoseconds an application takes that is not done at once.
     pub apply_latency: Range<u64>,
-    /// How often power is lost right behind a job that there is not all the time: when a state is put in place, a log begins
-    /// anew or is cut off, a record is saved.
-    pub crashes_behind_jobs: f64,
+    /// How often a process that crashes is killed, and does not lose power.
+    pub kills: f64,
+    /// How often a process crashes in the middle of a job that there is not all the time, or right behind it: when a state is
+    /// put in place, a log begins anew or is cut off, a record is saved. A twentieth of that for other jobs.
+    pub crashes_at_jobs: f64,
     /// What a process takes in one turn.
     pub intake: Intake,
     /// Nanoseconds a process takes for a turn.
@@ -102,7 +104,8 @@ impl ClusterOptions {
             disk_latency: MS / 2..MS / 2 + 1,
             read_latency: MS / 10..MS / 10 + 1,
             apply_latency: MS / 10..MS / 10 + 1,
-            crashes_behind_jobs: 0.0,
+            kills: 0.0,
+            crashes_at_jobs: 0.0,
             intake: Intake::default(),
             turn_time: 1..2,
             drift: 0,
@@ -201,7 +204,7 @@ pub struct Cluster {
     nodes: Vec<Node>,
     addresses: BTreeMap<Address, usize>,
     /// Disks that are gone for good, kept because acknowledgements once rested on them.
-    lost_disks: Vec<Disk>,
+    lost_disks: Vec<Disk<FilesLog>>,
     ledger: Ledger,
     invariants: Vec<Box<dyn Invariant>>,
     paths: PathFinder,
@@ -221,10 +224,10 @@ impl Cluster {
         let record = arbiter::first_record(cluster, rng.random());
         let mut nodes = vec![Node::new(
             "a".to_owned(),
-            Role::Arbiter(Box::new(RecordDisk::new(record))),
+            Role::Arbiter(Box::new(RecordDisk::over_files(record, rng.random()))),
         )];
         for number in 1..=options.replicas {
-            let disk = new_disk(NodeId(rng.random()), &options);
+            let disk = new_disk(&mut rng, &options);
             nodes.push(Node::new(
                 format!("r{number}"),
                 Role::Replica(Box::new(disk), Box::default()),
@@ -322,7 +325,7 @@ impl Cluster {
     }
 
     /// The disk of a node, also of one that is gone.
-    pub fn disk_of(&self, node: NodeId) -> Option<&Disk> {
+    pub fn disk_of(&self, node: NodeId) -> Option<&Disk<FilesLog>> {
         self.nodes
             .iter()
             .filter_map(Node::disk)
@@ -378,7 +381,10 @@ impl Cluster {
         let (local, address) = (node.clock.local(self.now), node.address.clone());
         node.machine = Some(match &mut node.role {
             Role::Arbiter(disk) => {
-                let (record, desk) = disk.start();
+                let (record, desk) = match disk.start() {
+                    Ok(started) => started,
+                    Err(error) => return self.not_started(index, &error),
+                };
                 let host = Host::new(Arbiter::open(record), desk, address);
                 Machine::Arbiter(Box::new(host))
             }
@@ -386,14 +392,7 @@ impl Cluster {
                 let started = disk.start(local, &self.options.limits.sessions);
                 let (recovered, desk) = match started {
                     Ok(started) => started,
-                    Err(StoreError::NoRoom { .. }) => {
-                        self.counts.path(Path::StartWithoutRoom);
-                        return self.start_later(index, 100 * MS);
-                    }
-                    Err(error) => {
-                        let what = format!("{}: {error}", node.name);
-                        return self.violate("a replica can be started", what);
-                    }
+                    Err(error) => return self.not_started(index, &error),
                 };
                 **shadow = Shadow::of(disk);
                 let options = ReplicaOptions {
@@ -419,6 +418,19 @@ impl Cluster {
             .note(self.now, format_args!("{} starts", self.nodes[index].name));
         self.tell(&Fact::Started { node: index });
         self.plan_turn(index);
+    }
+
+    /// The disk kept a node from starting, which is tried again if that is for now.
+    fn not_started(&mut self, index: usize, error: &StoreError) {
+        match error {
+            StoreError::NoRoom { .. } => self.counts.path(Path::StartWithoutRoom),
+            StoreError::Io { .. } => self.counts.path(Path::StartFailed),
+            error => {
+                let what = format!("{}: {error}", self.nodes[index].name);
+                return self.violate("a replica can be started", what);
+            }
+        }
+        self.start_later(index, 100 * MS);
     }
 
     /// Starts a node some time later.
@@ -643,8 +655,8 @@ impl Cluster {
 }
 
 /// The empty disk of a new node.
-fn new_disk(node: NodeId, options: &ClusterOptions) -> Disk {
-    let disk = Disk::new(node, options.disk.clone());
+fn new_disk(rng: &mut ChaCha8Rng, options: &ClusterOptions) -> Disk<FilesLog> {
+    let disk = Disk::over_files(NodeId(rng.random()), options.disk.clone(), rng.random());
     let is_prompt = options.is_state_prompt;
     disk.engine().behave(|habits| {
         habits.is_cached = is_prompt;

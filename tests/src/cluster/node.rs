@@ -17,7 +17,7 @@ use lockstep_core::time::Instant;
 use lockstep_core::transport::{Received, SenderKind};
 
 use super::around::Around;
-use crate::disk::{Disk, Drive, RecordDisk};
+use crate::disk::{Disk, Drive, FilesLog, FilesRecord, RecordDisk};
 use crate::shadow::Shadow;
 
 /// A running process with its host.
@@ -176,9 +176,9 @@ impl Clock {
 /// What a node has besides its process.
 pub enum Role {
     /// The arbiter and its record.
-    Arbiter(Box<RecordDisk>),
+    Arbiter(Box<RecordDisk<FilesRecord>>),
     /// A replica, its disk, and what its log must be.
-    Replica(Box<Disk>, Box<Shadow>),
+    Replica(Box<Disk<FilesLog>>, Box<Shadow>),
     /// A client keeps nothing.
     Client,
 }
@@ -262,7 +262,7 @@ impl Node {
     }
 
     /// Its disk, if it is a replica.
-    pub fn disk(&self) -> Option<&Disk> {
+    pub fn disk(&self) -> Option<&Disk<FilesLog>> {
         match &self.role {
             Role::Replica(disk, _) => Some(disk),
             Role::Arbiter(_) | Role::Client => None,

@@ -3,16 +3,13 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use super::medium::Medium;
+use super::parts::DiskLog;
 use lockstep_core::config::{Epoch, Incarnation, NodeId, Position, Token};
 use lockstep_core::engine::{LogStore, StoreError};
 use lockstep_core::epochs::EpochHistory;
 use lockstep_core::operation::Entry;
 use lockstep_core::storage::Meta;
-use rand::{Rng, SeedableRng};
-use rand_chacha::ChaCha8Rng;
-
-use super::no_room;
-use super::parts::DiskLog;
 
 /// The log of one data directory, and what the node knows about itself.
 ///
@@ -23,39 +20,8 @@ pub struct ModelLog {
     meta: Meta,
     present: DiskLog,
     durable: DiskLog,
-    /// There is no room for entries.
-    pub(super) is_full: bool,
-    /// There is no room for anything else either, for which a reserve is kept.
-    pub(super) is_reserve_full: bool,
     /// It says that it syncs, and does not.
     pub(super) lies: bool,
-    /// It refuses what takes room now and then.
-    pub(super) flaky: Option<Flaky>,
-}
-
-/// The flaky persistence of the official cases: after each request that it carries out it refuses up to three.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub(super) struct Flaky {
-    left: u32,
-    /// What is drawn from.
-    seed: u64,
-}
-
-impl Flaky {
-    pub(super) fn new(seed: u64) -> Self {
-        Self { left: 0, seed }
-    }
-
-    fn refuses(&mut self) -> bool {
-        if self.left > 0 {
-            self.left -= 1;
-            return true;
-        }
-        let mut rng = ChaCha8Rng::seed_from_u64(self.seed);
-        self.seed = rng.random();
-        self.left = rng.random_range(0..=3);
-        false
-    }
 }
 
 impl ModelLog {
@@ -71,16 +37,46 @@ impl ModelLog {
             },
             present: DiskLog::default(),
             durable: DiskLog::default(),
-            is_full: false,
-            is_reserve_full: false,
             lies: false,
-            flaky: None,
         }
     }
 
-    /// What survives a loss of power, whatever happens.
-    pub fn durable(&self) -> &DiskLog {
-        &self.durable
+    /// What is appended, durable or not.
+    pub(super) fn present(&self) -> &DiskLog {
+        &self.present
+    }
+
+    /// It holds this, and all of it is durable.
+    pub(super) fn set(&mut self, found: DiskLog) {
+        self.durable = found.clone();
+        self.present = found;
+    }
+
+    /// It holds this, and what of it was durable is.
+    pub(super) fn set_present(&mut self, found: DiskLog) {
+        let durable = self.durable.end().max(found.start());
+        self.durable = found.clone();
+        if self.durable.end() > durable {
+            self.durable.truncate(durable);
+            self.durable.hint = found.hint.min(durable);
+        }
+        self.present = found;
+    }
+
+    pub(super) fn set_meta(&mut self, meta: &Meta) {
+        self.meta = meta.clone();
+    }
+
+    /// It begins here.
+    pub(super) fn trim_to(&mut self, start: Position) {
+        while self.present.start < start {
+            self.trim_one();
+        }
+    }
+
+    fn trim_one(&mut self) {
+        self.present.trim_one();
+        self.durable.trim_one();
     }
 
     /// Entries that are appended and may be lost.
@@ -105,19 +101,22 @@ impl ModelLog {
         }
         self.durable.hint = self.present.hint;
     }
+}
 
-    fn check_room(&mut self, is_full: bool) -> Result<(), StoreError> {
-        let is_refused = self.flaky.as_mut().is_some_and(Flaky::refuses);
-        match is_full || is_refused {
-            true => Err(no_room()),
-            false => Ok(()),
-        }
+impl Medium for ModelLog {
+    fn durable(&self) -> &DiskLog {
+        &self.durable
     }
+
+    fn open(&mut self) -> Result<(), StoreError> {
+        Ok(())
+    }
+
+    fn close(&mut self) {}
 }
 
 impl LogStore for ModelLog {
     fn append(&mut self, entries: &[Arc<Entry>], committed: Position) -> Result<(), StoreError> {
-        self.check_room(self.is_full)?;
         for entry in entries {
             assert_eq!(
                 Position::before(entry.seq),
@@ -130,6 +129,7 @@ impl LogStore for ModelLog {
             );
             self.present.push(entry.clone());
         }
+        let committed = committed.min(self.present.end());
         self.present.hint = committed.max(self.present.hint);
         Ok(())
     }
@@ -139,7 +139,6 @@ impl LogStore for ModelLog {
             self.present.start <= end,
             "a log is not truncated before its beginning"
         );
-        self.check_room(self.is_reserve_full)?;
         self.sync()?;
         self.present.truncate(end);
         if !self.lies {
@@ -149,7 +148,6 @@ impl LogStore for ModelLog {
     }
 
     fn reset(&mut self, start: Position, history: &EpochHistory) -> Result<(), StoreError> {
-        self.check_room(self.is_reserve_full)?;
         self.present = DiskLog {
             start,
             history: history.clone(),
@@ -162,14 +160,12 @@ impl LogStore for ModelLog {
 
     fn trim(&mut self, before: Position, bytes_max: u64) -> Result<Position, StoreError> {
         while self.present.bytes > bytes_max && self.present.start < before {
-            self.present.trim_one();
-            self.durable.trim_one();
+            self.trim_one();
         }
         Ok(self.present.start)
     }
 
     fn save_meta(&mut self, meta: &Meta) -> Result<(), StoreError> {
-        self.check_room(self.is_reserve_full)?;
         self.meta = meta.clone();
         Ok(())
     }

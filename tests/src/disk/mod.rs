@@ -1,11 +1,15 @@
 //! The simulated disk of a node: a log and a state, or a record, and the machine that decides what they do next.
 //!
-//! The machine is the one that programs run ([`Writer`]), and so is what carries its jobs out; only what keeps the bytes is
-//! a model here. A disk knows no time: its host decides when a job, an application, a checkpoint or an answer is done, and
-//! when it hangs, is full or loses power.
+//! The machine is the one that programs run ([`Writer`]), and so is what carries its jobs out. In a simulated cluster the log
+//! and the arbiter's record are those of programs as well, over simulated files; the state is a model. The explorer, which
+//! copies and compares whole disks, has models of all three. A disk knows no time: its host decides when a job, an
+//! application, a checkpoint or an answer is done, and when it hangs, is full, fails or loses power.
 
 mod engine;
+mod files;
+mod flaky;
 mod log;
+mod medium;
 mod parts;
 mod record;
 
@@ -26,10 +30,12 @@ use rand::Rng;
 use rand_chacha::ChaCha8Rng;
 
 pub use self::engine::{Habits, ModelEngine};
-use self::log::Flaky;
+pub use self::files::{Ending, FilesLog};
 pub use self::log::ModelLog;
+pub use self::medium::{Medium, RecordMedium};
 pub use self::parts::{DiskLog, DiskState, Records};
-pub use self::record::RecordDisk;
+pub use self::record::{FilesRecord, ModelRecord, RecordDisk};
+use crate::files::SimulatedFiles;
 
 /// Why something is not done for now.
 fn no_room() -> StoreError {
@@ -66,6 +72,8 @@ pub struct DiskOptions {
     pub writer: WriterOptions,
     /// Of the desk: see [`Desk::replica`].
     pub told_bytes: u64,
+    /// Of the log over files: see [`StoreOptions`](lockstep_core::engine::durable::StoreOptions).
+    pub segment_bytes: u64,
 }
 
 impl DiskOptions {
@@ -74,15 +82,17 @@ impl DiskOptions {
         Self {
             writer: WriterOptions::for_log(log_bytes_max),
             told_bytes: TOLD_BYTES,
+            // Few, so that a log has several, and is trimmed. That they have 64 MiB in programs makes no other difference.
+            segment_bytes: log_bytes_max.min(1 << 10),
         }
     }
 }
 
 /// The disk of one data directory of a replica.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct Disk {
+pub struct Disk<L = ModelLog> {
     options: DiskOptions,
-    log: ModelLog,
+    log: L,
     engine: ModelEngine,
     /// While a process runs.
     writer: Option<Writer>,
@@ -103,12 +113,11 @@ pub struct Loss {
     pub state_fell_back: bool,
 }
 
-impl Disk {
-    /// The empty data directory of a new node.
-    pub fn new(node: NodeId, options: DiskOptions) -> Self {
+impl<L: Medium> Disk<L> {
+    fn of(log: L, options: DiskOptions) -> Self {
         Self {
             options,
-            log: ModelLog::new(node),
+            log,
             engine: ModelEngine::default(),
             writer: None,
             told: VecDeque::new(),
@@ -143,27 +152,6 @@ impl Disk {
             Some(held) => **held == *entry,
             None => self.log().start().covers(entry.seq),
         }
-    }
-
-    /// Makes the disk full, or makes room.
-    pub fn set_full(&mut self, full: Full) {
-        self.log.is_full = matches!(full, Full::All | Full::Log);
-        self.log.is_reserve_full = full == Full::All;
-        self.engine.behave(|habits| {
-            habits.is_full = matches!(full, Full::All | Full::State);
-            habits.is_apply_refused = matches!(full, Full::State);
-        });
-    }
-
-    /// From now on its log refuses up to three writes after each that it carries out: the flaky persistence of the official
-    /// cases.
-    pub fn make_flaky(&mut self, seed: u64) {
-        self.log.flaky = Some(Flaky::new(seed));
-    }
-
-    /// From now on it says that it syncs, and does not.
-    pub fn lie(&mut self, lies: bool) {
-        self.log.lies = lies;
     }
 
     /// Bytes of entries and records asked for and not yet written.
@@ -258,42 +246,64 @@ impl Disk {
         now: Instant,
         limits: &SessionLimits,
     ) -> Result<(Recovered, Desk), StoreError> {
-        let recovered = recover(&mut self.log, &self.engine, limits)?;
+        self.log.open()?;
+        let recovered = recover(&mut self.log, &self.engine, limits);
+        let recovered = recovered.inspect_err(|_| self.log.close())?;
         let (start, end) = (self.log.start(), self.log.end());
         self.writer = Some(Writer::replica(now, self.options.writer.clone(), start));
         Ok((recovered, Desk::replica(end, self.options.told_bytes)))
     }
 
-    /// Power is lost: of what is under way any beginning survives, of the applied state any checkpoint or all.
-    pub fn crash(&mut self, rng: &mut ChaCha8Rng) -> Loss {
-        let mut loss = Loss::default();
-        match self.job().cloned() {
-            Some(Job::Append { entries, committed }) => {
-                let appended = rng.random_range(0..=entries.len());
-                loss.entries_lost += entries.len() - appended;
-                loss.is_torn = appended > 0 && appended < entries.len();
-                // Without room none of them is.
-                let _ = self.log.append(&entries[..appended], committed);
-            }
-            Some(job) if rng.random_bool(0.5) => {
-                // What fails leaves everything as it was.
-                let _ = storage::carry_out(&job, &mut self.log, &self.engine);
-            }
-            Some(_) | None => {}
-        }
-        let unsynced = self.log.unsynced();
-        let kept = rng.random_range(0..=unsynced);
-        loss.entries_lost += unsynced - kept;
-        let falls_back = rng.random_bool(0.5);
-        loss.state_fell_back = falls_back && self.engine.may_fall_back();
-        self.power_off(kept, falls_back);
-        loss
+    /// Is there something in the state that its checkpoint does not have?
+    pub fn may_fall_back(&self) -> bool {
+        self.engine.may_fall_back()
     }
 
-    fn power_off(&mut self, kept: usize, falls_back: bool) {
-        self.log.crash(kept);
-        self.engine.crash(falls_back);
+    /// The process has ended in good order; what it asked for is on the disk, as far as there is room.
+    ///
+    /// # Errors
+    /// What failed on the way.
+    pub fn stop(&mut self, now: Instant) -> Result<(), StoreError> {
+        self.told.push_back(Told::Close);
+        let mut orders = Vec::new();
+        loop {
+            self.advance(now, &mut orders);
+            for order in std::mem::take(&mut orders) {
+                match order {
+                    Order::Report(_) => {}
+                    Order::Apply(committed) => self.apply(committed)?,
+                    Order::Checkpoint => self.checkpoint()?,
+                }
+            }
+            if self.job().is_some() {
+                self.finish_job(now, &mut orders)?;
+            } else if self.told.is_empty() {
+                break;
+            }
+        }
+        self.log.close();
+        self.engine.crash(false);
         self.forget_process();
+        Ok(())
+    }
+
+    fn forget_process(&mut self) {
+        self.writer = None;
+        self.told.clear();
+        self.checkpointed = Position::ZERO;
+        self.views.clear();
+    }
+}
+
+impl Disk {
+    /// The empty data directory of a new node.
+    pub fn new(node: NodeId, options: DiskOptions) -> Self {
+        Self::of(ModelLog::new(node), options)
+    }
+
+    /// From now on it says that it syncs, and does not.
+    pub fn lie(&mut self, lies: bool) {
+        self.log.lies = lies;
     }
 
     /// How many different moments power could be lost at while what waits is being written; every entry is one.
@@ -329,37 +339,6 @@ impl Disk {
         self.power_off(self.log.unsynced(), falls_back);
     }
 
-    /// Is there something in the state that its checkpoint does not have?
-    pub fn may_fall_back(&self) -> bool {
-        self.engine.may_fall_back()
-    }
-
-    /// The process has ended in good order; what it asked for is on the disk, as far as there is room.
-    ///
-    /// # Errors
-    /// What failed on the way.
-    pub fn stop(&mut self, now: Instant) -> Result<(), StoreError> {
-        self.told.push_back(Told::Close);
-        let mut orders = Vec::new();
-        loop {
-            self.advance(now, &mut orders);
-            for order in std::mem::take(&mut orders) {
-                match order {
-                    Order::Report(_) => {}
-                    Order::Apply(committed) => self.apply(committed)?,
-                    Order::Checkpoint => self.checkpoint()?,
-                }
-            }
-            if self.job().is_some() {
-                self.finish_job(now, &mut orders)?;
-            } else if self.told.is_empty() {
-                break;
-            }
-        }
-        self.power_off(self.log.unsynced(), false);
-        Ok(())
-    }
-
     /// Lets the writer work until it has reported a write, or has nothing to do. What it wants of others is done at once.
     ///
     /// # Errors
@@ -384,15 +363,66 @@ impl Disk {
         }
     }
 
-    fn forget_process(&mut self) {
-        self.writer = None;
-        self.told.clear();
-        self.checkpointed = Position::ZERO;
-        self.views.clear();
+    fn power_off(&mut self, kept: usize, falls_back: bool) {
+        self.log.crash(kept);
+        self.engine.crash(falls_back);
+        self.forget_process();
     }
 }
 
-impl Drive for Disk {
+impl Disk<FilesLog> {
+    /// The empty data directory of a new node, whose files draw from the seed.
+    pub fn over_files(node: NodeId, options: DiskOptions, seed: u64) -> Self {
+        Self::of(FilesLog::new(node, options.segment_bytes, seed), options)
+    }
+
+    /// The files, to have something go wrong with them.
+    pub fn files(&self) -> &SimulatedFiles {
+        self.log.files()
+    }
+
+    /// Makes the disk full, or makes room.
+    pub fn set_full(&mut self, full: Full) {
+        self.log.set_full(full);
+        self.engine.behave(|habits| {
+            habits.is_full = matches!(full, Full::All | Full::State);
+            habits.is_apply_refused = matches!(full, Full::State);
+        });
+    }
+
+    /// From now on its log refuses up to three writes after each that it carries out: the flaky persistence of the official
+    /// cases.
+    pub fn make_flaky(&mut self, seed: u64) {
+        self.log.make_flaky(seed);
+    }
+
+    /// The process ends, now or somewhere in its job. Of the applied state any checkpoint survives, or all.
+    ///
+    /// # Errors
+    /// If what is left must not be.
+    pub fn end(&mut self, ending: Ending, rng: &mut ChaCha8Rng) -> Result<Loss, String> {
+        if let Some(job) = self.job().cloned()
+            && ending != Ending::DiskFailed
+            && rng.random_bool(0.7)
+        {
+            files::cut_soon(self.log.files(), rng);
+            // What became of it nobody hears any more.
+            let _ = storage::carry_out(&job, &mut self.log, &self.engine);
+        }
+        let lost = self.log.cease(ending, rng)?;
+        let falls_back = rng.random_bool(0.5);
+        let state_fell_back = falls_back && self.engine.may_fall_back();
+        self.engine.crash(falls_back);
+        self.forget_process();
+        Ok(Loss {
+            entries_lost: lost.entries_lost,
+            is_torn: lost.is_torn,
+            state_fell_back,
+        })
+    }
+}
+
+impl<L: Medium> Drive for Disk<L> {
     fn tell(&mut self, told: Told) {
         self.told.push_back(told);
     }

@@ -23,6 +23,27 @@ pub struct DiskLog {
 }
 
 impl DiskLog {
+    /// These entries, from `start` on.
+    pub(crate) fn found(
+        start: Position,
+        entries: Vec<Arc<Entry>>,
+        history: EpochHistory,
+        hint: Position,
+    ) -> Self {
+        Self {
+            start,
+            bytes: entries.iter().map(|entry| entry.size() as u64).sum(),
+            entries: entries.into(),
+            history,
+            hint,
+        }
+    }
+
+    /// The epochs of the entries before its end.
+    pub(crate) fn history(&self) -> &EpochHistory {
+        &self.history
+    }
+
     /// Where it begins.
     pub fn start(&self) -> Position {
         self.start

@@ -1,7 +1,9 @@
 //! The simulated disk of the arbiter: one record, replaced as a whole.
 
 use std::collections::VecDeque;
+use std::path::Path;
 
+use lockstep_core::engine::durable::{DurableArbiter, open_arbiter_on};
 use lockstep_core::engine::{ArbiterStore, StoreError};
 use lockstep_core::storage::desk::Desk;
 use lockstep_core::storage::writer::{Job, Order, Report, Told, Writer};
@@ -10,12 +12,15 @@ use lockstep_core::time::Instant;
 use rand::Rng;
 use rand_chacha::ChaCha8Rng;
 
-use super::{Drive, no_room};
+use super::files::{self, Ending, PLACE};
+use super::medium::RecordMedium;
+use super::{Drive, Full};
+use crate::files::SimulatedFiles;
 
 /// The disk of one arbiter.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct RecordDisk {
-    store: RecordStore,
+pub struct RecordDisk<S = ModelRecord> {
+    store: S,
     /// While a process runs.
     writer: Option<Writer>,
     told: VecDeque<Told>,
@@ -23,21 +28,95 @@ pub struct RecordDisk {
 
 /// A record that is durable once it is saved.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-struct RecordStore {
-    record: ArbiterRecord,
-    is_full: bool,
+pub struct ModelRecord(ArbiterRecord);
+
+impl ArbiterStore for ModelRecord {
+    fn load(&self) -> Option<&ArbiterRecord> {
+        Some(&self.0)
+    }
+
+    fn save(&mut self, record: &ArbiterRecord) -> Result<(), StoreError> {
+        self.0 = record.clone();
+        Ok(())
+    }
 }
 
-impl ArbiterStore for RecordStore {
+impl RecordMedium for ModelRecord {
+    fn record(&self) -> &ArbiterRecord {
+        &self.0
+    }
+
+    fn open(&mut self) -> Result<(), StoreError> {
+        Ok(())
+    }
+}
+
+/// The record of programs, in a data directory of simulated files.
+#[derive(Debug)]
+pub struct FilesRecord {
+    files: SimulatedFiles,
+    /// While a process runs.
+    store: Option<DurableArbiter>,
+    record: ArbiterRecord,
+    /// What else may be found: records that were not saved, or not known to be.
+    possible: Vec<ArbiterRecord>,
+}
+
+impl FilesRecord {
+    fn check(&self, found: Option<&ArbiterRecord>) -> Result<ArbiterRecord, String> {
+        let mut known = [&self.record].into_iter().chain(&self.possible);
+        match found {
+            Some(found) if known.any(|record| record == found) => Ok(found.clone()),
+            found => Err(format!("{found:?} was found, not {:?}", self.record)),
+        }
+    }
+
+    fn end(&mut self, ending: Ending, rng: &mut ChaCha8Rng) -> Result<(), String> {
+        files::end_process(&mut self.files, ending, rng);
+        self.store = None;
+        let fork = files::look_into(&self.files);
+        let opened = open_arbiter_on(fork.handle(), Path::new(PLACE));
+        let store = opened.map_err(|error| format!("cannot be opened any more: {error}"))?;
+        self.record = self.check(store.load())?;
+        self.possible.clear();
+        Ok(())
+    }
+}
+
+impl ArbiterStore for FilesRecord {
     fn load(&self) -> Option<&ArbiterRecord> {
         Some(&self.record)
     }
 
     fn save(&mut self, record: &ArbiterRecord) -> Result<(), StoreError> {
-        if self.is_full {
-            return Err(no_room());
+        let saved = self.store.as_mut().expect("a process runs").save(record);
+        if saved.is_err() {
+            if self.possible.last() != Some(record) {
+                self.possible.push(record.clone());
+            }
+            return saved;
         }
+        self.possible.clear();
         self.record = record.clone();
+        Ok(())
+    }
+}
+
+impl RecordMedium for FilesRecord {
+    fn record(&self) -> &ArbiterRecord {
+        &self.record
+    }
+
+    fn open(&mut self) -> Result<(), StoreError> {
+        let opened = open_arbiter_on(self.files.handle(), Path::new(PLACE));
+        let store = opened.inspect_err(|_| self.files.end_process())?;
+        self.record = self
+            .check(store.load())
+            .map_err(|what| StoreError::Mismatch {
+                path: PLACE.into(),
+                what,
+            })?;
+        self.store = Some(store);
         Ok(())
     }
 }
@@ -45,30 +124,7 @@ impl ArbiterStore for RecordStore {
 impl RecordDisk {
     /// A disk that holds `record`.
     pub fn new(record: ArbiterRecord) -> Self {
-        Self {
-            store: RecordStore {
-                record,
-                is_full: false,
-            },
-            writer: None,
-            told: VecDeque::new(),
-        }
-    }
-
-    /// The record as it survives a loss of power.
-    pub fn record(&self) -> &ArbiterRecord {
-        &self.store.record
-    }
-
-    /// Makes the disk full, or makes room.
-    pub fn set_full(&mut self, is_full: bool) {
-        self.store.is_full = is_full;
-    }
-
-    /// A process starts: what it finds, and its side of the disk.
-    pub fn start(&mut self) -> (ArbiterRecord, Desk) {
-        self.writer = Some(Writer::arbiter());
-        (self.store.record.clone(), Desk::arbiter())
+        Self::of(ModelRecord(record))
     }
 
     /// Lets the writer work until it has nothing to do.
@@ -90,21 +146,81 @@ impl RecordDisk {
         });
         Ok(reports.collect())
     }
+}
 
-    /// Power is lost: what is being saved is there, or what was there before.
-    pub fn crash(&mut self, rng: &mut ChaCha8Rng) {
+impl RecordDisk<FilesRecord> {
+    /// A disk that holds `record`.
+    ///
+    /// # Panics
+    /// If the record cannot be saved.
+    pub fn over_files(record: ArbiterRecord, seed: u64) -> Self {
+        let files = SimulatedFiles::new(seed);
+        let opened = open_arbiter_on(files.handle(), Path::new(PLACE));
+        let saved = opened.and_then(|mut store| store.save(&record));
+        saved.expect("nothing goes wrong yet");
+        Self::of(FilesRecord {
+            files,
+            store: None,
+            record,
+            possible: Vec::new(),
+        })
+    }
+
+    /// The files, to have something go wrong with them.
+    pub fn files(&self) -> &SimulatedFiles {
+        &self.store.files
+    }
+
+    /// Makes the disk full, or makes room.
+    pub fn set_full(&mut self, full: Full) {
+        files::set_full(&self.store.files, full);
+    }
+
+    /// The process ends, now or while a record is being saved.
+    ///
+    /// # Errors
+    /// If what is left must not be.
+    pub fn end(&mut self, ending: Ending, rng: &mut ChaCha8Rng) -> Result<(), String> {
         if let Some(job) = self.job().cloned()
-            && rng.random_bool(0.5)
+            && ending != Ending::DiskFailed
+            && rng.random_bool(0.7)
         {
-            // What fails leaves everything as it was.
+            files::cut_soon(&self.store.files, rng);
+            // What it was told nobody hears any more.
             let _ = storage::carry_out_for_arbiter(&job, &mut self.store);
         }
         self.writer = None;
         self.told.clear();
+        self.store.end(ending, rng)
     }
 }
 
-impl Drive for RecordDisk {
+impl<S: RecordMedium> RecordDisk<S> {
+    fn of(store: S) -> Self {
+        Self {
+            store,
+            writer: None,
+            told: VecDeque::new(),
+        }
+    }
+
+    /// The record as it survives a loss of power.
+    pub fn record(&self) -> &ArbiterRecord {
+        self.store.record()
+    }
+
+    /// A process starts: what it finds, and its side of the disk.
+    ///
+    /// # Errors
+    /// What keeps it from starting.
+    pub fn start(&mut self) -> Result<(ArbiterRecord, Desk), StoreError> {
+        self.store.open()?;
+        self.writer = Some(Writer::arbiter());
+        Ok((self.store.record().clone(), Desk::arbiter()))
+    }
+}
+
+impl<S: RecordMedium> Drive for RecordDisk<S> {
     fn tell(&mut self, told: Told) {
         self.told.push_back(told);
     }

@@ -251,6 +251,10 @@ impl Disk {
 
     // ------------------------------------------------------------------------------------------------------- names
 
+    pub(super) fn has(&self, path: &Path) -> bool {
+        self.find(path).is_ok()
+    }
+
     fn find(&self, path: &Path) -> io::Result<Inode> {
         let mut inode = ROOT;
         for component in path.components() {

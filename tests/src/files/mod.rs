@@ -16,7 +16,9 @@ mod names;
 mod survival;
 #[cfg(test)]
 mod tests;
+pub(crate) mod world;
 
+use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use lockstep_core::engine::files::Files;
@@ -44,6 +46,11 @@ impl SimulatedFiles {
     /// An empty file system with all the room there can be.
     pub fn new(seed: u64) -> Self {
         Self::of(Disk::new(seed))
+    }
+
+    /// The same files, once more in hand.
+    pub(crate) fn same(&self) -> Self {
+        Self(self.0.clone())
     }
 
     fn of(disk: Disk) -> Self {
@@ -83,6 +90,11 @@ impl SimulatedFiles {
     /// Does what is written over need room as well, and a new name for a file?
     pub fn set_copies_on_write(&self, copies: bool) {
         self.disk().copies_on_write = copies;
+    }
+
+    /// Is there something of this name?
+    pub fn has(&self, path: &Path) -> bool {
+        self.disk().has(path)
     }
 
     /// How often a process has asked for something.

@@ -14,7 +14,7 @@ use lockstep_core::storage::Write;
 
 use super::{Fact, Invariant};
 use crate::cluster::Cluster;
-use crate::disk::{Disk, Records};
+use crate::disk::{Disk, Medium, Records};
 use crate::shadow::Shadow;
 
 /// The committed entries, as the first replica that called each of them committed had it.
@@ -148,7 +148,7 @@ pub(crate) fn check_applied(ledger: &Ledger, entries: &[Arc<Entry>]) -> Result<(
 pub(crate) fn check_write(
     ledger: &Ledger,
     config: &Config,
-    disk: &Disk,
+    disk: &Disk<impl Medium>,
     shadow: &Shadow,
     write: &Write,
 ) -> Result<(), String> {
@@ -193,7 +193,7 @@ pub(crate) fn check_write(
 }
 
 /// Does nobody count the replica, and has it not heard that its primary was deposed?
-fn may_lose_committed(config: &Config, disk: &Disk) -> bool {
+fn may_lose_committed(config: &Config, disk: &Disk<impl Medium>) -> bool {
     let meta = disk.meta();
     !config.in_sync.contains(&meta.node) && meta.epoch < config.epoch
 }
@@ -206,7 +206,11 @@ fn check_disk(cluster: &Cluster, node: usize) -> Result<(), String> {
 }
 
 /// Compares the whole log and the state of a replica.
-pub(crate) fn check_holdings(ledger: &Ledger, config: &Config, disk: &Disk) -> Result<(), String> {
+pub(crate) fn check_holdings(
+    ledger: &Ledger,
+    config: &Config,
+    disk: &Disk<impl Medium>,
+) -> Result<(), String> {
     if config.in_sync.contains(&disk.meta().node) {
         for entry in disk.log().entries() {
             if let Some(committed) = ledger.entry(entry.seq) {

@@ -5,6 +5,7 @@ pub(super) const BOUNDED: &str = "memory in flight is bounded";
 pub(super) const CALM: &str = "everything is well again when faults stop";
 pub(super) const DURABLE: &str = "an acknowledged write is durable wherever it must be";
 pub(super) const FORWARD: &str = "epochs and versions never go back";
+pub(super) const KEPT: &str = "a disk keeps what it must";
 pub(super) const LEDGER: &str = "committed entries are identical for ever";
 pub(super) const LET_IN: &str = "replicas are let in";
 pub(super) const LINEARIZABLE: &str = "linearizable reads are never stale";

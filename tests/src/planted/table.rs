@@ -3,8 +3,8 @@
 use lockstep_core::planted::Bug;
 
 use super::invariants::{
-    AHEAD, BOUNDED, CALM, DURABLE, FORWARD, LEDGER, LET_IN, LINEARIZABLE, LOCAL, ONCE, PANICS,
-    REJECTED, REPLIES, SPINS, STARTED, TOLD, TRUE,
+    AHEAD, BOUNDED, CALM, DURABLE, FORWARD, KEPT, LEDGER, LET_IN, LINEARIZABLE, LOCAL, ONCE,
+    PANICS, REJECTED, REPLIES, SPINS, STARTED, TOLD, TRUE,
 };
 use super::{Found, Scripted};
 
@@ -79,7 +79,7 @@ pub const FOUND: &[Found] = &[
     found(Bug::GrantsAfterTakeOver, LATE, &[LINEARIZABLE]),
     found(Bug::SessionsNotTransferred, SOON, &[ONCE]),
     found(Bug::TransfersUncommitted, SOON, &[LEDGER]),
-    found(Bug::HistoryBeyondState, LATE, &[CALM]),
+    found(Bug::HistoryBeyondState, LATE, &[CALM, KEPT]),
     found(Bug::StateAckedEarly, LATE, &[DURABLE]),
     found(Bug::CopyOfOpenExecuted, SOON, &[ONCE]),
     found(Bug::CopyOfDoneExecuted, SOON, &[ONCE]),
@@ -89,7 +89,7 @@ pub const FOUND: &[Found] = &[
     found(Bug::TenureEndsSilently, SOON, &[REPLIES]),
     found(Bug::AcksUnconfirmed, SOON, &[DURABLE, ONCE]),
     found(Bug::RetriesUnderNewId, SOON, &[TOLD, PANICS, TRUE]),
-    found(Bug::RejectsAppended, LATE, &[REJECTED, CALM, TRUE]),
+    found(Bug::RejectsAppended, LATE, &[REJECTED, CALM, TOLD, TRUE]),
     found(Bug::SettledTooMuch, SOON, &[ONCE]),
     found(Bug::NoUncommittedLimit, SOON, &[BOUNDED]),
     found(Bug::AnswersWhileInstalling, LATE, &[LOCAL, TOLD]),
@@ -112,7 +112,7 @@ pub const FOUND: &[Found] = &[
     found(Bug::DoneAtOnceUntold, SOON, &[CALM]),
     found(Bug::InstallNotFinished, LATE, &[STARTED]),
     found(Bug::ReplaysUncommitted, SOON, &[LEDGER]),
-    found(Bug::TimersWaitForQuiet, SOON, &[REPLIES, CALM]),
+    found(Bug::TimersWaitForQuiet, LATE, &[REPLIES, CALM]),
     found(Bug::IntakeDropsBeyondBound, SOON, &[CALM]),
     found(Bug::TimeBeforeInput, LATE, &[LINEARIZABLE, REPLIES]),
 ];

@@ -38,7 +38,7 @@ impl Home {
 
     fn open(directory: TempDir) -> Self {
         let options = StoreOptions {
-            segment_bytes: 0,
+            segment_bytes: 32 << 10,
             reserve_bytes: 0,
             memtable_bytes: 0,
             ..StoreOptions::default()

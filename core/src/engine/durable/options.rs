@@ -3,8 +3,8 @@
 /// Sizes of the durable storage. The defaults suit a node with some GiB of disk and half a GiB of memory.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StoreOptions {
-    /// Bytes of a log segment, allocated ahead. The log is trimmed by whole segments; each change of segment costs a
-    /// few milliseconds once. At least 64 KiB. Default 64 MiB.
+    /// Bytes of entries in a log segment, allocated ahead. The log is trimmed by whole segments; each change of segment costs
+    /// a few milliseconds once. What is written at once and is more has a segment of its own. Default 64 MiB.
     pub segment_bytes: u64,
     /// Writes find no room when the file system has less than this to spare, so that the engine, which cannot undo
     /// half a write, never meets a full disk. Default 64 MiB.

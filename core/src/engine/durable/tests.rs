@@ -19,7 +19,7 @@ fn home() -> TempDir {
 
 fn options() -> StoreOptions {
     StoreOptions {
-        segment_bytes: 0,
+        segment_bytes: 32 << 10,
         reserve_bytes: 0,
         ..StoreOptions::default()
     }

@@ -75,7 +75,7 @@ impl Node {
     /// An arbiter that has this on its disk.
     pub(super) fn arbiter(name: &str, record: ArbiterRecord) -> Self {
         let mut disk = RecordDisk::new(record);
-        let (record, desk) = disk.start();
+        let (record, desk) = disk.start().expect("a model starts");
         let process = Arbiter::open(record);
         let machine = Machine::Arbiter(Box::new(Office {
             process,

@@ -13,8 +13,8 @@ use rand::Rng;
 use rand::seq::IndexedRandom;
 
 use super::trouble::{Outcome, Trouble};
-use super::world::{Found, World};
 use super::{Faults, Passage, Report};
+use crate::files::world::{Found, World};
 use crate::trace::Detail;
 
 /// What is done to a log in one drill.
@@ -520,7 +520,7 @@ impl LogDrill {
 /// Small segments, and nothing kept in reserve.
 fn options() -> StoreOptions {
     StoreOptions {
-        segment_bytes: 0,
+        segment_bytes: 32 << 10,
         reserve_bytes: 0,
         ..StoreOptions::default()
     }

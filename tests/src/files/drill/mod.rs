@@ -4,7 +4,6 @@
 mod log;
 mod record;
 mod trouble;
-mod world;
 
 use std::any::Any;
 use std::collections::BTreeMap;

@@ -34,9 +34,6 @@ use crate::storage::Meta;
 use batch::Draft;
 use segment::{Blank, HEADER_BYTES_MAX, Preface, Segment};
 
-/// The smallest segment: a header and something to write.
-const SEGMENT_BYTES_MIN: u64 = 2 * HEADER_BYTES_MAX;
-
 /// The room on the disk is looked at whenever this much has been appended.
 const ROOM_CHECK_BYTES: u64 = 4 << 20;
 
@@ -103,7 +100,7 @@ impl DurableLog {
             path,
             meta_file,
             meta,
-            segment_bytes: options.segment_bytes.max(SEGMENT_BYTES_MIN),
+            segment_bytes: options.segment_bytes,
             reserve_bytes: options.reserve_bytes,
             segments: VecDeque::new(),
             segments_begun: 0,
@@ -206,12 +203,19 @@ impl DurableLog {
         self.segments.back_mut().expect("there is always a segment")
     }
 
-    /// A file for a segment of at least `bytes`.
-    fn blank(&mut self, bytes: u64, reserve: Reserve) -> Result<Blank, StoreError> {
+    /// How much more goes to the last segment, in bytes of batches.
+    fn room(&self) -> u64 {
+        let last = self.segments.back().expect("there is always a segment");
+        let left = self.segment_bytes.saturating_sub(last.batch_bytes());
+        left.min(last.room())
+    }
+
+    /// A file for a segment with at least so many bytes of batches.
+    fn blank(&mut self, batch_bytes: u64, reserve: Reserve) -> Result<Blank, StoreError> {
+        let bytes = HEADER_BYTES_MAX + batch_bytes.max(self.segment_bytes);
         if let Some(spare) = self.spare.take_if(|spare| spare.bytes() >= bytes) {
             return Ok(spare);
         }
-        let bytes = bytes.max(self.segment_bytes);
         if reserve == Reserve::Keep
             && files::room(self.files(), &self.path)? < self.reserve_bytes.saturating_add(bytes)
         {
@@ -245,7 +249,7 @@ impl DurableLog {
 
     /// Makes the next segment's file in time, so that an append need not. Without room the append is to say so.
     fn prepare_spare(&mut self) -> Result<(), StoreError> {
-        if self.spare.is_some() || !self.last().is_half_full() {
+        if self.spare.is_some() || self.room() > self.segment_bytes / 2 {
             return Ok(());
         }
         match self.blank(self.segment_bytes, Reserve::Keep) {
@@ -340,15 +344,11 @@ impl LogStore for DurableLog {
             return Ok(());
         }
         self.check_room()?;
-        let runs = runs(
-            batch::drafts(entries),
-            self.last().room(),
-            self.segment_bytes,
-        );
+        let runs = runs(batch::drafts(entries), self.room(), self.segment_bytes);
         let mut blanks = Vec::new();
         for run in &runs[1..] {
             let bytes = run.iter().map(Draft::total_bytes).sum::<u64>();
-            blanks.push(self.blank(HEADER_BYTES_MAX + bytes, Reserve::Keep)?);
+            blanks.push(self.blank(bytes, Reserve::Keep)?);
         }
         let end = self.end;
         if !runs[0].is_empty() {
@@ -478,7 +478,7 @@ fn runs(drafts: Vec<Draft>, mut room: u64, segment_bytes: u64) -> Vec<Vec<Draft>
         if bytes > room {
             runs.push(Vec::new());
             // A batch larger than a segment gets a segment of its own size.
-            room = bytes.max(segment_bytes - HEADER_BYTES_MAX);
+            room = bytes.max(segment_bytes);
         }
         room -= bytes;
         runs.last_mut()

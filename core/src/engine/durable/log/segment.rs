@@ -277,9 +277,9 @@ impl Segment {
         self.is_spoiled
     }
 
-    /// Is more than half of it written?
-    pub(super) fn is_half_full(&self) -> bool {
-        self.written > self.bytes / 2
+    /// Bytes of its batches.
+    pub(super) fn batch_bytes(&self) -> u64 {
+        self.written - self.data
     }
 
     /// Was this batch, found intact at `written`, written behind the one that is there? What a failed write has left may

@@ -84,7 +84,7 @@ type Image = BTreeMap<String, Vec<u8>>;
 
 fn open(path: &Path) -> Result<DurableLog, StoreError> {
     let options = StoreOptions {
-        segment_bytes: SEGMENT_BYTES_MIN,
+        segment_bytes: 64 << 10,
         reserve_bytes: 0,
         ..StoreOptions::default()
     };

@@ -7,18 +7,20 @@ use lockstep_core::engine::{LogStore, StoreError};
 use lockstep_core::epochs::EpochHistory;
 use lockstep_core::operation::Entry;
 
+use crate::disk::DiskLog;
+
 /// A log as it is read.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Found {
-    pub(super) start: u64,
-    pub(super) entries: Vec<Arc<Entry>>,
-    pub(super) history: EpochHistory,
-    pub(super) hint: u64,
+pub(crate) struct Found {
+    pub(crate) start: u64,
+    pub(crate) entries: Vec<Arc<Entry>>,
+    pub(crate) history: EpochHistory,
+    pub(crate) hint: u64,
 }
 
 impl Found {
     /// Reads a log, in pieces of about `bytes`.
-    pub(super) fn read(log: &mut dyn LogStore, bytes: usize) -> Result<Self, StoreError> {
+    pub(crate) fn read(log: &mut dyn LogStore, bytes: usize) -> Result<Self, StoreError> {
         let mut entries = Vec::new();
         let mut from = log.start();
         while from < log.end() {
@@ -37,35 +39,46 @@ impl Found {
         })
     }
 
-    pub(super) fn end(&self) -> u64 {
+    pub(crate) fn end(&self) -> u64 {
         self.start + self.entries.len() as u64
+    }
+}
+
+impl From<Found> for DiskLog {
+    fn from(found: Found) -> Self {
+        Self::found(
+            Position(found.start),
+            found.entries,
+            found.history,
+            Position(found.hint),
+        )
     }
 }
 
 /// A log as it may be found: it begins in `start..=start_max`, has all entries before `certain`, and of the others any
 /// beginning.
-#[derive(Clone, Debug)]
-pub(super) struct World {
-    pub(super) start: u64,
-    pub(super) start_max: u64,
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct World {
+    pub(crate) start: u64,
+    pub(crate) start_max: u64,
     /// From `start` on.
-    pub(super) entries: Vec<Arc<Entry>>,
-    pub(super) certain: u64,
+    pub(crate) entries: Vec<Arc<Entry>>,
+    pub(crate) certain: u64,
     /// With all entries.
-    pub(super) history: EpochHistory,
+    pub(crate) history: EpochHistory,
     /// What was said to be known as committed, durably.
-    pub(super) hint_min: u64,
+    pub(crate) hint_min: u64,
     /// What can be known as committed of these entries.
-    pub(super) hint_max: u64,
+    pub(crate) hint_max: u64,
 }
 
 impl World {
-    pub(super) fn empty() -> Self {
+    pub(crate) fn empty() -> Self {
         Self::begun(0, EpochHistory::new())
     }
 
     /// A log that begins anew.
-    pub(super) fn begun(start: u64, history: EpochHistory) -> Self {
+    pub(crate) fn begun(start: u64, history: EpochHistory) -> Self {
         Self {
             start,
             start_max: start,
@@ -77,8 +90,21 @@ impl World {
         }
     }
 
+    /// This one, of which `hint` is durably known to be committed.
+    pub(crate) fn of_log(log: &DiskLog, hint: Position) -> Self {
+        Self {
+            start: log.start().0,
+            start_max: log.start().0,
+            entries: log.entries().cloned().collect(),
+            certain: log.end().0,
+            history: log.history().clone(),
+            hint_min: hint.min(log.hint()).0,
+            hint_max: log.hint().0,
+        }
+    }
+
     /// Exactly this one, all of it durable.
-    pub(super) fn of(found: Found) -> Self {
+    pub(crate) fn of(found: Found) -> Self {
         Self {
             start: found.start,
             start_max: found.start,
@@ -90,12 +116,12 @@ impl World {
         }
     }
 
-    pub(super) fn end(&self) -> u64 {
+    pub(crate) fn end(&self) -> u64 {
         self.start + self.entries.len() as u64
     }
 
     /// With these entries behind the others.
-    pub(super) fn with(&self, added: &[Arc<Entry>], committed: u64) -> Self {
+    pub(crate) fn with(&self, added: &[Arc<Entry>], committed: u64) -> Self {
         let mut with = self.clone();
         for entry in added {
             with.history.append(entry.epoch, entry.seq);
@@ -106,7 +132,7 @@ impl World {
     }
 
     /// Cut off, durably.
-    pub(super) fn cut(&self, end: u64) -> Self {
+    pub(crate) fn cut(&self, end: u64) -> Self {
         let mut cut = self.clone();
         cut.entries.truncate((end - cut.start) as usize);
         cut.history.truncate(Position(end));
@@ -117,14 +143,14 @@ impl World {
     }
 
     /// Without old entries.
-    pub(super) fn trim(&mut self, start: u64) {
+    pub(crate) fn trim(&mut self, start: u64) {
         self.entries.drain(..(start - self.start) as usize);
         self.start = start;
         self.start_max = start;
     }
 
     /// Can this be found?
-    pub(super) fn check(&self, found: &Found) -> Result<(), String> {
+    pub(crate) fn check(&self, found: &Found) -> Result<(), String> {
         if !(self.start..=self.start_max).contains(&found.start) {
             return Err(format!("begins at {}", found.start));
         }
