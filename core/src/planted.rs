@@ -230,6 +230,22 @@ mod switch {
         AppliesPastWaiting = "entries are applied at once although earlier ones wait",
         DoneAtOnceUntold = "what was applied at once is not told to the process",
 
+        // The durable log and the records.
+        PrefaceUnsynced = "a segment gets its name before its header is durable",
+        SegmentNameUnsynced = "a segment is written to before its name is durable",
+        FinishedUnsynced = "a segment is followed by the next one before it is durable",
+        TruncatesUnsynced = "a log is cut off before what is left of it is durable",
+        SpoiledGoesOn = "a segment is written on after a write to it has failed",
+        SaltRepeated = "all segments have the same salt",
+        TrimUnsynced = "segments are removed without a sync between them",
+        HalfDoneIsRefused = "an append of which a part is done is reported as refused",
+        HintBeyondLog = "a committed position beyond the end of the log is noted in it",
+        FoundUnsynced = "a start does not write again what it finds unsynced",
+        TornTailStays = "a start leaves what it does not take up behind the end of the log",
+        RecordUnsynced = "a record gets its name before it is durable",
+        RecordInPlace = "a record is written over the former one",
+        RecordNameUnsynced = "a record is reported before its name is durable",
+
         // A start.
         InstallNotFinished = "a start does not begin the log anew where a crash has come between state and log",
         ReplaysUncommitted = "a start applies entries that nobody knows to be committed",

@@ -6,6 +6,9 @@ use lockstep_tests::campaign::{Campaign, replay_command};
 use lockstep_tests::chaos;
 use lockstep_tests::trace::Detail;
 
+/// Seeds whose files are compared with those of the operating system.
+const FILES_SEEDS: u64 = 24;
+
 /// Seeds that once found a bug, each with the bug.
 const REGRESSIONS: &[(u64, &str)] = &[
     (
@@ -105,4 +108,20 @@ fn ten_thousand_clusters_keep_their_promises() {
         "never happened: {missing:?}\n{}",
         summary.table()
     );
+}
+
+/// Logs of programs on files of the operating system and on simulated ones, with errors injected: the same outcome of every
+/// call, and of the whole.
+#[test]
+fn real_files_do_what_simulated_ones_do() {
+    let mut compared = 0;
+    for seed in 0..FILES_SEEDS {
+        let directory = tempfile::tempdir().unwrap();
+        let report = chaos::run_on_files(seed, directory.path(), Detail::Off);
+        let alone = chaos::run(seed, Detail::Off);
+        assert_eq!(report.violation, None, "seed {seed}");
+        assert_eq!(report.counts, alone.counts, "seed {seed}");
+        compared += report.files_compared;
+    }
+    assert!(compared > FILES_SEEDS * 1_000, "{compared} calls were compared");
 }

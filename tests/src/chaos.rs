@@ -3,6 +3,7 @@
 
 use std::any::Any;
 use std::panic::{self, AssertUnwindSafe};
+use std::path::Path;
 use std::time::Duration;
 
 use lockstep_core::config::NodeId;
@@ -39,6 +40,8 @@ pub struct Report {
     pub calls: u64,
     /// Entries committed.
     pub committed: u64,
+    /// Calls to files that had the same outcome with those of the operating system; none if that was not asked for.
+    pub files_compared: u64,
     /// Virtual nanoseconds it took.
     pub time: u64,
     /// What went wrong.
@@ -146,6 +149,7 @@ impl Plan {
             drift: 0,
             is_drift_bounded: true,
             returns: true,
+            real_files: None,
         };
         let mut mix: Vec<_> = EVENTS
             .iter()
@@ -202,7 +206,18 @@ impl Plan {
 
 /// Runs the simulation of a seed. A panic of a process is a violation like others.
 pub fn run(seed: u64, detail: Detail) -> Report {
-    let plan = Plan::draw(seed);
+    simulate(Plan::draw(seed), detail)
+}
+
+/// The same, with the logs of all replicas on files of the operating system as well, below `directory`: each call to these
+/// has the same outcome as that to the simulated ones, unless something was injected there.
+pub fn run_on_files(seed: u64, directory: &Path, detail: Detail) -> Report {
+    let mut plan = Plan::draw(seed);
+    plan.cluster.real_files = Some(directory.to_owned());
+    simulate(plan, detail)
+}
+
+fn simulate(plan: Plan, detail: Detail) -> Report {
     let mut cluster = Cluster::new(plan.cluster.clone());
     cluster.trace = Trace::new(detail);
     let whole = panic::catch_unwind(AssertUnwindSafe(|| {
@@ -219,6 +234,7 @@ pub fn run(seed: u64, detail: Detail) -> Report {
         counts: cluster.counts.clone(),
         calls: cluster.history.records().count() as u64,
         committed: cluster.ledger().end().0,
+        files_compared: cluster.files_compared(),
         time: cluster.now(),
         violation: cluster.violation().cloned(),
         lines: cluster.trace.take_lines(),

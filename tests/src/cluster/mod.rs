@@ -13,6 +13,7 @@ mod node;
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap};
 use std::ops::Range;
+use std::path::PathBuf;
 
 use bytes::Bytes;
 use lockstep_core::arbiter::{self, Arbiter};
@@ -88,6 +89,8 @@ pub struct ClusterOptions {
     pub is_drift_bounded: bool,
     /// A replica that has left starts again by itself some time later.
     pub returns: bool,
+    /// What disks do is done to files below this directory as well, and must have the same outcome there.
+    pub real_files: Option<PathBuf>,
 }
 
 impl ClusterOptions {
@@ -111,6 +114,7 @@ impl ClusterOptions {
             drift: 0,
             is_drift_bounded: true,
             returns: false,
+            real_files: None,
         }
     }
 }
@@ -438,6 +442,13 @@ impl Cluster {
         self.plan(self.now + delay, Plan::Start { node: index });
     }
 
+    /// Calls to files that had the same outcome with those of the operating system.
+    pub fn files_compared(&self) -> u64 {
+        let disks = self.nodes.iter().filter_map(Node::disk);
+        let disks = disks.chain(&self.lost_disks);
+        disks.map(|disk| disk.files().compared()).sum()
+    }
+
     /// Hands a call to a client. Its outcome goes to the history.
     pub fn call(&mut self, client: usize, body: CallBody, patience: u64) -> CallId {
         let id = CallId(self.calls);
@@ -656,7 +667,11 @@ impl Cluster {
 
 /// The empty disk of a new node.
 fn new_disk(rng: &mut ChaCha8Rng, options: &ClusterOptions) -> Disk<FilesLog> {
-    let disk = Disk::over_files(NodeId(rng.random()), options.disk.clone(), rng.random());
+    let node = NodeId(rng.random());
+    let mut disk = Disk::over_files(node, options.disk.clone(), rng.random());
+    if let Some(real_files) = &options.real_files {
+        disk.compare_with(real_files.join(node.to_string()));
+    }
     let is_prompt = options.is_state_prompt;
     disk.engine().behave(|habits| {
         habits.is_cached = is_prompt;

@@ -1,6 +1,6 @@
 //! The durable log of programs over simulated files, and beside it what it must hold.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use lockstep_core::config::{NodeId, Position};
@@ -83,6 +83,11 @@ impl FilesLog {
             flaky: None,
             rng,
         }
+    }
+
+    /// What it does to files is done in this directory of the operating system as well.
+    pub fn compare_with(&mut self, directory: PathBuf) {
+        self.files.compare_with(directory);
     }
 
     /// The files, to have something go wrong with them.

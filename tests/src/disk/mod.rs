@@ -14,6 +14,7 @@ mod parts;
 mod record;
 
 use std::collections::{BTreeMap, VecDeque};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use lockstep_core::config::{NodeId, Position};
@@ -374,6 +375,11 @@ impl Disk<FilesLog> {
     /// The empty data directory of a new node, whose files draw from the seed.
     pub fn over_files(node: NodeId, options: DiskOptions, seed: u64) -> Self {
         Self::of(FilesLog::new(node, options.segment_bytes, seed), options)
+    }
+
+    /// What its log does to files is done in this directory of the operating system as well.
+    pub fn compare_with(&mut self, directory: PathBuf) {
+        self.log.compare_with(directory);
     }
 
     /// The files, to have something go wrong with them.

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::{OsStr, OsString};
 use std::io::{self, ErrorKind};
-use std::path::{Component, Path};
+use std::path::{Component, Path, PathBuf};
 
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -37,6 +37,12 @@ pub(super) struct Disk {
     /// How often the process has each file open.
     opens: BTreeMap<Inode, u64>,
     is_cut: bool,
+    /// Something went wrong with the last call.
+    is_struck: bool,
+    /// Something has gone wrong since somebody last compared.
+    is_changed: bool,
+    /// Calls are not those of the process.
+    is_looked_into: bool,
     /// Bytes that all files together may have allocated.
     capacity: u64,
     /// What is written over needs room as well.
@@ -55,6 +61,9 @@ impl Disk {
             process: Process(0),
             opens: BTreeMap::new(),
             is_cut: false,
+            is_struck: false,
+            is_changed: false,
+            is_looked_into: false,
             capacity: u64::MAX,
             copies_on_write: false,
             rng: ChaCha8Rng::seed_from_u64(seed),
@@ -95,6 +104,7 @@ impl Disk {
 
     /// The cache forgets some of what it takes for durable.
     pub(super) fn evict(&mut self, rng: &mut ChaCha8Rng) {
+        self.is_changed = true;
         for node in self.nodes.values_mut() {
             if let Node::File(contents) = node {
                 contents.evict(rng, &mut self.mishaps);
@@ -105,6 +115,7 @@ impl Disk {
     /// Power is lost, and is back.
     pub(super) fn crash(&mut self, survival: Survival, rng: &mut ChaCha8Rng) {
         self.begin_process();
+        self.is_changed = true;
         self.count(Mishap::Crash);
         for node in self.nodes.values_mut() {
             match node {
@@ -173,6 +184,7 @@ impl Disk {
     }
 
     fn no_room(&mut self) -> io::Error {
+        self.strike();
         self.count(Mishap::NoRoom);
         Fault::NoRoom.error()
     }
@@ -197,11 +209,17 @@ impl Disk {
 
     /// Takes a call in: what goes wrong with it.
     fn begin(&mut self, process: Process, call: Call) -> io::Result<Option<Injected>> {
+        if self.is_looked_into {
+            return Ok(None);
+        }
+        self.is_struck = false;
         if self.is_cut || process != self.process {
+            self.strike();
             return Err(Fault::Cut.error());
         }
         let injected = self.plan.next(call);
         if let Some(Injected { fault, .. }) = injected {
+            self.strike();
             self.count(match fault {
                 Fault::NoRoom => Mishap::NoRoom,
                 Fault::Failed => Mishap::Failed,
@@ -212,6 +230,56 @@ impl Disk {
             self.is_cut |= fault == Fault::Cut;
         }
         Ok(injected)
+    }
+
+    pub(super) fn strike(&mut self) {
+        self.is_struck = true;
+        self.is_changed = true;
+    }
+
+    /// Did something go wrong with the last call?
+    pub(super) fn is_struck(&self) -> bool {
+        self.is_struck
+    }
+
+    /// Has something gone wrong since this was asked last?
+    pub(super) fn take_changed(&mut self) -> bool {
+        std::mem::take(&mut self.is_changed)
+    }
+
+    /// Whether calls are somebody's who looks into the files, with whom nothing goes wrong.
+    pub(super) fn set_looked_into(&mut self, is_looked_into: bool) {
+        self.is_looked_into = is_looked_into;
+    }
+
+    /// Every directory, and every file with its contents; what is in a directory follows it, in the order of the names.
+    pub(super) fn tree(&self) -> Vec<(PathBuf, Option<Vec<u8>>)> {
+        let mut tree = Vec::new();
+        self.walk(Path::new("/"), ROOT, &mut tree);
+        tree
+    }
+
+    fn walk(&self, path: &Path, directory: Inode, tree: &mut Vec<(PathBuf, Option<Vec<u8>>)>) {
+        let Ok(names) = self.names(directory) else {
+            return;
+        };
+        for name in names.list() {
+            let path = path.join(&name);
+            let Some(inode) = names.find(&name) else {
+                continue;
+            };
+            match &self.nodes[&inode] {
+                Node::File(contents) => {
+                    let mut bytes = vec![0; contents.length() as usize];
+                    contents.read_at(&mut bytes, 0);
+                    tree.push((path, Some(bytes)));
+                }
+                Node::Directory(_) => {
+                    tree.push((path.clone(), None));
+                    self.walk(&path, inode, tree);
+                }
+            }
+        }
     }
 
     /// Takes in a call that is not done if anything goes wrong with it.

@@ -13,12 +13,13 @@ pub mod drill;
 mod fault;
 mod handle;
 mod names;
+mod real;
 mod survival;
 #[cfg(test)]
 mod tests;
 pub(crate) mod world;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use lockstep_core::engine::files::Files;
@@ -27,6 +28,7 @@ use rand_chacha::ChaCha8Rng;
 use self::disk::Disk;
 pub use self::fault::{Call, Fault, Injected, Mishap, Mishaps, Plan};
 use self::handle::Handle;
+use self::real::{Both, Real};
 pub use self::survival::Survival;
 
 /// The files of one machine.
@@ -34,7 +36,10 @@ pub use self::survival::Survival;
 /// - A clone has everything, and what was asked for later concerns one of the two only.
 /// - Everything follows from the seed, from the random numbers that are given, and from what is asked for in which order.
 #[derive(Debug)]
-pub struct SimulatedFiles(Arc<Mutex<Disk>>);
+pub struct SimulatedFiles {
+    disk: Arc<Mutex<Disk>>,
+    real: Option<Arc<Real>>,
+}
 
 impl Clone for SimulatedFiles {
     fn clone(&self) -> Self {
@@ -50,21 +55,44 @@ impl SimulatedFiles {
 
     /// The same files, once more in hand.
     pub(crate) fn same(&self) -> Self {
-        Self(self.0.clone())
+        Self {
+            disk: self.disk.clone(),
+            real: self.real.clone(),
+        }
+    }
+
+    /// From now on whatever a process does is done to files of the operating system as well, in this directory, and must have
+    /// the same outcome there.
+    pub fn compare_with(&mut self, directory: PathBuf) {
+        self.real = Some(Arc::new(Real::new(directory)));
+        self.disk().strike();
+    }
+
+    /// Calls whose outcome was compared.
+    pub fn compared(&self) -> u64 {
+        self.real.as_ref().map_or(0, |real| real.compared())
     }
 
     fn of(disk: Disk) -> Self {
-        Self(Arc::new(Mutex::new(disk)))
+        Self {
+            disk: Arc::new(Mutex::new(disk)),
+            real: None,
+        }
     }
 
     fn disk(&self) -> MutexGuard<'_, Disk> {
-        self.0.lock().expect("no holder of the lock panics")
+        self.disk.lock().expect("no holder of the lock panics")
     }
 
     /// How the process that runs gets at the files. It does nothing any more once the process has ended.
     pub fn handle(&self) -> Arc<dyn Files> {
         let process = self.disk().process();
-        Arc::new(Handle::new(self.0.clone(), process))
+        let handle = Arc::new(Handle::new(self.disk.clone(), process));
+        let Some(real) = &self.real else {
+            return handle;
+        };
+        real.begin(&mut self.disk());
+        Arc::new(Both::new(handle, real.clone(), self.disk.clone()))
     }
 
     /// The first call that the fault can strike goes wrong, but none of the next `spared`.

@@ -1,7 +1,7 @@
 //! What the simulator is worth: mistakes of single rules, switched on one at a time, each found within some seeds.
 //!
 //! The mistakes stand in the protocol, where the rule is kept, as `planted!(…)`, and are in no program
-//! (`lockstep_core::planted`). Two concern what runs the protocol; those stand in the simulator, which does that here.
+//! (`lockstep_core::planted`): in the protocol, in what runs it, in the storage down to the calls of the log to its files.
 //! Some need a turn of events that no mix of faults has often enough; to each of those a script leads (`tests/scripts/rules`),
 //! which is golden without the mistake. A test (`tests/planted/main.rs`) sees to it that each is found within its bound and by
 //! an invariant that is meant for it, and that the table below is true; `UPDATE=1` writes it anew.
@@ -19,8 +19,9 @@ use std::path::Path;
 
 use lockstep_core::planted::{self, Bug};
 
-pub use self::table::{FOUND, REDUNDANT, SCRIPTED};
+pub use self::table::{DRILLED, FOUND, REDUNDANT, SCRIPTED};
 use crate::chaos;
+use crate::files::drill::{self, Drill, Faults};
 use crate::invariants::Violation;
 use crate::script;
 use crate::trace::Detail;
@@ -34,6 +35,26 @@ pub struct Found {
     pub seeds_max: u64,
     /// The invariants that may find it.
     pub by: &'static [&'static str],
+}
+
+/// A mistake that drills of the durable log find.
+#[derive(Clone, Copy, Debug)]
+pub struct Drilled {
+    /// The mistake.
+    pub bug: Bug,
+    /// Seeds, from 0 on, within which it is found.
+    pub seeds_max: u64,
+}
+
+impl Drilled {
+    /// Drills the log with the mistake until that shows: the seed, and what was seen.
+    pub fn hunt(&self) -> Option<(u64, String)> {
+        (0..self.seeds_max).find_map(|seed| {
+            let drilled = || drill::run(Drill::Log, seed, Faults::Drawn, Detail::Off);
+            let report = planted::with(self.bug, drilled);
+            report.violation.map(|violation| (seed, violation))
+        })
+    }
 }
 
 /// A mistake to which a script leads.
@@ -91,6 +112,19 @@ pub fn document(seeds: impl Fn(Bug) -> u64) -> String {
         let (bug, by) = (found.bug, found.by.join("; or "));
         let text = bug.text();
         lines.push(format!("| `{bug:?}` | {text} | {by} | {} |", seeds(bug)));
+    }
+    lines.extend([
+        String::new(),
+        "# Found by drills of the log".to_owned(),
+        String::new(),
+        "Each takes more of one log than replicas have it do.".to_owned(),
+        String::new(),
+        "| mistake | in words | seeds |".to_owned(),
+        "| --- | --- | --- |".to_owned(),
+    ]);
+    for Drilled { bug, .. } in DRILLED {
+        let text = bug.text();
+        lines.push(format!("| `{bug:?}` | {text} | {} |", seeds(*bug)));
     }
     lines.extend([
         String::new(),

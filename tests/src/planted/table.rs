@@ -6,7 +6,7 @@ use super::invariants::{
     AHEAD, BOUNDED, CALM, DURABLE, FORWARD, KEPT, LEDGER, LET_IN, LINEARIZABLE, LOCAL, ONCE,
     PANICS, REJECTED, REPLIES, SPINS, STARTED, TOLD, TRUE,
 };
-use super::{Found, Scripted};
+use super::{Drilled, Found, Scripted};
 
 /// Seeds for a mistake that hardly any mix of faults and writes leaves unseen.
 const SOON: u64 = 200;
@@ -110,11 +110,33 @@ pub const FOUND: &[Found] = &[
     found(Bug::AppliesTruncated, LATE, &[AHEAD]),
     found(Bug::AppliesPastWaiting, SOON, &[PANICS]),
     found(Bug::DoneAtOnceUntold, SOON, &[CALM]),
+    found(Bug::PrefaceUnsynced, SOON, &[KEPT]),
+    found(Bug::SegmentNameUnsynced, SOON, &[KEPT]),
+    found(Bug::FinishedUnsynced, LATE, &[KEPT]),
+    found(Bug::TrimUnsynced, SOON, &[KEPT]),
+    found(Bug::HalfDoneIsRefused, LATE, &[PANICS, KEPT]),
+    found(Bug::FoundUnsynced, LATE, &[KEPT]),
+    found(Bug::RecordUnsynced, SOON, &[KEPT]),
+    found(Bug::RecordInPlace, SOON, &[KEPT]),
+    found(Bug::RecordNameUnsynced, SOON, &[KEPT]),
     found(Bug::InstallNotFinished, LATE, &[STARTED]),
     found(Bug::ReplaysUncommitted, SOON, &[LEDGER]),
     found(Bug::TimersWaitForQuiet, LATE, &[REPLIES, CALM]),
     found(Bug::IntakeDropsBeyondBound, SOON, &[CALM]),
     found(Bug::TimeBeforeInput, LATE, &[LINEARIZABLE, REPLIES]),
+];
+
+const fn drilled(bug: Bug, seeds_max: u64) -> Drilled {
+    Drilled { bug, seeds_max }
+}
+
+/// The mistakes that take more operations of one log than replicas have a log do, each found by drills of the log.
+pub const DRILLED: &[Drilled] = &[
+    drilled(Bug::TruncatesUnsynced, SOON),
+    drilled(Bug::SpoiledGoesOn, LATE),
+    drilled(Bug::SaltRepeated, LATE),
+    drilled(Bug::HintBeyondLog, SOON),
+    drilled(Bug::TornTailStays, LATE),
 ];
 
 const fn scripted(bug: Bug, script: &'static str, by: &'static str) -> Scripted {

@@ -78,16 +78,24 @@ fn sync_directory_of_existing(files: &dyn Files, parent: &Path) -> Result<(), St
 
 /// Replaces the contents of a file; durable on return, and after a crash either the old or the new ones are there.
 pub(super) fn replace(files: &dyn Files, path: &Path, contents: &[u8]) -> Result<(), StoreError> {
-    let temporary = path.with_extension("tmp");
+    let temporary = match planted!(RecordInPlace) {
+        true => path.to_owned(),
+        false => path.with_extension("tmp"),
+    };
     let replaced = files.create(&temporary).and_then(|file| {
         file.write_all_at(contents, 0)?;
-        file.sync_all()?;
+        if !planted!(RecordUnsynced) {
+            file.sync_all()?;
+        }
         files.rename(&temporary, path)
     });
     if let Err(error) = replaced {
         // What is left over is overwritten by the next attempt.
         let _ = files.remove(&temporary);
         return Err(refused("replace", path)(error));
+    }
+    if planted!(RecordNameUnsynced) {
+        return Ok(());
     }
     sync_directory(files, directory_of(path))
 }

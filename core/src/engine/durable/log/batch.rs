@@ -126,7 +126,8 @@ impl Draft {
         buffer.extend(body_bytes.to_le_bytes());
         buffer.extend(self.first.0.to_le_bytes());
         buffer.extend(self.epoch.0.to_le_bytes());
-        buffer.extend(committed.min(self.end()).0.to_le_bytes());
+        let committed = planted!(HintBeyondLog => committed, committed.min(self.end()));
+        buffer.extend(committed.0.to_le_bytes());
         buffer.extend(durable.to_le_bytes());
         buffer.extend(self.count.to_le_bytes());
         buffer.extend(previous.to_le_bytes());

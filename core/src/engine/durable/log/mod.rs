@@ -269,7 +269,8 @@ impl DurableLog {
             self.history.append(draft.epoch(), Seq(draft.first().0));
             self.end = draft.end();
         }
-        self.committed = self.committed.max(committed.min(self.end));
+        let bound = planted!(HintBeyondLog => committed, committed.min(self.end));
+        self.committed = self.committed.max(bound);
         Ok(())
     }
 
@@ -306,7 +307,7 @@ impl DurableLog {
         let preface = Preface {
             node: self.meta.node,
             first,
-            salt: self.draw.number(),
+            salt: planted!(SaltRepeated => 7, self.draw.number()),
             ordinal: self.segments_begun,
             begins_anew: begins == Begins::Anew
                 || replaced.is_some_and(|replaced| replaced.begins_anew),
@@ -378,7 +379,9 @@ impl LogStore for DurableLog {
         }
         let end = end.min(self.end);
         let blank = self.blank(self.segment_bytes, Reserve::Use)?;
-        self.last().sync()?;
+        if !planted!(TruncatesUnsynced) {
+            self.last().sync()?;
+        }
         let mut history = self.history.clone();
         history.truncate(end);
         self.begin(blank, end, history, Begins::Behind)
@@ -399,7 +402,9 @@ impl LogStore for DurableLog {
             bytes -= first.written();
             first.remove(files)?;
             // One after the other: a crash leaves a log without a gap.
-            files::sync_directory(files, &self.path)?;
+            if !planted!(TrimUnsynced) {
+                files::sync_directory(files, &self.path)?;
+            }
             self.segments.pop_front();
         }
         Ok(self.start())
@@ -491,7 +496,7 @@ fn runs(drafts: Vec<Draft>, mut room: u64, segment_bytes: u64) -> Vec<Vec<Draft>
 /// Lack of room where something has been changed already is like any other failure.
 fn uncertain(error: StoreError) -> StoreError {
     match error {
-        StoreError::NoRoom { path } => {
+        StoreError::NoRoom { path } if !planted!(HalfDoneIsRefused) => {
             failed("write", &path)(std::io::ErrorKind::StorageFull.into())
         }
         other => other,

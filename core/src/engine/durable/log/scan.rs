@@ -65,9 +65,13 @@ pub(super) fn last(segment: &mut Segment, preface: &Preface) -> Result<Scanned, 
     let written = segment.written();
     // A process before this one may have failed to sync its last batches and left them in the page cache, which then
     // takes them for synced: only what is written again is certain to reach the disk.
-    rewrite(segment, walk.durable.max(segment.data), written)?;
-    files::zero(&*segment.file, written, rest.end.max(written))
-        .map_err(failed("write", &segment.path))?;
+    if !planted!(FoundUnsynced) {
+        rewrite(segment, walk.durable.max(segment.data), written)?;
+    }
+    if !planted!(TornTailStays) {
+        files::zero(&*segment.file, written, rest.end.max(written))
+            .map_err(failed("write", &segment.path))?;
+    }
     segment.sync_always()?;
     Ok(walk.scanned)
 }

@@ -120,11 +120,16 @@ impl Blank {
         let path = directory.join(name(preface.first));
         self.file
             .write_all_at(&bytes, 0)
-            .and_then(|()| self.file.sync_data())
+            .and_then(|()| match planted!(PrefaceUnsynced) {
+                true => Ok(()),
+                false => self.file.sync_data(),
+            })
             .and_then(|()| self.files.rename(&self.path, &path))
             .map_err(refused("begin", &path))?;
         self.is_segment = true;
-        files::sync_directory(&*self.files, directory)?;
+        if !planted!(SegmentNameUnsynced) {
+            files::sync_directory(&*self.files, directory)?;
+        }
         let data = (bytes.len() as u64).next_multiple_of(HEADER_ALIGNMENT);
         let file = self.file.clone();
         Ok(Segment::new(path, file, preface, data, crc, self.bytes))
@@ -329,7 +334,7 @@ impl Segment {
             buffer.resize(ahead as usize, 0);
         }
         if let Err(error) = self.file.write_all_at(buffer, self.written) {
-            self.is_spoiled = true;
+            self.is_spoiled = !planted!(SpoiledGoesOn);
             return Err(refused("write", &self.path)(error));
         }
         self.touched = self.touched.max(self.written + buffer.len() as u64);
@@ -359,7 +364,9 @@ impl Segment {
         self.file
             .set_len(self.written)
             .map_err(refused("shorten", &self.path))?;
-        self.file.sync_all().map_err(failed("sync", &self.path))?;
+        if !planted!(FinishedUnsynced) {
+            self.file.sync_all().map_err(failed("sync", &self.path))?;
+        }
         self.durable = self.written;
         self.bytes = self.written;
         Ok(())
