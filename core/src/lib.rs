@@ -20,6 +20,16 @@
 //! releases acknowledgements. So the same code runs under the [`driver`], in a seeded simulator, and under a
 //! test that plays all the others.
 //!
+//! What runs a process is built in the same way, so that the simulator runs it, too. The [`host`] makes a round of a process:
+//! what it takes in, in which order and within which bounds, at which time, and what it passes on. The
+//! [`storage`] decides what the disk does next: its [`desk`](storage::desk) is the process's side, its
+//! [`writer`](storage::writer) has one job at a time carried out on a log and a state. The durable log and the records stand on
+//! [`Files`](engine::files::Files), which the simulator has its own of. A driver only waits, carries jobs out in threads, and
+//! sends. What of all this is simulated and what is not is told at the top of `lockstep-tests`.
+//!
+//! A disk is asked for writes in one order and does them in that order. A write that finds no room stays the next one, and is
+//! tried again until there is room; nothing behind it is done before, whatever it is, and nothing is forgotten.
+//!
 //! # Numbers
 //!
 //! An entry of the log has a [`Seq`](config::Seq), its place, and the [`Epoch`](config::Epoch) it was made in, and keeps
@@ -186,7 +196,7 @@
 //! What all this promises, and on which conditions, is said in [`guarantees`].
 //!
 //! The modules in reading order: [`config`], [`operation`], [`limits`], [`time`], [`epochs`], [`sessions`], [`message`], [`wire`],
-//! [`storage`], [`event`], [`engine`], [`log`], [`process`], [`replica`], [`arbiter`], [`client`], [`transport`],
+//! [`storage`], [`event`], [`engine`], [`log`], [`process`], [`host`], [`replica`], [`arbiter`], [`client`], [`transport`],
 //! [`driver`].
 
 // Reading order, not the alphabet; but a macro comes before its use.
