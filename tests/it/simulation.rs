@@ -123,5 +123,8 @@ fn real_files_do_what_simulated_ones_do() {
         assert_eq!(report.counts, alone.counts, "seed {seed}");
         compared += report.files_compared;
     }
-    assert!(compared > FILES_SEEDS * 1_000, "{compared} calls were compared");
+    assert!(
+        compared > FILES_SEEDS * 1_000,
+        "{compared} calls were compared"
+    );
 }

@@ -9,6 +9,7 @@
 //! - `explore`: everything that a tiny cluster can do, looked at one by one.
 //! - `script`: golden conversations, in the notation of `trace`.
 //! - `leases`: the lease argument, as a model with discrete time that is searched whole.
+//! - `power`: the state of programs, at any call to whose files power is lost.
 //! - `processes`: clusters of real processes, killed, stopped and cut off under load.
 //! - `planted` (with the feature of that name): mistakes in the protocol, to see that all this finds them.
 //! - `course`: the bench of the official cases.
@@ -72,6 +73,7 @@ pub mod trace;
 
 pub mod leases;
 
+pub mod power;
 pub mod processes;
 
 #[cfg(feature = "planted")]

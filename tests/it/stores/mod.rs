@@ -2,5 +2,6 @@
 
 mod durable;
 mod memory;
+mod power;
 mod recovery;
 mod simulated;

@@ -441,6 +441,15 @@ impl Disk {
         })
     }
 
+    pub(super) fn remove_dir(&mut self, path: &Path) -> io::Result<()> {
+        let (directory, name) = self.place(path)?;
+        self.names(self.find(path)?)?;
+        let stamp = self.stamp();
+        self.names_mut(directory)?
+            .change(stamp, vec![(name.to_owned(), None)]);
+        Ok(())
+    }
+
     pub(super) fn list(&mut self, process: Process, path: &Path) -> io::Result<Vec<OsString>> {
         self.begin_query(process, Call::List)?;
         Ok(self.names(self.find(path)?)?.list())

@@ -19,6 +19,7 @@ mod survival;
 mod tests;
 pub(crate) mod world;
 
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard};
 
@@ -123,6 +124,19 @@ impl SimulatedFiles {
     /// Is there something of this name?
     pub fn has(&self, path: &Path) -> bool {
         self.disk().has(path)
+    }
+
+    /// Removes an empty directory, as of now.
+    ///
+    /// # Errors
+    /// `NotFound` if there is none.
+    pub fn remove_dir(&self, path: &Path) -> io::Result<()> {
+        self.disk().remove_dir(path)
+    }
+
+    /// Every directory, and every file with its contents, in the order of their names.
+    pub fn tree(&self) -> Vec<(PathBuf, Option<Vec<u8>>)> {
+        self.disk().tree()
     }
 
     /// How often a process has asked for something.

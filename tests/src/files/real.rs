@@ -251,7 +251,8 @@ impl File for BothFiles {
     fn read_at(&self, bytes: &mut [u8], offset: u64) -> io::Result<usize> {
         let mut same = bytes.to_vec();
         let simulated = self.simulated.read_at(bytes, offset);
-        let read = |count: io::Result<usize>, bytes: &[u8]| count.map(|count| bytes[..count].to_vec());
+        let read =
+            |count: io::Result<usize>, bytes: &[u8]| count.map(|count| bytes[..count].to_vec());
         let count = simulated.as_ref().copied().unwrap_or_default();
         let seen = read(simulated, bytes);
         self.both("read_at", seen, || {

@@ -55,6 +55,9 @@ const CURRENT: &[u8] = b"current";
 
 const STATE_PREFIX: &str = "state-";
 
+/// Where fjall has a directory for each keyspace.
+const KEYSPACES: &str = "keyspaces";
+
 /// Changes in memory from which on whoever applies more waits for a checkpoint: several times what is collected before one
 /// is made, so that it only happens where the disk cannot keep up.
 const TABLES_BYTES_MAX: usize = 128 << 20;
@@ -183,6 +186,9 @@ impl FjallEngine {
         path: PathBuf,
         options: &StoreOptions,
     ) -> Result<Self, StoreError> {
+        let keyspaces = path.join(KEYSPACES);
+        // fjall makes both as well, but does not see to it that their names are durable.
+        files::create_directory(directory.files(), &keyspaces)?;
         let database = Database::builder(&path)
             .cache_size(options.cache_bytes / 2)
             .max_journaling_size(options.journal_bytes.max(JOURNAL_BYTES_MIN))
@@ -193,10 +199,16 @@ impl FjallEngine {
             .map_err(failed("open the state"))?;
         let memtable_bytes = options.memtable_bytes.max(MEMTABLE_BYTES_MIN);
         let meta = keyspace(&database, "meta", memtable_bytes)?;
+        files::sync_directory(directory.files(), &keyspaces)?;
         raise(&database, &meta)?;
         let current = match meta.get(CURRENT).map_err(failed("read the state"))? {
             Some(encoded) => decode(&path, &encoded)?,
-            None => begin(&database, &meta, memtable_bytes)?,
+            None => {
+                let first = Current::default();
+                keyspace(&database, &state_name(first.generation), memtable_bytes)?;
+                files::sync_directory(directory.files(), &keyspaces)?;
+                begin(&database, &meta, first)?
+            }
         };
         let name = state_name(current.generation);
         if !database.keyspace_exists(&name) {
@@ -506,7 +518,7 @@ impl Engine for FjallEngine {
             .map_err(failed("install a state"))?;
         // The state must be whole on the disk before anything says that it is the current one.
         self.sync()?;
-        files::sync_directory(self.directory.files(), &self.path.join("keyspaces"))?;
+        files::sync_directory(self.directory.files(), &self.path.join(KEYSPACES))?;
         self.meta
             .insert(CURRENT, encode(&current))
             .map_err(failed("install a state"))?;
@@ -543,16 +555,14 @@ fn raise(database: &Database, meta: &Keyspace) -> Result<(), StoreError> {
         .map_err(failed("sync the state"))
 }
 
-/// Makes the first state, which is empty.
-fn begin(database: &Database, meta: &Keyspace, memtable_bytes: u64) -> Result<Current, StoreError> {
-    let current = Current::default();
-    keyspace(database, &state_name(current.generation), memtable_bytes)?;
-    meta.insert(CURRENT, encode(&current))
+/// Says that the first state is the current one.
+fn begin(database: &Database, meta: &Keyspace, first: Current) -> Result<Current, StoreError> {
+    meta.insert(CURRENT, encode(&first))
         .map_err(failed("begin the state"))?;
     database
         .persist(PersistMode::SyncAll)
         .map_err(failed("sync the state"))?;
-    Ok(current)
+    Ok(first)
 }
 
 fn keyspace(database: &Database, name: &str, memtable_bytes: u64) -> Result<Keyspace, StoreError> {
