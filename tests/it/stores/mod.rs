@@ -2,6 +2,7 @@
 
 mod durable;
 mod memory;
+mod model;
 mod power;
 mod recovery;
 mod simulated;

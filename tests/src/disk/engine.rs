@@ -16,10 +16,10 @@ use lockstep_core::sessions::{SessionChanges, SessionRows};
 use super::no_room;
 use super::parts::{DiskState, Records};
 
-/// Records per page: few, so that scans and state transfers take several steps.
+/// Records in a short page.
 const PAGE_RECORDS: usize = 3;
 
-/// Clients per page: few, for the same reason.
+/// Clients in a short page.
 const PAGE_SESSIONS: usize = 2;
 
 /// The state of one data directory.
@@ -49,6 +49,18 @@ pub struct Habits {
     pub applies_late: bool,
     /// Memory has the values.
     pub is_cached: bool,
+    /// How much it gives at once.
+    pub pages: Pages,
+}
+
+/// How much an engine gives at once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default)]
+pub enum Pages {
+    /// A few records or clients, so that scans and state transfers take several steps.
+    #[default]
+    Short,
+    /// As much as is promised.
+    Whole,
 }
 
 impl ModelEngine {
@@ -64,8 +76,8 @@ impl ModelEngine {
     }
 
     /// A state held fixed.
-    pub(super) fn view_of(state: &Arc<DiskState>) -> Box<dyn View> {
-        Box::new(ModelView(Arc::clone(state)))
+    pub(super) fn view_of(state: &Arc<DiskState>, pages: Pages) -> Box<dyn View> {
+        Box::new(ModelView(Arc::clone(state), pages))
     }
 
     /// Changes how it behaves.
@@ -161,7 +173,8 @@ impl Engine for ModelEngine {
     }
 
     fn scan(&self, after: Option<&Key>, limit: Option<NonZeroU32>) -> Result<Page, StoreError> {
-        Ok(page(&self.state().present.records, after, limit))
+        let state = self.state();
+        state.habits.pages.scan(&state.present, after, limit)
     }
 
     fn sessions(&self) -> Result<SessionRows, StoreError> {
@@ -169,7 +182,8 @@ impl Engine for ModelEngine {
     }
 
     fn view(&self) -> Result<Box<dyn View>, StoreError> {
-        Ok(Self::view_of(&self.present()))
+        let pages = self.state().habits.pages;
+        Ok(Self::view_of(&self.present(), pages))
     }
 
     fn stage_begin(&self) -> Result<(), StoreError> {
@@ -210,10 +224,6 @@ impl Engine for ModelEngine {
             .staged
             .take()
             .expect("collecting a state begins with `stage_begin`");
-        assert!(
-            at >= state.present.applied,
-            "a state is not replaced by an older one"
-        );
         state.present = Arc::new(DiskState {
             records,
             sessions,
@@ -233,7 +243,7 @@ impl Engine for ModelEngine {
     }
 }
 
-struct ModelView(Arc<DiskState>);
+struct ModelView(Arc<DiskState>, Pages);
 
 impl View for ModelView {
     fn at(&self) -> Position {
@@ -245,35 +255,44 @@ impl View for ModelView {
     }
 
     fn scan(&self, after: Option<&Key>) -> Result<Page, StoreError> {
-        Ok(page(&self.0.records, after, None))
+        self.1.scan(&self.0, after, None)
     }
 
     fn sessions(&self, after: Option<ClientId>) -> Result<SessionPage, StoreError> {
         let start = after.map_or(Bound::Unbounded, Bound::Excluded);
         let sessions = &self.0.sessions;
-        let mut rest = sessions.rows.range((start, Bound::Unbounded));
-        let rows = rest.by_ref().take(PAGE_SESSIONS);
-        let rows: BTreeMap<_, _> = rows.map(|(client, row)| (*client, row.clone())).collect();
+        let rest = sessions.rows.range((start, Bound::Unbounded));
+        let rest = rest.map(|(client, row)| (*client, row.clone()));
+        let clients_max = match self.1 {
+            Pages::Whole => return SessionPage::collect(rest.map(Ok), sessions.forgotten),
+            Pages::Short => PAGE_SESSIONS,
+        };
+        let mut rest = rest.peekable();
         Ok(SessionPage {
             sessions: SessionRows {
-                rows,
+                rows: rest.by_ref().take(clients_max).collect(),
                 forgotten: sessions.forgotten,
             },
-            more: rest.next().is_some(),
+            more: rest.peek().is_some(),
         })
     }
 }
 
-fn page(records: &Records, after: Option<&Key>, limit: Option<NonZeroU32>) -> Page {
-    let records_max = limits::page_records_max(limit).min(PAGE_RECORDS);
-    let start = after.map_or(Bound::Unbounded, Bound::Excluded);
-    let mut rest = records.range::<Key, _>((start, Bound::Unbounded));
-    let taken = rest.by_ref().take(records_max);
-    let records = taken
-        .map(|(key, value)| (key.clone(), value.clone()))
-        .collect();
-    Page {
-        records,
-        more: rest.next().is_some(),
+impl Pages {
+    fn scan(
+        self,
+        state: &DiskState,
+        after: Option<&Key>,
+        limit: Option<NonZeroU32>,
+    ) -> Result<Page, StoreError> {
+        let start = after.map_or(Bound::Unbounded, Bound::Excluded);
+        let rest = state.records.range::<Key, _>((start, Bound::Unbounded));
+        let rest = rest.map(|(key, value)| Ok((key.clone(), value.clone())));
+        let records_max = match self {
+            Self::Whole => return Page::collect(rest, limit),
+            Self::Short => limits::page_records_max(limit).min(PAGE_RECORDS),
+        };
+        let short = u32::try_from(records_max).ok().and_then(NonZeroU32::new);
+        Page::collect(rest, short)
     }
 }

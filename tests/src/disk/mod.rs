@@ -30,7 +30,7 @@ use lockstep_core::time::Instant;
 use rand::Rng;
 use rand_chacha::ChaCha8Rng;
 
-pub use self::engine::{Habits, ModelEngine};
+pub use self::engine::{Habits, ModelEngine, Pages};
 pub use self::files::{Ending, FilesLog};
 pub use self::log::ModelLog;
 pub use self::medium::{Medium, RecordMedium};
@@ -223,7 +223,7 @@ impl<L: Medium> Disk<L> {
             BulkRequest::CloseView { view } => (None, Some(*view)),
             BulkRequest::ReadView { view, .. } => {
                 if let Some(state) = self.views.get(view) {
-                    open.insert(*view, ModelEngine::view_of(state));
+                    open.insert(*view, ModelEngine::view_of(state, Pages::Short));
                 }
                 (None, None)
             }
@@ -451,6 +451,10 @@ impl<L: Medium> Drive for Disk<L> {
             return Ok(());
         };
         if let Some(job) = writer.job() {
+            if let Job::Install { at, .. } = job {
+                let applied = self.engine.applied();
+                assert!(applied <= *at, "no state is replaced by an older one");
+            }
             let outcome = storage::carry_out(job, &mut self.log, &self.engine)?;
             writer.done(now, outcome, orders);
         }
