@@ -3,6 +3,5 @@
 mod durable;
 mod memory;
 mod model;
-mod power;
 mod recovery;
 mod simulated;

@@ -423,7 +423,6 @@ impl Disk {
                 return Err(ErrorKind::Unsupported.into());
             }
             let inode = disk.find(from)?;
-            disk.contents(inode)?;
             let change = vec![(former.to_owned(), None), (name.to_owned(), Some(inode))];
             disk.names_mut(directory)?.change(stamp, change);
             Ok(())

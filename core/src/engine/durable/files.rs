@@ -105,6 +105,14 @@ pub(super) fn directory_of(path: &Path) -> &Path {
     path.parent().expect("a file is in a directory")
 }
 
+/// Removes a directory of the operating system with all that is in it, if there is one.
+pub(super) fn remove_all(path: &Path) -> Result<(), StoreError> {
+    match std::fs::remove_dir_all(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(failed("remove", path)(error)),
+        Ok(()) | Err(_) => Ok(()),
+    }
+}
+
 /// The contents of a file; `None` if there is none.
 pub(super) fn read_if_present(
     files: &dyn Files,

@@ -21,7 +21,7 @@ mod view;
 
 use std::fmt;
 use std::num::NonZeroU32;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use std::thread;
 use std::time::Duration;
@@ -54,6 +54,9 @@ const NUMBERS: usize = 64;
 const CURRENT: &[u8] = b"current";
 
 const STATE_PREFIX: &str = "state-";
+
+const NO_CURRENT: &str =
+    "does not say which state it is: remove the data directory and let the node join anew";
 
 /// Where fjall has a directory for each keyspace.
 const KEYSPACES: &str = "keyspaces";
@@ -186,29 +189,16 @@ impl FjallEngine {
         path: PathBuf,
         options: &StoreOptions,
     ) -> Result<Self, StoreError> {
-        let keyspaces = path.join(KEYSPACES);
-        // fjall makes both as well, but does not see to it that their names are durable.
-        files::create_directory(directory.files(), &keyspaces)?;
-        let database = Database::builder(&path)
-            .cache_size(options.cache_bytes / 2)
-            .max_journaling_size(options.journal_bytes.max(JOURNAL_BYTES_MIN))
-            .worker_threads(WORKERS)
-            .max_cached_files(Some(FILES_MAX))
-            .manual_journal_persist(true)
-            .open()
-            .map_err(failed("open the state"))?;
         let memtable_bytes = options.memtable_bytes.max(MEMTABLE_BYTES_MIN);
+        if !path.exists() {
+            begin(&directory, &path, options)?;
+        }
+        let database = database(&path, options)?;
         let meta = keyspace(&database, "meta", memtable_bytes)?;
-        files::sync_directory(directory.files(), &keyspaces)?;
         raise(&database, &meta)?;
-        let current = match meta.get(CURRENT).map_err(failed("read the state"))? {
+        let current: Current = match meta.get(CURRENT).map_err(failed("read the state"))? {
             Some(encoded) => decode(&path, &encoded)?,
-            None => {
-                let first = Current::default();
-                keyspace(&database, &state_name(first.generation), memtable_bytes)?;
-                files::sync_directory(directory.files(), &keyspaces)?;
-                begin(&database, &meta, first)?
-            }
+            None => return Err(files::mismatch(&path, NO_CURRENT)),
         };
         let name = state_name(current.generation);
         if !database.keyspace_exists(&name) {
@@ -555,14 +545,41 @@ fn raise(database: &Database, meta: &Keyspace) -> Result<(), StoreError> {
         .map_err(failed("sync the state"))
 }
 
-/// Says that the first state is the current one.
-fn begin(database: &Database, meta: &Keyspace, first: Current) -> Result<Current, StoreError> {
+/// Makes the first state, which is empty, beside its place, and puts it there when it is whole and durable: fjall does not go
+/// on with what an interrupted start has left, nor does it make the names of its directories durable.
+fn begin(directory: &DataDir, path: &Path, options: &StoreOptions) -> Result<(), StoreError> {
+    let beside = path.with_extension("tmp");
+    files::remove_all(&beside)?;
+    let keyspaces = beside.join(KEYSPACES);
+    files::create_directory(directory.files(), &keyspaces)?;
+    let database = database(&beside, options)?;
+    let memtable_bytes = options.memtable_bytes.max(MEMTABLE_BYTES_MIN);
+    let meta = keyspace(&database, "meta", memtable_bytes)?;
+    let first = Current::default();
+    keyspace(&database, &state_name(first.generation), memtable_bytes)?;
     meta.insert(CURRENT, encode(&first))
         .map_err(failed("begin the state"))?;
     database
         .persist(PersistMode::SyncAll)
         .map_err(failed("sync the state"))?;
-    Ok(first)
+    files::sync_directory(directory.files(), &keyspaces)?;
+    drop((meta, database));
+    directory
+        .files()
+        .rename(&beside, path)
+        .map_err(files::failed("begin", path))?;
+    files::sync_directory(directory.files(), directory.path())
+}
+
+fn database(path: &Path, options: &StoreOptions) -> Result<Database, StoreError> {
+    Database::builder(path)
+        .cache_size(options.cache_bytes / 2)
+        .max_journaling_size(options.journal_bytes.max(JOURNAL_BYTES_MIN))
+        .worker_threads(WORKERS)
+        .max_cached_files(Some(FILES_MAX))
+        .manual_journal_persist(true)
+        .open()
+        .map_err(failed("open the state"))
 }
 
 fn keyspace(database: &Database, name: &str, memtable_bytes: u64) -> Result<Keyspace, StoreError> {
