@@ -1,6 +1,5 @@
 //! A model of the engine: the state in memory, what of it is durable, and a state that is being collected beside it.
 
-use std::collections::BTreeMap;
 use std::hash::{Hash, Hasher};
 use std::num::NonZeroU32;
 use std::ops::Bound;
