@@ -75,7 +75,6 @@ pub const FOUND: &[Found] = &[
     found(Bug::OverlaysNothing, SOON, &[LINEARIZABLE, LOCAL, TOLD]),
     found(Bug::ForgetsWhileAsked, LATE, &[LINEARIZABLE, LOCAL, TOLD]),
     found(Bug::ScansStateAlone, SOON, &[LOCAL, TOLD]),
-    found(Bug::HandOverOfAnyVersion, LATE, &[LINEARIZABLE, DURABLE]),
     found(Bug::HandsOverToJoining, LATE, &[DURABLE, LEDGER]),
     found(Bug::SessionsNotTransferred, SOON, &[ONCE]),
     found(Bug::TransfersUncommitted, SOON, &[LEDGER]),
@@ -209,6 +208,12 @@ pub const SCRIPTED: &[Scripted] = &[
         "late_acknowledgement_of_another_epoch",
         DURABLE,
     ),
+    scripted(Bug::HandOverOfAnyVersion, "late_hand_over", LINEARIZABLE),
+    scripted(
+        Bug::GrantsAfterHandOver,
+        "grant_after_a_hand_over",
+        LINEARIZABLE,
+    ),
     scripted(Bug::LateLeaveObeyed, "late_leave", LINEARIZABLE),
     scripted(Bug::LateJoinObeyed, "late_join", LET_IN),
     scripted(Bug::ChunkOfFormerHandshake, "late_piece_of_a_state", LEDGER),
@@ -243,6 +248,10 @@ pub const REDUNDANT: &[(Bug, &str)] = &[
     (
         Bug::TellsWithoutLease,
         "who asks answers by its own lease: as long as that lasts, nobody commits what is not in its log, or in a newer epoch",
+    ),
+    (
+        Bug::PredecessorNotAwaited,
+        "as long as the predecessor may answer, its successor commits nothing: both give the same",
     ),
     (
         Bug::HandsOverUnanswered,
