@@ -191,6 +191,7 @@ mod switch {
         HandsOverToJoining = "a primary hands over to a replica that is joining",
         HandOverOfAnyVersion = "the arbiter takes a hand-over for any version",
         BeaconsWithoutLease = "a primary goes on with its Beacons however long it has been without its lease",
+        RemovesUnheard = "a primary that does not hear the arbiter has others removed",
         HangingPrimaryJudges = "a primary whose disk is stuck has others removed for what they owe",
         HandsOverUnanswered = "a primary hands over with writes that are not answered",
 

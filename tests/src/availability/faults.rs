@@ -5,6 +5,7 @@ use lockstep_core::process::CallBody;
 
 use super::{Longest, OBSERVED, measure};
 use crate::cluster::{Cluster, MS};
+use crate::disk::Full;
 use crate::invariants::Violation;
 
 /// Runs of each fault.
@@ -36,6 +37,8 @@ pub enum Kind {
     Slow,
     /// Its disk has no room.
     Full,
+    /// Its disk has room for the log, which lies in files that are there already, and not for the state.
+    FullState,
     /// It hears no other node, and none hears it.
     CutOff,
     /// It hears no other node.
@@ -99,7 +102,8 @@ impl Row {
             Kind::Pause => cluster.pause(index, OBSERVED),
             Kind::Hang => cluster.hang_disk(index, OBSERVED),
             Kind::Slow => {}
-            Kind::Full => cluster.fill_disk(index, OBSERVED),
+            Kind::Full => cluster.fill(index, Full::All, OBSERVED),
+            Kind::FullState => cluster.fill(index, Full::State, OBSERVED),
             Kind::CutOff => cluster.cut_off(index, OBSERVED),
             Kind::Deaf => others.for_each(|other| cluster.cut_one_way(other, index, OBSERVED)),
             Kind::Mute => others.for_each(|other| cluster.cut_one_way(index, other, OBSERVED)),
@@ -136,6 +140,7 @@ pub const TABLE: &[Row] = &[
     row(Kind::Hang, Who::Primary, 1, 1),
     row(Kind::Slow, Who::Primary, 1, 1),
     row(Kind::Full, Who::Primary, 1, 1),
+    row(Kind::FullState, Who::Primary, 1, 1),
     row(Kind::CutOff, Who::Primary, 1, 1),
     row(Kind::Deaf, Who::Primary, 1, 1),
     row(Kind::Mute, Who::Primary, 1, 1),
@@ -148,6 +153,7 @@ pub const TABLE: &[Row] = &[
     row(Kind::Hang, Who::Secondary, 1, 1),
     row(Kind::Slow, Who::Secondary, 1, 1),
     row(Kind::Full, Who::Secondary, 1, 1),
+    row(Kind::FullState, Who::Secondary, 1, 1),
     row(Kind::CutOff, Who::Secondary, 1, 1),
     row(Kind::Deaf, Who::Secondary, 1, 1),
     row(Kind::Mute, Who::Secondary, 1, 1),

@@ -70,7 +70,10 @@ impl Caller {
     fn tick(&mut self, cluster: &mut Cluster, body: impl Fn(u64) -> CallBody) {
         if let Some((ended, outcome)) = self.open.and_then(|call| ended(cluster, call)) {
             self.open = None;
-            if matches!(outcome, Outcome::Acknowledged { .. } | Outcome::Got { .. }) {
+            if matches!(
+                outcome,
+                Outcome::Acknowledged { .. } | Outcome::Value { .. }
+            ) {
                 self.note(ended);
                 self.succeeded = ended;
             }
@@ -82,7 +85,7 @@ impl Caller {
     }
 
     fn note(&mut self, now: u64) {
-        self.longest = self.longest.max(now - self.succeeded);
+        self.longest = self.longest.max(now.saturating_sub(self.succeeded));
     }
 }
 

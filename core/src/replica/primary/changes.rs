@@ -101,6 +101,13 @@ impl Primary {
         }
     }
 
+    /// The arbiter is there.
+    pub(in crate::replica) fn on_arbiter_answer(&mut self, cx: &mut Context<'_>) {
+        self.is_answered = true;
+        self.on_asked(cx);
+        self.review(cx);
+    }
+
     pub(super) fn next_sync(&mut self) -> u64 {
         let sync = self.next_sync;
         self.next_sync += 1;
@@ -184,7 +191,8 @@ impl Primary {
             let is_removable = matches!(replicator.standing, Standing::InSync | Standing::Joining);
             replicator.is_suspect && is_removable
         });
-        if let Some((node, _)) = suspect {
+        // Not by a primary that does not hear the arbiter: it would not know, and might take out whoever could replace it.
+        if let Some((node, _)) = suspect.filter(|_| self.is_answered || planted!(RemovesUnheard)) {
             return Some(Change::RemoveInSync(*node));
         }
         let drained = self

@@ -47,7 +47,7 @@ impl Primary {
     }
 
     /// The arbiter is there. Is somebody who can take over?
-    pub(in crate::replica) fn on_arbiter_answer(&mut self, cx: &mut Context<'_>) {
+    pub(super) fn on_asked(&mut self, cx: &mut Context<'_>) {
         if self.resignation == Resignation::Asking
             && !self.is_handing_over()
             && self.successor(cx).is_some()

@@ -135,10 +135,12 @@ impl Primary {
 
     /// A Beacon to everybody.
     pub(in crate::replica) fn on_beacon_due(&mut self, cx: &mut Context<'_>) {
-        if self.has_lease(cx.now) {
+        let has_lease = self.has_lease(cx.now);
+        if has_lease {
             self.leased_at = self.leased_at.max(cx.now);
-        } else {
-            // It may have been replaced.
+        }
+        if !has_lease || !self.is_answered {
+            // It may have been replaced, or be about to have somebody removed.
             cx.query_config();
         }
         let nodes: Vec<NodeId> = self.replicators.keys().copied().collect();

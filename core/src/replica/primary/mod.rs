@@ -43,6 +43,8 @@ pub(super) struct Primary {
     resignation: Resignation,
     /// When it had its lease last, as far as it has looked; first, as if it had been promised it when the tenure began.
     leased_at: Instant,
+    /// The arbiter has answered since a replica was found to be silent or hanging.
+    is_answered: bool,
     /// It has been without its lease for long, and sends Beacons only now and then.
     is_paused: bool,
 }
@@ -64,6 +66,7 @@ impl Primary {
             is_settled: planted!(SettlesUnheard | InheritsNoLease),
             resignation: Resignation::None,
             leased_at: cx.now + cx.timing().lease,
+            is_answered: false,
             is_paused: false,
         };
         cx.core.timers.arm(Timer::Settled, primary.settles_at);
@@ -198,6 +201,8 @@ impl Primary {
             cx.arm(timer, cx.timing().overdue);
         } else if let Some(replicator) = self.replicators.get_mut(&node) {
             replicator.is_suspect = true;
+            self.is_answered = false;
+            cx.query_config();
         }
         self.review(cx);
         self.advance(cx);
