@@ -68,7 +68,7 @@ pub enum Event {
         /// The change.
         change: Change,
     },
-    /// The primary gave up its lease and asked a node to take its place.
+    /// The primary proposed that a node takes its place.
     Resigned(NodeId),
     /// A message of another epoch, handshake or sender than the present ones came in and was ignored.
     Stale {

@@ -20,6 +20,10 @@ pub const CONFIG_QUERY_INTERVAL: Duration = Duration::from_millis(500);
 /// The arbiter counts as reachable while something was heard from it within this time.
 pub const ARBITER_SILENCE: Duration = Duration::from_millis(2000);
 
+/// A primary that is to hand over takes no writes for this long at most: those it has are answered within a second. If it
+/// is not replaced by then, the arbiter does not answer any more, and it goes on.
+pub const HAND_OVER_PATIENCE: Duration = Duration::from_millis(1200);
+
 /// A leaving replica waits this long for the arbiter to confirm, then stops without.
 pub const LEAVE_PATIENCE: Duration = Duration::from_millis(2000);
 

@@ -67,7 +67,8 @@ pub struct Join {
     pub version: ConfigVersion,
 }
 
-/// A replica is about to stop and will acknowledge and serve nothing any more in this incarnation.
+/// A replica wants to leave. In sync, it goes on until it learns that it is removed, and then says it once more: from then
+/// on it acknowledges and serves nothing in this incarnation.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Leave {
     /// Who.
@@ -107,6 +108,8 @@ pub enum Change {
     Drained(NodeId),
     /// The proposer, in sync, becomes primary in the place of the recorded one; only from who is not primary.
     ReplacePrimary,
+    /// The node, in sync, becomes primary in the place of the proposer, which stays in sync; only from the primary.
+    HandOver(NodeId),
 }
 
 // -------------------------------------------------------------------------------------------- from the arbiter
@@ -235,8 +238,6 @@ pub enum PeerMessage {
     CommittedQuery(CommittedQuery),
     /// Primary: "up to here".
     CommittedAnswer(CommittedAnswer),
-    /// Primary: "I have given up my lease for the rest of this epoch: take my place".
-    TakeOver,
 }
 
 /// The primary of a new epoch, or one that has lost track of a replica, starts over with it.

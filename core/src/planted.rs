@@ -167,7 +167,8 @@ mod switch {
         TakesLeaseJoining = "a replica that is not in sync reads by a lease",
         RemovedLeaseWithoutDrift = "the read lease of a removed replica is over after a lease by the clock of the primary",
         SettlesWithoutDrift = "a new primary waits for a lease by its own clock",
-        LeavesWithLease = "a replica that leaves goes on reading",
+        LeavesAtOnce = "the arbiter does not let a leaving replica drain",
+        GivesUpUnconfirmed = "a leaving replica ends its role before the arbiter has confirmed that it is out",
         LeaseNotCheckedAtAnswer = "the lease is checked when a read comes, not when it is answered",
 
         // Reads.
@@ -184,8 +185,13 @@ mod switch {
         ScansStateAlone = "a scan leaves out what the state has not",
 
         // Hand-over.
-        ServesAfterTakeOver = "a primary that has handed over goes on reading",
-        GrantsAfterTakeOver = "a primary that has handed over goes on as before, with Beacons and read leases",
+        GrantsAfterHandOver = "a primary that has proposed to hand over goes on granting read leases",
+        PredecessorNotAwaited = "a new primary reads although its predecessor may not know that it has handed over",
+        HandsOverToJoining = "a primary hands over to a replica that is joining",
+        HandOverOfAnyVersion = "the arbiter takes a hand-over for any version",
+        BeaconsWithoutLease = "a primary goes on with its Beacons however long it has been without its lease",
+        RemovesUnheard = "a primary that does not hear the arbiter has others removed",
+        HangingPrimaryJudges = "a primary whose disk is stuck has others removed for what they owe",
         HandsOverUnanswered = "a primary hands over with writes that are not answered",
 
         // Full state.

@@ -332,8 +332,7 @@ fn entry_bytes(peer: &Peer) -> usize {
         | PeerMessage::Beacon(_)
         | PeerMessage::BeaconAck(_)
         | PeerMessage::CommittedQuery(_)
-        | PeerMessage::CommittedAnswer(_)
-        | PeerMessage::TakeOver => 0,
+        | PeerMessage::CommittedAnswer(_) => 0,
     }
 }
 

@@ -1,5 +1,6 @@
 //! Tests of how the parts work together, in one binary.
 
+mod availability;
 mod costs;
 mod course;
 mod drills;

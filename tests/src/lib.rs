@@ -7,6 +7,7 @@
 //!   goes wrong and what rarely happens in `faults`, what clients do in `workload` and what they learn in `history`.
 //! - `oracle`: whether what clients learned, in a simulation or of real processes, can be an answer of such a store.
 //! - `explore`: everything that a tiny cluster can do, looked at one by one.
+//! - `availability`: how long a cluster goes without a success while something is broken.
 //! - `script`: golden conversations, in the notation of `trace`.
 //! - `leases`: the lease argument, as a model with discrete time that is searched whole.
 //! - `power`: the state of programs, at any call to whose files power is lost.
@@ -67,6 +68,8 @@ pub mod workload;
 pub mod oracle;
 
 pub mod explore;
+
+pub mod availability;
 
 pub mod script;
 pub mod trace;

@@ -186,7 +186,7 @@ impl PathFinder {
                         counts.path(Path::RemovalRace);
                     }
                 }
-                Change::AddInSync(_) | Change::Drained(_) => {}
+                Change::AddInSync(_) | Change::Drained(_) | Change::HandOver(_) => {}
             },
             Message::Peer(Peer {
                 body: PeerMessage::CommittedAnswer(_),

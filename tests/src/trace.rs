@@ -238,6 +238,7 @@ fn to_arbiter(message: &ToArbiter) -> String {
                 Change::RemoveInSync(node) => format!("RemoveInSync {node:?}"),
                 Change::Drained(node) => format!("Drained {node:?}"),
                 Change::ReplacePrimary => "ReplacePrimary".to_owned(),
+                Change::HandOver(node) => format!("HandOver {node:?}"),
             };
             format!("Propose v{} {change}", propose.version)
         }
@@ -332,7 +333,6 @@ fn peer_message(body: &PeerMessage) -> String {
         PeerMessage::CommittedAnswer(answer) => {
             format!("CommittedAnswer {}: {}", answer.number, answer.committed)
         }
-        PeerMessage::TakeOver => "TakeOver".to_owned(),
     }
 }
 

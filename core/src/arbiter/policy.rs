@@ -232,7 +232,10 @@ pub fn on_propose(record: &ArbiterRecord, from: &Address, propose: &Propose) -> 
         return Verdict::default();
     }
     let mut next = record.clone();
-    let is_present = propose.version == config.version || planted!(NoCompareAndSwap);
+    let is_hand_over = matches!(propose.change, Change::HandOver(_));
+    let is_present = propose.version == config.version
+        || planted!(NoCompareAndSwap)
+        || is_hand_over && planted!(HandOverOfAnyVersion);
     if !is_present || !change(&mut next.config, propose.node, propose.change) {
         return Verdict::answer(from, FromArbiter::ProposalRefused(config.clone()));
     }
@@ -266,6 +269,15 @@ fn change(config: &mut Config, proposer: NodeId, change: Change) -> bool {
         Change::ReplacePrimary => {
             !is_primary && config.in_sync.contains(&proposer) && replace_primary(config, proposer)
         }
+        Change::HandOver(node) => {
+            if planted!(HandsOverToJoining) && config.joining.remove(&node) {
+                config.in_sync.insert(node);
+            }
+            is_primary
+                && node != proposer
+                && config.in_sync.contains(&node)
+                && hand_over(config, node)
+        }
     };
     is_made && raise(config)
 }
@@ -276,6 +288,13 @@ fn replace_primary(config: &mut Config, successor: NodeId) -> bool {
         remove(config, former);
     }
     config.epoch = planted!(ReplacementKeepsEpoch => config.epoch, config.epoch.next());
+    true
+}
+
+/// The recorded primary stays in sync: the successor commits nothing without its word, which it gives in the new epoch.
+fn hand_over(config: &mut Config, successor: NodeId) -> bool {
+    config.primary = Some(successor);
+    config.epoch = config.epoch.next();
     true
 }
 
@@ -291,7 +310,8 @@ fn raise(config: &mut Config) -> bool {
     true
 }
 
-/// A replica wants to be taken out. A primary cannot be: it is answered with the configuration as it is.
+/// A replica wants to be taken out. A primary cannot be: it is answered with the configuration as it is. One that is in
+/// sync drains first, since it goes on until it knows; it is out when it says so again, knowing that.
 pub fn on_leave(record: &ArbiterRecord, from: &Address, leave: &Leave) -> Verdict {
     let config = &record.config;
     let unchanged = || Verdict::answer(from, FromArbiter::Replicas(config.clone()));
@@ -307,8 +327,15 @@ pub fn on_leave(record: &ArbiterRecord, from: &Address, leave: &Leave) -> Verdic
         return unchanged();
     }
     let mut next = record.clone();
-    remove(&mut next.config, leave.node);
     raise(&mut next.config);
+    if next.config.in_sync.remove(&leave.node) && !planted!(LeavesAtOnce) {
+        next.config.draining.insert(leave.node);
+        if let Some(known) = next.nodes.get_mut(&leave.node) {
+            known.removed = next.config.version;
+        }
+    } else {
+        remove(&mut next.config, leave.node);
+    }
     decided(record, next)
 }
 

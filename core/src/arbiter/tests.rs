@@ -364,13 +364,37 @@ fn leaving_needs_the_recorded_start_and_the_present_version_and_is_not_for_the_p
     assert_eq!(leave(1, 1, version).record, None);
     let verdict = leave(2, 1, version);
     assert!(matches!(answer_to(&verdict, 2), FromArbiter::Replicas(_)));
-    assert!(
-        !verdict
-            .record
-            .expect("a change")
-            .config
-            .is_member(NodeId(2))
-    );
+    let record = verdict.record.expect("a change");
+    assert!(record.config.draining.contains(&NodeId(2)));
+    // It says so again, and knows.
+    let leave = Leave {
+        node: NodeId(2),
+        incarnation: Incarnation(1),
+        version: record.config.version,
+    };
+    let verdict = on_leave(&record, &address(2), &leave);
+    let record = verdict.record.expect("a change");
+    assert!(!record.config.is_member(NodeId(2)));
+}
+
+#[test]
+fn a_hand_over_keeps_the_former_primary_in_sync_and_is_for_one_version() {
+    let (record, ..) = pair();
+    let verdict = propose(&record, 1, Change::HandOver(NodeId(2)));
+    let next = verdict.record.expect("a change").config;
+    assert_eq!(next.primary, Some(NodeId(2)));
+    assert_eq!(next.epoch, record.config.epoch.next());
+    assert_eq!(next.in_sync, record.config.in_sync);
+    for (from, to) in [(1, 1), (1, 3), (2, 1), (2, 2)] {
+        let refused = propose(&record, from, Change::HandOver(NodeId(to)));
+        assert_eq!(refused.record, None, "{from} to {to}");
+    }
+    let late = Propose {
+        node: NodeId(1),
+        version: ConfigVersion(record.config.version.0 - 1),
+        change: Change::HandOver(NodeId(2)),
+    };
+    assert_eq!(on_propose(&record, &address(1), &late).record, None);
 }
 
 #[test]

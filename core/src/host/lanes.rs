@@ -12,8 +12,7 @@ pub fn lane(message: &Message) -> Lane {
             | PeerMessage::SyncReply(_)
             | PeerMessage::SyncEnd(_)
             | PeerMessage::Beacon(_)
-            | PeerMessage::BeaconAck(_)
-            | PeerMessage::TakeOver => Lane::Control,
+            | PeerMessage::BeaconAck(_) => Lane::Control,
             PeerMessage::Snapshots(_)
             | PeerMessage::SnapshotAck(_)
             | PeerMessage::CommittedQuery(_)

@@ -41,6 +41,8 @@ pub(super) struct Core {
     pub(super) statuses: BTreeMap<Ticket, Asker>,
     pub(super) timers: Timers<Timer>,
     pub(super) arbiter_heard: bool,
+    /// It is to leave, whatever its role is: as soon as the arbiter takes it out.
+    pub(super) is_leaving: bool,
     /// A full state that is being put in place. What the disk has begun is finished, whatever becomes of the role.
     pub(super) installing: Option<Installing>,
 }

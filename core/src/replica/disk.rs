@@ -138,8 +138,13 @@ impl Disk {
 
     /// Has it, although it has room, kept a write for `patience` or longer?
     pub(super) fn hangs(&self, now: Instant, patience: Duration) -> bool {
+        !self.is_full && self.is_stuck(now, patience)
+    }
+
+    /// Has it, for whatever reason, kept a write for `patience` or longer?
+    pub(super) fn is_stuck(&self, now: Instant, patience: Duration) -> bool {
         let oldest = self.pending.front();
-        !self.is_full && oldest.is_some_and(|pending| now - pending.asked >= patience)
+        oldest.is_some_and(|pending| now - pending.asked >= patience)
     }
 
     /// Writes asked for and not heard of.

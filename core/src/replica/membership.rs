@@ -36,8 +36,15 @@ impl Replica {
                 Role::Starting | Role::Refused | Role::Left => {}
                 Role::Entering { .. } | Role::Primary(_) | Role::Secondary(_) | Role::Leaving => {
                     self.on_config(now, config, out);
-                    if let Role::Secondary(secondary) = &mut self.role {
-                        secondary.on_arbiter_answer(&mut self.core.context(now, out));
+                    let cx = &mut self.core.context(now, out);
+                    match &mut self.role {
+                        Role::Primary(primary) => primary.on_arbiter_answer(cx),
+                        Role::Secondary(secondary) => secondary.on_arbiter_answer(cx),
+                        Role::Starting
+                        | Role::Refused
+                        | Role::Entering { .. }
+                        | Role::Leaving
+                        | Role::Left => {}
                     }
                 }
             },
@@ -83,29 +90,19 @@ impl Replica {
             return;
         }
         if config.has_place(self.core.meta.node) {
-            if matches!(self.role, Role::Leaving) {
-                self.go_on_leaving(now, config, out);
-            } else {
-                self.enter(now, config, None, out);
-            }
-            return;
+            return self.enter(now, config, None, out);
         }
+        let is_member = config.is_member(self.core.meta.node);
         self.core.config = Some(config);
-        let is_leaving = match &self.role {
-            Role::Leaving => true,
-            Role::Primary(primary) => primary.is_leaving(),
-            Role::Starting
-            | Role::Refused
-            | Role::Entering { .. }
-            | Role::Secondary(_)
-            | Role::Left => false,
-        };
-        if is_leaving {
-            self.finish_leaving(now, out);
-        } else {
-            self.end_role(now, out);
+        self.end_role(now, out);
+        if !self.core.is_leaving {
             self.role = Role::Starting;
             self.core.context(now, out).join();
+        } else if is_member {
+            self.role = Role::Leaving;
+            self.go_on_leaving(now, out);
+        } else {
+            self.finish_leaving(now, out);
         }
     }
 
@@ -171,6 +168,7 @@ impl Replica {
             return cx.join();
         }
         self.notify_entered(out);
+        self.go_on_leaving(now, out);
     }
 
     /// A newer configuration of the epoch it acts in.
@@ -183,6 +181,7 @@ impl Replica {
             }
         }
         self.notify_entered(out);
+        self.go_on_leaving(now, out);
     }
 
     pub(super) fn notify_entered(&self, out: &mut Outbox) {
@@ -209,42 +208,48 @@ impl Replica {
 
     // ---------------------------------------------------------------------------------------------- leaving
 
+    /// The process is to end: when the arbiter has taken it out, but not later than after some patience. Then it ends as
+    /// if it crashed, and stays a copy to come back to.
     pub(super) fn on_leave(&mut self, now: Instant, out: &mut Outbox) {
         let cx = &mut self.core.context(now, out);
-        match &mut self.role {
-            Role::Starting | Role::Refused | Role::Entering { .. } => self.finish_leaving(now, out),
-            Role::Primary(primary) => {
-                primary.on_drain(Drain::Node);
-                cx.arm(Timer::LeavePatience, limits::LEAVE_PATIENCE);
-            }
-            Role::Secondary(secondary) if !secondary.may_leave(cx) => self.finish_leaving(now, out),
-            Role::Secondary(_) => {
-                cx.leave();
-                cx.arm(Timer::LeavePatience, limits::LEAVE_PATIENCE);
-                if planted!(LeavesWithLease) {
-                    return;
-                }
-                self.end_role(now, out);
-                self.role = Role::Leaving;
-            }
-            Role::Leaving | Role::Left => {}
+        let patience = now + limits::LEAVE_PATIENCE;
+        cx.core.timers.arm_if_idle(Timer::LeavePatience, patience);
+        self.leave(now, out);
+    }
+
+    /// It gives up nothing before the arbiter has confirmed that it is out, or has made another one primary.
+    fn leave(&mut self, now: Instant, out: &mut Outbox) {
+        self.core.is_leaving = true;
+        match &self.role {
+            Role::Starting | Role::Refused => self.finish_leaving(now, out),
+            Role::Entering { .. }
+            | Role::Primary(_)
+            | Role::Secondary(_)
+            | Role::Leaving
+            | Role::Left => self.go_on_leaving(now, out),
         }
     }
 
-    /// The configuration has changed before it was out of it. Of another primary it does not know whether it lives: if it
-    /// is in sync, it ends as if it crashed, and stays a copy to come back to.
-    fn go_on_leaving(&mut self, now: Instant, config: Config, out: &mut Outbox) {
-        let is_same_tenure = self
-            .core
-            .config
-            .as_ref()
-            .is_some_and(|former| former.epoch == config.epoch);
-        let is_in_sync = config.in_sync.contains(&self.core.meta.node);
-        self.core.config = Some(config);
-        if is_same_tenure || !is_in_sync {
-            self.core.context(now, out).leave();
-        } else {
-            self.finish_leaving(now, out);
+    /// Takes the next step on the way out, if it is to leave.
+    pub(super) fn go_on_leaving(&mut self, now: Instant, out: &mut Outbox) {
+        let cx = &mut self.core.context(now, out);
+        if !cx.core.is_leaving {
+            return;
+        }
+        match &mut self.role {
+            Role::Primary(primary) => primary.on_drain(cx),
+            Role::Secondary(secondary) => {
+                if secondary.may_leave(cx) {
+                    cx.leave();
+                }
+                cx.arm(Timer::Leave, limits::RETRY_INTERVAL);
+                if planted!(GivesUpUnconfirmed) {
+                    self.end_role(now, out);
+                    self.role = Role::Leaving;
+                }
+            }
+            Role::Leaving => cx.leave(),
+            Role::Starting | Role::Refused | Role::Entering { .. } | Role::Left => {}
         }
     }
 
@@ -259,8 +264,8 @@ impl Replica {
         }
         cx.reply(asker, ReplyBody::Draining);
         match (drain, &mut self.role) {
-            (Drain::Node, _) => self.on_leave(now, out),
-            (Drain::Primary, Role::Primary(primary)) => primary.on_drain(drain),
+            (Drain::Node, _) => self.leave(now, out),
+            (Drain::Primary, Role::Primary(primary)) => primary.on_drain(cx),
             (Drain::Primary, _) => {}
         }
     }

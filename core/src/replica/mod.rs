@@ -64,7 +64,7 @@ pub enum Timer {
     Lease(NodeId),
     /// Primary: the read leases granted by predecessors are over.
     Settled,
-    /// Primary: ask the successor again to take over.
+    /// Primary: ask the arbiter again whether it is there for a hand-over, or go on as before if nothing came of it.
     HandOver,
     /// Secondary: its promise to the primary has run out.
     Promise,
@@ -74,7 +74,7 @@ pub enum Timer {
     Reads,
     /// Send the Leave again.
     Leave,
-    /// Stop although the arbiter has not confirmed the Leave.
+    /// The process ends although the arbiter has not confirmed the Leave.
     LeavePatience,
 }
 
@@ -143,7 +143,7 @@ enum Role {
     Primary(Box<Primary>),
     /// Is in sync or joining.
     Secondary(Secondary),
-    /// Waits for the arbiter to confirm that it has left.
+    /// Is removed, has given up everything, and waits until the arbiter knows that.
     Leaving,
     /// Has left.
     Left,
@@ -168,6 +168,7 @@ impl Replica {
             statuses: BTreeMap::new(),
             timers: Timers::new(),
             arbiter_heard: false,
+            is_leaving: false,
             installing: None,
         };
         for entry in &recovered.tail {
@@ -208,7 +209,9 @@ impl Replica {
     pub fn role(&self) -> RoleName {
         match &self.role {
             Role::Starting | Role::Refused | Role::Entering { .. } => RoleName::Starting,
-            Role::Primary(primary) if primary.is_leaving() => RoleName::Leaving,
+            Role::Primary(primary) if self.core.is_leaving && primary.is_finishing() => {
+                RoleName::Leaving
+            }
             Role::Primary(_) => RoleName::Primary,
             Role::Secondary(_) => {
                 let config = self.core.config.as_ref();
@@ -372,7 +375,7 @@ impl Replica {
     fn authority(&self, now: Instant) -> Authority {
         match &self.role {
             Role::Primary(primary)
-                if primary.has_lease(now) || planted!(PrimaryReadsWithoutLease) =>
+                if primary.may_answer(now) || planted!(PrimaryReadsWithoutLease) =>
             {
                 Authority::Primary {
                     inherited: primary.inherited(),
@@ -551,13 +554,10 @@ impl Replica {
             (Timer::Reads, _) => reads::on_waited(cx),
             (Timer::Resend(node), Role::Primary(primary)) => primary.on_resend(cx, node),
             (Timer::Overdue(node) | Timer::Silent(node), Role::Primary(primary)) => {
-                primary.on_overdue(cx, node)
+                primary.on_overdue(cx, node, timer);
             }
-            (Timer::Leave, Role::Leaving) => cx.leave(),
-            (Timer::LeavePatience, Role::Leaving) => self.finish_leaving(now, out),
-            (Timer::LeavePatience, Role::Primary(primary)) if primary.is_leaving() => {
-                self.finish_leaving(now, out);
-            }
+            (Timer::Leave, _) => self.go_on_leaving(now, out),
+            (Timer::LeavePatience, _) => self.finish_leaving(now, out),
             // Of a role that has ended.
             (
                 Timer::Join
@@ -571,9 +571,7 @@ impl Replica {
                 | Timer::Settled
                 | Timer::HandOver
                 | Timer::Promise
-                | Timer::CommittedQuery
-                | Timer::Leave
-                | Timer::LeavePatience,
+                | Timer::CommittedQuery,
                 _,
             ) => {}
         }

@@ -111,7 +111,6 @@ impl Secondary {
             | PeerMessage::BeaconAck(_)
             | PeerMessage::CommittedQuery(_) => cx.stale(peer.sender),
             PeerMessage::CommittedAnswer(answer) => self.on_committed_answer(cx, &answer),
-            PeerMessage::TakeOver => self.on_take_over(cx),
         }
     }
 
@@ -396,13 +395,6 @@ impl Secondary {
             cx.query_config();
         }
         cx.arm(Timer::Promise, limits::RETRY_INTERVAL);
-    }
-
-    /// The primary gives up its lease, and with it what it was promised.
-    fn on_take_over(&mut self, cx: &mut Context<'_>) {
-        if !matches!(self.trust, Trust::Replacing(_)) && self.is_in_sync(cx) {
-            self.replace(cx);
-        }
     }
 
     /// A newer configuration of the epoch.

@@ -207,7 +207,6 @@ fn between_replicas() -> Vec<Message> {
             number: 2,
             committed,
         }),
-        PeerMessage::TakeOver,
     ];
     let peer = |body| Peer {
         sender: NodeId(7),

@@ -269,6 +269,11 @@ impl Cluster {
             },
             Role::Client => return,
         };
+        self.fill(index, full, time);
+    }
+
+    /// That of a disk has no room for a while.
+    pub fn fill(&mut self, index: usize, full: Full, time: u64) {
         self.set_full(index, full);
         self.counts.fault(Fault::DiskFull);
         self.trace.note(

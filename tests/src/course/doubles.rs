@@ -145,8 +145,7 @@ impl Bench {
             PeerMessage::SyncReply(_)
             | PeerMessage::BeaconAck(_)
             | PeerMessage::CommittedQuery(_)
-            | PeerMessage::CommittedAnswer(_)
-            | PeerMessage::TakeOver => {}
+            | PeerMessage::CommittedAnswer(_) => {}
             PeerMessage::StateChunk(_) | PeerMessage::StateAck(_) => {
                 panic!("no state is transferred in the cases");
             }

@@ -151,8 +151,7 @@ fn answer(peer: NodeId, said: PeerMessage) -> Option<Input<Timer>> {
         | PeerMessage::Beacon(_)
         | PeerMessage::BeaconAck(_)
         | PeerMessage::CommittedQuery(_)
-        | PeerMessage::CommittedAnswer(_)
-        | PeerMessage::TakeOver => return None,
+        | PeerMessage::CommittedAnswer(_) => return None,
     };
     Some(said_by(peer, body))
 }

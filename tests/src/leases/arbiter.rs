@@ -40,9 +40,16 @@ impl Arbiter {
     }
 
     /// A proposal of `node` arrives.
-    pub(super) fn on_propose(&mut self, node: usize, version: u8, change: Change) {
+    pub(super) fn on_propose(
+        &mut self,
+        node: usize,
+        version: u8,
+        change: Change,
+        omission: Option<Omission>,
+    ) {
         let config = &mut self.config;
-        if config.version != version || !config.in_sync.has(node) {
+        let leaves = matches!(change, Change::Leave(_)) && config.draining.has(node);
+        if config.version != version || !config.in_sync.has(node) && !leaves {
             return;
         }
         match change {
@@ -78,10 +85,24 @@ impl Arbiter {
                     config.version += 1;
                 }
             }
+            Change::HandOver(other) => {
+                let other = usize::from(other);
+                if config.is_primary(node) && other != node && config.in_sync.has(other) {
+                    config.primary = other as u8;
+                    config.epoch += 1;
+                    config.version += 1;
+                }
+            }
             Change::Leave(incarnation) => {
                 if !config.is_primary(node) && self.incarnations[node] == incarnation {
-                    config.in_sync = config.in_sync.without(node);
                     config.version += 1;
+                    if leaves || omission == Some(Omission::LeavesAtOnce) {
+                        config.draining = config.draining.without(node);
+                    } else {
+                        config.draining = config.draining.with(node);
+                        self.removed_at[node] = config.version;
+                    }
+                    config.in_sync = config.in_sync.without(node);
                 }
             }
         }

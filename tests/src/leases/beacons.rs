@@ -1,9 +1,9 @@
-//! Beacons and their answers: promises, the primary's lease, read leases, and the hand-over that ends a promise early.
+//! Beacons and their answers: promises, the primary's lease, read leases.
 
 use super::model::{Model, is_member, primary};
 use super::omissions::Omission;
 use super::state::{Beat, Node, State};
-use super::time::{LEASE, PROMISE, Stamp};
+use super::time::{LEASE, Stamp};
 
 impl Model {
     /// Whether a primary holds its own lease.
@@ -25,7 +25,7 @@ impl Model {
         let tenure = &node.tenure;
         (self.holds_lease(id, node) || self.omits(Omission::GrantsWithoutLease))
             && (node.config.in_sync.has(other) || self.omits(Omission::GrantsToJoining))
-            && (!tenure.stopped || self.omits(Omission::GrantsAfterTakeOver))
+            && (!tenure.stopped || self.omits(Omission::GrantsAfterHandOver))
             && tenure.answered.has(other)
     }
 
@@ -151,25 +151,4 @@ impl Model {
         state.network.acks[to][id] = Beat::NONE;
         Some(())
     }
-}
-
-pub(super) fn hand_over(state: &mut State, id: usize, to: usize) -> Option<()> {
-    let node = primary(state, id)?;
-    let epoch = node.tenure.epoch;
-    if !node.config.in_sync.has(to) {
-        return None;
-    }
-    state.nodes[id].tenure.stopped = true;
-    state.network.take_overs[to] = epoch;
-    Some(())
-}
-
-pub(super) fn take_over(state: &mut State, id: usize) -> Option<()> {
-    let epoch = state.network.take_overs[id];
-    let node = &mut state.nodes[id];
-    if epoch == 0 || !is_member(node) || node.config.epoch != epoch {
-        return None;
-    }
-    node.promise = PROMISE;
-    Some(())
 }

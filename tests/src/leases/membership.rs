@@ -68,6 +68,7 @@ impl Model {
             let draining = tenure.draining.and(removed);
             tenure.draining = draining.minus(draining.minus(config.draining));
             tenure.dropped = Nodes::NONE;
+            tenure.stopped = false;
             if config.version > tenure.proposed {
                 tenure.counted = Nodes::NONE;
                 tenure.proposed = 0;

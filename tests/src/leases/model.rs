@@ -7,7 +7,7 @@ use super::omissions::Omission;
 use super::scope::Scope;
 use super::state::{Beat, Node, Nodes, State};
 use super::time::{LEASE, PROMISE};
-use super::{beacons, membership, proposals, writes};
+use super::{membership, proposals, writes};
 
 /// One step of the model. The first node is the one that acts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -42,7 +42,6 @@ pub(super) enum Action {
     Crash(u8),
     Restart(u8),
     HandOver(u8, u8),
-    TakeOver(u8),
     /// An omission: reads the time, and is paused before it takes its next input.
     Hold(u8),
     /// An omission: takes an open addition for failed.
@@ -106,9 +105,6 @@ impl Model {
             if scope.mortal.has(node) {
                 actions.extend([Crash(a), Restart(a)]);
             }
-            if scope.hand_overs {
-                actions.push(TakeOver(a));
-            }
             if self.omits(Omission::TimeBeforeInput) {
                 actions.push(Hold(a));
             }
@@ -147,8 +143,7 @@ impl Model {
             Action::Learn(a) => self.learn(&mut next, a.into()),
             Action::Crash(a) => membership::crash(&mut next, a.into()),
             Action::Restart(a) => self.restart(&mut next, a.into()),
-            Action::HandOver(a, b) => beacons::hand_over(&mut next, a.into(), b.into()),
-            Action::TakeOver(a) => beacons::take_over(&mut next, a.into()),
+            Action::HandOver(a, b) => self.hand_over(&mut next, a.into(), b),
             Action::Hold(a) => self.hold(&mut next, a.into()),
             Action::GiveUpAddition(a) => proposals::give_up_addition(&mut next, a.into()),
         };
@@ -188,7 +183,6 @@ impl Model {
                 let node = &state.nodes[usize::from(a)];
                 node.config.version < state.arbiter.config.version || !node.joined
             }
-            Action::TakeOver(a) => network.take_overs[usize::from(a)] != 0,
             Action::Join(a) => {
                 let config = &state.arbiter.config;
                 let is_inside = config.in_sync.has(a.into()) || config.joining.has(a.into());
@@ -238,9 +232,6 @@ impl Model {
         for (from, node) in state.nodes.iter().enumerate() {
             if network.proposals[from].is_some_and(|(at, _)| at < state.arbiter.config.version) {
                 network.proposals[from] = None;
-            }
-            if network.take_overs[from] < node.config.epoch {
-                network.take_overs[from] = 0;
             }
             for other in 0..state.nodes.len() {
                 if !self.takes_former_beacons()

@@ -68,13 +68,14 @@ omissions! {
             GrantsToJoining in PAIR_FAILOVER = "the primary grants read leases to nodes that are not in sync",
             JoiningTakesLease in PAIR_ADDITION = "a node that is not in sync takes read leases",
             GiveUpUnheeded in PAIR_ADDITION = "stamps from before a lease was given up still count, in any role",
-            LeavesWithLease in PAIR_LEAVE = "a node that leaves keeps its read lease",
+            LeavesAtOnce in PAIR_LEAVE = "a node that leaves, and does not know that it is out, does not drain",
             JoinKeepsVersion in PAIR_SECONDARY_RESTARTS = "a Join of a new incarnation does not raise the version",
             DrainingJoinsUninformed in PAIR_RETURN = "a draining node that does not know of its removal joins at once",
             RefusalClosesAddition in PAIR_ADDITION = "a time-out closes a proposed addition",
             AnswersUnsettled in PAIR_FAILOVER = "a new primary answers before its log is committed again",
-            ServesAfterTakeOver in PAIR_HAND_OVER = "a primary that handed over goes on answering",
-            GrantsAfterTakeOver in THREE_HAND_OVER = "a primary that handed over goes on granting",
+            EpochIsNoPromise in PAIR_HAND_OVER = "learning a newer epoch is no promise",
+            PredecessorNotAwaited in PAIR_HAND_OVER = "a new primary answers before its wait, although its predecessor may not know that it handed over",
+            GrantsAfterHandOver in THREE_HAND_OVER = "a primary that has proposed to hand over goes on granting",
         }
         harmless {
             StampsSurviveEpochAtSecondary in PAIR_PRIMARY_RESTARTS = "a secondary takes read leases of a former epoch",
@@ -83,8 +84,6 @@ omissions! {
                 because "who is counted must have promised for the primary to hold its lease: all it costs is the lease",
             GiveUpForgetsTime in PAIR_RETURN = "stamps from before a lease was given up still count",
                 because "a node that is not in sync takes no read lease, and one that is added again has sent a newer stamp before",
-            EpochIsNoPromise in PAIR_HAND_OVER = "learning a newer epoch is no promise",
-                because "the new primary's lease counts from its own Beacons: without this it is merely replaced more often",
         }
     }
 }

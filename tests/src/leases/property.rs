@@ -56,7 +56,7 @@ impl Model {
     /// Whether a node answers linearizable reads as primary.
     fn serves(&self, id: usize, node: &Node) -> bool {
         let tenure = &node.tenure;
-        let may_serve = !tenure.stopped || self.omits(Omission::ServesAfterTakeOver);
+        let may_serve = tenure.waited || self.omits(Omission::PredecessorNotAwaited);
         let has_lease =
             self.holds_lease(id, node) || self.omits(Omission::PrimaryReadsWithoutLease);
         node.held || is_member(node) && may_serve && has_lease

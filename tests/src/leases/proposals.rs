@@ -76,15 +76,24 @@ impl Model {
         Some(())
     }
 
-    pub(super) fn leave(&self, state: &mut State, id: usize) -> Option<()> {
-        let node = &mut state.nodes[id];
-        if !is_member(node) || node.config.is_primary(id) || !node.config.in_sync.has(id) {
+    pub(super) fn hand_over(&self, state: &mut State, id: usize, to: u8) -> Option<()> {
+        let node = primary(state, id)?;
+        if !node.config.in_sync.has(to.into()) || node.config.epoch >= self.scope.epochs {
             return None;
         }
-        if !self.omits(Omission::LeavesWithLease) {
-            node.left = true;
-            node.lease = LEASE;
+        self.propose(state, id, Change::HandOver(to))?;
+        state.nodes[id].tenure.stopped = true;
+        Some(())
+    }
+
+    pub(super) fn leave(&self, state: &mut State, id: usize) -> Option<()> {
+        let node = &mut state.nodes[id];
+        let knows = node.config.draining.has(id);
+        if !is_member(node) || node.config.is_primary(id) || !node.config.in_sync.has(id) && !knows
+        {
+            return None;
         }
+        node.left = knows;
         let incarnation = node.incarnation;
         self.propose(state, id, Change::Leave(incarnation))
     }
@@ -104,7 +113,7 @@ impl Model {
 
     pub(super) fn arbitrate(&self, state: &mut State, id: usize) -> Option<()> {
         let (version, change) = state.network.proposals[id]?;
-        state.arbiter.on_propose(id, version, change);
+        state.arbiter.on_propose(id, version, change, self.omission);
         Some(())
     }
 }

@@ -83,7 +83,6 @@ impl Reached {
             | Action::Learn(_)
             | Action::Crash(_)
             | Action::HandOver(..)
-            | Action::TakeOver(_)
             | Action::Hold(_)
             | Action::GiveUpAddition(_) => {}
         }

@@ -118,6 +118,7 @@ impl Scope {
     pub const PAIR_HAND_OVER: Self = Self {
         name: "a pair: hand-over, and back",
         candidates: Nodes::of(&[0, 1]),
+        removable: Nodes::of(&[0]),
         hand_overs: true,
         additions: true,
         laggards: Nodes::of(&[0, 1]),

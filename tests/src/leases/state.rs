@@ -99,6 +99,7 @@ pub(super) enum Change {
     RemoveInSync(u8),
     Drained(u8),
     ReplacePrimary,
+    HandOver(u8),
     /// Not a proposal, but like one: it holds for one version, and for one incarnation.
     Leave(u8),
 }
@@ -143,7 +144,7 @@ pub(super) struct Tenure {
     pub(super) waited: bool,
     /// The log it started with is committed in its epoch.
     pub(super) settled: bool,
-    /// It hands over: it serves and grants nothing for the rest of its epoch.
+    /// It has proposed to hand over, and grants nothing until it knows that this has come to nothing.
     pub(super) stopped: bool,
     /// Whom it counts before the arbiter has confirmed the addition, and at which version it proposed that.
     pub(super) counted: Nodes,
@@ -236,8 +237,6 @@ pub(super) struct Network {
     pub(super) acks: [[Beat; NODES]; NODES],
     /// Each node's last SyncReply or SnapshotAck: its epoch, or 0, and the log that it acknowledges.
     pub(super) snapshot_acks: [(u8, u8); NODES],
-    /// To each node the last TakeOver: its epoch, or 0.
-    pub(super) take_overs: [u8; NODES],
     /// Each node's last proposal.
     pub(super) proposals: [Option<(u8, Change)>; NODES],
 }
@@ -311,7 +310,6 @@ impl State {
                 beacons: [[Beat::NONE; NODES]; NODES],
                 acks: [[Beat::NONE; NODES]; NODES],
                 snapshot_acks: [(0, 0); NODES],
-                take_overs: [0; NODES],
                 proposals: [None; NODES],
             },
             acknowledged: 0,
@@ -445,7 +443,6 @@ impl Hash for Network {
             beacons,
             acks,
             snapshot_acks,
-            take_overs,
             proposals,
         } = self;
         for (i, beat) in beacons.iter().chain(acks).flatten().enumerate() {
@@ -456,7 +453,6 @@ impl Hash for Network {
         }
         for (i, (epoch, log)) in snapshot_acks.iter().enumerate() {
             hasher.write_u8(epoch << 4 | log);
-            hasher.write_u8(take_overs[i]);
             proposals[i].hash(hasher);
         }
     }

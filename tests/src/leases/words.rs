@@ -70,8 +70,7 @@ pub(super) fn describe(before: &State, action: Action, after: &State) -> String 
         Action::Learn(a) => format!("{a} learns version {}", after.arbiter.config.version),
         Action::Crash(a) => format!("{a} crashes"),
         Action::Restart(a) => format!("{a} starts again"),
-        Action::HandOver(a, b) => format!("{a} stops serving, and tells {b} to take over"),
-        Action::TakeOver(a) => format!("{a} takes TakeOver"),
+        Action::HandOver(a, b) => format!("{a} proposes to hand over to {b}"),
         Action::Hold(a) => format!("{a} reads its clock, and is paused"),
         Action::GiveUpAddition(a) => format!("{a} takes its open addition for failed"),
     }

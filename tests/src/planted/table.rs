@@ -75,8 +75,7 @@ pub const FOUND: &[Found] = &[
     found(Bug::OverlaysNothing, SOON, &[LINEARIZABLE, LOCAL, TOLD]),
     found(Bug::ForgetsWhileAsked, LATE, &[LINEARIZABLE, LOCAL, TOLD]),
     found(Bug::ScansStateAlone, SOON, &[LOCAL, TOLD]),
-    found(Bug::ServesAfterTakeOver, LATE, &[LINEARIZABLE]),
-    found(Bug::GrantsAfterTakeOver, LATE, &[LINEARIZABLE]),
+    found(Bug::HandsOverToJoining, LATE, &[DURABLE, LEDGER]),
     found(Bug::SessionsNotTransferred, SOON, &[ONCE]),
     found(Bug::TransfersUncommitted, SOON, &[LEDGER]),
     found(Bug::HistoryBeyondState, LATE, &[CALM, KEPT]),
@@ -207,7 +206,7 @@ pub const SCRIPTED: &[Scripted] = &[
         "new_tenure_and_a_slow_clock",
         LINEARIZABLE,
     ),
-    scripted(Bug::LeavesWithLease, "leaving_with_a_lease", LINEARIZABLE),
+    scripted(Bug::LeavesAtOnce, "leaving_with_a_lease", LINEARIZABLE),
     scripted(
         Bug::TellsBeforeRecommit,
         "unknown_committed_position",
@@ -228,6 +227,12 @@ pub const SCRIPTED: &[Scripted] = &[
         Bug::NoEpochFence,
         "late_acknowledgement_of_another_epoch",
         DURABLE,
+    ),
+    scripted(Bug::HandOverOfAnyVersion, "late_hand_over", LINEARIZABLE),
+    scripted(
+        Bug::GrantsAfterHandOver,
+        "grant_after_a_hand_over",
+        LINEARIZABLE,
     ),
     scripted(Bug::LateLeaveObeyed, "late_leave", LINEARIZABLE),
     scripted(Bug::LateJoinObeyed, "late_join", LET_IN),
@@ -263,6 +268,10 @@ pub const REDUNDANT: &[(Bug, &str)] = &[
     (
         Bug::TellsWithoutLease,
         "who asks answers by its own lease: as long as that lasts, nobody commits what is not in its log, or in a newer epoch",
+    ),
+    (
+        Bug::PredecessorNotAwaited,
+        "as long as the predecessor may answer, its successor commits nothing: both give the same",
     ),
     (
         Bug::HandsOverUnanswered,

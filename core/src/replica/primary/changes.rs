@@ -1,5 +1,7 @@
 //! The primary keeps the in-sync set true: who is counted, removed, drained, added.
 
+use std::time::Duration;
+
 use crate::config::NodeId;
 use crate::event::Event;
 use crate::limits;
@@ -10,7 +12,6 @@ use crate::replica::replicator::{Replicator, Standing};
 use crate::time::Instant;
 
 use super::Primary;
-use super::hand_over::Resignation;
 
 impl Primary {
     /// A newer configuration of the same tenure, or the first one of it.
@@ -76,11 +77,9 @@ impl Primary {
                 }
             }
         }
-        if let Resignation::Resigned(drain, node) = self.resignation
-            && !config.in_sync.contains(&node)
-        {
-            // It is out, so no proposal of it can succeed. Another one is asked.
-            self.resignation = Resignation::Finishing(drain);
+        if self.is_paused {
+            // Who is in sync now may give it its lease.
+            cx.arm(Timer::Beacon, Duration::ZERO);
         }
         self.advance(cx);
     }
@@ -100,6 +99,13 @@ impl Primary {
             }
             Some(_) | None => Standing::Drained,
         }
+    }
+
+    /// The arbiter is there.
+    pub(in crate::replica) fn on_arbiter_answer(&mut self, cx: &mut Context<'_>) {
+        self.is_answered = true;
+        self.on_asked(cx);
+        self.review(cx);
     }
 
     pub(super) fn next_sync(&mut self) -> u64 {
@@ -136,6 +142,9 @@ impl Primary {
             version: proposal.version,
             change,
         });
+        if let Change::HandOver(successor) = change {
+            cx.out.notify(Event::Resigned(successor));
+        }
         self.proposal = Some(proposal);
         self.propose(cx);
     }
@@ -175,11 +184,15 @@ impl Primary {
     }
 
     fn next_change(&self, cx: &Context<'_>) -> Option<Change> {
+        if let Some(heir) = self.heir(cx) {
+            return Some(Change::HandOver(heir));
+        }
         let suspect = self.replicators.iter().find(|(_, replicator)| {
             let is_removable = matches!(replicator.standing, Standing::InSync | Standing::Joining);
             replicator.is_suspect && is_removable
         });
-        if let Some((node, _)) = suspect {
+        // Not by a primary that does not hear the arbiter: it would not know, and might take out whoever could replace it.
+        if let Some((node, _)) = suspect.filter(|_| self.is_answered || planted!(RemovesUnheard)) {
             return Some(Change::RemoveInSync(*node));
         }
         let drained = self
@@ -213,6 +226,6 @@ impl Primary {
 }
 
 /// Has the replica given what the primary's lease would need of it?
-fn has_promised(replicator: &Replicator, now: Instant) -> bool {
+pub(super) fn has_promised(replicator: &Replicator, now: Instant) -> bool {
     replicator.leases.has_promised(now) || planted!(AddsWithoutPromise)
 }

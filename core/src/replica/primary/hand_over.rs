@@ -1,80 +1,136 @@
-//! Planned hand-over: the primary finishes what it has, gives its lease up, and asks another replica to take its place.
+//! Hand-over: the primary has the arbiter put another replica in its place.
+//!
+//! It does so because an operator wants it, after it has answered what it has, or because its own disk is stuck. The
+//! proposal names the successor and the version it was decided in, and like every proposal it is open until a newer version
+//! is known. Meanwhile the primary goes on, save that it grants no read leases: those that the successor waits for must
+//! have been granted before its epoch began. The primary's own lease needs the successor's promise, which ends with that.
+
+use std::cmp::Reverse;
 
 use crate::config::NodeId;
-use crate::event::Event;
 use crate::limits;
-use crate::message::{Drain, PeerMessage};
+use crate::message::Change;
 use crate::replica::Timer;
 use crate::replica::context::Context;
-use crate::replica::replicator::Standing;
+use crate::replica::replicator::{Replicator, Standing};
 
 use super::Primary;
+use super::changes::has_promised;
 
-/// How far a primary is in handing its role over.
+/// How far a primary is in giving its role away because an operator wants it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) enum Resignation {
     /// It goes on.
     None,
-    /// It takes no more writes and answers those it has.
-    Finishing(Drain),
-    /// It has given up its lease and asks this replica to take its place.
-    Resigned(Drain, NodeId),
+    /// It asks the arbiter, and goes on until that answers.
+    Asking,
+    /// The arbiter answers: it takes no more writes, answers those it has, and proposes. If nothing comes of that in some
+    /// time, it goes on and asks again.
+    Finishing,
 }
 
 impl Primary {
-    /// The operator wants this replica to be primary no more: it takes no more writes and answers those it has.
-    pub(in crate::replica) fn on_drain(&mut self, drain: Drain) {
-        if self.resignation == Resignation::None {
-            self.resignation = Resignation::Finishing(drain);
+    /// The operator wants this replica to be primary no more.
+    pub(in crate::replica) fn on_drain(&mut self, cx: &mut Context<'_>) {
+        if self.resignation != Resignation::None {
+            return;
+        }
+        if self.has_companions() {
+            self.ask(cx);
+        } else {
+            self.resignation = Resignation::Finishing;
         }
     }
 
-    /// Hands over once everything is answered. True when the process may end: nobody is there to take over.
-    pub(in crate::replica) fn resign(&mut self, cx: &mut Context<'_>) -> bool {
-        let Resignation::Finishing(drain) = self.resignation else {
-            return false;
-        };
-        if !self.pending.is_empty() && !planted!(HandsOverUnanswered) {
-            return false;
-        }
-        let successor = self
-            .replicators
-            .values()
-            .filter(|replicator| replicator.standing == Standing::InSync && !replicator.is_suspect)
-            .find(|replicator| replicator.is_streaming());
-        match successor {
-            Some(successor) if cx.core.arbiter_heard && self.proposal.is_none() => {
-                let node = successor.node();
-                self.resignation = Resignation::Resigned(drain, node);
-                cx.out.notify(Event::Resigned(node));
-                self.on_hand_over_due(cx);
-                false
-            }
-            // The arbiter is silent, or decides something else first.
-            Some(_) => false,
-            None if drain == Drain::Node => true,
-            None => {
-                self.resignation = Resignation::None;
-                false
-            }
-        }
+    fn ask(&mut self, cx: &mut Context<'_>) {
+        self.resignation = Resignation::Asking;
+        cx.query_config();
+        cx.arm(Timer::HandOver, limits::RETRY_INTERVAL);
     }
 
-    /// Asks the successor, for the first time or again.
-    pub(in crate::replica) fn on_hand_over_due(&mut self, cx: &mut Context<'_>) {
-        if let Resignation::Resigned(_, node) = self.resignation
-            && let Some(successor) = self.replicators.get(&node)
+    /// The arbiter is there. Is somebody who can take over?
+    pub(super) fn on_asked(&mut self, cx: &mut Context<'_>) {
+        if self.resignation == Resignation::Asking
+            && !self.is_handing_over()
+            && self.successor(cx).is_some()
         {
-            successor.say(cx, PeerMessage::TakeOver);
-            cx.arm(Timer::HandOver, limits::RETRY_INTERVAL);
+            self.resignation = Resignation::Finishing;
+            cx.arm(Timer::HandOver, limits::HAND_OVER_PATIENCE);
         }
     }
 
-    /// Does it give up its role, and with it its place?
-    pub(in crate::replica) fn is_leaving(&self) -> bool {
-        match self.resignation {
-            Resignation::None => false,
-            Resignation::Finishing(drain) | Resignation::Resigned(drain, _) => drain == Drain::Node,
+    /// The arbiter has not answered, or nothing came of what it was asked for.
+    pub(in crate::replica) fn on_hand_over_due(&mut self, cx: &mut Context<'_>) {
+        if self.resignation != Resignation::None {
+            self.ask(cx);
         }
+    }
+
+    /// Goes on with handing over, if it can. True when the process may end: nobody is there to take over.
+    pub(in crate::replica) fn resign(&mut self, cx: &mut Context<'_>) -> bool {
+        if !self.is_finishing() || !self.is_all_answered() {
+            return false;
+        }
+        if self.has_companions() {
+            self.review(cx);
+            return false;
+        }
+        self.resignation = Resignation::None;
+        cx.core.is_leaving
+    }
+
+    /// Who is to be primary instead, if that is to be proposed.
+    pub(super) fn heir(&self, cx: &Context<'_>) -> Option<NodeId> {
+        let patience = cx.timing().lease;
+        let is_ready = self.is_finishing() && self.is_all_answered();
+        let persisted = cx.core.log.persisted();
+        let is_stuck = cx.core.disk.is_stuck(cx.now, patience);
+        self.successor(cx)
+            // It has stored what this replica cannot, so its own disk is not stuck.
+            .filter(|successor| is_ready || is_stuck && successor.acked() > persisted)
+            .map(Replicator::node)
+    }
+
+    /// Who can take over: the one that has the most. Of several the next in turn, so that everybody has a turn.
+    fn successor(&self, cx: &Context<'_>) -> Option<&Replicator> {
+        let may_succeed = |standing| match standing {
+            Standing::Joining | Standing::Counted => planted!(HandsOverToJoining),
+            Standing::InSync => !planted!(HandsOverToJoining),
+            Standing::Draining | Standing::Drained => false,
+        };
+        self.replicators
+            .values()
+            .filter(|replicator| may_succeed(replicator.standing) && !replicator.is_suspect)
+            .filter(|replicator| replicator.is_streaming() && has_promised(replicator, cx.now))
+            .max_by_key(|replicator| {
+                let node = replicator.node();
+                (replicator.acked(), node > cx.core.meta.node, Reverse(node))
+            })
+    }
+
+    /// Are others in sync?
+    fn has_companions(&self) -> bool {
+        let mut replicators = self.replicators.values();
+        replicators.any(|replicator| replicator.standing == Standing::InSync)
+    }
+
+    fn is_all_answered(&self) -> bool {
+        self.pending.is_empty() || planted!(HandsOverUnanswered)
+    }
+
+    /// May somebody be primary in its place as soon as the arbiter decides it?
+    pub(super) fn is_handing_over(&self) -> bool {
+        let open = self.proposal.as_ref().map(|proposal| proposal.change);
+        matches!(open, Some(Change::HandOver(_)))
+    }
+
+    /// Does it take no more writes, because it gives up its role?
+    pub(in crate::replica) fn is_finishing(&self) -> bool {
+        self.resignation == Resignation::Finishing
+    }
+
+    /// Is its own disk so late that it must not judge others by what they owe?
+    pub(super) fn is_no_judge(&self, cx: &Context<'_>) -> bool {
+        cx.core.disk.is_stuck(cx.now, cx.timing().overdue) && !planted!(HangingPrimaryJudges)
     }
 }

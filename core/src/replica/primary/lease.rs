@@ -8,7 +8,6 @@ use crate::replica::replicator::{Replicator, Standing};
 use crate::time::Instant;
 
 use super::Primary;
-use super::hand_over::Resignation;
 
 impl Primary {
     /// Commits nothing before every read lease of an older epoch is over: those of the in-sync replicas are once they
@@ -32,16 +31,19 @@ impl Primary {
         cx.core.timers.disarm(Timer::Settled);
     }
 
-    /// Is it certain that nobody has taken its place?
-    pub(in crate::replica) fn has_lease(&self, now: Instant) -> bool {
-        let is_resigned = matches!(self.resignation, Resignation::Resigned(..));
+    /// May it answer linearizable reads? A predecessor that has handed over may until it knows, or its own lease is over.
+    pub(in crate::replica) fn may_answer(&self, now: Instant) -> bool {
+        self.has_lease(now) && (self.is_settled || planted!(PredecessorNotAwaited))
+    }
+
+    /// Is it certain that nobody answers in its place?
+    pub(super) fn has_lease(&self, now: Instant) -> bool {
         let mut needed = self.replicators.values().filter(|replicator| {
             matches!(replicator.standing, Standing::InSync | Standing::Counted)
                 && !(planted!(LeaseWithoutAdded) && replicator.standing == Standing::Counted)
         });
         let promised = |replicator: &Replicator| replicator.leases.has_promised(now);
-        let may_serve = !is_resigned || planted!(ServesAfterTakeOver | GrantsAfterTakeOver);
-        may_serve && planted!(LeaseOfOne => needed.any(promised), needed.all(promised))
+        planted!(LeaseOfOne => needed.any(promised), needed.all(promised))
     }
 
     /// Where the log ended when the tenure began.
@@ -89,7 +91,9 @@ impl Primary {
         let (me, replica) = (cx.core.meta.incarnation, replicator.incarnation());
         let timing = &cx.core.options.limits.timing;
         replicator.leases.on_ack(cx.now, me, replica, ack, timing);
-        let Some((sync, since)) = replicator.answered() else {
+        let answered = replicator.answered();
+        self.resume(cx);
+        let Some((sync, since)) = answered else {
             return;
         };
         // It has lost the handshake. What it said before it took it up does not count.
@@ -101,19 +105,18 @@ impl Primary {
 
     /// A Beacon to one replica, unless another one had better be primary.
     pub(super) fn beacon(&mut self, cx: &mut Context<'_>, node: NodeId) {
-        let has_lease = self.has_lease(cx.now);
-        let is_resigned =
-            matches!(self.resignation, Resignation::Resigned(..)) && !planted!(GrantsAfterTakeOver);
+        let has_lease = self.has_lease(cx.now) || planted!(GrantsWithoutLease);
+        let is_handing_over = self.is_handing_over() && !planted!(GrantsAfterHandOver);
         let (Some(replicator), Some(config)) = (self.replicators.get_mut(&node), &cx.core.config)
         else {
             return;
         };
         let timing = &cx.core.options.limits.timing;
-        let has_lease = has_lease || planted!(GrantsWithoutLease);
-        if is_resigned || cx.core.disk.hangs(cx.now, timing.lease) {
+        if cx.core.disk.hangs(cx.now, timing.lease) {
             return;
         }
         let may_read = has_lease
+            && !is_handing_over
             && (replicator.standing == Standing::InSync || planted!(GrantsToJoining))
             && replicator.is_streaming()
             && !replicator.is_suspect;
@@ -132,18 +135,25 @@ impl Primary {
 
     /// A Beacon to everybody.
     pub(in crate::replica) fn on_beacon_due(&mut self, cx: &mut Context<'_>) {
-        if !self.has_lease(cx.now) {
-            // It may have been replaced.
+        let has_lease = self.has_lease(cx.now);
+        if has_lease {
+            self.leased_at = self.leased_at.max(cx.now);
+        }
+        if !has_lease || !self.is_answered {
+            // It may have been replaced, or be about to have somebody removed.
             cx.query_config();
         }
         let nodes: Vec<NodeId> = self.replicators.keys().copied().collect();
         for node in nodes {
             self.beacon(cx, node);
         }
-        self.is_deaf = self.hears_nobody(cx);
-        // Who hears Beacons does not replace whoever sends them. So one that may be deaf leaves the others the time to do
-        // so between two, and still finds out if they hear it again.
-        let pause = match self.is_deaf {
+        // Who hears Beacons does not replace whoever sends them. So one that has been without its lease for longer than it
+        // takes to remove who is missed leaves the others the time to do so between two, and still finds out if it can
+        // have its lease again.
+        let patience = cx.timing().lease / 2;
+        self.is_paused =
+            cx.now - self.leased_at.min(cx.now) >= patience && !planted!(BeaconsWithoutLease);
+        let pause = match self.is_paused {
             true => 2 * cx.timing().lease_elsewhere(),
             false => cx.timing().beacon,
         };
@@ -153,13 +163,12 @@ impl Primary {
         self.advance(cx);
     }
 
-    /// Are there in-sync replicas, and all of them silent?
-    fn hears_nobody(&self, cx: &Context<'_>) -> bool {
-        let mut in_sync = self
-            .replicators
-            .values()
-            .filter(|replicator| replicator.standing == Standing::InSync)
-            .peekable();
-        in_sync.peek().is_some() && in_sync.all(|replicator| replicator.is_silent(cx))
+    /// Takes its Beacons up again, if it has its lease again.
+    fn resume(&mut self, cx: &mut Context<'_>) {
+        if self.is_paused && self.has_lease(cx.now) {
+            self.is_paused = false;
+            self.leased_at = cx.now;
+            cx.arm(Timer::Beacon, cx.timing().beacon);
+        }
     }
 }

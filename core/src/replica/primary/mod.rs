@@ -41,8 +41,12 @@ pub(super) struct Primary {
     settles_at: Instant,
     is_settled: bool,
     resignation: Resignation,
-    /// None of the in-sync replicas is heard: perhaps it is this one that hears nobody.
-    is_deaf: bool,
+    /// When it had its lease last, as far as it has looked; first, as if it had been promised it when the tenure began.
+    leased_at: Instant,
+    /// The arbiter has answered since a replica was found to be silent or hanging.
+    is_answered: bool,
+    /// It has been without its lease for long, and sends Beacons only now and then.
+    is_paused: bool,
 }
 
 impl Primary {
@@ -61,7 +65,9 @@ impl Primary {
                 + planted!(SettlesWithoutDrift => cx.timing().lease, cx.timing().lease_elsewhere()),
             is_settled: planted!(SettlesUnheard | InheritsNoLease),
             resignation: Resignation::None,
-            is_deaf: false,
+            leased_at: cx.now + cx.timing().lease,
+            is_answered: false,
+            is_paused: false,
         };
         cx.core.timers.arm(Timer::Settled, primary.settles_at);
         primary.on_config(cx);
@@ -112,9 +118,6 @@ impl Primary {
             replicator.has_entered = true;
             replicator.leases.on_given_up();
         }
-        if std::mem::take(&mut self.is_deaf) {
-            cx.arm(Timer::Beacon, cx.timing().beacon);
-        }
         match peer.body {
             PeerMessage::SyncReply(reply) if replicator.answers_anew(&reply) => {
                 self.restart(cx, node);
@@ -128,8 +131,7 @@ impl Primary {
             | PeerMessage::Snapshots(_)
             | PeerMessage::StateChunk(_)
             | PeerMessage::Beacon(_)
-            | PeerMessage::CommittedAnswer(_)
-            | PeerMessage::TakeOver => cx.stale(peer.sender),
+            | PeerMessage::CommittedAnswer(_) => cx.stale(peer.sender),
             PeerMessage::CommittedQuery(query) => {
                 return self.on_committed_query(cx, node, &query);
             }
@@ -194,14 +196,13 @@ impl Primary {
     }
 
     /// The replica is silent, or keeps its acknowledgements back.
-    pub(super) fn on_overdue(&mut self, cx: &mut Context<'_>, node: NodeId) {
-        // One that has resigned hears nothing, and misses only its successor.
-        let is_missed = match self.resignation {
-            Resignation::Resigned(_, successor) => successor == node,
-            Resignation::None | Resignation::Finishing(_) => true,
-        };
-        if let Some(replicator) = self.replicators.get_mut(&node) {
-            replicator.is_suspect |= is_missed;
+    pub(super) fn on_overdue(&mut self, cx: &mut Context<'_>, node: NodeId, timer: Timer) {
+        if self.is_no_judge(cx) {
+            cx.arm(timer, cx.timing().overdue);
+        } else if let Some(replicator) = self.replicators.get_mut(&node) {
+            replicator.is_suspect = true;
+            self.is_answered = false;
+            cx.query_config();
         }
         self.review(cx);
         self.advance(cx);

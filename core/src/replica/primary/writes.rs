@@ -16,7 +16,6 @@ use crate::sessions::{Done, Lookup};
 use crate::time::Instant;
 
 use super::Primary;
-use super::hand_over::Resignation;
 
 /// A request that was not answered.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -129,7 +128,7 @@ impl Primary {
             .config
             .as_ref()
             .map_or(0, |config| config.in_sync.len()) as u32;
-        if self.resignation != Resignation::None {
+        if self.is_finishing() {
             Some(Rejection::NotReady)
         } else if let Some(too_large) = too_large(limits, operation) {
             Some(too_large)

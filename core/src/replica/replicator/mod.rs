@@ -218,11 +218,6 @@ impl Replicator {
         cx.arm(Timer::Silent(self.node), patience);
     }
 
-    /// Has nothing been heard of it for as long as that may take?
-    pub(super) fn is_silent(&self, cx: &Context<'_>) -> bool {
-        !cx.core.timers.is_armed(Timer::Silent(self.node))
-    }
-
     // ------------------------------------------------------------------------------------------- handshake
 
     pub(super) fn on_sync_reply(&mut self, cx: &mut Context<'_>, reply: &SyncReply) {

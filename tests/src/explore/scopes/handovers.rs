@@ -13,7 +13,6 @@ pub(super) fn scopes() -> Vec<Scope> {
                 Landmark::SecondaryAnswered,
                 Landmark::Resigned,
                 Landmark::Replaced,
-                Landmark::Added,
             ],
             ..hand_over("hand-over")
         },
