@@ -6,7 +6,7 @@ use std::sync::Mutex;
 use std::{env, fs, panic, thread};
 
 use lockstep_core::planted::Bug;
-use lockstep_tests::planted::{self, DRILLED, FOUND, Found, REDUNDANT, SCRIPTED};
+use lockstep_tests::planted::{self, DRILLED, FOUND, Found, MEASURED, REDUNDANT, SCRIPTED};
 
 /// Two at a time; the mistake is switched on in one thread.
 const THREADS: usize = 2;
@@ -101,6 +101,12 @@ fn every_script_shows_its_mistake_by_the_invariant_that_is_meant_for_it() {
 }
 
 #[test]
+fn every_mistake_that_costs_time_is_seen() {
+    let unseen: Vec<_> = MEASURED.iter().filter(|bug| !bug.is_seen()).collect();
+    assert!(unseen.is_empty(), "{unseen:?}");
+}
+
+#[test]
 fn every_mistake_is_accounted_for_once() {
     let found = FOUND.iter().map(|found| found.bug);
     let scripted = SCRIPTED.iter().map(|scripted| scripted.bug);
@@ -108,6 +114,7 @@ fn every_mistake_is_accounted_for_once() {
     let redundant = REDUNDANT.iter().map(|(bug, _)| *bug);
     let all: Vec<Bug> = found
         .chain(drilled)
+        .chain(MEASURED.iter().map(|measured| measured.bug))
         .chain(scripted)
         .chain(redundant)
         .collect();

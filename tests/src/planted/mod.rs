@@ -19,7 +19,9 @@ use std::path::Path;
 
 use lockstep_core::planted::{self, Bug};
 
-pub use self::table::{DRILLED, FOUND, REDUNDANT, SCRIPTED};
+pub use self::table::{DRILLED, FOUND, MEASURED, REDUNDANT, SCRIPTED};
+use crate::availability::faults::{Kind, TABLE, Who};
+use crate::availability::links::{BOUND, Broken};
 use crate::chaos;
 use crate::files::drill::{self, Drill, Faults};
 use crate::invariants::Violation;
@@ -54,6 +56,56 @@ impl Drilled {
             let report = planted::with(self.bug, drilled);
             report.violation.map(|violation| (seed, violation))
         })
+    }
+}
+
+/// A mistake that availability suffers from.
+#[derive(Clone, Copy, Debug)]
+pub struct Measured {
+    /// The mistake.
+    pub bug: Bug,
+    /// What shows it.
+    pub by: Case,
+}
+
+/// Something whose cost in time is bounded.
+#[derive(Clone, Copy, Debug)]
+pub enum Case {
+    /// A row of the table of single faults.
+    Fault(Kind, Who),
+    /// These links are broken; 0 is the arbiter, 1 the primary.
+    Links(&'static [(usize, usize)]),
+}
+
+impl Case {
+    fn text(self) -> String {
+        match self {
+            Self::Fault(kind, who) => format!("{kind:?} of the {who:?}"),
+            Self::Links(links) => format!("links broken: {}", Broken::of(links)),
+        }
+    }
+
+    /// Is it within its bound?
+    fn is_kept(self) -> bool {
+        match self {
+            Self::Fault(kind, who) => {
+                let mut rows = TABLE.iter();
+                let row = rows.find(|row| row.kind == kind && row.who == who);
+                let row = row.expect("the table has it");
+                row.measure().is_ok_and(|longest| row.is_kept(longest))
+            }
+            Self::Links(links) => {
+                let longest = Broken::of(links).measure();
+                longest.is_ok_and(|longest| longest.writes <= BOUND)
+            }
+        }
+    }
+}
+
+impl Measured {
+    /// Does it show?
+    pub fn is_seen(&self) -> bool {
+        !planted::with(self.bug, || self.by.is_kept())
     }
 }
 
@@ -125,6 +177,20 @@ pub fn document(seeds: impl Fn(Bug) -> u64) -> String {
     for Drilled { bug, .. } in DRILLED {
         let text = bug.text();
         lines.push(format!("| `{bug:?}` | {text} | {} |", seeds(*bug)));
+    }
+    lines.extend([
+        String::new(),
+        "# Found by what they cost in time".to_owned(),
+        String::new(),
+        "Each has one fault stop writes for longer than the table of single faults or the bound for broken links allows."
+            .to_owned(),
+        String::new(),
+        "| mistake | in words | the fault |".to_owned(),
+        "| --- | --- | --- |".to_owned(),
+    ]);
+    for Measured { bug, by } in MEASURED {
+        let (text, by) = (bug.text(), by.text());
+        lines.push(format!("| `{bug:?}` | {text} | {by} |"));
     }
     lines.extend([
         String::new(),

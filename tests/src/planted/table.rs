@@ -6,7 +6,8 @@ use super::invariants::{
     AHEAD, BOUNDED, CALM, DURABLE, FORWARD, KEPT, LEDGER, LET_IN, LINEARIZABLE, LOCAL, ONCE,
     PANICS, REJECTED, REPLIES, SPINS, STARTED, TOLD, TRUE,
 };
-use super::{Drilled, Found, Scripted};
+use super::{Case, Drilled, Found, Measured, Scripted};
+use crate::availability::faults::{Kind, Who};
 
 /// Seeds for a mistake that hardly any mix of faults and writes leaves unseen.
 const SOON: u64 = 200;
@@ -136,6 +137,23 @@ pub const DRILLED: &[Drilled] = &[
     drilled(Bug::SaltRepeated, LATE),
     drilled(Bug::HintBeyondLog, SOON),
     drilled(Bug::TornTailStays, LATE),
+];
+
+const fn faulted(bug: Bug, kind: Kind, who: Who) -> Measured {
+    let by = Case::Fault(kind, who);
+    Measured { bug, by }
+}
+
+const fn cut(bug: Bug, links: &'static [(usize, usize)]) -> Measured {
+    let by = Case::Links(links);
+    Measured { bug, by }
+}
+
+/// The mistakes that cost no data but time, each with the fault that then stops writes for longer than it may.
+pub const MEASURED: &[Measured] = &[
+    faulted(Bug::GivesUpUnconfirmed, Kind::DrainAlone, Who::Secondary),
+    cut(Bug::BeaconsWithoutLease, &[(0, 1), (3, 1)]),
+    cut(Bug::RemovesUnheard, &[(0, 1), (0, 3), (1, 2)]),
 ];
 
 const fn scripted(bug: Bug, script: &'static str, by: &'static str) -> Scripted {
@@ -276,5 +294,9 @@ pub const REDUNDANT: &[(Bug, &str)] = &[
     (
         Bug::HandsOverUnanswered,
         "the end of the tenure answers that their outcome is unknown, which is true",
+    ),
+    (
+        Bug::HangingPrimaryJudges,
+        "a primary whose disk hangs hands its role over before it would have anybody removed",
     ),
 ];
