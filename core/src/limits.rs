@@ -114,6 +114,10 @@ pub const CHUNKS_IN_FLIGHT_MAX: u64 = 8;
 /// Simultaneous reads a replica hands to its engine; more are rejected as `Overloaded`.
 pub const READS_IN_FLIGHT_MAX: usize = 16 << 10;
 
+/// Writes of which a primary remembers that it rejected a copy; of more, it says that their outcome is unknown. Many times
+/// what clients have under way.
+pub const REJECTED_REMEMBERED_MAX: usize = 64 << 10;
+
 /// Simultaneous scans a replica hands to its engine; each holds a page in memory.
 pub const SCANS_IN_FLIGHT_MAX: usize = 64;
 

@@ -405,6 +405,18 @@ pub struct Request {
     pub session: Session,
     /// What it wants.
     pub body: RequestBody,
+    /// Which copy of it this is.
+    pub attempt: Attempt,
+}
+
+/// One copy of a request, of which a network may deliver more. What is rejected is rejected for good as this copy.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
+pub struct Attempt {
+    /// The tenure it is for: a primary of another one does not execute the write. Zero is for any, and what is rejected may
+    /// be executed yet if it is delivered again in another.
+    pub epoch: Epoch,
+    /// How often the request was sent, with this copy.
+    pub copy: u32,
 }
 
 /// What a client can want.
@@ -467,6 +479,8 @@ pub struct Reply {
     pub id: RequestId,
     /// The answer.
     pub body: ReplyBody,
+    /// The copy of the request that this answers; the last one to come of those that are answered together.
+    pub attempt: Attempt,
 }
 
 /// What a replica can answer.
@@ -479,7 +493,7 @@ pub enum ReplyBody {
     },
     /// The write could not be confirmed in time; it may still take effect.
     OperationFailed,
-    /// The request was certainly not executed.
+    /// This copy of the request was certainly not executed, and will not be if it is delivered again.
     OperationRejected {
         /// Why.
         reason: Rejection,

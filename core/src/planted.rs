@@ -207,6 +207,9 @@ mod switch {
         TenureEndsSilently = "the end of a tenure is not told to those who wait",
         AcksUnconfirmed = "a write that is not confirmed in time is acknowledged",
         RetriesUnderNewId = "a client tries again under a new number",
+        RejectedCopyExecuted = "a copy of a write that was rejected is executed when it is delivered again",
+        OtherTenuresCopyExecuted = "a copy of a write is executed in another tenure than it was sent to",
+        RejectionOfEarlierCopyCounts = "the rejection of an earlier copy is taken for that of the last one",
         RejectsAppended = "a write is rejected that is in the log",
         NoUncommittedLimit = "a primary takes writes without a limit",
 

@@ -251,7 +251,7 @@ fn count_rejection(reason: &Rejection, counts: &mut Counts) {
         Rejection::NotReady => Path::RejectedNotReady,
         Rejection::Overloaded => Path::Overloaded,
         Rejection::DiskFull => Path::RejectedDiskFull,
-        Rejection::SessionExpired => Path::RejectedExpired,
+        Rejection::SessionExpired | Rejection::SessionTooOld => Path::RejectedExpired,
         Rejection::Cancelled => Path::RejectedCancelled,
         // Clients ask for the primary first; there is only one, as long as nobody takes its place.
         Rejection::NoLease => Path::RejectedNoLease,

@@ -153,6 +153,7 @@ fn request(id: u64) -> Message {
         id: RequestId(id),
         session: Default::default(),
         body: RequestBody::Status,
+        attempt: Default::default(),
     })
 }
 

@@ -169,6 +169,7 @@ impl Context<'_> {
             client: asker.client,
             id: asker.id,
             body,
+            attempt: asker.attempt,
         };
         self.out.send(&asker.address, Message::Reply(reply));
     }

@@ -297,6 +297,7 @@ impl Replica {
             client: request.client,
             id: request.id,
             session: request.session,
+            attempt: request.attempt,
         };
         match request.body {
             RequestBody::Insert { key, value } => {

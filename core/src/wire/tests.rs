@@ -274,15 +274,27 @@ fn with_clients() -> Vec<Message> {
         ReplyBody::Resolved(Resolution::Executed { seq: Seq(9) }),
         ReplyBody::Draining,
     ];
+    let attempt = Attempt {
+        epoch: Epoch(2),
+        copy: 1,
+    };
     let requests = requests.map(|body| {
         Message::Request(Request {
             client,
             id,
             session,
             body,
+            attempt,
         })
     });
-    let replies = replies.map(|body| Message::Reply(Reply { client, id, body }));
+    let replies = replies.map(|body| {
+        Message::Reply(Reply {
+            client,
+            id,
+            body,
+            attempt,
+        })
+    });
     requests.into_iter().chain(replies).collect()
 }
 

@@ -635,10 +635,7 @@ impl Cluster {
     }
 
     fn fate(&mut self, from: usize, to: usize) -> Fate {
-        let clients = self.clients();
-        let may_duplicate = !clients.contains(&from) && !clients.contains(&to);
-        self.network
-            .draw(&mut self.rng, self.now, from, to, may_duplicate)
+        self.network.draw(&mut self.rng, self.now, from, to)
     }
 }
 

@@ -236,6 +236,7 @@ impl Bench {
             id: RequestId(id),
             session: Default::default(),
             body,
+            attempt: Default::default(),
         };
         self.hear(client, Message::Request(request));
         id

@@ -90,6 +90,7 @@ pub const FOUND: &[Found] = &[
     found(Bug::AcksUnconfirmed, SOON, &[DURABLE, ONCE]),
     found(Bug::RetriesUnderNewId, SOON, &[TOLD, PANICS, TRUE]),
     found(Bug::RejectsAppended, LATE, &[REJECTED, CALM, TRUE]),
+    found(Bug::RejectedCopyExecuted, LATE, &[TRUE, REJECTED]),
     found(Bug::SettledTooMuch, SOON, &[ONCE]),
     found(Bug::NoUncommittedLimit, SOON, &[BOUNDED]),
     found(Bug::AnswersWhileInstalling, LATE, &[LOCAL, TOLD]),
@@ -211,6 +212,16 @@ pub const SCRIPTED: &[Scripted] = &[
     ),
     scripted(Bug::LateLeaveObeyed, "late_leave", LINEARIZABLE),
     scripted(Bug::LateJoinObeyed, "late_join", LET_IN),
+    scripted(
+        Bug::OtherTenuresCopyExecuted,
+        "late_copy_in_another_tenure",
+        TRUE,
+    ),
+    scripted(
+        Bug::RejectionOfEarlierCopyCounts,
+        "rejection_delivered_twice",
+        TRUE,
+    ),
     scripted(Bug::ChunkOfFormerHandshake, "late_piece_of_a_state", LEDGER),
 ];
 

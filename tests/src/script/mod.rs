@@ -96,6 +96,7 @@ impl Runner {
     ///   arrive, and copies are kept; `pass …`: no more are; `release …`: nor are they any longer, and those that were
     ///   kept arrive now
     /// - `calm`: all faults end, and everything is waited for that must be well again then; what is held stays held
+    /// - `end`: what must hold at the end of a simulation is looked at
     /// - `show`: the configuration and what every replica has
     fn execute(&mut self, command: &str) -> Result<Vec<String>, String> {
         let words: Vec<&str> = command.split_whitespace().collect();
@@ -192,6 +193,7 @@ impl Runner {
                 cluster.heal();
                 chaos::await_calm(cluster);
             }
+            ["end"] => cluster.finish(),
             ["show"] => {}
             words => {
                 let (client, body) = call_of(cluster, words)?;
@@ -216,6 +218,7 @@ fn request_of(now: u64, key: &str, value: &str) -> Request {
             key: Key::from(key),
             value: Value::from(value),
         },
+        attempt: Default::default(),
     }
 }
 

@@ -127,6 +127,7 @@ impl Table {
             id: RequestId(id),
             session,
             body,
+            attempt: Default::default(),
         };
         self.hear(from, Message::Request(request));
     }
@@ -360,6 +361,7 @@ fn what_a_replica_acknowledged_in_an_earlier_handshake_does_not_count() {
         id: RequestId(0),
         session: Default::default(),
         body: RequestBody::Remove { key: "k".into() },
+        attempt: Default::default(),
     };
     table.hear("c", Message::Request(request));
     let write = table.persisting()[0];
