@@ -9,7 +9,8 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use crate::config::{
-    Address, ClusterId, Config, ConfigVersion, Epoch, Incarnation, NodeId, Position, Seq, Token,
+    Address, ClusterId, Config, ConfigVersion, Epoch, Incarnation, NodeId, Position, Seq, StartId,
+    Terms, Token,
 };
 use crate::epochs::EpochHistory;
 use crate::operation::{
@@ -65,6 +66,13 @@ pub struct Join {
     pub address: Address,
     /// The newest version it knows; zero if it knows none. What it was allowed under older ones it has given up.
     pub version: ConfigVersion,
+    /// The highest epoch it ever acted in, durable there. An arbiter that does not know of it has lost its memory.
+    pub epoch: Epoch,
+    /// Its starts since its last Join was answered, the present one last. One that was accepted and not answered is among them,
+    /// unless its data directory is a copy from before that.
+    pub starts: Vec<StartId>,
+    /// How long its leases last, and how exact it takes clocks for.
+    pub terms: Terms,
 }
 
 /// A replica is about to stop and will acknowledge and serve nothing any more in this incarnation.
@@ -83,6 +91,8 @@ pub struct Leave {
 pub struct ConfigQuery {
     /// Who asks.
     pub node: NodeId,
+    /// The newest version it knows; zero if it knows none. An arbiter that does not know of it has lost its memory.
+    pub version: ConfigVersion,
 }
 
 /// A replica wants the configuration changed. Open until it has learned a version above `version`.
@@ -138,6 +148,8 @@ pub struct Joined {
     pub incarnation: Incarnation,
     /// To be kept durably and shown at the next Join.
     pub token: Token,
+    /// The start that joined; any other ignores this.
+    pub start: StartId,
 }
 
 /// The answer to a Join that cannot be accepted; repeating it will not help.
@@ -149,6 +161,8 @@ pub struct JoinRefused {
     pub node: NodeId,
     /// The incarnation that asked; any other ignores this.
     pub incarnation: Incarnation,
+    /// The start that asked; any other ignores this.
+    pub start: StartId,
 }
 
 /// Why a Join is refused.
@@ -189,6 +203,26 @@ pub enum JoinRefusal {
         "another replica was made primary by force, and this data directory may contradict it: keep it if what was lost is to be looked for, and start the node with an empty one"
     )]
     Superseded,
+    /// The node has acted in an epoch that the arbiter knows nothing of.
+    #[error(
+        "the record of the arbiter was put back to an older copy: it knows of epoch {recorded}, this node has acted in epoch {acted}; put the newest record back"
+    )]
+    ArbiterBehind {
+        /// The epoch in the arbiter's record.
+        recorded: Epoch,
+        /// The highest epoch of the node.
+        acted: Epoch,
+    },
+    /// The configuration has another start of this node, while this one runs. Found out by the node itself.
+    #[error(
+        "another process with the identity of this node has joined: one of the two data directories is a copy of the other; remove the copy, and start its node with an empty directory"
+    )]
+    Displaced,
+    /// Another replica knows entries to be committed that this node, as primary, does not have. Found out by the node itself.
+    #[error(
+        "this data directory lacks entries that other replicas know to be committed: it was put back to an older copy; start with an empty directory"
+    )]
+    LacksCommitted,
 }
 
 // -------------------------------------------------------------------------------------------- between replicas

@@ -101,6 +101,7 @@ impl PathFinder {
             }
             Event::Entered { .. }
             | Event::JoinRefused(_)
+            | Event::RecordBehind
             | Event::Installed(_)
             | Event::Appended { .. }
             | Event::Persisted(_)

@@ -170,6 +170,7 @@ fn status(name: &str, role: RoleName) -> NodeStatus {
         name: name.to_owned(),
         address: Address::new(name),
         incarnation: Incarnation(1),
+        terms: Default::default(),
     };
     let mut config = Config::new(ClusterId(1));
     config.primary = Some(NodeId(1));
@@ -257,7 +258,9 @@ fn a_write_without_an_answer_is_sent_again_and_unknown_only_at_the_deadline() {
                 asked_r2 += u32::from(to == "r2");
             } else {
                 copies += 1;
-                assert_eq!(request, first);
+                assert_eq!(request.attempt.copy, copies);
+                let attempt = first.attempt;
+                assert_eq!(Request { attempt, ..request }, first);
             }
         }
     }
@@ -292,6 +295,9 @@ fn what_a_silent_primary_did_not_answer_goes_to_the_new_one_with_the_same_ids() 
     table.take_over("r2", 2, 0);
     for (call, first) in calls.iter().zip(&sent) {
         let (to, again) = table.request();
+        assert_eq!((again.attempt.epoch, again.attempt.copy), (Epoch(2), 2));
+        let attempt = first.attempt;
+        let again = Request { attempt, ..again };
         assert_eq!((to.as_str(), &again), ("r2", first));
         table.reply("r2", again.id, ReplyBody::OperationAck { seq: Seq(0) });
         assert_eq!(table.completed().0, *call);
@@ -548,6 +554,9 @@ fn a_rejected_write_is_tried_again_with_the_same_id_where_the_primary_is() {
     assert_eq!(table.now, Instant::ZERO + limits::CLIENT_REST);
     table.reply("r2", third.id, ReplyBody::OperationFailed);
     let (to, fourth) = table.write();
+    assert_eq!(fourth.attempt.copy, 4);
+    let attempt = first.attempt;
+    let fourth = Request { attempt, ..fourth };
     assert_eq!((to.as_str(), &fourth), ("r2", &first));
     table.reply("r2", first.id, ReplyBody::OperationAck { seq: Seq(3) });
     assert_eq!(table.completed().0, call);

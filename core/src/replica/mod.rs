@@ -169,6 +169,7 @@ impl Replica {
             timers: Timers::new(),
             arbiter_heard: false,
             installing: None,
+            refusal: None,
         };
         for entry in &recovered.tail {
             core.note_uncommitted(entry);
@@ -619,6 +620,9 @@ impl Process for Replica {
             && primary.resign(&mut self.core.context(now, out))
         {
             self.finish_leaving(now, out);
+        }
+        if let Some(reason) = self.core.refusal.take() {
+            self.refuse(now, reason, out);
         }
         self.release_reads(now, out);
     }

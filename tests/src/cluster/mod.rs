@@ -13,15 +13,16 @@ mod node;
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap};
 use std::ops::Range;
+use std::time::Duration;
 
 use bytes::Bytes;
 use lockstep_core::arbiter::{self, Arbiter};
 use lockstep_core::client::Client;
-use lockstep_core::config::{Address, ClusterId, Config, NodeId};
+use lockstep_core::config::{Address, ClusterId, Config, NodeId, StartId};
 use lockstep_core::engine::StoreError;
 use lockstep_core::host::Host;
 use lockstep_core::host::intake::Intake;
-use lockstep_core::limits::Limits;
+use lockstep_core::limits::{Limits, Timing};
 use lockstep_core::message::Message;
 use lockstep_core::operation::{ClientId, Key};
 use lockstep_core::process::{Call, CallBody, CallId};
@@ -32,6 +33,7 @@ use lockstep_core::storage::desk::Desk;
 use lockstep_core::storage::writer::Report;
 use lockstep_core::transport::SenderKind;
 use lockstep_core::wire::{self, GroupId};
+use rand::seq::IndexedRandom;
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
@@ -39,7 +41,7 @@ use self::around::Around;
 use self::node::Inbox;
 pub use self::node::{Clock, Machine, Node, Role};
 use crate::disk::{Disk, DiskOptions, Full, RecordDisk};
-use crate::faults::{Counts, Path};
+use crate::faults::{Counts, Fault, Path};
 use crate::history::History;
 use crate::invariants::{self, Fact, Invariant, Ledger, Violation};
 use crate::network::{Fate, Network, NetworkOptions};
@@ -59,8 +61,11 @@ pub struct ClusterOptions {
     pub replicas: usize,
     /// How many clients.
     pub clients: usize,
-    /// The same for all replicas.
+    /// The same for all replicas, as far as nothing else is said.
     pub limits: Limits,
+    /// At each start a replica is told one of these leases, with a bound of the drift that may be greater than that of
+    /// `limits`. None: that of `limits`.
+    pub leases: Vec<Duration>,
     /// The links.
     pub network: NetworkOptions,
     /// When replicas' disks do what.
@@ -96,6 +101,7 @@ impl ClusterOptions {
             replicas,
             clients,
             limits: Limits::default(),
+            leases: Vec::new(),
             network: NetworkOptions::steady(MS),
             disk: DiskOptions::for_log(Limits::default().log_bytes_max),
             is_state_prompt: true,
@@ -323,11 +329,23 @@ impl Cluster {
 
     /// The disk of a node, also of one that is gone.
     pub fn disk_of(&self, node: NodeId) -> Option<&Disk> {
-        self.nodes
+        // Those that are gone first: a copy in their place is not what acknowledgements rested on.
+        self.lost_disks
             .iter()
-            .filter_map(Node::disk)
-            .chain(&self.lost_disks)
             .find(|disk| disk.meta().node == node)
+            .or_else(|| {
+                // Where one is a copy of the other, the one that has joined.
+                let member = self.config().members.get(&node);
+                let is_its = |index: &usize| self.node_id(*index) == Some(node);
+                let mut copies = self.replicas().filter(is_its);
+                let has_joined = |index: &usize| {
+                    member.is_some_and(|member| member.address == self.nodes[*index].address)
+                };
+                let joined = copies.clone().find(has_joined);
+                joined
+                    .or_else(|| copies.next())
+                    .and_then(|index| self.nodes[index].disk())
+            })
     }
 
     /// The entries that are committed, for ever.
@@ -364,6 +382,8 @@ impl Cluster {
             .collect();
         let arbiter = self.nodes[0].address.clone();
         let client = ClientId(self.rng.random());
+        let start = StartId(self.rng.random());
+        let limits = self.draw_limits(index);
         let node = &mut self.nodes[index];
         node.clock = node.clock_set.unwrap_or(drawn);
         node.starts += 1;
@@ -383,7 +403,7 @@ impl Cluster {
                 Machine::Arbiter(Box::new(host))
             }
             Role::Replica(disk, shadow) => {
-                let started = disk.start(local, &self.options.limits.sessions);
+                let started = disk.start(local, &self.options.limits.sessions, start);
                 let (recovered, desk) = match started {
                     Ok(started) => started,
                     Err(StoreError::NoRoom { .. }) => {
@@ -400,7 +420,7 @@ impl Cluster {
                     name: node.name.clone(),
                     address: node.address.clone(),
                     arbiter,
-                    limits: self.options.limits.clone(),
+                    limits,
                     software: "simulated".to_owned(),
                 };
                 let host = Host::new(Replica::open(options, recovered), desk, address);
@@ -419,6 +439,22 @@ impl Cluster {
             .note(self.now, format_args!("{} starts", self.nodes[index].name));
         self.tell(&Fact::Started { node: index });
         self.plan_turn(index);
+    }
+
+    /// What a node is told at its start.
+    fn draw_limits(&mut self, index: usize) -> Limits {
+        let mut limits = self.options.limits.clone();
+        if let Some(timing) = &self.nodes[index].timing_set {
+            limits.timing = timing.clone();
+        } else if let Some(lease) = self.options.leases.choose(&mut self.rng) {
+            limits.timing.lease = *lease;
+            limits.timing.beacon = *lease / 5;
+            let greater = self.rng.random_range(0..40);
+            let drift = limits.timing.drift_permille + greater;
+            limits.timing.drift_permille = drift.min(Timing::DRIFT_CEILING);
+            self.counts.fault(Fault::Terms);
+        }
+        limits
     }
 
     /// Starts a node some time later.

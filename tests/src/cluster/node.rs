@@ -8,6 +8,7 @@ use lockstep_core::client::Client;
 use lockstep_core::config::Address;
 use lockstep_core::host::intake::Sources;
 use lockstep_core::host::{Arrival, Host, Passed};
+use lockstep_core::limits::Timing;
 use lockstep_core::process::{Call, CallId};
 use lockstep_core::replica::Replica;
 use lockstep_core::storage::Ticket;
@@ -229,6 +230,19 @@ pub struct Node {
     /// What waits for whoever reads in bulk; the first is being answered.
     pub(super) bulk: VecDeque<BulkRequest>,
     pub(super) is_leaving: bool,
+    /// A copy of its data directory, or of the arbiter's record, as it was at some time.
+    pub(super) saved: Option<Saved>,
+    /// What it has on its disk is a copy, or a copy of it runs elsewhere: it may be told that it has no place.
+    pub(super) is_copied: bool,
+    /// What it is told about leases and clocks from its next start on, if not what all are told.
+    pub(super) timing_set: Option<Timing>,
+}
+
+/// A copy of what a node keeps.
+#[derive(Clone, Debug)]
+pub(super) enum Saved {
+    Replica(Box<Disk>),
+    Arbiter(Box<RecordDisk>),
 }
 
 impl Node {
@@ -253,6 +267,9 @@ impl Node {
             disk_due_at: None,
             bulk: VecDeque::new(),
             is_leaving: false,
+            saved: None,
+            is_copied: false,
+            timing_set: None,
         }
     }
 

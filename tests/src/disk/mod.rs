@@ -12,7 +12,7 @@ mod record;
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
-use lockstep_core::config::{NodeId, Position};
+use lockstep_core::config::{NodeId, Position, StartId};
 use lockstep_core::engine::recovery::recover;
 use lockstep_core::engine::{Engine, LogStore, StoreError};
 use lockstep_core::limits::SessionLimits;
@@ -257,8 +257,9 @@ impl Disk {
         &mut self,
         now: Instant,
         limits: &SessionLimits,
+        start: StartId,
     ) -> Result<(Recovered, Desk), StoreError> {
-        let recovered = recover(&mut self.log, &self.engine, limits)?;
+        let recovered = recover(&mut self.log, &self.engine, limits, start)?;
         let (start, end) = (self.log.start(), self.log.end());
         self.writer = Some(Writer::replica(now, self.options.writer.clone(), start));
         Ok((recovered, Desk::replica(end, self.options.told_bytes)))

@@ -7,6 +7,9 @@
 mod difference;
 mod words;
 
+use std::time::Duration;
+
+use lockstep_core::limits::Timing;
 use lockstep_core::message::{Message, Request, RequestBody};
 use lockstep_core::operation::{ClientId, Key, RequestId, Value};
 use lockstep_core::process::{CallBody, CallId};
@@ -83,6 +86,8 @@ impl Runner {
     ///   many millionths, or slow if that is negative
     /// - `ready`: everybody is started and in sync; nothing of that is recorded
     /// - `start NODE…`, `crash NODE…`, `leave NODE`, `wipe NODE` (a new, empty node has its name when it is started)
+    /// - `save NODE`: what it keeps is copied; `restore NODE NODE`: the first, which is down, gets the copy of the second
+    /// - `lease NODE MS`: from its next start on
     /// - `wait MS`
     /// - `put CLIENT KEY VALUE`, `remove CLIENT KEY`, `scan CLIENT REPLICA`, `drain CLIENT REPLICA`,
     ///   `drain CLIENT REPLICA role`: until it is done
@@ -135,6 +140,28 @@ impl Runner {
             ["wipe", name] => {
                 let node = node(cluster, name)?;
                 cluster.lose_disk(node);
+            }
+            ["save", name] => {
+                let node = node(cluster, name)?;
+                cluster.save(node);
+            }
+            ["restore", name, from] => {
+                let (node, from) = (node(cluster, name)?, node(cluster, from)?);
+                cluster.put_back(node, from);
+            }
+            ["lease", name, millis] => {
+                let node = node(cluster, name)?;
+                let lease = Duration::from_nanos(millis_of(millis)?);
+                let beacon = lease / 5;
+                let timing = cluster.options().limits.timing.clone();
+                cluster.set_timing(
+                    node,
+                    Timing {
+                        lease,
+                        beacon,
+                        ..timing
+                    },
+                );
             }
             ["wait", millis] => {
                 let end = cluster.now() + millis_of(millis)?;

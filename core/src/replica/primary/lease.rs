@@ -108,9 +108,9 @@ impl Primary {
         else {
             return;
         };
-        let timing = &cx.core.options.limits.timing;
+        let (lease, terms) = (cx.timing().lease, cx.terms());
         let has_lease = has_lease || planted!(GrantsWithoutLease);
-        if is_resigned || cx.core.disk.hangs(cx.now, timing.lease) {
+        if is_resigned || cx.core.disk.hangs(cx.now, lease) {
             return;
         }
         let may_read = has_lease
@@ -123,7 +123,7 @@ impl Primary {
             committed: cx.core.log.committed(),
             version: config.version,
             grant: match may_read {
-                true => replicator.leases.grant(incarnation, timing),
+                true => replicator.leases.grant(incarnation, &terms),
                 false => None,
             },
         };
@@ -144,7 +144,7 @@ impl Primary {
         // Who hears Beacons does not replace whoever sends them. So one that may be deaf leaves the others the time to do
         // so between two, and still finds out if they hear it again.
         let pause = match self.is_deaf {
-            true => 2 * cx.timing().lease_elsewhere(),
+            true => 2 * cx.terms().lease_elsewhere(),
             false => cx.timing().beacon,
         };
         cx.arm(Timer::Beacon, pause);

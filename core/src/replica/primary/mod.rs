@@ -62,7 +62,7 @@ impl Primary {
             proposal: None,
             retained: Position(u64::MAX),
             settles_at: cx.now
-                + planted!(SettlesWithoutDrift => cx.timing().lease, cx.timing().lease_elsewhere()),
+                + planted!(SettlesWithoutDrift => cx.timing().lease, cx.terms().lease_elsewhere()),
             is_settled: planted!(SettlesUnheard | InheritsNoLease),
             resignation: Resignation::None,
             is_deaf: false,

@@ -95,6 +95,7 @@ fn open(path: &Path) -> Result<DurableLog, StoreError> {
         incarnation: Incarnation::ZERO,
         token: Token(0),
         epoch: Epoch::ZERO,
+        starts: Vec::new(),
     };
     let meta_file = RecordFile::new(&directory, "meta", *b"LKSTPMET");
     DurableLog::open(directory, meta_file, meta, &options, Draw::random())
