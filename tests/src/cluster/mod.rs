@@ -202,6 +202,8 @@ pub struct Cluster {
     planned: u64,
     queue: BinaryHeap<Reverse<Planned>>,
     rng: ChaCha8Rng,
+    /// What starts are numbered by, and told.
+    starts: ChaCha8Rng,
     network: Network,
     holds: Vec<holds::Hold>,
     nodes: Vec<Node>,
@@ -223,6 +225,7 @@ impl Cluster {
     /// A cluster with everything switched off; `start` starts a node.
     pub fn new(options: ClusterOptions) -> Self {
         let mut rng = ChaCha8Rng::seed_from_u64(options.seed);
+        let starts = ChaCha8Rng::seed_from_u64(options.seed ^ 0x0005_7a27);
         let cluster = ClusterId(rng.random());
         let record = arbiter::first_record(cluster, rng.random());
         let mut nodes = vec![Node::new(
@@ -254,6 +257,7 @@ impl Cluster {
             network: Network::new(nodes.len(), options.network.clone()),
             holds: Vec::new(),
             rng,
+            starts,
             nodes,
             addresses,
             lost_disks: Vec::new(),
@@ -382,7 +386,7 @@ impl Cluster {
             .collect();
         let arbiter = self.nodes[0].address.clone();
         let client = ClientId(self.rng.random());
-        let start = StartId(self.rng.random());
+        let start = StartId(self.starts.random());
         let limits = self.draw_limits(index);
         let node = &mut self.nodes[index];
         node.clock = node.clock_set.unwrap_or(drawn);
@@ -446,10 +450,10 @@ impl Cluster {
         let mut limits = self.options.limits.clone();
         if let Some(timing) = &self.nodes[index].timing_set {
             limits.timing = timing.clone();
-        } else if let Some(lease) = self.options.leases.choose(&mut self.rng) {
+        } else if let Some(lease) = self.options.leases.choose(&mut self.starts) {
             limits.timing.lease = *lease;
             limits.timing.beacon = *lease / 5;
-            let greater = self.rng.random_range(0..40);
+            let greater = self.starts.random_range(0..40);
             let drift = limits.timing.drift_permille + greater;
             limits.timing.drift_permille = drift.min(Timing::DRIFT_CEILING);
             self.counts.fault(Fault::Terms);

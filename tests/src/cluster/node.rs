@@ -278,6 +278,11 @@ impl Node {
         self.machine.is_some()
     }
 
+    /// Is what it has on its disk a copy, or does a copy of it run elsewhere?
+    pub fn is_copied(&self) -> bool {
+        self.is_copied
+    }
+
     /// Its disk, if it is a replica.
     pub fn disk(&self) -> Option<&Disk> {
         match &self.role {

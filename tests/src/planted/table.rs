@@ -220,7 +220,7 @@ pub const SCRIPTED: &[Scripted] = &[
         "copy_beside_the_original",
         LINEARIZABLE,
     ),
-    scripted(Bug::ArbiterBehindAdmits, "arbiter_put_back", FORWARD),
+    scripted(Bug::ArbiterBehindAdmits, "arbiter_put_back", DURABLE),
     scripted(
         Bug::OtherTenuresCopyExecuted,
         "late_copy_in_another_tenure",
