@@ -494,9 +494,11 @@ fn who_finds_another_process_under_its_identity_serves_nothing_any_more() {
         let displaced = Effect::Notify(Event::JoinRefused(JoinRefusal::Displaced));
         assert!(table.effects.contains(&displaced), "{:?}", table.effects);
         assert!(matches!(table.replica.role, Role::Refused));
-        let is_silent = |timer: &Timer| *timer == Timer::ArbiterSilent;
         let mut timers = table.replica.timers().iter();
-        assert!(timers.all(|(timer, _)| is_silent(timer)), "it says nothing");
+        assert!(
+            timers.all(|(timer, _)| timer == Timer::ArbiterSilent),
+            "it says nothing"
+        );
     }
 }
 
