@@ -155,6 +155,14 @@ impl Context<'_> {
         members.fold(own, |terms, member| terms.max(member.terms))
     }
 
+    /// The terms to wait by for the end of what `primary` grants, or was promised: its lease, and the greatest drift.
+    pub(super) fn terms_of(&self, primary: NodeId) -> Terms {
+        Terms {
+            lease: self.lease_of(primary),
+            ..self.terms()
+        }
+    }
+
     /// How long a lease lasts that `primary` counts on, or grants. Its terms are those of its tenure: with another start of it
     /// another one begins.
     pub(super) fn lease_of(&self, primary: NodeId) -> Duration {

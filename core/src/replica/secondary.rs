@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::config::{Epoch, NodeId, Position, Terms};
+use crate::config::{Epoch, NodeId, Position};
 use crate::epochs::EpochHistory;
 use crate::event::Event;
 use crate::limits;
@@ -69,10 +69,7 @@ struct Loading {
 
 /// How long a replica that hears a Beacon promises not to replace the primary.
 fn promise(cx: &Context<'_>, primary: NodeId) -> Duration {
-    let terms = Terms {
-        lease: cx.lease_of(primary),
-        ..cx.terms()
-    };
+    let terms = cx.terms_of(primary);
     let promised = planted!(PromiseWithoutDrift => terms.lease, terms.lease_elsewhere());
     planted!(PromiseCutShort => promised / 2, promised)
 }

@@ -108,7 +108,7 @@ impl Primary {
         else {
             return;
         };
-        let (lease, terms) = (cx.timing().lease, cx.terms());
+        let (lease, terms) = (cx.timing().lease, cx.terms_of(cx.core.meta.node));
         let has_lease = has_lease || planted!(GrantsWithoutLease);
         if is_resigned || cx.core.disk.hangs(cx.now, lease) {
             return;
@@ -144,7 +144,7 @@ impl Primary {
         // Who hears Beacons does not replace whoever sends them. So one that may be deaf leaves the others the time to do
         // so between two, and still finds out if they hear it again.
         let pause = match self.is_deaf {
-            true => 2 * cx.terms().lease_elsewhere(),
+            true => 2 * cx.terms_of(cx.core.meta.node).lease_elsewhere(),
             false => cx.timing().beacon,
         };
         cx.arm(Timer::Beacon, pause);
