@@ -5,6 +5,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
@@ -63,6 +64,10 @@ identity! {
 identity! {
     /// Identity of a cluster, drawn at random when its arbiter starts for the first time.
     ClusterId
+}
+identity! {
+    /// Drawn at each start of a node, so that no two starts look the same, not even those of a data directory and its copy.
+    StartId
 }
 identity! {
     /// Shown by a node at its next Join, to prove that its data directory is not a copy of another one.
@@ -151,6 +156,43 @@ impl Position {
     }
 }
 
+/// On what terms nodes rely on each other without hearing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Terms {
+    /// How long a lease lasts that the node is granted, or given by a promise.
+    pub lease: Duration,
+    /// By how many thousandths the rates of two nodes' clocks differ at most.
+    pub drift_permille: u32,
+}
+
+impl Terms {
+    /// A lease by the clock of whoever waits for the end of another node's lease: the other clock may run slower.
+    pub fn lease_elsewhere(&self) -> Duration {
+        // Rounded up.
+        let drift = self.lease.saturating_mul(self.drift_permille) / 1000;
+        let lease = self.lease.saturating_add(drift);
+        lease.saturating_add(Duration::from_nanos(1))
+    }
+
+    /// The longer lease and the greater drift of both.
+    #[must_use]
+    pub fn max(self, other: Self) -> Self {
+        Self {
+            lease: self.lease.max(other.lease),
+            drift_permille: self.drift_permille.max(other.drift_permille),
+        }
+    }
+}
+
+impl Default for Terms {
+    fn default() -> Self {
+        Self {
+            lease: Duration::from_millis(500),
+            drift_permille: 10,
+        }
+    }
+}
+
 /// What is known of a node besides its identity.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Member {
@@ -160,6 +202,8 @@ pub struct Member {
     pub address: Address,
     /// The incarnation the arbiter accepted last.
     pub incarnation: Incarnation,
+    /// The terms of that start. Who waits for the end of a lease goes by the longest one that its holder may count on.
+    pub terms: Terms,
 }
 
 /// The configuration of a cluster, decided by the arbiter alone and durable there before anybody hears of it.

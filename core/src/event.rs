@@ -94,4 +94,6 @@ pub enum Event {
     Decided(ConfigVersion),
     /// This replica has left the configuration; its process may end.
     Left,
+    /// A replica knows of a configuration that this arbiter's record does not: the process should end.
+    RecordBehind,
 }

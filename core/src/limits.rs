@@ -3,6 +3,8 @@
 use std::num::NonZeroU32;
 use std::time::Duration;
 
+use crate::config::Terms;
+
 /// A write not confirmed within this time is answered `OperationFailed` (SPEC section 5).
 pub const OPERATION_DEADLINE: Duration = Duration::from_millis(1000);
 
@@ -81,6 +83,9 @@ pub const CLIENT_REST_MAX: Duration = Duration::from_millis(400);
 /// Nodes in a configuration: an acknowledgement from each is needed for every write, so more make no sense.
 pub const MEMBERS_MAX: usize = 64;
 
+/// Starts of a node without an answer to its Join that it remembers. Many times what there are in a row.
+pub const STARTS_REMEMBERED_MAX: usize = 64;
+
 /// Nodes the arbiter remembers. One that is forgotten cannot come back with its old data, so this is many times what
 /// a cluster goes through.
 pub const NODE_RECORDS_MAX: usize = 1024;
@@ -117,6 +122,10 @@ pub const CHUNKS_IN_FLIGHT_MAX: u64 = 8;
 
 /// Simultaneous reads a replica hands to its engine; more are rejected as `Overloaded`.
 pub const READS_IN_FLIGHT_MAX: usize = 16 << 10;
+
+/// Writes of which a primary remembers that it rejected a copy; of more, it says that their outcome is unknown. Many times
+/// what clients have under way.
+pub const REJECTED_REMEMBERED_MAX: usize = 64 << 10;
 
 /// Simultaneous scans a replica hands to its engine; each holds a page in memory.
 pub const SCANS_IN_FLIGHT_MAX: usize = 64;
@@ -174,7 +183,8 @@ impl Default for SessionLimits {
     }
 }
 
-/// How long replicas may rely on each other without hearing, in real time. All replicas of a cluster must have the same.
+/// How long replicas may rely on each other without hearing, in real time. Where replicas differ in that, each goes by what
+/// is safe with the others.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Timing {
     /// How long a lease lasts. A peer that has answered no Beacon for this long is taken for dead, and a primary that
@@ -197,8 +207,15 @@ impl Timing {
 
     /// A lease by the clock of whoever waits for the end of another node's lease: the other clock may run slower.
     pub fn lease_elsewhere(&self) -> Duration {
-        // Rounded up.
-        self.lease + self.lease * self.drift_permille / 1000 + Duration::from_nanos(1)
+        self.terms().lease_elsewhere()
+    }
+
+    /// What other nodes have to know of it.
+    pub fn terms(&self) -> Terms {
+        Terms {
+            lease: self.lease,
+            drift_permille: self.drift_permille,
+        }
     }
 
     /// Do the times fit together?
@@ -232,10 +249,10 @@ impl Timing {
 impl Default for Timing {
     fn default() -> Self {
         Self {
-            lease: Duration::from_millis(500),
+            lease: Terms::default().lease,
             beacon: Duration::from_millis(100),
             overdue: Duration::from_millis(300),
-            drift_permille: 10,
+            drift_permille: Terms::default().drift_permille,
         }
     }
 }

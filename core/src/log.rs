@@ -407,6 +407,7 @@ mod tests {
             incarnation: Incarnation(1),
             token: Token(0),
             epoch: Epoch(0),
+            starts: Vec::new(),
         };
         let recovered = Recovered {
             meta,

@@ -9,7 +9,8 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use crate::config::{
-    Address, ClusterId, Config, ConfigVersion, Epoch, Incarnation, NodeId, Position, Seq, Token,
+    Address, ClusterId, Config, ConfigVersion, Epoch, Incarnation, NodeId, Position, Seq, StartId,
+    Terms, Token,
 };
 use crate::epochs::EpochHistory;
 use crate::operation::{
@@ -65,6 +66,13 @@ pub struct Join {
     pub address: Address,
     /// The newest version it knows; zero if it knows none. What it was allowed under older ones it has given up.
     pub version: ConfigVersion,
+    /// The highest epoch it ever acted in, durable there. An arbiter that does not know of it has lost its memory.
+    pub epoch: Epoch,
+    /// Its starts since its last Join was answered, the present one last. One that was accepted and not answered is among them,
+    /// unless its data directory is a copy from before that.
+    pub starts: Vec<StartId>,
+    /// How long its leases last, and how exact it takes clocks for.
+    pub terms: Terms,
 }
 
 /// A replica wants to leave. In sync, it goes on until it learns that it is removed, and then says it once more: from then
@@ -84,6 +92,8 @@ pub struct Leave {
 pub struct ConfigQuery {
     /// Who asks.
     pub node: NodeId,
+    /// The newest version it knows; zero if it knows none. An arbiter that does not know of it has lost its memory.
+    pub version: ConfigVersion,
 }
 
 /// A replica wants the configuration changed. Open until it has learned a version above `version`.
@@ -141,6 +151,8 @@ pub struct Joined {
     pub incarnation: Incarnation,
     /// To be kept durably and shown at the next Join.
     pub token: Token,
+    /// The start that joined; any other ignores this.
+    pub start: StartId,
 }
 
 /// The answer to a Join that cannot be accepted; repeating it will not help.
@@ -152,6 +164,8 @@ pub struct JoinRefused {
     pub node: NodeId,
     /// The incarnation that asked; any other ignores this.
     pub incarnation: Incarnation,
+    /// The start that asked; any other ignores this.
+    pub start: StartId,
 }
 
 /// Why a Join is refused.
@@ -192,6 +206,26 @@ pub enum JoinRefusal {
         "another replica was made primary by force, and this data directory may contradict it: keep it if what was lost is to be looked for, and start the node with an empty one"
     )]
     Superseded,
+    /// The node has acted in an epoch that the arbiter knows nothing of.
+    #[error(
+        "the record of the arbiter was put back to an older copy: it knows of epoch {recorded}, this node has acted in epoch {acted}; put the newest record back"
+    )]
+    ArbiterBehind {
+        /// The epoch in the arbiter's record.
+        recorded: Epoch,
+        /// The highest epoch of the node.
+        acted: Epoch,
+    },
+    /// The configuration has another start of this node, while this one runs. Found out by the node itself.
+    #[error(
+        "another process with the identity of this node has joined: one of the two data directories is a copy of the other; remove the copy, and start its node with an empty directory"
+    )]
+    Displaced,
+    /// Another replica knows entries to be committed that this node, as primary, does not have. Found out by the node itself.
+    #[error(
+        "this data directory lacks entries that other replicas know to be committed: it was put back to an older copy; start with an empty directory"
+    )]
+    LacksCommitted,
 }
 
 // -------------------------------------------------------------------------------------------- between replicas
@@ -406,6 +440,18 @@ pub struct Request {
     pub session: Session,
     /// What it wants.
     pub body: RequestBody,
+    /// Which copy of it this is.
+    pub attempt: Attempt,
+}
+
+/// One copy of a request, of which a network may deliver more. What is rejected is rejected for good as this copy.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
+pub struct Attempt {
+    /// The tenure it is for: a primary of another one does not execute the write. Zero is for any, and what is rejected may
+    /// be executed yet if it is delivered again in another.
+    pub epoch: Epoch,
+    /// How often the request was sent, with this copy.
+    pub copy: u32,
 }
 
 /// What a client can want.
@@ -468,6 +514,8 @@ pub struct Reply {
     pub id: RequestId,
     /// The answer.
     pub body: ReplyBody,
+    /// The copy of the request that this answers; the last one to come of those that are answered together.
+    pub attempt: Attempt,
 }
 
 /// What a replica can answer.
@@ -480,7 +528,7 @@ pub enum ReplyBody {
     },
     /// The write could not be confirmed in time; it may still take effect.
     OperationFailed,
-    /// The request was certainly not executed.
+    /// This copy of the request was certainly not executed, and will not be if it is delivered again.
     OperationRejected {
         /// Why.
         reason: Rejection,

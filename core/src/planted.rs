@@ -111,6 +111,7 @@ mod switch {
         TruncatesToOwnCommitted = "a replica cuts off all that it does not know to be committed",
         PrimaryTruncates = "a new primary cuts off all that it does not know to be committed",
         KeepsLongerTail = "a replica keeps what the primary does not have",
+        LackUnnoticed = "a primary does not look whether it has what a replica knows to be committed",
         Restamps = "a primary gives entries that it inherited its own epoch when it sends them",
         SyncReplyCounts = "a SyncReply counts as an acknowledgement of all that agrees",
         FormerEndCounts = "the end of a handshake counts that rests on another reply to one of the same number",
@@ -144,10 +145,15 @@ mod switch {
         LateJoinObeyed = "a late Join of a wiped node takes the living one out",
         LateJoinedObeyed = "a late answer to the Join of a former start is obeyed",
         DrainingJoins = "a draining replica that does not know of its removal joins at once",
+        ArbiterBehindAdmits = "an arbiter that knows less than a replica goes on deciding, and is obeyed",
+        StartsLookTheSame = "a copy of a data directory that was started as often is taken for the same start",
+        FormerTokenSuffices = "the token before the last one is good for any data directory",
+        DisplacedGoesOn = "a replica goes on although another process has joined under its identity",
         OlderConfigEntered = "an older configuration is entered",
 
         // Leases of the primary.
         PrimaryReadsWithoutLease = "the primary reads without its lease",
+        OwnTermsCount = "each replica goes by its own lease and drift",
         LeaseOfOne = "the promise of one replica is lease enough for the primary",
         LeaseWithoutAdded = "the primary's lease does not need those whose addition is open",
         LeaseFromReceipt = "the primary's lease counts from the arrival of the BeaconAck",
@@ -212,6 +218,9 @@ mod switch {
         TenureEndsSilently = "the end of a tenure is not told to those who wait",
         AcksUnconfirmed = "a write that is not confirmed in time is acknowledged",
         RetriesUnderNewId = "a client tries again under a new number",
+        RejectedCopyExecuted = "a copy of a write that was rejected is executed when it is delivered again",
+        OtherTenuresCopyExecuted = "a copy of a write is executed in another tenure than it was sent to",
+        RejectionOfEarlierCopyCounts = "the rejection of an earlier copy is taken for that of the last one",
         RejectsAppended = "a write is rejected that is in the log",
         NoUncommittedLimit = "a primary takes writes without a limit",
 

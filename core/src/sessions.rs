@@ -126,6 +126,16 @@ impl Sessions {
         &self.table
     }
 
+    /// Is anything remembered of the client?
+    pub fn knows(&self, client: ClientId) -> bool {
+        self.table.rows.contains_key(&client)
+    }
+
+    /// No client whose entries all lie before this need be in the table.
+    pub fn forgotten(&self) -> Position {
+        self.table.forgotten
+    }
+
     /// Takes up the next committed entry.
     pub fn apply(&mut self, entry: &Entry) {
         let (client, id, session) = (entry.origin.client, entry.origin.id, entry.origin.session);

@@ -64,7 +64,8 @@ fn log(node: &str, event: &Event) {
         } => {
             info!(node, role = role_name(*role), %epoch, %version, "entered a configuration");
         }
-        Event::JoinRefused(reason) => error!(node, %reason, "the arbiter refuses this node"),
+        Event::JoinRefused(reason) => error!(node, %reason, "this node has no place"),
+        Event::RecordBehind => error!(node, "the record of the arbiter is an older copy"),
         Event::Appended { epoch, seq } => trace!(node, %epoch, %seq, "appended"),
         Event::Persisted(position) => trace!(node, %position, "persisted"),
         Event::Committed(position) => trace!(node, %position, "committed"),

@@ -111,7 +111,10 @@ fn advice(reason: &Rejection) -> &'static str {
         Rejection::TooFewReplicas { .. } => "; start the missing replicas, see `lockstep status`",
         Rejection::Unauthorized => "; use a certificate made by `lockstep certs client`",
         Rejection::SessionExpired => "; whether it was executed before is not known, read the key",
-        Rejection::TooLarge { .. } | Rejection::Malformed | Rejection::Cancelled => "",
+        Rejection::TooLarge { .. }
+        | Rejection::Malformed
+        | Rejection::Cancelled
+        | Rejection::SessionTooOld => "",
     }
 }
 

@@ -280,6 +280,7 @@ mod tests {
                     name,
                     address,
                     incarnation,
+                    terms: Default::default(),
                 },
             );
         }

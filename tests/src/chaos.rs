@@ -65,6 +65,7 @@ const EVENTS: &[Fault] = &[
     Fault::DiskFull,
     Fault::DiskError,
     Fault::Wipe,
+    Fault::PutBack,
     Fault::Leave,
 ];
 
@@ -146,6 +147,7 @@ impl Plan {
             },
             turn_time: 1_000..20_000,
             limits,
+            leases: Vec::new(),
             drift: 0,
             is_drift_bounded: true,
             returns: true,
@@ -185,6 +187,9 @@ impl Plan {
             timing.lease = Duration::from_millis(lease);
             timing.beacon = timing.lease / 5;
             timing.drift_permille = *[0, 10, 40, 100].choose(rng).expect("not empty");
+        }
+        if rng.random_bool(0.3) {
+            self.cluster.leases = [150, 500, 900].map(Duration::from_millis).into();
         }
         // Two clocks, one slow and one fast by this much, differ in their rates by just what the replicas were told.
         let bound = i64::from(timing.drift_permille);
@@ -328,7 +333,7 @@ fn inject(cluster: &mut Cluster, fault: Fault) {
         Fault::DiskHang => cluster.hang_disk(cluster_disk(one, replica), time),
         Fault::DiskFull => cluster.fill_disk(cluster_disk(one, replica), time),
         Fault::DiskError | Fault::NoRoomForOnce => cluster.fail_disk(cluster_disk(one, replica)),
-        Fault::Wipe => {
+        Fault::Wipe | Fault::PutBack => {
             // It may be about to take the primary's place.
             let config = cluster.config_decided();
             let wiped = cluster.node_id(secondary);
@@ -337,7 +342,10 @@ fn inject(cluster: &mut Cluster, fault: Fault) {
                 && config.primary != wiped
                 && may_go(cluster, wiped, &others)
             {
-                cluster.wipe(secondary, time);
+                match fault {
+                    Fault::PutBack => cluster.save_or_put_back(secondary, time),
+                    _ => cluster.wipe(secondary, time),
+                }
             }
         }
         // Its primary may have lost its disk.
@@ -347,8 +355,13 @@ fn inject(cluster: &mut Cluster, fault: Fault) {
                 cluster.leave(replica);
             }
         }
-        Fault::Loss | Fault::Duplication | Fault::Echo | Fault::Reordering | Fault::ClockDrift => {
-            unreachable!("these are properties of the network and of the clocks")
+        Fault::Loss
+        | Fault::Duplication
+        | Fault::Echo
+        | Fault::Reordering
+        | Fault::ClockDrift
+        | Fault::Terms => {
+            unreachable!("these are properties of the network, of the clocks, and of starts")
         }
     }
 }

@@ -72,6 +72,10 @@ counted! {
         DiskError = "disk failed a call",
         /// A replica loses its data directory for good, and a new one starts in its place.
         Wipe = "data directory lost",
+        /// A replica is told about leases and clocks what others are not told.
+        Terms = "lease and drift differ",
+        /// A data directory is put back to an older copy.
+        PutBack = "data directory put back",
         /// A replica leaves, and starts again later.
         Leave = "replica left",
     }
@@ -170,6 +174,8 @@ counted! {
         ReadAtSecondary = "linearizable read at a secondary",
         /// The arbiter was not heard for long.
         ArbiterSilent = "arbiter silent",
+        /// A replica with a copy of a data directory was not let in.
+        CopyRefused = "copy of a data directory refused",
         /// A client did not learn what became of its write.
         UnknownOutcome = "outcome unknown",
     }

@@ -15,11 +15,11 @@ pub struct NetworkOptions {
     pub latency: Range<u64>,
     /// Of all frames, how many are lost.
     pub loss: f64,
-    /// Of all frames between nodes, how many arrive twice.
+    /// Of all frames, how many arrive twice.
     pub duplication: f64,
     /// Of all frames, how many take ten times as long, so that later ones overtake them.
     pub reordering: f64,
-    /// Of all frames between nodes, how many arrive once more much later, perhaps at another start of the receiver.
+    /// Of all frames, how many arrive once more much later, perhaps at another start of the receiver.
     pub echoes: f64,
 }
 
@@ -115,16 +115,8 @@ impl Network {
         self.link(from, to).is_lossy = true;
     }
 
-    /// Draws what becomes of a frame. Requests and replies of clients are not duplicated: a connection of a client
-    /// does not do that, and only the memory of requests (PROTOCOL section 8) would make it harmless.
-    pub fn draw(
-        &mut self,
-        rng: &mut ChaCha8Rng,
-        now: u64,
-        from: usize,
-        to: usize,
-        may_duplicate: bool,
-    ) -> Fate {
+    /// Draws what becomes of a frame.
+    pub fn draw(&mut self, rng: &mut ChaCha8Rng, now: u64, from: usize, to: usize) -> Fate {
         let link = *self.link(from, to);
         if link.cut_until > now {
             return Fate::Cut;
@@ -144,13 +136,10 @@ impl Network {
         let slowness = if link.slow_until > now { SLOWNESS } else { 1 };
         let mut latency = || rng.random_range(self.options.latency.clone()) * slowness;
         let (first, second) = (latency(), latency());
-        if self.options.duplication > 0.0
-            && may_duplicate
-            && rng.random_bool(self.options.duplication)
-        {
+        if self.options.duplication > 0.0 && rng.random_bool(self.options.duplication) {
             return Fate::Twice(now + first, now + first + second);
         }
-        if self.options.echoes > 0.0 && may_duplicate && rng.random_bool(self.options.echoes) {
+        if self.options.echoes > 0.0 && rng.random_bool(self.options.echoes) {
             return Fate::Echoed(now + first, now + first + rng.random_range(ECHO));
         }
         if self.options.reordering > 0.0 && rng.random_bool(self.options.reordering) {

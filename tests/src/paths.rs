@@ -101,6 +101,7 @@ impl PathFinder {
             }
             Event::Entered { .. }
             | Event::JoinRefused(_)
+            | Event::RecordBehind
             | Event::Installed(_)
             | Event::Appended { .. }
             | Event::Persisted(_)
@@ -251,7 +252,7 @@ fn count_rejection(reason: &Rejection, counts: &mut Counts) {
         Rejection::NotReady => Path::RejectedNotReady,
         Rejection::Overloaded => Path::Overloaded,
         Rejection::DiskFull => Path::RejectedDiskFull,
-        Rejection::SessionExpired => Path::RejectedExpired,
+        Rejection::SessionExpired | Rejection::SessionTooOld => Path::RejectedExpired,
         Rejection::Cancelled => Path::RejectedCancelled,
         // Clients ask for the primary first; there is only one, as long as nobody takes its place.
         Rejection::NoLease => Path::RejectedNoLease,

@@ -61,6 +61,7 @@ impl Repeats {
                 settled: RequestId(first),
             },
             body,
+            attempt: Default::default(),
         };
         if cluster.nodes()[from].is_up() {
             cluster.inject(from, to, &Message::Request(request));

@@ -39,6 +39,8 @@ pub struct Arbiter {
     next_ticket: Ticket,
     waiting: VecDeque<Waiting>,
     disk_full: bool,
+    /// A replica knows of a configuration that the record does not. It decides nothing any more.
+    is_behind: bool,
     timers: Timers<Timer>,
 }
 
@@ -61,6 +63,7 @@ impl Arbiter {
             next_ticket: Ticket(0),
             waiting: VecDeque::new(),
             disk_full: false,
+            is_behind: false,
             timers: Timers::new(),
         }
     }
@@ -73,6 +76,13 @@ impl Arbiter {
     fn on_message(&mut self, now: Instant, from: &Address, message: ToArbiter, out: &mut Outbox) {
         if self.waiting.len() >= limits::ARBITER_RECORDS_WAITING_MAX {
             return; // The disk hangs. Replicas ask again.
+        }
+        if self.is_behind || policy::is_behind(&self.record, &message) {
+            if !self.is_behind {
+                self.is_behind = true;
+                out.notify(Event::RecordBehind);
+            }
+            return;
         }
         let verdict = match &message {
             ToArbiter::Join(join) => policy::on_join(&self.record, from, join),

@@ -3,10 +3,14 @@
 //! A verdict depends on nothing but the record, so a restarted arbiter, or another implementation of its storage,
 //! decides the same. Sending and durability are left to the process in `mod.rs`.
 
-use crate::config::{Address, ClusterId, Config, ConfigVersion, Epoch, Member, NodeId, Token};
+use crate::config::{
+    Address, ClusterId, Config, ConfigVersion, Epoch, Member, NodeId, StartId, Token,
+};
 use crate::event::Event;
-use crate::limits;
-use crate::message::{Change, FromArbiter, Join, JoinRefusal, JoinRefused, Joined, Leave, Propose};
+use crate::limits::{self, Timing};
+use crate::message::{
+    Change, FromArbiter, Join, JoinRefusal, JoinRefused, Joined, Leave, Propose, ToArbiter,
+};
 use crate::storage::{ArbiterRecord, NodeRecord};
 
 /// What follows from a message.
@@ -48,6 +52,7 @@ pub fn on_join(record: &ArbiterRecord, from: &Address, join: &Join) -> Verdict {
                 reason,
                 node: join.node,
                 incarnation: join.incarnation,
+                start: start_of(join),
             };
             Verdict::answer(from, FromArbiter::JoinRefused(refused))
         }
@@ -61,14 +66,21 @@ pub fn on_join(record: &ArbiterRecord, from: &Address, join: &Join) -> Verdict {
             verdict.answers.extend(to_primary(&record.config));
             verdict
         }
-        Ok(Some(record)) => {
-            let mut verdict = Verdict::answer(from, joined(&record, join.node));
-            verdict.answers.extend(announcement(&record.config));
+        Ok(Some(next)) => {
+            let mut verdict = Verdict::answer(from, joined(&next, join.node));
+            verdict.answers.extend(announcement(&next.config));
+            // If the process that was there runs, it learns that another one has its identity.
+            let former = record.nodes.get(&join.node);
+            if let Some(former) = former.filter(|former| former.address != *from) {
+                let config = next.config.clone();
+                let answer = (former.address.clone(), FromArbiter::Replicas(config));
+                verdict.answers.push(answer);
+            }
             verdict.event = Some(Event::Joined {
                 node: join.node,
                 incarnation: join.incarnation,
             });
-            verdict.record = Some(record);
+            verdict.record = Some(next);
             verdict
         }
     }
@@ -83,13 +95,22 @@ fn admit(
     let well_formed = !join.name.is_empty()
         && join.name.len() <= limits::NAME_BYTES_MAX
         && join.address.as_str().len() <= limits::ADDRESS_BYTES_MAX
-        && join.address == *from;
+        && join.address == *from
+        && !join.starts.is_empty()
+        && join.terms.lease <= Timing::LEASE_CEILING
+        && join.terms.drift_permille <= Timing::DRIFT_CEILING;
     if !well_formed {
         return Err(JoinRefusal::Malformed);
     }
     let ours = record.config.cluster;
     if let Some(theirs) = join.cluster.filter(|theirs| *theirs != ours) {
         return Err(JoinRefusal::WrongCluster { ours, theirs });
+    }
+    if join.epoch > record.config.epoch && !planted!(ArbiterBehindAdmits) {
+        return Err(JoinRefusal::ArbiterBehind {
+            recorded: record.config.epoch,
+            acted: join.epoch,
+        });
     }
     let fresh = token(record.secret, record.config.version.next());
     let (token, former_token) = match record.nodes.get(&join.node) {
@@ -102,9 +123,11 @@ fn admit(
             });
         }
         Some(known) if join.incarnation == known.incarnation => {
-            // From another place: two copies of one data directory, started the same number of times. From the same
-            // place it is the accepted Join once more, whatever token its sender had when it sent this copy.
-            if join.address != known.address {
+            // Another start: two copies of one data directory, started the same number of times. The same one: it is the
+            // accepted Join once more, whatever token its sender had when it sent this copy.
+            let is_same = join.address == known.address
+                && (start_of(join) == known.start || planted!(StartsLookTheSame));
+            if !is_same {
                 return Err(JoinRefusal::WrongToken);
             }
             let config = &record.config;
@@ -118,9 +141,7 @@ fn admit(
             }
             (known.token, known.former_token)
         }
-        Some(known) if join.token != known.token && join.token != known.former_token => {
-            return Err(JoinRefusal::WrongToken);
-        }
+        Some(known) if !continues(known, join) => return Err(JoinRefusal::WrongToken),
         Some(_) => (fresh, join.token),
     };
     let mut next = record.clone();
@@ -138,6 +159,7 @@ fn admit(
             incarnation: join.incarnation,
             token,
             former_token,
+            start: start_of(join),
             joined: next.config.version.next(),
             removed: record
                 .nodes
@@ -149,6 +171,33 @@ fn admit(
     take_in(&mut next.config, join);
     forget_surplus(&mut next);
     Ok(Some(next))
+}
+
+/// The start that asks to join.
+fn start_of(join: &Join) -> StartId {
+    join.starts.last().copied().unwrap_or(StartId(0))
+}
+
+/// Does the data directory continue the one that has joined last? It has the token that was given then; or, if that never
+/// arrived, the one before and the start that has joined. A copy from before that start has the one before as well.
+fn continues(known: &NodeRecord, join: &Join) -> bool {
+    join.token == known.token
+        || join.token == known.former_token
+            && (join.starts.contains(&known.start) || planted!(FormerTokenSuffices))
+}
+
+/// Does a replica know of a configuration that the record does not? Then the record was put back to an older copy: what it
+/// would decide may contradict what was decided since.
+pub fn is_behind(record: &ArbiterRecord, message: &ToArbiter) -> bool {
+    let known = match message {
+        // One of another cluster, or of another life of its data, has words of its own.
+        ToArbiter::Join(join) if join.cluster != Some(record.config.cluster) => return false,
+        ToArbiter::Join(join) => join.version,
+        ToArbiter::Leave(leave) => leave.version,
+        ToArbiter::ConfigQuery(query) => query.version,
+        ToArbiter::Propose(propose) => propose.version,
+    };
+    known > record.config.version && !planted!(ArbiterBehindAdmits)
 }
 
 /// Is a node of the same name in sync? Then a start that was out already is a late copy of a Join: its data directory was
@@ -205,6 +254,7 @@ fn take_in(config: &mut Config, join: &Join) {
         name: join.name.clone(),
         address: join.address.clone(),
         incarnation: join.incarnation,
+        terms: join.terms,
     };
     config.members.insert(join.node, member);
     match config.primary {
@@ -389,6 +439,7 @@ fn joined(record: &ArbiterRecord, node: NodeId) -> FromArbiter {
         node,
         incarnation: known.incarnation,
         token: known.token,
+        start: known.start,
     };
     if record.config.primary == Some(node) {
         FromArbiter::JoinedPrimary(joined)

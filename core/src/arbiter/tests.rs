@@ -2,7 +2,7 @@
 
 use super::policy::*;
 use super::*;
-use crate::config::{ClusterId, ConfigVersion, Epoch, Incarnation, NodeId, Token};
+use crate::config::{ClusterId, ConfigVersion, Epoch, Incarnation, NodeId, StartId, Token};
 use crate::message::{Change, ConfigQuery, Join, JoinRefusal, JoinRefused, Joined, Leave, Propose};
 use crate::process::Effect;
 
@@ -25,6 +25,9 @@ fn join(node: u64, incarnation: u64, token: Token) -> Join {
         name: format!("r{node}"),
         address: address(node),
         version: ConfigVersion::ZERO,
+        epoch: Epoch::ZERO,
+        starts: vec![StartId(incarnation)],
+        terms: Default::default(),
     }
 }
 
@@ -151,8 +154,20 @@ fn copies_of_a_data_directory_are_refused() {
         refusal(&on_join(&record, &address(9), &elsewhere), 9),
         JoinRefusal::WrongToken
     );
-    // The former token is good until the node has shown the one it was given.
-    let again = on_join(&record, &address(2), &join(2, 2, Token(0)))
+    let mut started_as_often = join(2, 1, second);
+    started_as_often.starts = vec![StartId(9)];
+    assert_eq!(
+        refusal(&on_join(&record, &address(2), &started_as_often), 2),
+        JoinRefusal::WrongToken
+    );
+    // The former token is good until the node has shown the one it was given, for the directory that was started with it.
+    assert_eq!(
+        refusal(&on_join(&record, &address(2), &join(2, 2, Token(0))), 2),
+        JoinRefusal::WrongToken
+    );
+    let mut unanswered = join(2, 2, Token(0));
+    unanswered.starts = vec![StartId(1), StartId(2)];
+    let again = on_join(&record, &address(2), &unanswered)
         .record
         .expect("a change");
     let shown = again.nodes[&NodeId(2)].token;
@@ -163,6 +178,56 @@ fn copies_of_a_data_directory_are_refused() {
         refusal(&on_join(&later, &address(2), &join(2, 4, Token(0))), 2),
         JoinRefusal::WrongToken
     );
+}
+
+#[test]
+fn who_is_displaced_by_a_copy_is_told_where_it_is() {
+    let (record, _, second) = pair();
+    let mut copy = join(2, 2, second);
+    copy.address = address(9);
+    let verdict = on_join(&record, &address(9), &copy);
+    accepted(&verdict, 9);
+    let FromArbiter::Replicas(config) = answer_to(&verdict, 2) else {
+        panic!("not told");
+    };
+    assert_eq!(config.members[&NodeId(2)].address, address(9));
+}
+
+#[test]
+fn a_record_that_is_behind_what_a_node_has_acted_in_admits_it_not() {
+    let (record, _, second) = pair();
+    let mut ahead = join(2, 2, second);
+    ahead.epoch = Epoch(2);
+    assert_eq!(
+        refusal(&on_join(&record, &address(2), &ahead), 2),
+        JoinRefusal::ArbiterBehind {
+            recorded: Epoch(1),
+            acted: Epoch(2)
+        }
+    );
+}
+
+#[test]
+fn an_arbiter_whose_record_is_behind_what_a_replica_knows_decides_nothing_any_more() {
+    let (record, _, second) = pair();
+    let known = record.config.version;
+    let mut arbiter = Arbiter::open(record);
+    let mut out = Outbox::new();
+    let mut said = |message| {
+        let message = Input::Message {
+            from: address(2),
+            message: Message::ToArbiter(message),
+        };
+        arbiter.step(Instant::ZERO, message, &mut out);
+        out.drain().collect::<Vec<_>>()
+    };
+    let node = NodeId(2);
+    let query = |version| ToArbiter::ConfigQuery(ConfigQuery { node, version });
+    assert!(matches!(said(query(known))[..], [Effect::Send { .. }]));
+    let behind = [Effect::Notify(Event::RecordBehind)];
+    assert_eq!(said(query(known.next())), behind);
+    assert_eq!(said(query(known)), []);
+    assert_eq!(said(ToArbiter::Join(join(2, 2, second))), []);
 }
 
 #[test]
@@ -411,7 +476,10 @@ fn nobody_hears_of_what_is_not_durable() {
         message(ToArbiter::Join(join(1, 1, Token(0)))),
         &mut out,
     );
-    let query = ToArbiter::ConfigQuery(ConfigQuery { node: NodeId(1) });
+    let query = ToArbiter::ConfigQuery(ConfigQuery {
+        node: NodeId(1),
+        version: ConfigVersion::ZERO,
+    });
     arbiter.step(Instant::ZERO, message(query), &mut out);
     let sends = |out: &mut Outbox| {
         out.drain()

@@ -2,7 +2,7 @@
 
 use crate::config::{Address, Position};
 use crate::limits;
-use crate::message::{Reply, ReplyBody};
+use crate::message::{Attempt, Reply, ReplyBody};
 use crate::operation::{Rejection, Resolution};
 use crate::process::{CallBody, CallId, Outbox, Outcome};
 use crate::time::Instant;
@@ -63,7 +63,7 @@ impl Client {
                 ReplyBody::OperationFailed,
             ) => return self.on_failed(now, call, from, out),
             (_, ReplyBody::OperationRejected { reason }) => {
-                return self.on_rejected(now, call, from, reason, out);
+                return self.on_rejected(now, call, from, reason, reply.attempt, out);
             }
             (
                 CallBody::Get { .. },
@@ -127,11 +127,14 @@ impl Client {
         call: CallId,
         from: &Address,
         reason: Rejection,
+        attempt: Attempt,
         out: &mut Outbox,
     ) {
         let active = self.calls.get_mut(&call).expect("a call under way");
-        // Only the last copy moves the call on; of earlier ones it does not expect to hear any more.
-        if active.stage != Stage::Sent(from.clone()) {
+        // Only the last copy moves the call on; of earlier ones it does not expect to hear any more, and a network may tell it
+        // twice what became of them.
+        let is_last = attempt == active.attempt || planted!(RejectionOfEarlierCopyCounts);
+        if active.stage != Stage::Sent(from.clone()) || !is_last {
             return;
         }
         active.rejection = Some(reason.clone());
@@ -150,14 +153,17 @@ impl Client {
                 let outcome = self.given_up(call);
                 self.complete(now, call, outcome, out);
             }
-            Rejection::SessionExpired if is_write && active.copies == 1 => {
+            Rejection::SessionTooOld if is_write && attempt.copy == 1 => {
                 self.enter_new_session(now, call, from, out);
             }
-            Rejection::SessionExpired => {
+            // The next session is to be born at what is committed by then.
+            Rejection::SessionExpired | Rejection::SessionTooOld => {
                 active.is_in_doubt |= is_write;
                 self.withdraw(call);
                 let outcome = self.given_up(call);
                 self.complete(now, call, outcome, out);
+                self.replicas.on_not_primary(from);
+                self.ask_out_of_turn(now, from, out);
             }
             Rejection::NotPrimary { primary } if goal == Goal::Primary => {
                 self.withdraw(call);
@@ -204,8 +210,9 @@ impl Client {
         }
         self.set_stage(call, Stage::Held);
         match hint {
-            Some(primary) if primary != *from => self.ask_out_of_turn(now, &primary, out),
-            Some(_) | None => {}
+            // Itself, if it is primary in another tenure than the write was for.
+            Some(primary) => self.ask_out_of_turn(now, &primary, out),
+            None => {}
         }
         self.probe(now, out);
     }
@@ -216,7 +223,7 @@ impl Client {
         self.withdraw(call);
         let active = self.calls.get_mut(&call).expect("a call under way");
         let origin = active.origin.take().expect("it was sent");
-        active.copies = 0;
+        active.attempt = Attempt::default();
         self.requests.remove(&(origin.client, origin.id, call));
         self.sessions.end(&origin);
         self.replicas.on_not_primary(from);

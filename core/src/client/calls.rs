@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use crate::config::Address;
-use crate::message::RequestBody;
+use crate::message::{Attempt, RequestBody};
 use crate::operation::{Origin, Rejection};
 use crate::process::{CallBody, CallId};
 use crate::time::Instant;
@@ -18,8 +18,8 @@ pub(super) struct Active {
     pub(super) stage: Stage,
     /// Its request, once it was sent.
     pub(super) origin: Option<Origin>,
-    /// How often it was sent.
-    pub(super) copies: u32,
+    /// The copy of its request that was sent last.
+    pub(super) attempt: Attempt,
     /// A copy may have been executed: it was not answered, or with `OperationFailed`.
     pub(super) is_in_doubt: bool,
     /// Why the last try was rejected.

@@ -17,10 +17,10 @@ use std::time::Duration;
 use self::calls::{Active, Goal, Stage};
 use self::replicas::Replicas;
 use self::session::Sessions;
-use crate::config::Address;
+use crate::config::{Address, Epoch};
 use crate::event::Event;
 use crate::limits;
-use crate::message::{Message, Request, RequestBody};
+use crate::message::{Attempt, Message, Request, RequestBody};
 use crate::operation::{ClientId, Origin, RequestId, Session};
 use crate::process::{Call, CallBody, CallId, Effect, Input, Outbox, Outcome, Process};
 use crate::time::{Instant, Timers};
@@ -121,7 +121,7 @@ impl Client {
             deadline,
             stage: Stage::Resting,
             origin: None,
-            copies: 0,
+            attempt: Attempt::default(),
             is_in_doubt: false,
             rejection: None,
             rests: 0,
@@ -202,8 +202,14 @@ impl Client {
         self.set_stage(call, Stage::Sent(to.clone()));
         self.wait(call, now + patience);
         let active = self.calls.get_mut(&call).expect("a call under way");
-        active.copies = active.copies.saturating_add(1);
-        request(&to, origin, active.request(), out);
+        active.attempt = Attempt {
+            epoch: match active.is_write() {
+                true => self.replicas.epoch(),
+                false => Epoch::ZERO,
+            },
+            copy: active.attempt.copy.saturating_add(1),
+        };
+        request(&to, origin, active.request(), active.attempt, out);
     }
 
     /// Arms the call's timer for its next try, or for its deadline if that comes first.
@@ -351,12 +357,13 @@ impl Client {
     }
 }
 
-fn request(to: &Address, origin: Origin, body: RequestBody, out: &mut Outbox) {
+fn request(to: &Address, origin: Origin, body: RequestBody, attempt: Attempt, out: &mut Outbox) {
     let request = Request {
         client: origin.client,
         id: origin.id,
         session: origin.session,
         body,
+        attempt,
     };
     out.send(to, Message::Request(request));
 }

@@ -73,6 +73,13 @@ impl Replicas {
         self.primary.as_ref().map(|primary| &primary.address)
     }
 
+    /// The tenure of that primary; zero while none is known.
+    pub(super) fn epoch(&self) -> Epoch {
+        self.primary
+            .as_ref()
+            .map_or(Epoch::ZERO, |primary| primary.epoch)
+    }
+
     /// The replica says that it is not primary.
     pub(super) fn on_not_primary(&mut self, replica: &Address) {
         if self.primary() == Some(replica) {

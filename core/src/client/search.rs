@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use crate::config::Address;
 use crate::limits;
-use crate::message::{NodeStatus, RequestBody};
+use crate::message::{Attempt, NodeStatus, RequestBody};
 use crate::process::{CallId, Outbox};
 use crate::time::Instant;
 
@@ -25,7 +25,13 @@ impl Client {
     pub(super) fn ask(&mut self, now: Instant, replica: &Address, out: &mut Outbox) {
         self.timers.arm(Timer::Probe, now + limits::PROBE_PATIENCE);
         let origin = self.plain();
-        request(replica, origin, RequestBody::Status, out);
+        request(
+            replica,
+            origin,
+            RequestBody::Status,
+            Attempt::default(),
+            out,
+        );
     }
 
     /// Asks a replica that another one has named: at once, but once only between two probes, since they may name each

@@ -1,6 +1,6 @@
 //! A client against replicas played by hand.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
 use super::replicas::READS_PER_TURN;
@@ -8,7 +8,7 @@ use super::*;
 use crate::config::{
     ClusterId, Config, ConfigVersion, Epoch, Incarnation, Member, NodeId, Position, Seq,
 };
-use crate::message::{NodeStatus, Reply, ReplyBody, RoleName, Usage};
+use crate::message::{Attempt, NodeStatus, Reply, ReplyBody, RoleName, Usage};
 use crate::operation::{ReadLevel, Rejection, RequestName, Resolution};
 
 const CLIENT: ClientId = ClientId(7);
@@ -18,6 +18,8 @@ struct Table {
     client: Client,
     now: Instant,
     sent: VecDeque<(String, Request)>,
+    /// The copy of each request that was sent last.
+    attempts: BTreeMap<RequestId, Attempt>,
     completed: VecDeque<(CallId, Outcome)>,
     next_call: u64,
 }
@@ -29,6 +31,7 @@ impl Table {
             client: Client::new(CLIENT, replicas),
             now: Instant::ZERO,
             sent: VecDeque::new(),
+            attempts: BTreeMap::new(),
             completed: VecDeque::new(),
             next_call: 0,
         };
@@ -45,6 +48,7 @@ impl Table {
                     to,
                     message: Message::Request(request),
                 } => {
+                    self.attempts.insert(request.id, request.attempt);
                     self.sent.push_back((to.to_string(), request));
                 }
                 Effect::Complete(call, outcome) => self.completed.push_back((call, outcome)),
@@ -86,8 +90,26 @@ impl Table {
     }
 
     fn reply_to(&mut self, from: &str, client: ClientId, id: RequestId, body: ReplyBody) {
+        let attempt = self.attempts.get(&id).copied().unwrap_or_default();
+        self.answer(from, client, id, attempt, body);
+    }
+
+    /// `from` answers one copy of a request.
+    fn answer(
+        &mut self,
+        from: &str,
+        client: ClientId,
+        id: RequestId,
+        attempt: Attempt,
+        body: ReplyBody,
+    ) {
         let from = Address::new(from);
-        let message = Message::Reply(Reply { client, id, body });
+        let message = Message::Reply(Reply {
+            client,
+            id,
+            body,
+            attempt,
+        });
         self.step(Input::Message { from, message });
     }
 
@@ -148,6 +170,7 @@ fn status(name: &str, role: RoleName) -> NodeStatus {
         name: name.to_owned(),
         address: Address::new(name),
         incarnation: Incarnation(1),
+        terms: Default::default(),
     };
     let mut config = Config::new(ClusterId(1));
     config.primary = Some(NodeId(1));
@@ -235,7 +258,9 @@ fn a_write_without_an_answer_is_sent_again_and_unknown_only_at_the_deadline() {
                 asked_r2 += u32::from(to == "r2");
             } else {
                 copies += 1;
-                assert_eq!(request, first);
+                assert_eq!(request.attempt.copy, copies);
+                let attempt = first.attempt;
+                assert_eq!(Request { attempt, ..request }, first);
             }
         }
     }
@@ -270,6 +295,9 @@ fn what_a_silent_primary_did_not_answer_goes_to_the_new_one_with_the_same_ids() 
     table.take_over("r2", 2, 0);
     for (call, first) in calls.iter().zip(&sent) {
         let (to, again) = table.request();
+        assert_eq!((again.attempt.epoch, again.attempt.copy), (Epoch(2), 2));
+        let attempt = first.attempt;
+        let again = Request { attempt, ..again };
         assert_eq!((to.as_str(), &again), ("r2", first));
         table.reply("r2", again.id, ReplyBody::OperationAck { seq: Seq(0) });
         assert_eq!(table.completed().0, *call);
@@ -339,7 +367,7 @@ fn a_write_of_an_expired_session_is_sent_in_a_new_one() {
     let call = table.insert();
     table.tell_status("r1", RoleName::Primary);
     let (_, first) = table.request();
-    table.reply("r1", first.id, rejected(Rejection::SessionExpired));
+    table.reply("r1", first.id, rejected(Rejection::SessionTooOld));
     assert_eq!(table.request().1.body, RequestBody::Status);
     table.take_over("r1", 1, 70);
     let (_, second) = table.request();
@@ -362,9 +390,52 @@ fn a_write_that_was_sent_twice_is_unknown_when_its_session_has_expired() {
     let (_, first) = table.request();
     table.reply("r1", first.id, ReplyBody::OperationFailed);
     let (_, second) = table.write();
-    assert_eq!(second, first);
+    assert_eq!(second.attempt.copy, 2);
+    let attempt = first.attempt;
+    assert_eq!(Request { attempt, ..second }, first);
+    table.reply("r1", first.id, rejected(Rejection::SessionTooOld));
+    assert!(matches!(table.completed().1, Outcome::Unknown { .. }));
+}
+
+#[test]
+fn a_write_is_unknown_when_what_was_known_of_it_may_be_forgotten() {
+    let mut table = Table::new(&["r1"]);
+    table.insert();
+    table.tell_status("r1", RoleName::Primary);
+    let (_, first) = table.request();
     table.reply("r1", first.id, rejected(Rejection::SessionExpired));
     assert!(matches!(table.completed().1, Outcome::Unknown { .. }));
+    table.insert();
+    table.take_over("r1", 1, 70);
+    let (_, second) = table.write();
+    assert_eq!(
+        second.session.born,
+        Position(70),
+        "it asked what is committed"
+    );
+}
+
+#[test]
+fn the_rejection_of_an_earlier_copy_says_nothing_of_the_last_one() {
+    let mut table = Table::new(&["r1"]);
+    let call = table.insert();
+    table.tell_status("r1", RoleName::Primary);
+    let (_, first) = table.request();
+    table.reply("r1", first.id, rejected(Rejection::DiskFull));
+    let (_, second) = table.write();
+    assert_eq!(
+        (first.attempt.epoch, second.attempt.epoch),
+        (Epoch(1), Epoch(1))
+    );
+    let again = rejected(Rejection::DiskFull);
+    table.answer("r1", CLIENT, first.id, first.attempt, again);
+    while table.completed.is_empty() {
+        table.sent.clear();
+        table.wait();
+    }
+    let (completed, outcome) = table.completed();
+    assert_eq!(completed, call);
+    assert!(matches!(outcome, Outcome::Unknown { .. }));
 }
 
 #[test]
@@ -483,6 +554,9 @@ fn a_rejected_write_is_tried_again_with_the_same_id_where_the_primary_is() {
     assert_eq!(table.now, Instant::ZERO + limits::CLIENT_REST);
     table.reply("r2", third.id, ReplyBody::OperationFailed);
     let (to, fourth) = table.write();
+    assert_eq!(fourth.attempt.copy, 4);
+    let attempt = first.attempt;
+    let fourth = Request { attempt, ..fourth };
     assert_eq!((to.as_str(), &fourth), ("r2", &first));
     table.reply("r2", first.id, ReplyBody::OperationAck { seq: Seq(3) });
     assert_eq!(table.completed().0, call);

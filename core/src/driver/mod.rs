@@ -110,8 +110,13 @@ pub enum DriverError {
     #[error("this kind of process has no storage for what it wanted to store")]
     NoStorage,
     /// The arbiter does not take this node.
-    #[error("the arbiter refused this node: {0}")]
+    #[error("this node has no place in the cluster: {0}")]
     JoinRefused(JoinRefusal),
+    /// A replica knows of a configuration that the arbiter does not.
+    #[error(
+        "the record of the arbiter was put back to an older copy: replicas know of later decisions; put the newest record back"
+    )]
+    RecordBehind,
     /// The network was closed under it.
     #[error("the transport was closed while the process was running")]
     TransportClosed,

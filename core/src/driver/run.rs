@@ -128,6 +128,7 @@ impl<'a, P: Process> Driver<'a, P> {
         match self.host.passed.end.take() {
             Some(End::Left) => Ok(Some(Exit::Left)),
             Some(End::Refused(reason)) => Err(DriverError::JoinRefused(reason)),
+            Some(End::RecordBehind) => Err(DriverError::RecordBehind),
             None => Ok(None),
         }
     }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::arbiter::{self, Arbiter};
 use crate::client::Client;
-use crate::config::{Address, ClusterId};
+use crate::config::{Address, ClusterId, StartId};
 use crate::driver::handle::{ClientOptions, Handle};
 use crate::driver::storage::Storage;
 use crate::driver::{DriverError, Parts, Running, Watch, spawn};
@@ -26,7 +26,12 @@ pub fn start_replica(
     transport: Arc<dyn Transport>,
     watch: Arc<dyn Watch>,
 ) -> Result<Running, DriverError> {
-    let recovered = recover(log.as_mut(), engine.as_ref(), &options.limits.sessions)?;
+    let recovered = recover(
+        log.as_mut(),
+        engine.as_ref(),
+        &options.limits.sessions,
+        StartId(draw()),
+    )?;
     let storage = Storage::replica(log, engine, options.limits.log_bytes_max);
     let parts = Parts {
         transport,

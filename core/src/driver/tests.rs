@@ -8,7 +8,7 @@ use bytes::Bytes;
 
 use super::bench::{Bench, Done, bench};
 use super::*;
-use crate::config::{Incarnation, NodeId, Position};
+use crate::config::{Epoch, Incarnation, NodeId, Position, StartId};
 use crate::driver::clock::Clock;
 use crate::engine::memory::{MemoryEngine, MemoryLog};
 use crate::message::{ConfigQuery, Join, Message, Request, RequestBody, ToArbiter};
@@ -153,6 +153,7 @@ fn request(id: u64) -> Message {
         id: RequestId(id),
         session: Default::default(),
         body: RequestBody::Status,
+        attempt: Default::default(),
     })
 }
 
@@ -161,7 +162,10 @@ fn frame(message: &Message) -> Bytes {
 }
 
 fn node_message() -> Message {
-    Message::ToArbiter(ToArbiter::ConfigQuery(ConfigQuery { node: NodeId(1) }))
+    Message::ToArbiter(ToArbiter::ConfigQuery(ConfigQuery {
+        node: NodeId(1),
+        version: crate::config::ConfigVersion(0),
+    }))
 }
 
 fn join(name: String) -> Join {
@@ -173,6 +177,9 @@ fn join(name: String) -> Join {
         name,
         address: Address::new("puppet"),
         version: crate::config::ConfigVersion(0),
+        epoch: Epoch(1),
+        starts: vec![StartId(1)],
+        terms: Default::default(),
     }
 }
 
@@ -188,6 +195,7 @@ fn meta_write() -> Write {
         incarnation: Incarnation(1),
         token: crate::config::Token(0),
         epoch: crate::config::Epoch(0),
+        starts: Vec::new(),
     })
 }
 

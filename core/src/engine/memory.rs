@@ -47,6 +47,7 @@ impl MemoryLog {
                 incarnation: Incarnation::ZERO,
                 token: Token(0),
                 epoch: Epoch::ZERO,
+                starts: Vec::new(),
             },
         }
     }

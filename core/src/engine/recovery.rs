@@ -2,16 +2,17 @@
 //!
 //! The same for every log and engine. Whether their bytes are sound is their own affair.
 
-use crate::config::Position;
+use crate::config::{Position, StartId};
 use crate::engine::{Engine, LogStore, StoreError};
-use crate::limits::SessionLimits;
+use crate::limits::{STARTS_REMEMBERED_MAX, SessionLimits};
 use crate::sessions::Sessions;
-use crate::storage::{Meta, Recovered};
+use crate::storage::Recovered;
 
 /// Entries read from the log and applied at once; bounds the memory a start takes.
 const REPLAY_BYTES: usize = 4 << 20;
 
-/// Brings log and state together, and raises the incarnation durably.
+/// Brings log and state together, raises the incarnation durably, and notes that this is the start `start`, a number that
+/// was drawn for it.
 ///
 /// - A crash between `Engine::install` and `LogStore::reset` is made good: the log begins anew where the state is.
 /// - Entries known to be committed are applied; those behind are the `tail` of the result.
@@ -22,6 +23,7 @@ pub fn recover(
     log: &mut dyn LogStore,
     engine: &dyn Engine,
     limits: &SessionLimits,
+    start: StartId,
 ) -> Result<Recovered, StoreError> {
     finish_install(log, engine)?;
     let applied = engine.applied();
@@ -45,10 +47,12 @@ pub fn recover(
         from = Position(from.0 + entries.len() as u64);
         tail.extend(entries);
     }
-    let meta = Meta {
-        incarnation: log.meta().incarnation.next(),
-        ..log.meta().clone()
-    };
+    let mut meta = log.meta().clone();
+    meta.incarnation = meta.incarnation.next();
+    if meta.starts.len() >= STARTS_REMEMBERED_MAX {
+        meta.starts.remove(0);
+    }
+    meta.starts.push(start);
     log.save_meta(&meta)?;
     Ok(Recovered {
         meta,

@@ -88,8 +88,10 @@ pub struct Passed {
 pub enum End {
     /// It has left the configuration, as it was told to.
     Left,
-    /// The arbiter does not take it.
+    /// The arbiter does not take it, or it has found out by itself that it has no place.
     Refused(JoinRefusal),
+    /// It is an arbiter, and its record is older than what was decided by it.
+    RecordBehind,
 }
 
 /// Why a frame is not let in.
@@ -348,6 +350,7 @@ impl<P: Process> Host<P> {
                 Effect::Retain(from) => self.desk.retain(from, handed),
                 Effect::Complete(id, outcome) => outcomes.push((id, outcome)),
                 Effect::Notify(Event::JoinRefused(reason)) => *end = Some(End::Refused(reason)),
+                Effect::Notify(Event::RecordBehind) => *end = Some(End::RecordBehind),
                 Effect::Notify(Event::Left) => *end = Some(End::Left),
                 Effect::Notify(_) => {}
             }

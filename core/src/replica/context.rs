@@ -4,13 +4,14 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::config::{Address, Config, ConfigVersion, Epoch, Member, NodeId, Position, Seq};
+use crate::config::{Address, Config, ConfigVersion, Epoch, Member, NodeId, Position, Seq, Terms};
 use crate::epochs::EpochHistory;
 use crate::event::Event;
 use crate::limits::{self, Timing};
 use crate::log::Log;
 use crate::message::{
-    ConfigQuery, Join, Leave, Message, Peer, PeerMessage, Reply, ReplyBody, Timestamp, ToArbiter,
+    ConfigQuery, Join, JoinRefusal, Leave, Message, Peer, PeerMessage, Reply, ReplyBody, Timestamp,
+    ToArbiter,
 };
 use crate::operation::{ClientId, Entry, Operation, Rejection, RequestId};
 use crate::process::{Effect, Outbox};
@@ -45,6 +46,8 @@ pub(super) struct Core {
     pub(super) is_leaving: bool,
     /// A full state that is being put in place. What the disk has begun is finished, whatever becomes of the role.
     pub(super) installing: Option<Installing>,
+    /// It has found out that it has no place. Acted on at the end of the step.
+    pub(super) refusal: Option<JoinRefusal>,
 }
 
 /// An entry whose fate is open.
@@ -103,7 +106,9 @@ impl Core {
         is_ours
             && is_newer
             && config.is_valid()
-            && (config.epoch >= self.known_epoch() || planted!(OlderConfigEntered))
+            // Before it knows any it knows an epoch.
+            && (config.epoch >= self.known_epoch().max(self.meta.epoch)
+                || planted!(OlderConfigEntered | ArbiterBehindAdmits))
     }
 
     /// Takes up that the log has `entry`, whose fate is open.
@@ -114,6 +119,12 @@ impl Core {
             is_cancel: matches!(entry.operation, Operation::Cancel { .. }),
         };
         self.uncommitted.entry(key).or_insert(uncommitted);
+    }
+
+    pub(super) fn known_version(&self) -> ConfigVersion {
+        self.config
+            .as_ref()
+            .map_or(ConfigVersion::ZERO, |config| config.version)
     }
 
     pub(super) fn known_epoch(&self) -> Epoch {
@@ -130,6 +141,38 @@ impl Context<'_> {
 
     pub(super) fn timing(&self) -> &Timing {
         &self.core.options.limits.timing
+    }
+
+    /// The terms to wait by for the end of others' leases: the longest lease and the greatest drift that any member knows.
+    pub(super) fn terms(&self) -> Terms {
+        let own = self.timing().terms();
+        if planted!(OwnTermsCount) {
+            return own;
+        }
+        let members = self
+            .core
+            .config
+            .iter()
+            .flat_map(|config| config.members.values());
+        members.fold(own, |terms, member| terms.max(member.terms))
+    }
+
+    /// The terms to wait by for the end of what `primary` grants, or was promised: its lease, and the greatest drift.
+    pub(super) fn terms_of(&self, primary: NodeId) -> Terms {
+        Terms {
+            lease: self.lease_of(primary),
+            ..self.terms()
+        }
+    }
+
+    /// How long a lease lasts that `primary` counts on, or grants. Its terms are those of its tenure: with another start of it
+    /// another one begins.
+    pub(super) fn lease_of(&self, primary: NodeId) -> Duration {
+        let own = self.timing().lease;
+        match self.member(primary) {
+            Some(primary) if !planted!(OwnTermsCount) => primary.terms.lease,
+            Some(_) | None => own,
+        }
     }
 
     /// The present reading of the clock, of use to this start of the node alone.
@@ -171,6 +214,7 @@ impl Context<'_> {
             client: asker.client,
             id: asker.id,
             body,
+            attempt: asker.attempt,
         };
         self.out.send(&asker.address, Message::Reply(reply));
     }
@@ -258,10 +302,10 @@ impl Context<'_> {
             cluster: core.meta.cluster,
             name: core.options.name.clone(),
             address: core.options.address.clone(),
-            version: core
-                .config
-                .as_ref()
-                .map_or(ConfigVersion::ZERO, |config| config.version),
+            version: core.known_version(),
+            epoch: core.meta.epoch,
+            starts: core.meta.starts.clone(),
+            terms: core.options.limits.timing.terms(),
         };
         self.send_to_arbiter(ToArbiter::Join(join));
         self.arm(Timer::Join, limits::RETRY_INTERVAL);
@@ -295,8 +339,11 @@ impl Context<'_> {
     }
 
     pub(super) fn query_config(&mut self) {
-        let node = self.core.meta.node;
-        self.send_to_arbiter(ToArbiter::ConfigQuery(ConfigQuery { node }));
+        let query = ConfigQuery {
+            node: self.core.meta.node,
+            version: self.core.known_version(),
+        };
+        self.send_to_arbiter(ToArbiter::ConfigQuery(query));
     }
 
     /// Puts the full state that was collected in the place of the present one.

@@ -1,7 +1,9 @@
 //! Leases (PROTOCOL section 5): what a primary may rely on because others promised it, and what a secondary may because
 //! the primary granted it. Each end counts in its own clock's time, the one that waits for the other's end longer.
 
-use crate::config::Incarnation;
+use std::time::Duration;
+
+use crate::config::{Incarnation, Terms};
 use crate::limits::Timing;
 use crate::message::{BeaconAck, Propose, Timestamp};
 use crate::time::Instant;
@@ -47,12 +49,12 @@ impl Leases {
     }
 
     /// What to echo so that the replica, in that start of it, may answer linearizable reads.
-    pub(super) fn grant(&mut self, replica: Incarnation, timing: &Timing) -> Option<Timestamp> {
+    pub(super) fn grant(&mut self, replica: Incarnation, terms: &Terms) -> Option<Timestamp> {
         let (timestamp, arrived) = self.heard?;
         if timestamp.incarnation != replica {
             return None;
         }
-        let lease = planted!(RemovedLeaseWithoutDrift => timing.lease, timing.lease_elsewhere());
+        let lease = planted!(RemovedLeaseWithoutDrift => terms.lease, terms.lease_elsewhere());
         self.assume(arrived + lease);
         Some(timestamp)
     }
@@ -87,10 +89,10 @@ impl ReadLease {
     }
 
     /// The primary echoes a timestamp of this start.
-    pub(super) fn on_grant(&mut self, me: Incarnation, grant: Timestamp, timing: &Timing) {
+    pub(super) fn on_grant(&mut self, me: Incarnation, grant: Timestamp, lease: Duration) {
         let is_mine = grant.incarnation == me || planted!(FormerGrantCounts);
         if is_mine && (grant.at > self.since || planted!(GrantOfFormerRoleCounts)) {
-            self.until = self.until.max(Some(grant.at + timing.lease));
+            self.until = self.until.max(Some(grant.at + lease));
         }
     }
 

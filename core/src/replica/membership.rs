@@ -1,9 +1,9 @@
 //! The replica's conversation with the arbiter: joining, entering configurations, leaving.
 
-use crate::config::{Config, Incarnation, NodeId, Token};
+use crate::config::{Config, Incarnation, NodeId, StartId, Token};
 use crate::event::Event;
 use crate::limits;
-use crate::message::{Drain, FromArbiter, JoinRefused, Joined, ReplyBody};
+use crate::message::{Drain, FromArbiter, JoinRefusal, JoinRefused, Joined, ReplyBody};
 use crate::operation::Rejection;
 use crate::process::Outbox;
 use crate::storage::{Meta, Write};
@@ -57,9 +57,10 @@ impl Replica {
             node,
             incarnation,
             token,
+            start,
         } = joined;
         if !matches!(self.role, Role::Starting)
-            || !self.is_me(node, incarnation)
+            || !self.is_me(node, incarnation, start)
             || !config.has_place(node)
             || !self.core.is_newer(&config, IsNewer::OrSame)
         {
@@ -70,24 +71,50 @@ impl Replica {
     }
 
     pub(super) fn on_join_refused(&mut self, now: Instant, refused: JoinRefused, out: &mut Outbox) {
-        if matches!(self.role, Role::Starting) && self.is_me(refused.node, refused.incarnation) {
-            let cx = &mut self.core.context(now, out);
-            cx.core.timers.disarm(Timer::Join);
-            cx.core.timers.disarm(Timer::ConfigQuery);
-            cx.out.notify(Event::JoinRefused(refused.reason));
-            self.role = Role::Refused;
+        if matches!(self.role, Role::Starting)
+            && self.is_me(refused.node, refused.incarnation, refused.start)
+        {
+            self.refuse(now, refused.reason, out);
         }
     }
 
+    /// It has no place: it serves nothing and says nothing any more, and the process ends.
+    pub(super) fn refuse(&mut self, now: Instant, reason: JoinRefusal, out: &mut Outbox) {
+        self.end_role(now, out);
+        for timer in [
+            Timer::Join,
+            Timer::ConfigQuery,
+            Timer::Leave,
+            Timer::LeavePatience,
+            Timer::Reads,
+        ] {
+            self.core.timers.disarm(timer);
+        }
+        out.notify(Event::JoinRefused(reason));
+        self.role = Role::Refused;
+    }
+
     /// Is this what an answer of the arbiter speaks of? A node that had this address before may be answered late.
-    fn is_me(&self, node: NodeId, incarnation: Incarnation) -> bool {
-        (node, incarnation) == (self.core.meta.node, self.core.meta.incarnation)
+    fn is_me(&self, node: NodeId, incarnation: Incarnation, start: StartId) -> bool {
+        let meta = &self.core.meta;
+        (node, incarnation, start) == (meta.node, meta.incarnation, meta.start())
             || planted!(LateJoinedObeyed)
+    }
+
+    /// Is another process in the configuration under its identity? It had a place there itself, so that one has joined since.
+    fn is_displaced(&self, config: &Config) -> bool {
+        let core = &self.core;
+        config.members.get(&core.meta.node).is_some_and(|member| {
+            member.incarnation != core.meta.incarnation || member.address != core.options.address
+        })
     }
 
     pub(super) fn on_config(&mut self, now: Instant, config: Config, out: &mut Outbox) {
         if !self.core.is_newer(&config, IsNewer::Strictly) {
             return;
+        }
+        if self.is_displaced(&config) && !planted!(DisplacedGoesOn) {
+            return self.refuse(now, JoinRefusal::Displaced, out);
         }
         if config.has_place(self.core.meta.node) {
             return self.enter(now, config, None, out);
@@ -116,6 +143,10 @@ impl Replica {
     ) {
         let meta = Meta {
             cluster: Some(config.cluster),
+            starts: match token {
+                Some(_) => vec![self.core.meta.start()],
+                None => self.core.meta.starts.clone(),
+            },
             token: token.unwrap_or(self.core.meta.token),
             epoch: config.epoch.max(self.core.meta.epoch),
             ..self.core.meta.clone()

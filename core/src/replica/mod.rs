@@ -170,6 +170,7 @@ impl Replica {
             arbiter_heard: false,
             is_leaving: false,
             installing: None,
+            refusal: None,
         };
         for entry in &recovered.tail {
             core.note_uncommitted(entry);
@@ -300,6 +301,7 @@ impl Replica {
             client: request.client,
             id: request.id,
             session: request.session,
+            attempt: request.attempt,
         };
         match request.body {
             RequestBody::Insert { key, value } => {
@@ -616,6 +618,9 @@ impl Process for Replica {
             && primary.resign(&mut self.core.context(now, out))
         {
             self.finish_leaving(now, out);
+        }
+        if let Some(reason) = self.core.refusal.take() {
+            self.refuse(now, reason, out);
         }
         self.release_reads(now, out);
     }

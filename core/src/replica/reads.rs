@@ -9,7 +9,7 @@ use std::num::NonZeroU32;
 
 use crate::config::{Address, Position};
 use crate::limits;
-use crate::message::{CommittedAnswer, ReplyBody};
+use crate::message::{Attempt, CommittedAnswer, ReplyBody};
 use crate::operation::{ClientId, Key, Rejection, RequestId, Session, Value};
 use crate::storage::{Answer, Query, Ticket};
 use crate::time::Instant;
@@ -84,6 +84,7 @@ pub(super) struct Asker {
     pub(super) client: ClientId,
     pub(super) id: RequestId,
     pub(super) session: Session,
+    pub(super) attempt: Attempt,
 }
 
 impl Reads {

@@ -7,7 +7,7 @@ use std::time::Duration;
 use crate::config::{Epoch, NodeId, Position};
 use crate::epochs::EpochHistory;
 use crate::event::Event;
-use crate::limits::{self, Timing};
+use crate::limits;
 use crate::message::{
     Beacon, BeaconAck, Change, CommittedAnswer, CommittedQuery, Peer, PeerMessage, Propose,
     SnapshotAck, Snapshots, StateAck, StateChunk, SyncEnd, SyncFrom, SyncReply, SyncStart,
@@ -68,15 +68,16 @@ struct Loading {
 }
 
 /// How long a replica that hears a Beacon promises not to replace the primary.
-fn promise(timing: &Timing) -> Duration {
-    let promised = planted!(PromiseWithoutDrift => timing.lease, timing.lease_elsewhere());
+fn promise(cx: &Context<'_>, primary: NodeId) -> Duration {
+    let terms = cx.terms_of(primary);
+    let promised = planted!(PromiseWithoutDrift => terms.lease, terms.lease_elsewhere());
     planted!(PromiseCutShort => promised / 2, promised)
 }
 
 impl Secondary {
     /// Follows `primary`. It gives that one time to be heard before it takes it for dead.
     pub(super) fn new(cx: &mut Context<'_>, primary: NodeId, epoch: Epoch) -> Self {
-        let promised = planted!(ProposesAtOnce => Duration::ZERO, promise(cx.timing()));
+        let promised = planted!(ProposesAtOnce => Duration::ZERO, promise(cx, primary));
         cx.arm(Timer::Promise, promised);
         Self {
             primary,
@@ -312,14 +313,17 @@ impl Secondary {
             return;
         }
         self.trust = Trust::Promising;
-        cx.arm(Timer::Promise, promise(cx.timing()));
+        cx.arm(Timer::Promise, promise(cx, self.primary));
         // While it does not know that it is in sync it takes no lease: it may be out again, and would not notice.
         if let (Stage::Streaming { .. }, Some(grant)) = (&self.stage, beacon.grant)
             && (self.is_in_sync(cx) || planted!(TakesLeaseJoining))
         {
             let me = cx.core.meta.incarnation;
             let counted = planted!(ReadLeaseFromReceipt => cx.timestamp(), grant);
-            self.read_lease.on_grant(me, counted, cx.timing());
+            // Whoever waits for its end may know one of the two only.
+            let lease = cx.timing().lease.min(cx.lease_of(self.primary));
+            let lease = planted!(OwnTermsCount => cx.timing().lease, lease);
+            self.read_lease.on_grant(me, counted, lease);
         }
         if matches!(self.stage, Stage::Streaming { .. }) || planted!(CommitsBeforeHandshake) {
             cx.commit(planted!(PositionWithEntriesOnly => Position::ZERO, beacon.committed));

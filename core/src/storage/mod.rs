@@ -20,7 +20,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use crate::config::{
-    Address, ClusterId, Config, ConfigVersion, Epoch, Incarnation, NodeId, Position, Token,
+    Address, ClusterId, Config, ConfigVersion, Epoch, Incarnation, NodeId, Position, StartId, Token,
 };
 use crate::epochs::EpochHistory;
 use crate::message::Usage;
@@ -181,6 +181,15 @@ pub struct Meta {
     pub token: Token,
     /// The highest epoch it ever acted in.
     pub epoch: Epoch,
+    /// The starts since the token was given, that of the running process last; at most `limits::STARTS_REMEMBERED_MAX`.
+    pub starts: Vec<StartId>,
+}
+
+impl Meta {
+    /// The start of the running process; zero before the first one.
+    pub fn start(&self) -> StartId {
+        self.starts.last().copied().unwrap_or(StartId(0))
+    }
 }
 
 /// What a replica finds when it starts. All of it is durable; `meta.incarnation` has been raised already.
@@ -226,6 +235,8 @@ pub struct NodeRecord {
     pub token: Token,
     /// The token shown at that Join: good until the node has shown the newer one.
     pub former_token: Token,
+    /// The start that made it.
+    pub start: StartId,
     /// The version that this Join made.
     pub joined: ConfigVersion,
     /// The version that took it out of the in-sync set last; zero if none did.

@@ -8,7 +8,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::config::{
     Address, ClusterId, Config, ConfigVersion, Epoch, Incarnation, Member, NodeId, Position, Seq,
-    Token,
+    StartId, Token,
 };
 use crate::epochs::EpochHistory;
 use crate::message::*;
@@ -36,6 +36,7 @@ fn config() -> Config {
         name: "r1".to_owned(),
         address: Address::new("r1"),
         incarnation: Incarnation(3),
+        terms: Default::default(),
     };
     config.members.insert(NodeId(7), member);
     config
@@ -72,6 +73,9 @@ fn to_arbiter() -> Vec<Message> {
         name: "r1".to_owned(),
         address: Address::new("r1"),
         version: ConfigVersion(300),
+        epoch: Epoch(1),
+        starts: vec![StartId(1)],
+        terms: Default::default(),
     };
     let version = ConfigVersion(300);
     let leave = Leave {
@@ -89,7 +93,7 @@ fn to_arbiter() -> Vec<Message> {
     [
         ToArbiter::Join(join),
         ToArbiter::Leave(leave),
-        ToArbiter::ConfigQuery(ConfigQuery { node }),
+        ToArbiter::ConfigQuery(ConfigQuery { node, version }),
         propose(Change::AddInSync(NodeId(8))),
         propose(Change::RemoveInSync(NodeId(8))),
     ]
@@ -104,11 +108,13 @@ fn from_arbiter() -> Vec<Message> {
         node: NodeId(2),
         incarnation,
         token: Token(4),
+        start: StartId(0),
     };
     let refused = JoinRefused {
         reason: JoinRefusal::Full { limit: 64 },
         node: NodeId(2),
         incarnation,
+        start: StartId(0),
     };
     [
         FromArbiter::JoinedPrimary(joined.clone()),
@@ -273,15 +279,27 @@ fn with_clients() -> Vec<Message> {
         ReplyBody::Resolved(Resolution::Executed { seq: Seq(9) }),
         ReplyBody::Draining,
     ];
+    let attempt = Attempt {
+        epoch: Epoch(2),
+        copy: 1,
+    };
     let requests = requests.map(|body| {
         Message::Request(Request {
             client,
             id,
             session,
             body,
+            attempt,
         })
     });
-    let replies = replies.map(|body| Message::Reply(Reply { client, id, body }));
+    let replies = replies.map(|body| {
+        Message::Reply(Reply {
+            client,
+            id,
+            body,
+            attempt,
+        })
+    });
     requests.into_iter().chain(replies).collect()
 }
 

@@ -230,6 +230,7 @@ mod tests {
                 name: format!("r{node}"),
                 address: Address::new(format!("r{node}")),
                 incarnation: Incarnation(1),
+                terms: Default::default(),
             };
             config.members.insert(NodeId(node), member);
         }

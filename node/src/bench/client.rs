@@ -267,6 +267,7 @@ fn is_fatal(failure: &Failure) -> bool {
             | Rejection::DiskFull
             | Rejection::TooFewReplicas { .. }
             | Rejection::SessionExpired
+            | Rejection::SessionTooOld
             | Rejection::Cancelled => false,
         },
         Failure::Usage(_) | Failure::Broken(_) => true,

@@ -84,6 +84,7 @@ pub(crate) fn failure(error: &DriverError) -> Failure {
     match error {
         DriverError::JoinRefused(reason) => Failure::Refused(reason.to_string()),
         DriverError::Storage(_)
+        | DriverError::RecordBehind
         | DriverError::StorageHangs
         | DriverError::NoStorage
         | DriverError::TransportClosed

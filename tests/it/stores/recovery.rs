@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use lockstep_core::config::{Epoch, Incarnation, NodeId, Position};
+use lockstep_core::config::{Epoch, Incarnation, NodeId, Position, StartId};
 use lockstep_core::engine::durable::{ReplicaStore, open_replica};
 use lockstep_core::engine::memory::{MemoryEngine, MemoryLog};
 use lockstep_core::engine::recovery::recover;
@@ -57,7 +57,7 @@ fn a_first_start_finds_nothing_and_is_counted() {
     on_both(|log, engine| {
         let node = log.meta().node;
         for start in 1..4 {
-            let recovered = recover(log, engine, &SessionLimits::default()).unwrap();
+            let recovered = recover(log, engine, &SessionLimits::default(), StartId(1)).unwrap();
             assert_eq!(recovered.meta.node, node);
             assert_eq!(recovered.meta.incarnation, Incarnation(start));
             assert_eq!(log.meta(), &recovered.meta, "it is durable");
@@ -77,7 +77,7 @@ fn what_is_known_to_be_committed_is_applied_and_the_rest_is_the_tail() {
         let mut sessions = Sessions::open(SessionRows::default(), SessionLimits::default());
         before.iter().for_each(|entry| sessions.apply(entry));
         engine.apply(&before, &sessions.take_changes()).unwrap();
-        let recovered = recover(log, engine, &SessionLimits::default()).unwrap();
+        let recovered = recover(log, engine, &SessionLimits::default(), StartId(1)).unwrap();
         assert_eq!(recovered.applied, Position(70));
         assert_eq!(engine.applied(), Position(70));
         assert_eq!(
@@ -102,7 +102,7 @@ fn a_hint_beyond_the_end_of_the_log_applies_what_there_is() {
     on_both(|log, engine| {
         log.append(&entries(1, 0, 10), Position(1000)).unwrap();
         log.sync().unwrap();
-        let recovered = recover(log, engine, &SessionLimits::default()).unwrap();
+        let recovered = recover(log, engine, &SessionLimits::default(), StartId(1)).unwrap();
         assert_eq!((recovered.applied, recovered.tail), (Position(10), vec![]));
     });
 }
@@ -113,7 +113,7 @@ fn what_a_primary_by_force_appends_is_not_taken_for_committed() {
         log.append(&entries(1, 0, 10), Position(1000)).unwrap();
         log.append(&entries(2, 10, 30), Position(0)).unwrap();
         log.sync().unwrap();
-        let recovered = recover(log, engine, &SessionLimits::default()).unwrap();
+        let recovered = recover(log, engine, &SessionLimits::default(), StartId(1)).unwrap();
         assert_eq!(recovered.applied, Position(10));
         assert_eq!(recovered.tail, entries(2, 10, 30));
     });
@@ -134,7 +134,7 @@ fn a_crash_between_install_and_reset_is_made_good() {
             prepare(log);
             log.sync().unwrap();
             install(engine, 100, &installed);
-            let recovered = recover(log, engine, &SessionLimits::default()).unwrap();
+            let recovered = recover(log, engine, &SessionLimits::default(), StartId(1)).unwrap();
             assert_eq!(recovered.applied, Position(100));
             assert_eq!(
                 (recovered.log_start, recovered.log_end),
@@ -152,7 +152,7 @@ fn a_log_that_agrees_with_an_installed_state_is_kept() {
         log.append(&entries(3, 0, 120), Position(0)).unwrap();
         log.sync().unwrap();
         install(engine, 100, &history(&[(3, 0)]));
-        let recovered = recover(log, engine, &SessionLimits::default()).unwrap();
+        let recovered = recover(log, engine, &SessionLimits::default(), StartId(1)).unwrap();
         assert_eq!(recovered.log_start, Position(0));
         assert_eq!(recovered.tail, entries(3, 100, 120));
     });
@@ -166,7 +166,7 @@ fn a_log_that_went_on_behind_an_installed_state_is_kept() {
         log.reset(Position(100), &installed).unwrap();
         log.append(&entries(4, 100, 130), Position(120)).unwrap();
         log.sync().unwrap();
-        let recovered = recover(log, engine, &SessionLimits::default()).unwrap();
+        let recovered = recover(log, engine, &SessionLimits::default(), StartId(1)).unwrap();
         assert_eq!(recovered.applied, Position(120));
         assert_eq!(recovered.tail, entries(4, 120, 130));
         assert_eq!(recovered.history, history(&[(3, 0), (4, 100)]));
@@ -181,14 +181,14 @@ fn a_state_that_the_log_does_not_reach_is_refused() {
             .unwrap();
         log.append(&entries(1, 0, 20), Position(20)).unwrap();
         log.sync().unwrap();
-        let refused = recover(log, engine, &SessionLimits::default());
+        let refused = recover(log, engine, &SessionLimits::default(), StartId(1));
         assert!(
             matches!(refused, Err(StoreError::Mismatch { .. })),
             "the log ends too early"
         );
         log.reset(Position(40), &history(&[(1, 0)])).unwrap();
         log.sync().unwrap();
-        let refused = recover(log, engine, &SessionLimits::default());
+        let refused = recover(log, engine, &SessionLimits::default(), StartId(1));
         assert!(
             matches!(refused, Err(StoreError::Mismatch { .. })),
             "the log begins too late"
@@ -206,7 +206,7 @@ fn a_start_goes_on_where_the_process_before_was_ended() {
     let home = tempfile::tempdir().unwrap();
     for start in 0..5 {
         let ReplicaStore { mut log, engine } = open_replica(home.path(), &options()).unwrap();
-        let recovered = recover(&mut log, &engine, &SessionLimits::default()).unwrap();
+        let recovered = recover(&mut log, &engine, &SessionLimits::default(), StartId(1)).unwrap();
         assert_eq!(recovered.meta.incarnation, Incarnation(start + 1));
         assert_eq!(recovered.log_end, Position(100 * start));
         assert_eq!(

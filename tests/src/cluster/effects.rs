@@ -45,6 +45,30 @@ impl Cluster {
             }
         }
         match end {
+            Some(End::Refused(refusal)) if self.nodes[index].is_copied => {
+                self.counts.path(Path::CopyRefused);
+                let name = &self.nodes[index].name;
+                self.trace
+                    .note(self.now, format_args!("{name} is told: {refusal}"));
+                self.power_off(index);
+                if self.options.returns {
+                    self.begin_anew(index);
+                }
+                false
+            }
+            Some(End::RecordBehind) if self.nodes[index].is_copied => {
+                self.trace.note(
+                    self.now,
+                    format_args!("the record of the arbiter is behind"),
+                );
+                self.power_off(index);
+                false
+            }
+            Some(End::RecordBehind) => {
+                let what = "the arbiter takes its record for a copy".to_owned();
+                self.violate("replicas are let in", what);
+                true
+            }
             Some(End::Refused(refusal)) => {
                 let what = format!("{} was refused: {refusal}", self.nodes[index].name);
                 self.violate("replicas are let in", what);

@@ -1,11 +1,12 @@
 //! What can be done to a simulated cluster: each fault ends by itself at a given moment.
 
 use lockstep_core::host::Arrival;
+use lockstep_core::limits::Timing;
 use rand::Rng;
 
-use super::node::Inbox;
+use super::node::{Inbox, Saved};
 use super::{Clock, Cluster, MS, Plan, Role, new_disk};
-use crate::disk::{Ending, Full};
+use crate::disk::{Disk, Ending, Full};
 use crate::faults::{Fault, Path};
 use crate::files::{self, Injected};
 use crate::invariants::Fact;
@@ -142,11 +143,85 @@ impl Cluster {
         let fresh = new_disk(&mut self.rng, &self.options);
         if let Role::Replica(disk, _) = &mut self.nodes[index].role {
             self.lost_disks.push(std::mem::replace(disk, fresh));
+            (self.nodes[index].saved, self.nodes[index].is_copied) = (None, false);
         }
         self.trace.note(
             self.now,
             format_args!("{} lost its disk", self.nodes[index].name),
         );
+    }
+
+    /// The data directory of a replica, or the arbiter's record, is copied as it is on the disk.
+    pub fn save(&mut self, index: usize) {
+        let saved = match &self.nodes[index].role {
+            Role::Arbiter(disk) => Saved::Arbiter(Box::new(disk.copy(&mut self.rng))),
+            Role::Replica(disk, _) => Saved::Replica(Box::new(disk.copy(&mut self.rng))),
+            Role::Client => return,
+        };
+        self.nodes[index].saved = Some(saved);
+        self.trace.note(
+            self.now,
+            format_args!("{} is copied", self.nodes[index].name),
+        );
+    }
+
+    /// A node that is down gets what was saved of `from`: of itself, or of another one, in whose place it then starts.
+    pub fn put_back(&mut self, index: usize, from: usize) {
+        let saved = match &self.nodes[from].saved {
+            Some(Saved::Replica(copy)) => Saved::Replica(Box::new(copy.copy(&mut self.rng))),
+            Some(Saved::Arbiter(copy)) => Saved::Arbiter(Box::new(copy.copy(&mut self.rng))),
+            None => return,
+        };
+        match (saved, &mut self.nodes[index].role) {
+            (Saved::Replica(copy), Role::Replica(disk, _)) => {
+                let former = std::mem::replace(&mut **disk, *copy);
+                if index == from {
+                    self.lost_disks.push(former);
+                }
+            }
+            (Saved::Arbiter(copy), Role::Arbiter(disk)) => *disk = copy,
+            (_, Role::Arbiter(_) | Role::Replica(..) | Role::Client) => return,
+        }
+        self.counts.fault(Fault::PutBack);
+        self.nodes[index].is_copied = true;
+        self.nodes[from].is_copied = true;
+        self.trace.note(
+            self.now,
+            format_args!("{} has the copy", self.nodes[index].name),
+        );
+    }
+
+    /// A replica is copied, or, if the arbiter has answered a Join of it since, its data directory is put back to the copy.
+    /// It loses power for that.
+    pub fn save_or_put_back(&mut self, index: usize, outage: u64) {
+        if !self.nodes[index].is_up() {
+            return;
+        }
+        self.crash(index, outage);
+        let present = self.nodes[index].disk().map(Disk::meta);
+        let is_behind = match (&self.nodes[index].saved, present) {
+            (Some(Saved::Replica(copy)), Some(present)) => {
+                let copy = copy.meta();
+                copy.node == present.node && copy.token != present.token
+            }
+            (_, _) => false,
+        };
+        if is_behind {
+            self.put_back(index, index);
+        } else {
+            self.save(index);
+        }
+    }
+
+    /// The operator does as a refused replica was told: it starts with an empty data directory.
+    pub(super) fn begin_anew(&mut self, index: usize) {
+        self.lose_disk(index);
+        self.start_later(index, 50 * MS);
+    }
+
+    /// What a node is told about leases and clocks from its next start on.
+    pub fn set_timing(&mut self, index: usize, timing: Timing) {
+        self.nodes[index].timing_set = Some(timing);
     }
 
     /// What `from` sends to `to` is lost now and then, from now on.

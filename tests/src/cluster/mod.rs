@@ -14,15 +14,16 @@ use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap};
 use std::ops::Range;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use bytes::Bytes;
 use lockstep_core::arbiter::{self, Arbiter};
 use lockstep_core::client::Client;
-use lockstep_core::config::{Address, ClusterId, Config, NodeId};
+use lockstep_core::config::{Address, ClusterId, Config, NodeId, StartId};
 use lockstep_core::engine::StoreError;
 use lockstep_core::host::Host;
 use lockstep_core::host::intake::Intake;
-use lockstep_core::limits::Limits;
+use lockstep_core::limits::{Limits, Timing};
 use lockstep_core::message::Message;
 use lockstep_core::operation::{ClientId, Key};
 use lockstep_core::process::{Call, CallBody, CallId};
@@ -33,6 +34,7 @@ use lockstep_core::storage::desk::Desk;
 use lockstep_core::storage::writer::Report;
 use lockstep_core::transport::SenderKind;
 use lockstep_core::wire::{self, GroupId};
+use rand::seq::IndexedRandom;
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
@@ -40,7 +42,7 @@ use self::around::Around;
 use self::node::Inbox;
 pub use self::node::{Clock, Machine, Node, Role};
 use crate::disk::{Disk, DiskOptions, FilesLog, Full, RecordDisk};
-use crate::faults::{Counts, Path};
+use crate::faults::{Counts, Fault, Path};
 use crate::history::History;
 use crate::invariants::{self, Fact, Invariant, Ledger, Violation};
 use crate::network::{Fate, Network, NetworkOptions};
@@ -60,8 +62,11 @@ pub struct ClusterOptions {
     pub replicas: usize,
     /// How many clients.
     pub clients: usize,
-    /// The same for all replicas.
+    /// The same for all replicas, as far as nothing else is said.
     pub limits: Limits,
+    /// At each start a replica is told one of these leases, with a bound of the drift that may be greater than that of
+    /// `limits`. None: that of `limits`.
+    pub leases: Vec<Duration>,
     /// The links.
     pub network: NetworkOptions,
     /// When replicas' disks do what.
@@ -101,6 +106,7 @@ impl ClusterOptions {
             replicas,
             clients,
             limits: Limits::default(),
+            leases: Vec::new(),
             network: NetworkOptions::steady(MS),
             disk: DiskOptions::for_log(Limits::default().log_bytes_max),
             is_state_prompt: true,
@@ -203,6 +209,8 @@ pub struct Cluster {
     planned: u64,
     queue: BinaryHeap<Reverse<Planned>>,
     rng: ChaCha8Rng,
+    /// What starts are numbered by, and told.
+    starts: ChaCha8Rng,
     network: Network,
     holds: Vec<holds::Hold>,
     nodes: Vec<Node>,
@@ -224,6 +232,7 @@ impl Cluster {
     /// A cluster with everything switched off; `start` starts a node.
     pub fn new(options: ClusterOptions) -> Self {
         let mut rng = ChaCha8Rng::seed_from_u64(options.seed);
+        let starts = ChaCha8Rng::seed_from_u64(options.seed ^ 0x0005_7a27);
         let cluster = ClusterId(rng.random());
         let record = arbiter::first_record(cluster, rng.random());
         let mut nodes = vec![Node::new(
@@ -255,6 +264,7 @@ impl Cluster {
             network: Network::new(nodes.len(), options.network.clone()),
             holds: Vec::new(),
             rng,
+            starts,
             nodes,
             addresses,
             lost_disks: Vec::new(),
@@ -330,11 +340,23 @@ impl Cluster {
 
     /// The disk of a node, also of one that is gone.
     pub fn disk_of(&self, node: NodeId) -> Option<&Disk<FilesLog>> {
-        self.nodes
+        // Those that are gone first: a copy in their place is not what acknowledgements rested on.
+        self.lost_disks
             .iter()
-            .filter_map(Node::disk)
-            .chain(&self.lost_disks)
             .find(|disk| disk.meta().node == node)
+            .or_else(|| {
+                // Where one is a copy of the other, the one that has joined.
+                let member = self.config().members.get(&node);
+                let is_its = |index: &usize| self.node_id(*index) == Some(node);
+                let mut copies = self.replicas().filter(is_its);
+                let has_joined = |index: &usize| {
+                    member.is_some_and(|member| member.address == self.nodes[*index].address)
+                };
+                let joined = copies.clone().find(has_joined);
+                joined
+                    .or_else(|| copies.next())
+                    .and_then(|index| self.nodes[index].disk())
+            })
     }
 
     /// The entries that are committed, for ever.
@@ -371,6 +393,8 @@ impl Cluster {
             .collect();
         let arbiter = self.nodes[0].address.clone();
         let client = ClientId(self.rng.random());
+        let start = StartId(self.starts.random());
+        let limits = self.draw_limits(index);
         let node = &mut self.nodes[index];
         node.clock = node.clock_set.unwrap_or(drawn);
         node.starts += 1;
@@ -393,7 +417,7 @@ impl Cluster {
                 Machine::Arbiter(Box::new(host))
             }
             Role::Replica(disk, shadow) => {
-                let started = disk.start(local, &self.options.limits.sessions);
+                let started = disk.start(local, &self.options.limits.sessions, start);
                 let (recovered, desk) = match started {
                     Ok(started) => started,
                     Err(error) => return self.not_started(index, &error),
@@ -403,7 +427,7 @@ impl Cluster {
                     name: node.name.clone(),
                     address: node.address.clone(),
                     arbiter,
-                    limits: self.options.limits.clone(),
+                    limits,
                     software: "simulated".to_owned(),
                 };
                 let host = Host::new(Replica::open(options, recovered), desk, address);
@@ -435,6 +459,22 @@ impl Cluster {
             }
         }
         self.start_later(index, 100 * MS);
+    }
+
+    /// What a node is told at its start.
+    fn draw_limits(&mut self, index: usize) -> Limits {
+        let mut limits = self.options.limits.clone();
+        if let Some(timing) = &self.nodes[index].timing_set {
+            limits.timing = timing.clone();
+        } else if let Some(lease) = self.options.leases.choose(&mut self.starts) {
+            limits.timing.lease = *lease;
+            limits.timing.beacon = *lease / 5;
+            let greater = self.starts.random_range(0..40);
+            let drift = limits.timing.drift_permille + greater;
+            limits.timing.drift_permille = drift.min(Timing::DRIFT_CEILING);
+            self.counts.fault(Fault::Terms);
+        }
+        limits
     }
 
     /// Starts a node some time later.
@@ -658,10 +698,7 @@ impl Cluster {
     }
 
     fn fate(&mut self, from: usize, to: usize) -> Fate {
-        let clients = self.clients();
-        let may_duplicate = !clients.contains(&from) && !clients.contains(&to);
-        self.network
-            .draw(&mut self.rng, self.now, from, to, may_duplicate)
+        self.network.draw(&mut self.rng, self.now, from, to)
     }
 }
 

@@ -8,6 +8,7 @@ use lockstep_core::client::Client;
 use lockstep_core::config::Address;
 use lockstep_core::host::intake::Sources;
 use lockstep_core::host::{Arrival, Host, Passed};
+use lockstep_core::limits::Timing;
 use lockstep_core::process::{Call, CallId};
 use lockstep_core::replica::Replica;
 use lockstep_core::storage::Ticket;
@@ -229,6 +230,19 @@ pub struct Node {
     /// What waits for whoever reads in bulk; the first is being answered.
     pub(super) bulk: VecDeque<BulkRequest>,
     pub(super) is_leaving: bool,
+    /// A copy of its data directory, or of the arbiter's record, as it was at some time.
+    pub(super) saved: Option<Saved>,
+    /// What it has on its disk is a copy, or a copy of it runs elsewhere: it may be told that it has no place.
+    pub(super) is_copied: bool,
+    /// What it is told about leases and clocks from its next start on, if not what all are told.
+    pub(super) timing_set: Option<Timing>,
+}
+
+/// A copy of what a node keeps.
+
+pub(super) enum Saved {
+    Replica(Box<Disk<FilesLog>>),
+    Arbiter(Box<RecordDisk<FilesRecord>>),
 }
 
 impl Node {
@@ -253,12 +267,20 @@ impl Node {
             disk_due_at: None,
             bulk: VecDeque::new(),
             is_leaving: false,
+            saved: None,
+            is_copied: false,
+            timing_set: None,
         }
     }
 
     /// Does its process run?
     pub fn is_up(&self) -> bool {
         self.machine.is_some()
+    }
+
+    /// Is what it has on its disk a copy, or does a copy of it run elsewhere?
+    pub fn is_copied(&self) -> bool {
+        self.is_copied
     }
 
     /// Its disk, if it is a replica.

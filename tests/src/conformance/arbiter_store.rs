@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use lockstep_core::config::{
-    Address, ClusterId, Config, ConfigVersion, Incarnation, NodeId, Token,
+    Address, ClusterId, Config, ConfigVersion, Incarnation, NodeId, StartId, Token,
 };
 use lockstep_core::engine::ArbiterStore;
 use lockstep_core::storage::{ArbiterRecord, NodeRecord};
@@ -43,6 +43,7 @@ fn record(nodes: u64) -> ArbiterRecord {
             incarnation: Incarnation(node),
             token: Token(node * 3),
             former_token: Token(node * 2),
+            start: StartId(node * 4),
             joined: ConfigVersion(node),
             removed: ConfigVersion(node / 2),
             is_superseded: false,

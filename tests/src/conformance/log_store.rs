@@ -265,6 +265,7 @@ fn meta_data_survives(subject: &mut dyn Subject) {
         incarnation: log.meta().incarnation.next(),
         token: Token(77),
         epoch: Epoch(3),
+        starts: Vec::new(),
     };
     log.save_meta(&meta).unwrap();
     assert_eq!(log.meta(), &meta);

@@ -12,7 +12,7 @@ mod doubles;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use lockstep_core::config::{
-    Address, ClusterId, Config, Epoch, Incarnation, Member, NodeId, Position, Seq, Token,
+    Address, ClusterId, Config, Epoch, Incarnation, Member, NodeId, Position, Seq, StartId, Token,
 };
 use lockstep_core::limits::{Limits, SessionLimits};
 use lockstep_core::message::{FromArbiter, Joined, Message, Request, RequestBody};
@@ -73,7 +73,7 @@ impl Bench {
             limits: Limits::default(),
             software: "tested".to_owned(),
         };
-        let started = disk.start(now, &SessionLimits::default());
+        let started = disk.start(now, &SessionLimits::default(), StartId(0));
         let (recovered, desk) = started.expect("an empty disk");
         let replica = Replica::open(options, recovered);
         let mut bench = Self {
@@ -138,6 +138,7 @@ impl Bench {
             node: NODE,
             incarnation: Incarnation(1),
             token: Token(99),
+            start: StartId(0),
         }
     }
 
@@ -146,6 +147,7 @@ impl Bench {
             name: address.to_string(),
             address: address.clone(),
             incarnation: Incarnation(1),
+            terms: Default::default(),
         };
         self.config.members.insert(node, member);
     }
@@ -236,6 +238,7 @@ impl Bench {
             id: RequestId(id),
             session: Default::default(),
             body,
+            attempt: Default::default(),
         };
         self.hear(client, Message::Request(request));
         id

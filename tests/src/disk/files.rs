@@ -109,6 +109,26 @@ impl FilesLog {
         }
     }
 
+    /// The data directory copied as a loss of power leaves it.
+    ///
+    /// # Panics
+    /// If what that leaves must not be.
+    pub fn copy(&self, rng: &mut ChaCha8Rng) -> Self {
+        let mut copy = Self {
+            files: self.files.clone(),
+            log: None,
+            model: self.model.clone(),
+            possible: self.possible.clone(),
+            possible_meta: self.possible_meta.clone(),
+            segment_bytes: self.segment_bytes,
+            flaky: None,
+            rng: ChaCha8Rng::seed_from_u64(rng.random()),
+        };
+        copy.cease(Ending::PowerLost, rng)
+            .expect("a log that may be");
+        copy
+    }
+
     /// The process ends: what that has cost.
     ///
     /// # Errors

@@ -34,6 +34,7 @@ impl ModelLog {
                 incarnation: Incarnation::ZERO,
                 token: Token(0),
                 epoch: Epoch::ZERO,
+                starts: Vec::new(),
             },
             present: DiskLog::default(),
             durable: DiskLog::default(),

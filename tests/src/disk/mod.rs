@@ -17,7 +17,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use lockstep_core::config::{NodeId, Position};
+use lockstep_core::config::{NodeId, Position, StartId};
 use lockstep_core::engine::recovery::recover;
 use lockstep_core::engine::{Engine, LogStore, StoreError};
 use lockstep_core::limits::SessionLimits;
@@ -246,9 +246,10 @@ impl<L: Medium> Disk<L> {
         &mut self,
         now: Instant,
         limits: &SessionLimits,
+        start: StartId,
     ) -> Result<(Recovered, Desk), StoreError> {
         self.log.open()?;
-        let recovered = recover(&mut self.log, &self.engine, limits);
+        let recovered = recover(&mut self.log, &self.engine, limits, start);
         let recovered = recovered.inspect_err(|_| self.log.close())?;
         let (start, end) = (self.log.start(), self.log.end());
         self.writer = Some(Writer::replica(now, self.options.writer.clone(), start));
@@ -400,6 +401,17 @@ impl Disk<FilesLog> {
     /// cases.
     pub fn make_flaky(&mut self, seed: u64) {
         self.log.make_flaky(seed);
+    }
+
+    /// The data directory copied as it is, if one that a loss of power has left is.
+    ///
+    /// # Panics
+    /// If that must not be.
+    pub fn copy(&self, rng: &mut ChaCha8Rng) -> Self {
+        let mut copy = Self::of(self.log.copy(rng), self.options.clone());
+        copy.engine = self.engine.clone();
+        copy.engine.crash(rng.random_bool(0.5));
+        copy
     }
 
     /// The process ends, now or somewhere in its job. Of the applied state any checkpoint survives, or all.

@@ -176,6 +176,22 @@ impl RecordDisk<FilesRecord> {
         files::set_full(&self.store.files, full);
     }
 
+    /// The data directory copied as a loss of power leaves it.
+    ///
+    /// # Panics
+    /// If what that leaves must not be.
+    pub fn copy(&self, rng: &mut ChaCha8Rng) -> Self {
+        let mut copy = Self::of(FilesRecord {
+            files: self.store.files.clone(),
+            store: None,
+            record: self.store.record.clone(),
+            possible: self.store.possible.clone(),
+        });
+        let ended = copy.store.end(Ending::PowerLost, rng);
+        ended.expect("a record that may be");
+        copy
+    }
+
     /// The process ends, now or while a record is being saved.
     ///
     /// # Errors

@@ -55,6 +55,7 @@ pub(super) fn request(number: u64) -> Request {
         id,
         session,
         body,
+        attempt: Default::default(),
     }
 }
 

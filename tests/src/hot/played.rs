@@ -3,7 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use lockstep_core::config::{
-    Address, ClusterId, Config, ConfigVersion, Epoch, Incarnation, Member, NodeId, Position, Token,
+    Address, ClusterId, Config, ConfigVersion, Epoch, Incarnation, Member, NodeId, Position,
+    StartId, Token,
 };
 use lockstep_core::epochs::EpochHistory;
 use lockstep_core::limits::Limits;
@@ -65,6 +66,7 @@ impl Played {
             node: ME,
             incarnation: Incarnation(1),
             token: Token(5),
+            start: StartId(0),
         };
         let joined = if primary == ME {
             FromArbiter::JoinedPrimary(joined)
@@ -179,6 +181,7 @@ fn config(primary: NodeId) -> Config {
         name: format!("r{}", node.0),
         address: address(*node),
         incarnation: Incarnation(1),
+        terms: Default::default(),
     };
     Config {
         version: ConfigVersion(1),
@@ -202,6 +205,7 @@ fn nothing() -> Recovered {
             incarnation: Incarnation(1),
             token: Token(0),
             epoch: Epoch::ZERO,
+            starts: Vec::new(),
         },
         log_start: Position::ZERO,
         log_end: Position::ZERO,

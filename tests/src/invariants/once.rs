@@ -70,7 +70,7 @@ fn check_reply(cluster: &Cluster, reply: &Reply) -> Result<(), String> {
             (is_true, entry)
         }
         ReplyBody::OperationRejected {
-            reason: Rejection::SessionExpired,
+            reason: Rejection::SessionExpired | Rejection::SessionTooOld,
         } => (may_be_forgotten(cluster, reply), None),
         ReplyBody::Resolved(Resolution::NeverExecuted) => {
             let mut entries = cluster.ledger().entries().iter();

@@ -62,6 +62,9 @@ pub const FOUND: &[Found] = &[
     found(Bug::LateJoinedObeyed, LATE, &[LET_IN, FORWARD]),
     found(Bug::OlderConfigEntered, SOON, &[FORWARD, DURABLE]),
     found(Bug::PrimaryReadsWithoutLease, LATE, &[LINEARIZABLE]),
+    found(Bug::OwnTermsCount, LATE, &[LINEARIZABLE]),
+    found(Bug::StartsLookTheSame, LATE, &[DURABLE, LEDGER, PANICS]),
+    found(Bug::FormerTokenSuffices, LATE, &[DURABLE, LEDGER, PANICS]),
     found(Bug::LeaseOfOne, LATE, &[LINEARIZABLE]),
     found(Bug::PromiseCutShort, LATE, &[LINEARIZABLE]),
     found(Bug::SecondaryReadsWithoutLease, LATE, &[LINEARIZABLE]),
@@ -90,6 +93,7 @@ pub const FOUND: &[Found] = &[
     found(Bug::AcksUnconfirmed, SOON, &[DURABLE, ONCE]),
     found(Bug::RetriesUnderNewId, SOON, &[TOLD, PANICS, TRUE]),
     found(Bug::RejectsAppended, LATE, &[REJECTED, CALM, TOLD, TRUE]),
+    found(Bug::RejectedCopyExecuted, LATE, &[TRUE, REJECTED]),
     found(Bug::SettledTooMuch, SOON, &[ONCE]),
     found(Bug::NoUncommittedLimit, SOON, &[BOUNDED]),
     found(Bug::AnswersWhileInstalling, LATE, &[LOCAL, TOLD]),
@@ -254,11 +258,31 @@ pub const SCRIPTED: &[Scripted] = &[
     ),
     scripted(Bug::LateLeaveObeyed, "late_leave", LINEARIZABLE),
     scripted(Bug::LateJoinObeyed, "late_join", LET_IN),
+    scripted(
+        Bug::DisplacedGoesOn,
+        "copy_beside_the_original",
+        LINEARIZABLE,
+    ),
+    scripted(Bug::ArbiterBehindAdmits, "arbiter_put_back", DURABLE),
+    scripted(
+        Bug::OtherTenuresCopyExecuted,
+        "late_copy_in_another_tenure",
+        TRUE,
+    ),
+    scripted(
+        Bug::RejectionOfEarlierCopyCounts,
+        "rejection_delivered_twice",
+        TRUE,
+    ),
     scripted(Bug::ChunkOfFormerHandshake, "late_piece_of_a_state", LEDGER),
 ];
 
 /// The mistakes that break nothing, each with what makes up for them.
 pub const REDUNDANT: &[(Bug, &str)] = &[
+    (
+        Bug::LackUnnoticed,
+        "a replica ends before it cuts off what it knows to be committed: nothing is lost, but the wrong one ends",
+    ),
     (
         Bug::StaleProofCounts,
         "a log is cut off in a new epoch, and before its role in that, a replica waits for a write behind all that was asked for",

@@ -7,6 +7,9 @@
 mod difference;
 mod words;
 
+use std::time::Duration;
+
+use lockstep_core::limits::Timing;
 use lockstep_core::message::{Message, Request, RequestBody};
 use lockstep_core::operation::{ClientId, Key, RequestId, Value};
 use lockstep_core::process::{CallBody, CallId};
@@ -83,6 +86,8 @@ impl Runner {
     ///   many millionths, or slow if that is negative
     /// - `ready`: everybody is started and in sync; nothing of that is recorded
     /// - `start NODE…`, `crash NODE…`, `leave NODE`, `wipe NODE` (a new, empty node has its name when it is started)
+    /// - `save NODE`: what it keeps is copied; `restore NODE NODE`: the first, which is down, gets the copy of the second
+    /// - `lease NODE MS`: from its next start on
     /// - `wait MS`
     /// - `put CLIENT KEY VALUE`, `remove CLIENT KEY`, `scan CLIENT REPLICA`, `drain CLIENT REPLICA`,
     ///   `drain CLIENT REPLICA role`: until it is done
@@ -96,6 +101,7 @@ impl Runner {
     ///   arrive, and copies are kept; `pass …`: no more are; `release …`: nor are they any longer, and those that were
     ///   kept arrive now
     /// - `calm`: all faults end, and everything is waited for that must be well again then; what is held stays held
+    /// - `end`: what must hold at the end of a simulation is looked at
     /// - `show`: the configuration and what every replica has
     fn execute(&mut self, command: &str) -> Result<Vec<String>, String> {
         let words: Vec<&str> = command.split_whitespace().collect();
@@ -134,6 +140,28 @@ impl Runner {
             ["wipe", name] => {
                 let node = node(cluster, name)?;
                 cluster.lose_disk(node);
+            }
+            ["save", name] => {
+                let node = node(cluster, name)?;
+                cluster.save(node);
+            }
+            ["restore", name, from] => {
+                let (node, from) = (node(cluster, name)?, node(cluster, from)?);
+                cluster.put_back(node, from);
+            }
+            ["lease", name, millis] => {
+                let node = node(cluster, name)?;
+                let lease = Duration::from_nanos(millis_of(millis)?);
+                let beacon = lease / 5;
+                let timing = cluster.options().limits.timing.clone();
+                cluster.set_timing(
+                    node,
+                    Timing {
+                        lease,
+                        beacon,
+                        ..timing
+                    },
+                );
             }
             ["wait", millis] => {
                 let end = cluster.now() + millis_of(millis)?;
@@ -192,6 +220,7 @@ impl Runner {
                 cluster.heal();
                 chaos::await_calm(cluster);
             }
+            ["end"] => cluster.finish(),
             ["show"] => {}
             words => {
                 let (client, body) = call_of(cluster, words)?;
@@ -216,6 +245,7 @@ fn request_of(now: u64, key: &str, value: &str) -> Request {
             key: Key::from(key),
             value: Value::from(value),
         },
+        attempt: Default::default(),
     }
 }
 

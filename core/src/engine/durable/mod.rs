@@ -111,6 +111,7 @@ fn begin(directory: &DataDir, meta_file: &RecordFile, draw: &mut Draw) -> Result
         incarnation: Incarnation::ZERO,
         token: Token(0),
         epoch: Epoch::ZERO,
+        starts: Vec::new(),
     };
     meta_file.save(&meta)?;
     Ok(meta)

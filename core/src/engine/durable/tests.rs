@@ -7,7 +7,7 @@ use tempfile::TempDir;
 
 use super::*;
 use crate::arbiter;
-use crate::config::ClusterId;
+use crate::config::{ClusterId, StartId};
 use crate::engine::recovery::recover;
 use crate::engine::{Engine, LogStore};
 use crate::epochs::EpochHistory;
@@ -117,7 +117,7 @@ fn a_format_of_another_release_and_a_damaged_one_are_told_apart() {
         found,
         Err(StoreError::Format {
             found: 9,
-            expected: 4,
+            expected: 5,
             ..
         })
     ));
@@ -186,7 +186,13 @@ fn missing_parts_are_reported() {
     for part in ["meta", "log", "engine"] {
         let home = home();
         let mut store = replica(home.path()).unwrap();
-        recover(&mut store.log, &store.engine, &Default::default()).unwrap();
+        recover(
+            &mut store.log,
+            &store.engine,
+            &Default::default(),
+            StartId(1),
+        )
+        .unwrap();
         drop(store);
         let path = home.path().join(part);
         if path.is_dir() {

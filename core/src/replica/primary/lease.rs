@@ -111,8 +111,8 @@ impl Primary {
         else {
             return;
         };
-        let timing = &cx.core.options.limits.timing;
-        if cx.core.disk.hangs(cx.now, timing.lease) {
+        let (lease, terms) = (cx.timing().lease, cx.terms_of(cx.core.meta.node));
+        if cx.core.disk.hangs(cx.now, lease) {
             return;
         }
         let may_read = has_lease
@@ -126,7 +126,7 @@ impl Primary {
             committed: cx.core.log.committed(),
             version: config.version,
             grant: match may_read {
-                true => replicator.leases.grant(incarnation, timing),
+                true => replicator.leases.grant(incarnation, &terms),
                 false => None,
             },
         };
@@ -154,7 +154,7 @@ impl Primary {
         self.is_paused =
             cx.now - self.leased_at.min(cx.now) >= patience && !planted!(BeaconsWithoutLease);
         let pause = match self.is_paused {
-            true => 2 * cx.timing().lease_elsewhere(),
+            true => 2 * cx.terms_of(cx.core.meta.node).lease_elsewhere(),
             false => cx.timing().beacon,
         };
         cx.arm(Timer::Beacon, pause);

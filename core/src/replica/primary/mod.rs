@@ -9,6 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::config::{Epoch, NodeId, Position, Seq};
 use crate::message::{Peer, PeerMessage, PeerStatus, Propose};
+use crate::operation::{ClientId, RequestId};
 use crate::process::Effect;
 use crate::storage::{Answer, Ticket};
 use crate::time::Instant;
@@ -32,6 +33,8 @@ pub(super) struct Primary {
     /// Who waits for the fate of which entry.
     pending: BTreeMap<Seq, Pending>,
     deadlines: BTreeSet<(Instant, Seq)>,
+    /// Of writes without an entry: the last copy that was rejected. Those up to it are not executed if they come again.
+    rejected: BTreeMap<(ClientId, RequestId), u32>,
     replicators: BTreeMap<NodeId, Replicator>,
     next_sync: u64,
     /// The proposal that is open: repeated until a newer version is known.
@@ -57,12 +60,13 @@ impl Primary {
             inherited: cx.core.log.end(),
             pending: BTreeMap::new(),
             deadlines: BTreeSet::new(),
+            rejected: BTreeMap::new(),
             replicators: BTreeMap::new(),
             next_sync: 1,
             proposal: None,
             retained: Position(u64::MAX),
             settles_at: cx.now
-                + planted!(SettlesWithoutDrift => cx.timing().lease, cx.timing().lease_elsewhere()),
+                + planted!(SettlesWithoutDrift => cx.timing().lease, cx.terms().lease_elsewhere()),
             is_settled: planted!(SettlesUnheard | InheritsNoLease),
             resignation: Resignation::None,
             leased_at: cx.now + cx.timing().lease,

@@ -2,8 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::config::Position;
-use crate::config::Seq;
+use crate::config::{Epoch, Position, Seq};
 use crate::event::Event;
 use crate::limits::{self, Limits};
 use crate::message::ReplyBody;
@@ -61,16 +60,31 @@ impl Primary {
         {
             Lookup::Done(_) if planted!(CopyOfDoneExecuted) => {}
             Lookup::Done(done) => return cx.reply(&asker, answer(wants, done)),
+            // What was appended in this tenure is remembered, so none of it is of this client.
+            Lookup::Expired
+                if !cx.core.sessions.knows(asker.client)
+                    && cx.core.sessions.forgotten() <= self.inherited =>
+            {
+                return cx.reject(&asker, Rejection::SessionTooOld);
+            }
             Lookup::Expired => return cx.reject(&asker, Rejection::SessionExpired),
             Lookup::New => {}
+        }
+        if wants == Wants::Execution && !self.is_of_tenure(&asker) {
+            let primary = Some(cx.core.options.address.clone());
+            return cx.reject(&asker, Rejection::NotPrimary { primary });
         }
         if planted!(ResolvesWithoutEntry) && wants == Wants::Resolution {
             return cx.reply(&asker, ReplyBody::Resolved(Resolution::NeverExecuted));
         }
         let origin = asker.origin();
         if let Some(reason) = self.obstacle(cx, &operation) {
-            return cx.reject(&asker, reason);
+            return self.reject(cx, &asker, reason);
         }
+        if wants == Wants::Execution && self.was_rejected(&asker) {
+            return cx.reject(&asker, Rejection::NotReady);
+        }
+        self.rejected.remove(&(asker.client, asker.id));
         let seq = cx.core.log.end().next_seq();
         let entry = Entry {
             epoch: self.epoch,
@@ -85,6 +99,37 @@ impl Primary {
             return cx.reject(&asker, Rejection::Overloaded);
         }
         self.wait(cx, seq, asker, wants, wants == Wants::Resolution);
+    }
+
+    /// Is the copy for this tenure? Another one may have rejected it.
+    fn is_of_tenure(&self, asker: &Asker) -> bool {
+        let epoch = asker.attempt.epoch;
+        epoch == self.epoch || epoch == Epoch::ZERO || planted!(OtherTenuresCopyExecuted)
+    }
+
+    /// Was this copy rejected before, or a later one?
+    fn was_rejected(&self, asker: &Asker) -> bool {
+        let last = self.rejected.get(&(asker.client, asker.id));
+        let is_for_any = asker.attempt.epoch == Epoch::ZERO;
+        !is_for_any
+            && last.is_some_and(|last| asker.attempt.copy <= *last)
+            && !planted!(RejectedCopyExecuted)
+    }
+
+    /// Rejects a copy for now: the request may be asked again. Where it cannot be remembered that the copy was rejected,
+    /// nothing is claimed of it.
+    fn reject(&mut self, cx: &mut Context<'_>, asker: &Asker, reason: Rejection) {
+        if asker.attempt.epoch == Epoch::ZERO {
+            return cx.reject(asker, reason);
+        }
+        let request = (asker.client, asker.id);
+        let is_full = self.rejected.len() >= limits::REJECTED_REMEMBERED_MAX;
+        if is_full && !self.rejected.contains_key(&request) {
+            return cx.reply(asker, ReplyBody::OperationFailed);
+        }
+        let last = self.rejected.entry(request).or_default();
+        *last = asker.attempt.copy.max(*last);
+        cx.reject(asker, reason);
     }
 
     /// Sends what was appended.

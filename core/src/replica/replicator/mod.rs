@@ -11,7 +11,9 @@ use crate::config::{Address, Incarnation, NodeId, Position};
 use crate::epochs::common_prefix;
 use crate::event::Event;
 use crate::limits;
-use crate::message::{PeerMessage, PeerStatus, SyncEnd, SyncFrom, SyncReply, SyncStart, Timestamp};
+use crate::message::{
+    JoinRefusal, PeerMessage, PeerStatus, SyncEnd, SyncFrom, SyncReply, SyncStart, Timestamp,
+};
 use crate::process::Effect;
 use crate::storage::{Query, Ticket};
 use crate::time::Instant;
@@ -234,6 +236,13 @@ impl Replicator {
             Standing::Counted => self.acked,
             Standing::Joining | Standing::Draining | Standing::Drained => Position::ZERO,
         };
+        // Two logs that are too far apart for their histories to tell have nothing in common.
+        let is_known = keep > Position::ZERO || log.end() < reply.committed;
+        if keep < reply.committed && is_known && !planted!(LackUnnoticed) {
+            // This log is the one that lacks something.
+            cx.core.refusal = Some(JoinRefusal::LacksCommitted);
+            return;
+        }
         if keep < owed {
             // It lacks what it acknowledged: its disk was lost or replaced. It must not count as in sync.
             self.is_suspect = true;

@@ -7,7 +7,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::*;
-use crate::config::{ClusterId, ConfigVersion, Epoch, Incarnation, Member, Position, Seq, Token};
+use crate::config::{
+    ClusterId, ConfigVersion, Epoch, Incarnation, Member, Position, Seq, StartId, Terms, Token,
+};
 use crate::epochs::EpochHistory;
 use crate::message::{
     Beacon, BeaconAck, FromArbiter, JoinRefusal, JoinRefused, Joined, SnapshotAck, Snapshots,
@@ -41,6 +43,7 @@ impl Table {
             node: ME,
             incarnation: Incarnation(1),
             token: Token(5),
+            start: StartId(0),
         };
         table.hear(
             "arbiter",
@@ -69,6 +72,7 @@ impl Table {
             incarnation: Incarnation(1),
             token: Token(0),
             epoch: Epoch::ZERO,
+            starts: Vec::new(),
         };
         let recovered = Recovered {
             meta,
@@ -132,6 +136,7 @@ impl Table {
             id: RequestId(id),
             session,
             body,
+            attempt: Default::default(),
         };
         self.hear(from, Message::Request(request));
     }
@@ -253,6 +258,7 @@ fn config(primary: NodeId, version: u64, incarnation_of_other: u64) -> Config {
         name: name.to_owned(),
         address: Address::new(name),
         incarnation: Incarnation(incarnation),
+        terms: Default::default(),
     };
     let mut config = Config::new(ClusterId(9));
     (config.version, config.epoch) = (ConfigVersion(version), EPOCH);
@@ -365,6 +371,7 @@ fn what_a_replica_acknowledged_in_an_earlier_handshake_does_not_count() {
         id: RequestId(0),
         session: Default::default(),
         body: RequestBody::Remove { key: "k".into() },
+        attempt: Default::default(),
     };
     table.hear("c", Message::Request(request));
     let write = table.persisting()[0];
@@ -428,12 +435,14 @@ fn what_the_arbiter_answers_a_former_node_is_ignored() {
         reason: JoinRefusal::WrongToken,
         node,
         incarnation,
+        start: StartId(0),
     };
     let joined = Joined {
         config: config(OTHER, 1, 2),
         node,
         incarnation,
         token: Token(6),
+        start: StartId(0),
     };
     table.hear(
         "arbiter",
@@ -445,6 +454,74 @@ fn what_the_arbiter_answers_a_former_node_is_ignored() {
     );
     assert!(matches!(table.replica.role, Role::Starting));
     assert_eq!(table.persisting(), Vec::new());
+}
+
+#[test]
+fn what_the_arbiter_answers_another_start_of_the_same_number_is_ignored() {
+    let mut table = Table::started(SessionRows::default(), Vec::new());
+    let joined = Joined {
+        config: config(OTHER, 1, 2),
+        node: ME,
+        incarnation: Incarnation(1),
+        token: Token(6),
+        start: StartId(9),
+    };
+    table.hear(
+        "arbiter",
+        Message::FromArbiter(FromArbiter::JoinedSecondary(joined)),
+    );
+    assert!(matches!(table.replica.role, Role::Starting));
+}
+
+#[test]
+fn who_finds_another_process_under_its_identity_serves_nothing_any_more() {
+    let (mut later, mut elsewhere) = (config(ME, 2, 1), config(ME, 2, 1));
+    let me = |config: &mut Config| config.members.remove(&ME).unwrap();
+    let member = me(&mut later);
+    let incarnation = Incarnation(2);
+    later.members.insert(
+        ME,
+        Member {
+            incarnation,
+            ..member
+        },
+    );
+    let member = me(&mut elsewhere);
+    let address = Address::new("r9");
+    elsewhere.members.insert(ME, Member { address, ..member });
+    for config in [later, elsewhere] {
+        let mut table = Table::joined(ME);
+        table.said();
+        table.hear(
+            "arbiter",
+            Message::FromArbiter(FromArbiter::Replicas(config)),
+        );
+        let displaced = Effect::Notify(Event::JoinRefused(JoinRefusal::Displaced));
+        assert!(table.effects.contains(&displaced), "{:?}", table.effects);
+        assert!(matches!(table.replica.role, Role::Refused));
+        let mut timers = table.replica.timers().iter();
+        assert!(
+            timers.all(|(timer, _)| timer == Timer::ArbiterSilent),
+            "it says nothing"
+        );
+    }
+}
+
+#[test]
+fn a_primary_that_lacks_what_a_replica_knows_to_be_committed_serves_nothing_any_more() {
+    let mut table = Table::joined(ME);
+    let sync = table.greeting();
+    let mut history = EpochHistory::new();
+    history.append(EPOCH, Seq(0));
+    table.hear_other(PeerMessage::SyncReply(SyncReply {
+        sync,
+        sent: table.timestamp(),
+        history,
+        end: Position(3),
+        committed: Position(2),
+    }));
+    let lacks = Effect::Notify(Event::JoinRefused(JoinRefusal::LacksCommitted));
+    assert!(table.effects.contains(&lacks), "{:?}", table.effects);
 }
 
 /// A replica that has ended its role and begun it again, and took a late SyncStart for a new one.
@@ -543,6 +620,50 @@ fn a_greeting_that_comes_before_the_disk_knows_the_epoch_is_answered_then() {
     let replies = table.said();
     let is_reply = |message: &Message| matches!(message, Message::Peer(Peer { body: PeerMessage::SyncReply(reply), .. }) if reply.sync == 1);
     assert!(replies.iter().any(is_reply), "{replies:?}");
+}
+
+/// The terms of a node that is more patient than this one.
+fn patient() -> Terms {
+    Terms {
+        lease: Duration::from_secs(5),
+        drift_permille: 40,
+    }
+}
+
+/// When a timer is due, in milliseconds; `None` if it is not armed.
+fn due(table: &Table, wanted: Timer) -> Option<u64> {
+    let mut timers = table.replica.timers().iter();
+    let found = timers.find(|(timer, _)| *timer == wanted);
+    found.map(|(_, at)| at.0 / 1_000_000)
+}
+
+#[test]
+fn a_promise_lasts_a_lease_of_the_primary_and_the_greatest_drift_anybody_reckons_with() {
+    let mut table = Table::joined(OTHER);
+    assert_eq!(due(&table, Timer::Promise), Some(505));
+    let mut config = config(OTHER, 2, 1);
+    config.members.get_mut(&OTHER).unwrap().terms = patient();
+    config.epoch = Epoch(2);
+    table.hear(
+        "arbiter",
+        Message::FromArbiter(FromArbiter::Replicas(config)),
+    );
+    table.settle();
+    assert_eq!(due(&table, Timer::Promise), Some(5_200));
+}
+
+#[test]
+fn a_new_primary_waits_for_the_longest_lease_that_its_predecessor_may_have_granted() {
+    let mut table = Table::joined(OTHER);
+    let mut config = config(ME, 2, 1);
+    config.members.get_mut(&OTHER).unwrap().terms = patient();
+    config.epoch = Epoch(2);
+    table.hear(
+        "arbiter",
+        Message::FromArbiter(FromArbiter::Replicas(config)),
+    );
+    table.settle();
+    assert_eq!(due(&table, Timer::Settled), Some(5_200));
 }
 
 #[test]

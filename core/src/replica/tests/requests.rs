@@ -1,7 +1,7 @@
 //! Repeated requests, and requests that are asked about.
 
 use super::*;
-use crate::message::{Beacon, CommittedAnswer};
+use crate::message::{Attempt, Beacon, CommittedAnswer};
 use crate::storage::Write;
 
 impl Table {
@@ -21,6 +21,18 @@ impl Table {
     fn remove(&mut self, from: &str, id: u64) {
         let body = RequestBody::Remove { key: "k".into() };
         self.ask(from, id, Session::default(), body);
+    }
+
+    /// The write, sent as this copy for the tenure of `epoch`.
+    fn remove_by(&mut self, id: u64, epoch: Epoch, copy: u32) {
+        let request = Request {
+            client: CLIENT,
+            id: RequestId(id),
+            session: Session::default(),
+            body: RequestBody::Remove { key: "k".into() },
+            attempt: Attempt { epoch, copy },
+        };
+        self.hear("c1", Message::Request(request));
     }
 
     fn resolve(&mut self, from: &str, id: u64) {
@@ -98,6 +110,56 @@ fn a_write_repeated_after_its_commit_is_answered_with_the_same_seq() {
     table.remove("c2", 0);
     assert_eq!(table.replies(), [ack("c2", 0, 0)], "at once");
     assert_eq!(table.end(), 2);
+}
+
+#[test]
+fn a_rejected_copy_that_is_delivered_again_is_not_executed() {
+    let mut table = Table::alone(SessionRows::default(), Vec::new());
+    table.step(Input::DiskFull);
+    table.remove_by(0, EPOCH, 1);
+    table.remove_by(0, EPOCH, 2);
+    let full = rejected("c1", 0, Rejection::DiskFull);
+    assert_eq!(table.settle(), [full.clone(), full]);
+    table.step(Input::DiskRoom);
+    for copy in [2, 1] {
+        table.remove_by(0, EPOCH, copy);
+        assert_eq!(table.settle(), [rejected("c1", 0, Rejection::NotReady)]);
+    }
+    table.remove_by(0, EPOCH, 3);
+    assert_eq!(table.settle(), [ack("c1", 0, 0)]);
+    table.remove_by(0, EPOCH, 1);
+    assert_eq!(table.settle(), [ack("c1", 0, 0)]);
+}
+
+#[test]
+fn a_copy_for_another_tenure_is_executed_in_none() {
+    let mut table = Table::alone(SessionRows::default(), tail(0..1));
+    let primary = Some(Address::new("r1"));
+    table.remove_by(1, EPOCH.next(), 1);
+    assert_eq!(
+        table.settle(),
+        [rejected("c1", 1, Rejection::NotPrimary { primary })]
+    );
+    table.remove_by(0, EPOCH.next(), 1);
+    assert_eq!(
+        table.settle(),
+        [ack("c1", 0, 0)],
+        "what is known of it is told"
+    );
+}
+
+#[test]
+fn who_is_forgotten_since_before_the_tenure_is_told_so() {
+    let sessions = SessionRows {
+        forgotten: Position(1),
+        ..SessionRows::default()
+    };
+    let mut table = Table::alone(sessions, tail(1..2));
+    table.remove("c1", 0);
+    assert_eq!(
+        table.settle(),
+        [rejected("c1", 0, Rejection::SessionTooOld)]
+    );
 }
 
 #[test]
@@ -292,6 +354,7 @@ fn what_a_local_read_has_had_written_is_still_to_be_sent() {
             id: RequestId(id),
             session: Session::default(),
             body,
+            attempt: Default::default(),
         };
         let input = Input::Message {
             from: Address::new("c"),

@@ -44,6 +44,7 @@ fn meta(epoch: u64) -> Write {
         incarnation: Incarnation(1),
         token: Token(0),
         epoch: Epoch(epoch),
+        starts: Vec::new(),
     })
 }
 

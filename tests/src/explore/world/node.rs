@@ -1,7 +1,7 @@
 //! A process and its disk, as a part of the state.
 
 use lockstep_core::arbiter::Arbiter;
-use lockstep_core::config::{Address, NodeId};
+use lockstep_core::config::{Address, NodeId, StartId};
 use lockstep_core::limits::Limits;
 use lockstep_core::operation::Key;
 use lockstep_core::replica::{Replica, ReplicaOptions};
@@ -109,7 +109,9 @@ impl Host {
     /// Starts the process from what is on the disk.
     pub(super) fn start(&mut self, now: Instant, name: &str, arbiter: &str) -> Result<(), String> {
         let limits = Limits::default();
-        let started = self.disk.start(now, &limits.sessions);
+        // As good as drawn: no data directory is copied here.
+        let start = StartId(self.disk.meta().incarnation.next().0);
+        let started = self.disk.start(now, &limits.sessions, start);
         let (recovered, desk) = started.map_err(|error| error.to_string())?;
         self.desk = desk;
         self.shadow = Shadow::of(&self.disk);

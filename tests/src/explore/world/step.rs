@@ -172,6 +172,7 @@ impl World {
                 settled: request_id(question),
             },
             body,
+            attempt: Default::default(),
         });
         let from = format!("c{}", client + 1);
         let what = trace::brief(&message);

@@ -34,7 +34,7 @@ impl Rig {
         let directory = home.path().join("log");
         fs::create_dir(&directory).expect("a new directory");
         // Whatever opens a directory with files in it expects its description.
-        fs::write(home.path().join("format"), "lockstep replica\nformat 4\n").expect("room");
+        fs::write(home.path().join("format"), "lockstep replica\nformat 5\n").expect("room");
         for (name, contents) in image {
             fs::write(directory.join(name), contents).expect("room");
         }
@@ -95,6 +95,7 @@ fn open(path: &Path) -> Result<DurableLog, StoreError> {
         incarnation: Incarnation::ZERO,
         token: Token(0),
         epoch: Epoch::ZERO,
+        starts: Vec::new(),
     };
     let meta_file = RecordFile::new(&directory, "meta", *b"LKSTPMET");
     DurableLog::open(directory, meta_file, meta, &options, Draw::random())
