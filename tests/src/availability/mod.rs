@@ -18,7 +18,7 @@ use crate::network::NetworkOptions;
 const START: u64 = 1_000 * MS;
 
 /// For how long.
-pub const OBSERVED: u64 = 4_000 * MS;
+pub const OBSERVED: u64 = 2_500 * MS;
 
 /// How often clients look whether they are answered.
 const LOOK: u64 = MS;

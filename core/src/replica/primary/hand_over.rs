@@ -5,6 +5,8 @@
 //! is known. Meanwhile the primary goes on, save that it grants no read leases: those that the successor waits for must
 //! have been granted before its epoch began. The primary's own lease needs the successor's promise, which ends with that.
 
+use std::cmp::Reverse;
+
 use crate::config::NodeId;
 use crate::limits;
 use crate::message::Change;
@@ -89,7 +91,7 @@ impl Primary {
             .map(Replicator::node)
     }
 
-    /// Who can take over: the one that has the most.
+    /// Who can take over: the one that has the most. Of several the next in turn, so that everybody has a turn.
     fn successor(&self, cx: &Context<'_>) -> Option<&Replicator> {
         let may_succeed = |standing| match standing {
             Standing::Joining | Standing::Counted => planted!(HandsOverToJoining),
@@ -100,8 +102,10 @@ impl Primary {
             .values()
             .filter(|replicator| may_succeed(replicator.standing) && !replicator.is_suspect)
             .filter(|replicator| replicator.is_streaming() && has_promised(replicator, cx.now))
-            .rev()
-            .max_by_key(|replicator| replicator.acked())
+            .max_by_key(|replicator| {
+                let node = replicator.node();
+                (replicator.acked(), node > cx.core.meta.node, Reverse(node))
+            })
     }
 
     /// Are others in sync?
