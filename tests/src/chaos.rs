@@ -400,14 +400,15 @@ fn tour(cluster: &mut Cluster) {
         let Some(primary) = cluster.primary().filter(|_| cluster.violation().is_none()) else {
             return;
         };
-        drain(cluster, primary, Drain::Primary, 2_000 * MS);
         let deadline = cluster.now() + 4_000 * MS;
         while cluster.primary() == Some(primary) && cluster.violation().is_none() {
             if cluster.now() >= deadline {
                 let what = format!("{} does not hand over", cluster.nodes()[primary].name);
                 return cluster.violate("everything is well again when faults stop", what);
             }
-            cluster.run_until(cluster.now() + LOOK);
+            // More than once: it may not know yet that it is primary, or that another one is in sync.
+            drain(cluster, primary, Drain::Primary, 2_000 * MS);
+            cluster.run_until(cluster.now() + 10 * LOOK);
         }
         write_once_more(cluster);
         await_calm(cluster);
