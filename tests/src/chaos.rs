@@ -9,6 +9,7 @@ use std::time::Duration;
 use lockstep_core::config::NodeId;
 use lockstep_core::host::intake::Intake;
 use lockstep_core::limits::{Limits, SessionLimits};
+use lockstep_core::message::Drain;
 use lockstep_core::operation::{Key, Value};
 use lockstep_core::process::{CallBody, Outcome};
 use lockstep_core::storage::writer::WriterOptions;
@@ -67,6 +68,8 @@ const EVENTS: &[Fault] = &[
     Fault::Wipe,
     Fault::PutBack,
     Fault::Leave,
+    Fault::Drain,
+    Fault::HandOver,
 ];
 
 /// What a seed stands for.
@@ -78,6 +81,8 @@ struct Plan {
     /// Mean nanoseconds between two of them.
     interval: u64,
     chaos: u64,
+    /// In the end everybody is primary once.
+    tours: bool,
 }
 
 impl Plan {
@@ -167,6 +172,7 @@ impl Plan {
             mix,
             interval: rng.random_range(80..700) * MS,
             chaos: rng.random_range(1_500..4_500) * MS,
+            tours: false,
         };
         plan.draw_clocks(&mut rng);
         plan.draw_memory(&mut rng);
@@ -176,6 +182,7 @@ impl Plan {
         if rng.random_bool(0.3) {
             plan.cluster.network.echoes = rng.random_range(0.0..0.1);
         }
+        plan.tours = rng.random_bool(0.25);
         plan
     }
 
@@ -224,12 +231,13 @@ pub fn run_on_files(seed: u64, directory: &Path, detail: Detail) -> Report {
 
 fn simulate(plan: Plan, detail: Detail) -> Report {
     let mut cluster = Cluster::new(plan.cluster.clone());
+    let tours = plan.tours;
     cluster.trace = Trace::new(detail);
     let whole = panic::catch_unwind(AssertUnwindSafe(|| {
         disturb(&mut cluster, plan);
         if cluster.violation().is_none() {
             cluster.heal();
-            recover(&mut cluster);
+            recover(&mut cluster, tours);
         }
     }));
     if let Err(payload) = whole {
@@ -355,6 +363,17 @@ fn inject(cluster: &mut Cluster, fault: Fault) {
                 cluster.leave(replica);
             }
         }
+        Fault::Drain => {
+            let leaving = cluster.node_id(replica);
+            if may_go(cluster, leaving, &[leaving]) {
+                cluster.counts.fault(fault);
+                drain(cluster, replica, Drain::Node, time);
+            }
+        }
+        Fault::HandOver => {
+            cluster.counts.fault(fault);
+            drain(cluster, primary.unwrap_or(replica), Drain::Primary, time);
+        }
         Fault::Loss
         | Fault::Duplication
         | Fault::Echo
@@ -377,14 +396,26 @@ fn may_go(cluster: &Cluster, node: Option<NodeId>, others: &[Option<NodeId>]) ->
         })
 }
 
+/// A client that is up has a replica drain.
+fn drain(cluster: &mut Cluster, replica: usize, drain: Drain, patience: u64) {
+    let replica = cluster.nodes()[replica].address.clone();
+    let mut clients = cluster.clients();
+    if let Some(client) = clients.find(|client| cluster.nodes()[*client].is_up()) {
+        cluster.call(client, CallBody::Drain { replica, drain }, patience);
+    }
+}
+
 /// The arbiter's disk may hang as well as that of a replica; clients have none.
 fn cluster_disk(one: usize, replica: usize) -> usize {
     if one == 0 { 0 } else { replica }
 }
 
 /// Waits until everybody is in sync and has the same, then writes once more.
-fn recover(cluster: &mut Cluster) {
+fn recover(cluster: &mut Cluster, tours: bool) {
     await_calm(cluster);
+    if tours {
+        tour(cluster);
+    }
     if cluster.violation().is_none() {
         write_once_more(cluster);
     }
@@ -393,6 +424,27 @@ fn recover(cluster: &mut Cluster) {
     }
     if cluster.violation().is_none() {
         cluster.finish();
+    }
+}
+
+/// Has everybody be primary once: no state of a process is left from which only a restart helps.
+fn tour(cluster: &mut Cluster) {
+    for _ in cluster.replicas() {
+        let Some(primary) = cluster.primary().filter(|_| cluster.violation().is_none()) else {
+            return;
+        };
+        let deadline = cluster.now() + 4_000 * MS;
+        while cluster.primary() == Some(primary) && cluster.violation().is_none() {
+            if cluster.now() >= deadline {
+                let what = format!("{} does not hand over", cluster.nodes()[primary].name);
+                return cluster.violate("everything is well again when faults stop", what);
+            }
+            // More than once: it may not know yet that it is primary, or that another one is in sync.
+            drain(cluster, primary, Drain::Primary, 2_000 * MS);
+            cluster.run_until(cluster.now() + 10 * LOOK);
+        }
+        write_once_more(cluster);
+        await_calm(cluster);
     }
 }
 
@@ -423,13 +475,17 @@ fn write_once_more(cluster: &mut Cluster) {
             client,
             CallBody::Insert {
                 key: Key::from("last"),
-                value: Value::from(format!("write {number}")),
+                value: Value::from(format!("write {number} at {}", cluster.now())),
             },
             2_000 * MS,
         );
-        cluster.run_until(cluster.now() + 2_500 * MS);
-        let record = cluster.history.record(call);
-        outcome = record.and_then(|record| record.ended.clone());
+        let end = cluster.now() + 2_500 * MS;
+        outcome = None;
+        while outcome.is_none() && cluster.now() < end && cluster.violation().is_none() {
+            cluster.run_until(cluster.now() + LOOK);
+            let record = cluster.history.record(call);
+            outcome = record.and_then(|record| record.ended.clone());
+        }
         let is_acknowledged = matches!(&outcome, Some((_, Outcome::Acknowledged { .. })));
         if is_acknowledged || cluster.violation().is_some() {
             return;

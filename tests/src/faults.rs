@@ -78,6 +78,10 @@ counted! {
         PutBack = "data directory put back",
         /// A replica leaves, and starts again later.
         Leave = "replica left",
+        /// A replica is drained, leaves, and starts again later.
+        Drain = "replica drained",
+        /// A primary is to be primary no more.
+        HandOver = "primary drained of its role",
     }
 }
 

@@ -206,7 +206,7 @@ impl FilesLog {
         self.log.as_ref().expect("a process runs")
     }
 
-    /// Something was done to the log, and the model shows what it must hold now; or not, and `effect` may be there.
+    /// Something was done to the log; or not, and `effect` may be there, until what is written next has taken its place.
     fn judge<T>(
         &mut self,
         done: Result<T, StoreError>,
@@ -218,8 +218,6 @@ impl FilesLog {
             if self.possible.last() != Some(&effect) {
                 self.possible.push(effect);
             }
-        } else {
-            self.possible.clear();
         }
         done
     }
@@ -299,6 +297,7 @@ impl LogStore for FilesLog {
         self.check_flaky()?;
         let done = self.log().append(entries, committed);
         self.judge(done, |world| world.with(entries, committed.0))?;
+        self.possible.clear();
         self.model.append(entries, committed)
     }
 
@@ -306,6 +305,7 @@ impl LogStore for FilesLog {
         self.check_flaky()?;
         let done = self.log().truncate(end);
         self.judge(done, |world| world.cut(end.0))?;
+        self.possible.clear();
         self.model.truncate(end)
     }
 
@@ -313,6 +313,7 @@ impl LogStore for FilesLog {
         self.check_flaky()?;
         let done = self.log().reset(start, history);
         self.judge(done, |_| World::begun(start.0, history.clone()))?;
+        self.possible.clear();
         self.model.reset(start, history)
     }
 
@@ -323,6 +324,9 @@ impl LogStore for FilesLog {
             ..world
         })?;
         self.model.trim_to(start);
+        for world in &mut self.possible {
+            world.trim(start.0.max(world.start));
+        }
         Ok(start)
     }
 

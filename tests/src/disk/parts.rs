@@ -98,6 +98,7 @@ impl DiskLog {
             self.bytes -= cut.size() as u64;
         }
         self.history.truncate(end);
+        self.hint = self.hint.min(end);
     }
 
     pub(super) fn trim_one(&mut self) {
