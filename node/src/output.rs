@@ -55,7 +55,7 @@ pub(crate) enum Failure {
         reason: Rejection,
     },
     /// The arbiter does not take this node in.
-    #[error("the arbiter refuses this node: {0}")]
+    #[error("this node has no place in the cluster: {0}")]
     Refused(String),
     /// The outcome of a write is not known.
     #[error(

@@ -137,6 +137,9 @@ impl Client {
         if active.stage != Stage::Sent(from.clone()) || !is_last {
             return;
         }
+        // Who is not primary any more may have executed the copy while it was, and rejects what the network delivers of it now.
+        let is_of_role = matches!(reason, Rejection::NotPrimary { .. } | Rejection::NotReady);
+        active.is_in_doubt |= active.is_write() && is_of_role;
         active.rejection = Some(reason.clone());
         let id = active.origin.expect("it was sent").id;
         let (goal, is_write) = (active.goal(), active.is_write());

@@ -56,11 +56,13 @@ impl ModelLog {
     /// It holds this, and what of it was durable is.
     pub(super) fn set_present(&mut self, found: DiskLog) {
         let durable = self.durable.end().max(found.start());
+        let hint = self.durable.hint.max(found.start());
         self.durable = found.clone();
         if self.durable.end() > durable {
             self.durable.truncate(durable);
-            self.durable.hint = found.hint.min(durable);
         }
+        // What is found may have come with entries that are not durable.
+        self.durable.hint = hint.min(self.durable.hint);
         self.present = found;
     }
 
