@@ -121,8 +121,11 @@ fn run(args: &Args) -> Result<bool, String> {
             network,
             keep: args.keep,
         };
-        let report = observe(args, &experiment).map_err(|failure| failure.to_string())?;
-        is_well &= print(args, &report);
+        match observe(args, &experiment) {
+            Ok(report) => is_well &= print(args, &report),
+            Err(Failure::NoDisks { reason }) => skip(args, *scenario, &reason),
+            Err(failure) => return Err(failure.to_string()),
+        }
     }
     Ok(is_well)
 }

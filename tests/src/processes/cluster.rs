@@ -8,7 +8,8 @@ use lockstep_core::config::Address;
 use lockstep_transport_quic::authority::{self, Existing};
 use lockstep_transport_quic::{Credentials, QuicTransport};
 
-use super::{Failure, Observer, PATIENCE, Place, Server, until};
+use super::disk::{Disk, Interposer};
+use super::{Condition, Failure, Observer, PATIENCE, Place, Server, until};
 
 /// Replicas of a cluster.
 pub const REPLICAS: usize = 3;
@@ -43,6 +44,7 @@ pub struct Cluster {
 struct Node {
     name: String,
     address: String,
+    disk: Option<Disk>,
     server: Option<Server>,
 }
 
@@ -52,15 +54,34 @@ impl Cluster {
     /// # Errors
     /// If that does not come about.
     pub fn start(program: &Path, hosts: Hosts) -> Result<Self, Failure> {
-        let mut place = Place::new(program);
+        Self::start_in(Place::new(program), hosts, None)
+    }
+
+    /// The same, on disks that can be disturbed.
+    ///
+    /// # Errors
+    /// If it does not come about, or there are no such disks.
+    pub fn start_on_disks(program: &Path, hosts: Hosts) -> Result<Self, Failure> {
+        let place = Place::new(program);
+        let interposer = Interposer::build(place.path())?;
+        Self::start_in(place, hosts, Some(&interposer))
+    }
+
+    fn start_in(
+        mut place: Place,
+        hosts: Hosts,
+        interposer: Option<&Interposer>,
+    ) -> Result<Self, Failure> {
         let tls_dir = place.path().join(TLS_DIR);
         authority::init(&tls_dir)?;
         authority::issue_client(&tls_dir, "me", Existing::Keep)?;
         let node = |name: String, host: Ipv4Addr| {
             authority::issue_node(&tls_dir, &name, &[host.to_string()], Existing::Keep)?;
+            let disk = interposer.map(|from| from.disk(place.path(), &data_dir(&name)));
             Ok(Node {
-                name,
                 address: free_address(host)?,
+                disk: disk.transpose()?,
+                name,
                 server: None,
             })
         };
@@ -154,6 +175,32 @@ impl Cluster {
         self.replicas[number].server.as_ref().expect("it runs")
     }
 
+    /// Has the arbiter's process ended by itself?
+    pub fn arbiter_has_ended(&mut self) -> bool {
+        self.arbiter.has_ended()
+    }
+
+    /// Has a replica's process ended by itself?
+    pub fn replica_has_ended(&mut self, number: usize) -> bool {
+        self.replicas[number].has_ended()
+    }
+
+    /// The disk of the arbiter does that from now on.
+    ///
+    /// # Errors
+    /// If it is one that cannot be disturbed.
+    pub fn disturb_arbiter(&self, condition: Condition) -> Result<(), Failure> {
+        self.arbiter.disturb(condition)
+    }
+
+    /// The disk of a replica does that from now on.
+    ///
+    /// # Errors
+    /// If it is one that cannot be disturbed.
+    pub fn disturb_replica(&self, number: usize, condition: Condition) -> Result<(), Failure> {
+        self.replicas[number].disturb(condition)
+    }
+
     /// The arbiter's process, which is the cluster's no more.
     ///
     /// # Panics
@@ -171,13 +218,12 @@ impl Cluster {
     }
 
     fn arguments(&self, command: &str, node: &Node) -> Vec<String> {
-        let data_dir = format!("{}.d", node.name);
         [
             command,
             "--listen",
             &node.address,
             "--data-dir",
-            &data_dir,
+            &data_dir(&node.name),
             "--tls-dir",
             TLS_DIR,
             "--name",
@@ -193,11 +239,28 @@ impl Cluster {
 impl Node {
     fn start(&mut self, place: &Place, arguments: &[String]) -> Result<(), Failure> {
         let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
-        let server = Server::start(place, &self.name, &arguments)?;
+        let environment = self.disk.as_ref().map(Disk::environment);
+        let environment = environment.as_ref().map_or(&[][..], |pairs| &pairs[..]);
+        let server = Server::start_with(place, &self.name, &arguments, environment)?;
         server.line("ready:")?;
         self.server = Some(server);
         Ok(())
     }
+
+    fn has_ended(&mut self) -> bool {
+        self.server.as_mut().is_none_or(Server::has_ended)
+    }
+
+    fn disturb(&self, condition: Condition) -> Result<(), Failure> {
+        let disk = self.disk.as_ref().ok_or_else(|| Failure::NoDisks {
+            reason: "the cluster was started without such disks".to_owned(),
+        })?;
+        disk.set(condition)
+    }
+}
+
+fn data_dir(name: &str) -> String {
+    format!("{name}.d")
 }
 
 /// An address that nobody uses. Somebody else could take it before we do; the system hands them out in turn, though.

@@ -60,7 +60,11 @@ impl Experiment {
     /// If there is nothing to experiment with. What goes wrong with the cluster later stands in the report.
     pub fn run(&self, mut progress: impl FnMut(u64)) -> Result<Report, Failure> {
         let hosts = self.network.map_or(Hosts::LOCAL, |network| network.hosts());
-        let cluster = Cluster::start(&self.program, hosts)?;
+        let cluster = if self.scenario.needs_disks() {
+            Cluster::start_on_disks(&self.program, hosts)?
+        } else {
+            Cluster::start(&self.program, hosts)?
+        };
         let begun = Instant::now();
         let mut course = Course {
             experiment: self,

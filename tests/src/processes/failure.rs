@@ -63,6 +63,12 @@ pub enum Failure {
     /// A fault takes a network of its own, and there is none.
     #[error("links can be cut only in a private network")]
     NoNetwork,
+    /// A fault takes disks that can be disturbed, and there are none.
+    #[error("disks cannot be disturbed: {reason}")]
+    NoDisks {
+        /// Why.
+        reason: String,
+    },
     /// The network cannot be cut or mended.
     #[error("`{command}` failed: {errors}")]
     Network {

@@ -1,14 +1,24 @@
 //! What goes wrong in a round, and how it is made good.
 
 use std::net::Ipv4Addr;
+use std::thread;
 use std::time::Duration;
 
 use clap::ValueEnum;
 
-use super::{Cluster, Failure, Hosts, PrivateNetwork, REPLICAS, Server, View};
+use super::{
+    Cluster, Condition, Failure, Hosts, PATIENCE, PrivateNetwork, REPLICAS, Server, View, until,
+};
 
 /// Longer than anything that waits for the arbiter waits.
 const ARBITER_DEAD: Duration = Duration::from_secs(3);
+
+/// How long a disk is full or hangs before somebody is killed beside, and how long it is full at all: long enough for
+/// writes to wait for room, and too short for clients to give up.
+const MOMENT: Duration = Duration::from_millis(800);
+
+/// Added to each sync of a slow disk.
+const SLOW_MILLIS: u32 = 300;
 
 /// What goes wrong, round after round.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -33,6 +43,28 @@ pub enum Scenario {
     CutArbiter,
     /// `lockstep drain --role-only` the primary
     HandOver,
+    /// The primary's disk is full for a moment; in every other round the primary is killed meanwhile
+    FullPrimary,
+    /// A secondary's disk is full for a moment; in every other round the secondary is killed meanwhile
+    FullSecondary,
+    /// The arbiter's disk is full for a moment, in which a secondary and the primary in turn are killed
+    FullArbiter,
+    /// A secondary's disk is full for a moment, in every other round the primary's too, and the primary is killed
+    FullFailover,
+    /// Each sync of the primary takes 300 ms longer; in every other round a secondary is killed meanwhile
+    SlowPrimary,
+    /// Each sync of a secondary takes 300 ms longer; in every other round the primary is killed meanwhile
+    SlowSecondary,
+    /// Each sync of the arbiter takes 300 ms longer, while a secondary and the primary in turn are killed
+    SlowArbiter,
+    /// Syncs of the primary do not return until it was replaced; in every other round it is killed as well
+    HangPrimary,
+    /// A sync of the primary fails, so that it ends; it is started again
+    EioPrimary,
+    /// A sync of a secondary fails, so that it ends; it is started again
+    EioSecondary,
+    /// A sync of the arbiter fails while a secondary and the primary in turn are killed; it is started again
+    EioArbiter,
 }
 
 /// Which way packets between a node and the others are lost.
@@ -57,6 +89,16 @@ pub(super) enum Fault {
     Stop(Who),
     Cut(Who, Direction, PrivateNetwork),
     HandOver(usize),
+    Disk(Sick),
+}
+
+/// Whose disks do what, and which replica is killed meanwhile.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Sick {
+    condition: Condition,
+    who: Who,
+    also: Option<Who>,
+    killed: Option<usize>,
 }
 
 impl Scenario {
@@ -76,6 +118,44 @@ impl Scenario {
             | Self::StopPrimary
             | Self::StopSecondary
             | Self::StopArbiter
+            | Self::HandOver
+            | Self::FullPrimary
+            | Self::FullSecondary
+            | Self::FullArbiter
+            | Self::FullFailover
+            | Self::SlowPrimary
+            | Self::SlowSecondary
+            | Self::SlowArbiter
+            | Self::HangPrimary
+            | Self::EioPrimary
+            | Self::EioSecondary
+            | Self::EioArbiter => false,
+        }
+    }
+
+    /// Does it take disks that can be disturbed?
+    pub fn needs_disks(self) -> bool {
+        match self {
+            Self::FullPrimary
+            | Self::FullSecondary
+            | Self::FullArbiter
+            | Self::FullFailover
+            | Self::SlowPrimary
+            | Self::SlowSecondary
+            | Self::SlowArbiter
+            | Self::HangPrimary
+            | Self::EioPrimary
+            | Self::EioSecondary
+            | Self::EioArbiter => true,
+            Self::KillPrimary
+            | Self::KillSecondary
+            | Self::KillArbiter
+            | Self::StopPrimary
+            | Self::StopSecondary
+            | Self::StopArbiter
+            | Self::CutPrimary
+            | Self::CutSecondary
+            | Self::CutArbiter
             | Self::HandOver => false,
         }
     }
@@ -101,7 +181,35 @@ impl Fault {
             let network = network.ok_or(Failure::NoNetwork)?;
             Ok(Self::Cut(who, direction, network))
         };
+        let disk = |condition, who, killed| {
+            Ok(Self::Disk(Sick {
+                condition,
+                who,
+                also: None,
+                killed,
+            }))
+        };
+        let is_odd = turn % 2 == 1;
+        let in_odd_rounds = |replica| is_odd.then_some(replica);
+        let in_turn = Some(if is_odd { primary } else { secondary });
+        let slow = Condition::Slow(SLOW_MILLIS);
         match scenario {
+            Scenario::FullPrimary => disk(Condition::Full, first, in_odd_rounds(primary)),
+            Scenario::FullSecondary => disk(Condition::Full, second, in_odd_rounds(secondary)),
+            Scenario::FullArbiter => disk(Condition::Full, Who::Arbiter, in_turn),
+            Scenario::FullFailover => Ok(Self::Disk(Sick {
+                condition: Condition::Full,
+                who: second,
+                also: is_odd.then_some(first),
+                killed: Some(primary),
+            })),
+            Scenario::SlowPrimary => disk(slow, first, in_odd_rounds(secondary)),
+            Scenario::SlowSecondary => disk(slow, second, in_odd_rounds(primary)),
+            Scenario::SlowArbiter => disk(slow, Who::Arbiter, in_turn),
+            Scenario::HangPrimary => disk(Condition::Hanging, first, in_odd_rounds(primary)),
+            Scenario::EioPrimary => disk(Condition::Failing, first, None),
+            Scenario::EioSecondary => disk(Condition::Failing, second, None),
+            Scenario::EioArbiter => disk(Condition::Failing, Who::Arbiter, in_turn),
             Scenario::KillPrimary => Ok(Self::Kill(first)),
             Scenario::KillSecondary => Ok(Self::Kill(second)),
             Scenario::KillArbiter => Ok(Self::Kill(Who::Arbiter)),
@@ -124,6 +232,7 @@ impl Fault {
             Self::Cut(_, Direction::Out, _) => "nothing gets out",
             Self::Cut(_, Direction::In, _) => "nothing gets in",
             Self::HandOver(_) => "handed over",
+            Self::Disk(sick) => sick.name(),
         }
     }
 
@@ -142,6 +251,7 @@ impl Fault {
                 let name = format!("r{}", replica + 1);
                 cluster.place().ok(&["drain", &name, "--role-only"]);
             }
+            Self::Disk(sick) => sick.begin(cluster)?,
         }
         Ok(())
     }
@@ -153,16 +263,11 @@ impl Fault {
             Self::Kill(Who::Arbiter) | Self::Stop(Who::Arbiter) | Self::Cut(Who::Arbiter, ..) => {
                 since >= ARBITER_DEAD
             }
+            Self::Disk(sick) => sick.is_dealt_with(view, primary, since),
             Self::Kill(Who::Replica(replica))
             | Self::Stop(Who::Replica(replica))
             | Self::Cut(Who::Replica(replica), ..)
-            | Self::HandOver(replica) => {
-                if replica == primary {
-                    view.primary().is_some_and(|now| now != primary)
-                } else {
-                    !view.is_in_sync(replica)
-                }
-            }
+            | Self::HandOver(replica) => is_replaced(view, primary, replica),
         }
     }
 
@@ -182,11 +287,119 @@ impl Fault {
                 Ok(())
             }
             Self::HandOver(_) => Ok(()),
+            Self::Disk(sick) => sick.end(cluster),
         }
     }
 }
 
+impl Sick {
+    fn name(self) -> &'static str {
+        match (self.condition, self.killed) {
+            (Condition::Sound, _) => "sound",
+            (Condition::Full, None) => "full",
+            (Condition::Full, Some(_)) => "full and a kill",
+            (Condition::Slow(_), None) => "slow",
+            (Condition::Slow(_), Some(_)) => "slow and a kill",
+            (Condition::Hanging, None) => "hangs",
+            (Condition::Hanging, Some(_)) => "hangs and a kill",
+            (Condition::Failing, None) => "fails",
+            (Condition::Failing, Some(_)) => "fails and a kill",
+            (Condition::Lying, _) => "lies",
+        }
+    }
+
+    fn begin(self, cluster: &mut Cluster) -> Result<(), Failure> {
+        self.disturb(cluster, self.condition)?;
+        match self.condition {
+            // Somebody has to make it write, if it is the arbiter.
+            Condition::Failing => {
+                self.kill(cluster);
+                until("who has a failing disk ends", PATIENCE, || {
+                    self.who.has_ended(cluster).then_some(())
+                })?;
+                self.disturb(cluster, Condition::Sound)?;
+                self.who.start(cluster)
+            }
+            // There is room again before anybody has to do without.
+            Condition::Full => {
+                if self.who == Who::Arbiter {
+                    self.kill(cluster);
+                    thread::sleep(MOMENT);
+                } else {
+                    thread::sleep(MOMENT);
+                    self.kill(cluster);
+                }
+                self.disturb(cluster, Condition::Sound)
+            }
+            Condition::Slow(_) | Condition::Hanging | Condition::Lying | Condition::Sound => {
+                thread::sleep(MOMENT);
+                self.kill(cluster);
+                Ok(())
+            }
+        }
+    }
+
+    fn is_dealt_with(self, view: &View, primary: usize, since: Duration) -> bool {
+        let who = match self.who {
+            Who::Replica(replica) if self.condition == Condition::Hanging => Some(replica),
+            Who::Arbiter | Who::Replica(_) => None,
+        };
+        match self.killed.or(who) {
+            Some(replica) => is_replaced(view, primary, replica),
+            // Everything has to go on meanwhile.
+            None => since >= ARBITER_DEAD,
+        }
+    }
+
+    fn end(self, cluster: &mut Cluster) -> Result<(), Failure> {
+        self.disturb(cluster, Condition::Sound)?;
+        match self.killed {
+            Some(replica) => cluster.start_replica(replica),
+            None => Ok(()),
+        }
+    }
+
+    fn disturb(self, cluster: &Cluster, condition: Condition) -> Result<(), Failure> {
+        for who in [Some(self.who), self.also].into_iter().flatten() {
+            match who {
+                Who::Arbiter => cluster.disturb_arbiter(condition)?,
+                Who::Replica(replica) => cluster.disturb_replica(replica, condition)?,
+            }
+        }
+        Ok(())
+    }
+
+    fn kill(self, cluster: &mut Cluster) {
+        if let Some(replica) = self.killed {
+            cluster.take_replica(replica).kill();
+        }
+    }
+}
+
+/// The primary was replaced, if it is that `replica`; another one was taken out.
+fn is_replaced(view: &View, primary: usize, replica: usize) -> bool {
+    if replica == primary {
+        view.primary().is_some_and(|now| now != primary)
+    } else {
+        !view.is_in_sync(replica)
+    }
+}
+
 impl Who {
+    fn has_ended(self, cluster: &mut Cluster) -> bool {
+        match self {
+            Self::Arbiter => cluster.arbiter_has_ended(),
+            Self::Replica(replica) => cluster.replica_has_ended(replica),
+        }
+    }
+
+    fn start(self, cluster: &mut Cluster) -> Result<(), Failure> {
+        match self {
+            Self::Arbiter => cluster.start_arbiter(),
+            Self::Replica(replica) => cluster.start_replica(replica),
+        }
+    }
+
     fn server(self, cluster: &Cluster) -> &Server {
         match self {
             Self::Arbiter => cluster.arbiter(),

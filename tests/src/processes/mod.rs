@@ -1,6 +1,6 @@
 //! The program as real processes: real sockets, real files, `kill -9`.
 //!
-//! In reading order: `place`, `server` and `cluster` (processes and where they live), `observer` (what they say of
+//! In reading order: `place`, `disk`, `server` and `cluster` (processes and where they live), `observer` (what they say of
 //! themselves); `journal`, `tap` and `load` (clients at work, and what they learn); `private_network` and `fault` (what goes
 //! wrong); `experiment` (rounds of that, under load) and `report` (what it showed).
 //!
@@ -10,6 +10,7 @@
 mod failure;
 
 mod cluster;
+mod disk;
 mod observer;
 mod place;
 mod server;
@@ -25,6 +26,7 @@ mod experiment;
 mod report;
 
 pub use self::cluster::{Cluster, Hosts, REPLICAS};
+pub use self::disk::Condition;
 pub use self::experiment::Experiment;
 pub use self::failure::{Failure, PATIENCE, eventually, until};
 pub use self::fault::Scenario;

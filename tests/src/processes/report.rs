@@ -142,7 +142,19 @@ impl Report {
                 let broken = |times| format!("{times} times a write was not confirmed in a second");
                 times.map(broken).into_iter().collect()
             }
-            Scenario::CutPrimary => Vec::new(),
+            // How long is measured, not limited: it depends on how slow the disk is, and for how long it has no room.
+            Scenario::CutPrimary
+            | Scenario::FullPrimary
+            | Scenario::FullSecondary
+            | Scenario::FullArbiter
+            | Scenario::FullFailover
+            | Scenario::SlowPrimary
+            | Scenario::SlowSecondary
+            | Scenario::SlowArbiter
+            | Scenario::HangPrimary
+            | Scenario::EioPrimary
+            | Scenario::EioSecondary
+            | Scenario::EioArbiter => Vec::new(),
         }
     }
 

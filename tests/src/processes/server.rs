@@ -2,7 +2,7 @@
 
 use std::fs::File;
 use std::io::{BufRead, BufReader};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Stdio};
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
 use std::thread;
@@ -26,6 +26,19 @@ impl Server {
     /// # Errors
     /// If it cannot be started.
     pub fn start(place: &Place, name: &str, arguments: &[&str]) -> Result<Self, Failure> {
+        Self::start_with(place, name, arguments, &[])
+    }
+
+    /// The same, with `environment` added to its own.
+    ///
+    /// # Errors
+    /// If it cannot be started.
+    pub fn start_with(
+        place: &Place,
+        name: &str,
+        arguments: &[&str],
+        environment: &[(&str, &Path)],
+    ) -> Result<Self, Failure> {
         let log = place.path().join(format!("{name}.log"));
         let run = |source| Failure::Run {
             program: place.program().to_owned(),
@@ -38,6 +51,7 @@ impl Server {
             .map_err(run)?;
         let mut child = place
             .command(arguments)
+            .envs(environment.iter().copied())
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(file)
@@ -104,6 +118,11 @@ impl Server {
     /// Lets it go on.
     pub fn resume(&self) {
         self.signal(Signal::CONT);
+    }
+
+    /// Has it ended by itself?
+    pub fn has_ended(&mut self) -> bool {
+        matches!(self.child.try_wait(), Ok(Some(_)))
     }
 
     /// Asks it to end in good order, waits, and returns its exit code.
