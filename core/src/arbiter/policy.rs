@@ -282,10 +282,11 @@ pub fn on_propose(record: &ArbiterRecord, from: &Address, propose: &Propose) -> 
         return Verdict::default();
     }
     let mut next = record.clone();
-    let is_hand_over = matches!(propose.change, Change::HandOver(_));
-    let is_present = propose.version == config.version
-        || planted!(NoCompareAndSwap)
-        || is_hand_over && planted!(HandOverOfAnyVersion);
+    let is_any_fine = match propose.change {
+        Change::HandOver(_) => planted!(NoCompareAndSwap | HandOverOfAnyVersion),
+        _ => planted!(NoCompareAndSwap),
+    };
+    let is_present = propose.version == config.version || is_any_fine;
     if !is_present || !change(&mut next.config, propose.node, propose.change) {
         return Verdict::answer(from, FromArbiter::ProposalRefused(config.clone()));
     }

@@ -212,10 +212,9 @@ impl Client {
             return;
         }
         self.set_stage(call, Stage::Held);
-        match hint {
-            // Itself, if it is primary in another tenure than the write was for.
-            Some(primary) => self.ask_out_of_turn(now, &primary, out),
-            None => {}
+        // Itself, if it is primary in another tenure than the write was for.
+        if let Some(primary) = hint {
+            self.ask_out_of_turn(now, &primary, out);
         }
         self.probe(now, out);
     }

@@ -321,8 +321,9 @@ impl Secondary {
             let me = cx.core.meta.incarnation;
             let counted = planted!(ReadLeaseFromReceipt => cx.timestamp(), grant);
             // Whoever waits for its end may know one of the two only.
-            let lease = cx.timing().lease.min(cx.lease_of(self.primary));
-            let lease = planted!(OwnTermsCount => cx.timing().lease, lease);
+            let own = cx.timing().lease;
+            let shorter = own.min(cx.lease_of(self.primary));
+            let lease = planted!(OwnTermsCount => own, shorter);
             self.read_lease.on_grant(me, counted, lease);
         }
         if matches!(self.stage, Stage::Streaming { .. }) || planted!(CommitsBeforeHandshake) {

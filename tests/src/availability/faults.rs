@@ -89,7 +89,7 @@ impl Row {
             Who::Primary => 1,
             Who::Secondary => 2,
         };
-        if self.kind == Kind::Slow && passed % (470 * MS) == 0 {
+        if self.kind == Kind::Slow && passed.is_multiple_of(470 * MS) {
             cluster.hang_disk(index, 450 * MS);
         }
         if passed > 0 {

@@ -239,7 +239,6 @@ pub struct Node {
 }
 
 /// A copy of what a node keeps.
-
 pub(super) enum Saved {
     Replica(Box<Disk<FilesLog>>),
     Arbiter(Box<RecordDisk<FilesRecord>>),

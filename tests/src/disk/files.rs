@@ -281,7 +281,10 @@ impl Medium for FilesLog {
                 path: PLACE.into(),
                 what,
             })?;
+        self.model.set_meta(log.meta());
         self.model.set(found.into());
+        self.possible.clear();
+        self.possible_meta.clear();
         self.log = Some(log);
         Ok(())
     }

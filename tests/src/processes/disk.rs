@@ -24,8 +24,6 @@ pub enum Condition {
     Hanging,
     /// Syncs fail, which the process does not survive.
     Failing,
-    /// Writes are reported done, and are not: what no program can bear, for seeing that it is noticed.
-    Lying,
 }
 
 /// The library, compiled.
@@ -94,7 +92,6 @@ impl Disk {
             Condition::Slow(millis) => format!("slow {millis}"),
             Condition::Hanging => "hang".to_owned(),
             Condition::Failing => "eio".to_owned(),
-            Condition::Lying => "lie".to_owned(),
         };
         // A process never reads half of it.
         let whole = self.control.with_extension("next");

@@ -304,7 +304,6 @@ impl Sick {
             (Condition::Hanging, Some(_)) => "hangs and a kill",
             (Condition::Failing, None) => "fails",
             (Condition::Failing, Some(_)) => "fails and a kill",
-            (Condition::Lying, _) => "lies",
         }
     }
 
@@ -331,7 +330,7 @@ impl Sick {
                 }
                 self.disturb(cluster, Condition::Sound)
             }
-            Condition::Slow(_) | Condition::Hanging | Condition::Lying | Condition::Sound => {
+            Condition::Slow(_) | Condition::Hanging | Condition::Sound => {
                 thread::sleep(MOMENT);
                 self.kill(cluster);
                 Ok(())
