@@ -39,6 +39,19 @@ pub struct Found {
     pub by: &'static [&'static str],
 }
 
+impl Found {
+    /// Runs seeds with the mistake until an invariant that is meant for it shows it: that seed, and how. Others may show it
+    /// before.
+    pub fn hunt(&self) -> Option<(u64, Violation)> {
+        (0..self.seeds_max).find_map(|seed| {
+            let report = planted::with(self.bug, || chaos::run(seed, Detail::Off));
+            let violation = report.violation?;
+            let is_meant = self.by.contains(&violation.invariant);
+            is_meant.then_some((seed, violation))
+        })
+    }
+}
+
 /// A mistake that drills of the durable log find.
 #[derive(Clone, Copy, Debug)]
 pub struct Drilled {
