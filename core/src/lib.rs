@@ -124,13 +124,29 @@
 //!
 //! A new primary does not know what its predecessor granted: it commits nothing before every in-sync replica has spoken in
 //! the new epoch and nobody drains, or else before a lease is over. It keeps its whole log, since what is committed is in
-//! it, and entries keep the epoch they were made in. A primary whose disk hangs stops its Beacons, and is replaced; so is one
-//! that hears nobody, since it pauses between Beacons for longer than others promise.
+//! it, and entries keep the epoch they were made in. A primary that has been without its lease for half a lease, whatever part
+//! of the network is broken, pauses between Beacons for longer than others promise, and is replaced.
 //!
 //! ## Hand-over
 //!
-//! A primary that leaves, or is drained, takes no more writes, answers those it has, gives up its lease for the rest of the
-//! epoch, and tells an in-sync secondary to `TakeOver`: that one proposes at once, and the rest is as above.
+//! ```text
+//!  r1, primary            arbiter            r2, in sync
+//!    | ConfigQuery ---------->|                   |
+//!    |<------- Replicas{v} ---|                   |
+//!    | takes no more writes, answers those it has |
+//!    | Propose{v, HandOver{r2}}                   |
+//!    | (grants no leases now) |                   |
+//!    |<---- Replicas{v+1, epoch+1, r2} ---------->|
+//!    | in sync, as a secondary                    | and so on, as above
+//! ```
+//!
+//! A primary that leaves, or is drained, goes on until the arbiter is there. Its proposal names the version it was made for, and
+//! is refused for any other. Until it knows what became of it, it answers reads by its lease, which ends with the successor's
+//! promise, and grants none: the successor waits for those that were granted before its epoch began, and answers as primary
+//! only then. If the arbiter is gone in the meantime, the primary takes writes again after a while.
+//!
+//! A primary whose own disk is stuck hands over in the same way, to a secondary that has stored what it cannot. It judges nobody
+//! by what they owe it. If its disk hangs, it also stops its Beacons, so that it is replaced if the arbiter does not hear it.
 //!
 //! ## Repeated request
 //!
@@ -160,7 +176,8 @@
 //! ## Removal of a dead or hanging secondary
 //!
 //! A secondary that has not answered Beacons for a lease, or has not acknowledged an entry within
-//! [`Timing::overdue`](limits::Timing::overdue), is proposed for removal. Only when the arbiter has confirmed does the primary
+//! [`Timing::overdue`](limits::Timing::overdue), is proposed for removal, once the arbiter shows that it is there: a primary that
+//! does not hear it would not know, and might take out whoever could replace it. Only when the arbiter has confirmed does the primary
 //! commit without it; the writes that waited for it still make their second. When it is back it learns from the
 //! arbiter that it is out, joins, and catches up.
 //!
@@ -177,9 +194,18 @@
 //!
 //! ## Leave
 //!
-//! A secondary stops serving, tells the arbiter, and ends when it is out of the configuration. If it is in sync and does
-//! not hear its primary, it ends without that, as if it crashed: it may be the last that has the data. A primary hands over
-//! first, if another replica is in sync.
+//! ```text
+//!  r3, in sync            arbiter
+//!    | Leave{v} ------------->| drains
+//!    |<----- Replicas{v+1} ---|
+//!    | gives up its role      |
+//!    | Leave{v+1} ----------->| out
+//!    |<----- Replicas{v+2} ---|
+//! ```
+//!
+//! Nothing is given up before the arbiter has confirmed. A secondary that is in sync asks only while it hears its primary: it
+//! may be the last that has the data. A primary hands over first, if another replica is in sync, and leaves as a secondary. A
+//! process that is to end waits for all that for some time, and then ends as if it crashed.
 //!
 //! ## Restart of the arbiter
 //!

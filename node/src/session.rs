@@ -136,6 +136,14 @@ impl Session {
 
     /// What the members of the cluster say of themselves, those that answer.
     pub(crate) async fn statuses(&self) -> Result<Vec<NodeStatus>, Failure> {
+        self.statuses_without(None).await
+    }
+
+    /// The same, without waiting for one that may be gone.
+    pub(crate) async fn statuses_without(
+        &self,
+        gone: Option<&Address>,
+    ) -> Result<Vec<NodeStatus>, Failure> {
         // All at the same time: some may be dead, and who is alive knows the others.
         let first = self.ask_all(&self.addresses).recv().await;
         let first = first.map_err(|_| self.unreachable(None))?;
@@ -145,6 +153,7 @@ impl Session {
                 .iter()
                 .filter(|(node, _)| **node != first.node)
                 .map(|(_, member)| member.address.clone())
+                .filter(|address| Some(address) != gone)
                 .collect(),
             // It has not heard of the cluster's members; perhaps another one has.
             None => self.addresses.clone(),

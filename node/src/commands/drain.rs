@@ -32,9 +32,11 @@ async fn drain_with(session: &Session, args: &DrainArgs, format: Format) -> Resu
     };
     session.drain(&replica, drain).await?;
     let begun = std::time::Instant::now();
+    // Who has left does not answer any more.
+    let gone = Some(&replica).filter(|_| drain == Drain::Node);
     loop {
         // While the role moves nobody may answer for a moment.
-        if let Ok(answers) = session.statuses().await
+        if let Ok(answers) = session.statuses_without(gone).await
             && is_done(&answers, &replica, drain)
         {
             break;
