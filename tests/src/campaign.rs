@@ -31,6 +31,8 @@ pub struct Summary {
     pub calls: u64,
     /// Entries committed.
     pub committed: u64,
+    /// Single faults whose cost in time was looked at.
+    pub single_faults: u64,
     /// Virtual seconds.
     pub seconds: u64,
     /// The seeds that failed, and how; the campaign stops soon after some have.
@@ -46,6 +48,7 @@ impl Summary {
         self.counts.add(&report.counts);
         self.calls += report.calls;
         self.committed += report.committed;
+        self.single_faults += report.single_faults;
         self.seconds += report.time / 1_000_000_000;
         if let Some(violation) = report.violation {
             self.failures.push((seed, violation));
@@ -57,6 +60,7 @@ impl Summary {
         self.counts.add(&other.counts);
         self.calls += other.calls;
         self.committed += other.committed;
+        self.single_faults += other.single_faults;
         self.seconds += other.seconds;
         self.failures.extend(other.failures);
         self.failures.sort_by_key(|failure| failure.0);
@@ -65,8 +69,8 @@ impl Summary {
     /// A table for people.
     pub fn table(&self) -> String {
         let mut lines = vec![format!(
-            "{} seeds, {} calls, {} entries committed, {} s of virtual time",
-            self.seeds, self.calls, self.committed, self.seconds
+            "{} seeds, {} calls, {} entries committed, {} single faults timed, {} s of virtual time",
+            self.seeds, self.calls, self.committed, self.single_faults, self.seconds
         )];
         let mut row = |text: &str, count: Option<&u64>| {
             lines.push(format!("{:>12}  {text}", count.copied().unwrap_or(0)));
@@ -112,6 +116,7 @@ impl Summary {
             "seeds": self.seeds,
             "calls": self.calls,
             "committed": self.committed,
+            "single_faults": self.single_faults,
             "virtual_seconds": self.seconds,
             "faults": faults,
             "paths": paths,

@@ -17,6 +17,7 @@ use rand::seq::IndexedRandom;
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
+use crate::availability::drawn;
 use crate::cluster::{Cluster, ClusterOptions, MS};
 use crate::disk::DiskOptions;
 use crate::faults::{Counts, Fault};
@@ -43,12 +44,41 @@ pub struct Report {
     pub committed: u64,
     /// Calls to files that had the same outcome with those of the operating system; none if that was not asked for.
     pub files_compared: u64,
+    /// Single faults whose cost in time was looked at.
+    pub single_faults: u64,
     /// Virtual nanoseconds it took.
     pub time: u64,
     /// What went wrong.
     pub violation: Option<Violation>,
     /// The conversation, if it was to be recorded.
     pub lines: Vec<String>,
+}
+
+impl Report {
+    /// What this cluster gave.
+    pub(crate) fn of(cluster: &mut Cluster) -> Self {
+        Self {
+            counts: cluster.counts.clone(),
+            calls: cluster.history.records().count() as u64,
+            committed: cluster.ledger().end().0,
+            files_compared: cluster.files_compared(),
+            single_faults: 0,
+            time: cluster.now(),
+            violation: cluster.violation().cloned(),
+            lines: cluster.trace.take_lines(),
+        }
+    }
+
+    /// Adds what another cluster gave.
+    fn add(&mut self, other: Self) {
+        self.counts.add(&other.counts);
+        self.calls += other.calls;
+        self.committed += other.committed;
+        self.files_compared += other.files_compared;
+        self.time += other.time;
+        self.violation = self.violation.take().or(other.violation);
+        self.lines.extend(other.lines);
+    }
 }
 
 /// Faults that happen now and then, as opposed to those of single frames.
@@ -216,9 +246,17 @@ impl Plan {
     }
 }
 
-/// Runs the simulation of a seed. A panic of a process is a violation like others.
+/// One seed in so many also has a single fault happen to a cluster that is well, and looks how long that stops the service.
+const SINGLE_FAULT_EVERY: u64 = 16;
+
+/// Runs the simulation of a seed.
 pub fn run(seed: u64, detail: Detail) -> Report {
-    simulate(Plan::draw(seed), detail)
+    let mut report = simulate(Plan::draw(seed), detail);
+    if seed.is_multiple_of(SINGLE_FAULT_EVERY) && report.violation.is_none() {
+        report.add(drawn::run(seed, detail).report());
+        report.single_faults += 1;
+    }
+    report
 }
 
 /// The same, with the logs of all replicas on files of the operating system as well, below `directory`: each call to these
@@ -233,24 +271,21 @@ fn simulate(plan: Plan, detail: Detail) -> Report {
     let mut cluster = Cluster::new(plan.cluster.clone());
     let tours = plan.tours;
     cluster.trace = Trace::new(detail);
-    let whole = panic::catch_unwind(AssertUnwindSafe(|| {
-        disturb(&mut cluster, plan);
+    guarded(&mut cluster, |cluster| {
+        disturb(cluster, plan);
         if cluster.violation().is_none() {
             cluster.heal();
-            recover(&mut cluster, tours);
+            recover(cluster, tours);
         }
-    }));
+    });
+    Report::of(&mut cluster)
+}
+
+/// Does something with a cluster. A panic of a process is a violation like others.
+pub(crate) fn guarded(cluster: &mut Cluster, run: impl FnOnce(&mut Cluster)) {
+    let whole = panic::catch_unwind(AssertUnwindSafe(|| run(cluster)));
     if let Err(payload) = whole {
         cluster.violate("no process panics", panic_text(&*payload));
-    }
-    Report {
-        counts: cluster.counts.clone(),
-        calls: cluster.history.records().count() as u64,
-        committed: cluster.ledger().end().0,
-        files_compared: cluster.files_compared(),
-        time: cluster.now(),
-        violation: cluster.violation().cloned(),
-        lines: cluster.trace.take_lines(),
     }
 }
 

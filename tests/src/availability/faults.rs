@@ -3,10 +3,11 @@
 use lockstep_core::message::Drain;
 use lockstep_core::process::CallBody;
 
-use super::{Longest, OBSERVED, measure};
+use super::{Longest, OBSERVED, Run, Setting, measure};
 use crate::cluster::{Cluster, MS};
 use crate::disk::Full;
 use crate::invariants::Violation;
+use crate::trace::Detail;
 
 /// Runs of each fault.
 const SEEDS: u64 = 8;
@@ -72,10 +73,17 @@ impl Row {
     pub fn measure(&self) -> Result<Longest, Violation> {
         let mut longest = Longest::default();
         for seed in 0..SEEDS {
-            let run = measure(seed, |cluster, passed| self.disturb(cluster, passed));
-            longest = longest.max(run?);
+            let run = self.run(Setting::of(seed), Detail::Off);
+            longest = longest.max(run.longest()?);
         }
         Ok(longest)
+    }
+
+    /// One run.
+    pub fn run(&self, setting: Setting, detail: Detail) -> Run {
+        measure(setting, detail, |cluster, passed| {
+            self.disturb(cluster, passed);
+        })
     }
 
     /// Is it within its bounds?

@@ -2,9 +2,11 @@
 
 use std::fmt;
 
-use super::{Longest, OBSERVED, measure};
+use rand::Rng;
+
+use super::{OBSERVED, Run, Setting, measure};
 use crate::cluster::MS;
-use crate::invariants::Violation;
+use crate::trace::Detail;
 
 /// Writes come back within this time wherever some replicas and the arbiter can serve.
 pub const BOUND: u64 = 2_000 * MS;
@@ -37,6 +39,11 @@ impl Broken {
         (0..1 << LINKS.len())
             .map(Self)
             .filter(|broken| *broken <= broken.mirrored())
+    }
+
+    /// Any set.
+    pub fn draw(rng: &mut impl Rng) -> Self {
+        Self(rng.random_range(0..1 << LINKS.len()))
     }
 
     /// The set of the links with these ends.
@@ -82,12 +89,9 @@ impl Broken {
         with_all || (1..=3).any(|replica| self.is_whole(replica, 0))
     }
 
-    /// The longest time without a success while these links are broken.
-    ///
-    /// # Errors
-    /// If an invariant breaks.
-    pub fn measure(self) -> Result<Longest, Violation> {
-        measure(0, |cluster, passed| {
+    /// What happens while these links are broken.
+    pub fn run(self, setting: Setting, detail: Detail) -> Run {
+        measure(setting, detail, |cluster, passed| {
             if passed == 0 {
                 for (from, to) in self.links() {
                     cluster.cut_one_way(from, to, OBSERVED);

@@ -2,17 +2,21 @@
 //!
 //! Three replicas, of which r1 is primary, and one arbiter are well; then something breaks and stays so for some seconds.
 //! One client writes and one reads, each call as soon as the one before is answered. What counts is the longest time
-//! without a success of either. `links` breaks every set of directed links; `faults` has single faults, with bounds.
+//! without a success of either. `links` breaks every set of directed links; `faults` has single faults, with bounds; `drawn`
+//! has one of these happen to the cluster of a seed.
 
+pub mod drawn;
 pub mod faults;
 pub mod links;
 
 use lockstep_core::operation::{Key, ReadLevel, Value};
 use lockstep_core::process::{CallBody, CallId, Outcome};
 
+use crate::chaos::{Report, guarded};
 use crate::cluster::{Cluster, ClusterOptions, MS};
 use crate::invariants::Violation;
 use crate::network::NetworkOptions;
+use crate::trace::{Detail, Trace};
 
 /// From when on it is measured: everybody is in sync.
 const START: u64 = 1_000 * MS;
@@ -46,8 +50,58 @@ impl Longest {
     }
 }
 
+/// What is asked of a cluster, and when something breaks in it.
+#[derive(Clone, Copy, Debug)]
+pub struct Setting {
+    /// What it draws from.
+    pub seed: u64,
+    /// Is anything written?
+    pub writes: bool,
+    /// Is anything read?
+    pub reads: bool,
+    /// How much later than at the first moment, in nanoseconds: leases are as old as they are then.
+    pub delay: u64,
+}
+
+impl Setting {
+    /// Clients write and read, and it breaks at the first moment.
+    pub fn of(seed: u64) -> Self {
+        Self {
+            seed,
+            writes: true,
+            reads: true,
+            delay: 0,
+        }
+    }
+}
+
+/// A cluster that has been observed.
+pub struct Run {
+    longest: Longest,
+    cluster: Cluster,
+}
+
+impl Run {
+    /// The longest times without a success.
+    ///
+    /// # Errors
+    /// If an invariant broke.
+    pub fn longest(&self) -> Result<Longest, Violation> {
+        match self.cluster.violation() {
+            Some(violation) => Err(violation.clone()),
+            None => Ok(self.longest),
+        }
+    }
+
+    /// The same as of other simulations.
+    pub fn report(mut self) -> Report {
+        Report::of(&mut self.cluster)
+    }
+}
+
 /// Calls of one client, one after the other.
 struct Caller {
+    body: fn(u64) -> CallBody,
     client: usize,
     open: Option<CallId>,
     succeeded: u64,
@@ -56,18 +110,19 @@ struct Caller {
 }
 
 impl Caller {
-    fn new(client: usize, now: u64) -> Self {
+    fn new(client: usize, body: fn(u64) -> CallBody) -> Self {
         Self {
+            body,
             client,
             open: None,
-            succeeded: now,
+            succeeded: START,
             longest: 0,
             number: 0,
         }
     }
 
     /// Takes an answer, and calls again.
-    fn tick(&mut self, cluster: &mut Cluster, body: impl Fn(u64) -> CallBody) {
+    fn tick(&mut self, cluster: &mut Cluster) {
         if let Some((ended, outcome)) = self.open.and_then(|call| ended(cluster, call)) {
             self.open = None;
             if matches!(
@@ -80,7 +135,7 @@ impl Caller {
         }
         if self.open.is_none() {
             self.number += 1;
-            self.open = Some(cluster.call(self.client, body(self.number), PATIENCE));
+            self.open = Some(cluster.call(self.client, (self.body)(self.number), PATIENCE));
         }
     }
 
@@ -93,17 +148,30 @@ fn ended(cluster: &Cluster, call: CallId) -> Option<(u64, Outcome)> {
     cluster.history.record(call)?.ended.clone()
 }
 
+fn write(number: u64) -> CallBody {
+    CallBody::Insert {
+        key: Key::from("key"),
+        value: Value::from(format!("{number}")),
+    }
+}
+
+fn read(_: u64) -> CallBody {
+    CallBody::Get {
+        key: Key::from("key"),
+        level: ReadLevel::Linearizable,
+        replica: None,
+    }
+}
+
 /// A cluster of which `disturb` breaks something: the longest time without a success from then on. `disturb` is called every
 /// millisecond, with the time that has passed.
-///
-/// # Errors
-/// If an invariant breaks.
 pub fn measure(
-    seed: u64,
+    setting: Setting,
+    detail: Detail,
     mut disturb: impl FnMut(&mut Cluster, u64),
-) -> Result<Longest, Violation> {
+) -> Run {
     let mut cluster = Cluster::new(ClusterOptions {
-        seed,
+        seed: setting.seed,
         network: NetworkOptions {
             latency: MS / 10..MS,
             ..NetworkOptions::steady(MS)
@@ -111,44 +179,39 @@ pub fn measure(
         disk_latency: MS / 4..MS,
         ..ClusterOptions::steady(3, 2)
     });
+    cluster.trace = Trace::new(detail);
     for index in 0..cluster.nodes().len() {
         cluster.start(index);
         cluster.run_until(cluster.now() + 20 * MS);
     }
     let clients = cluster.clients();
-    let mut writer = Caller::new(clients.start, START);
-    let mut reader = Caller::new(clients.start + 1, START);
-    let key = || Key::from("key");
-    let write = |number| CallBody::Insert {
-        key: key(),
-        value: Value::from(format!("{number}")),
-    };
-    let read = |_| CallBody::Get {
-        key: key(),
-        level: ReadLevel::Linearizable,
-        replica: None,
-    };
+    let mut writer = Caller::new(clients.start, write);
+    let mut reader = Caller::new(clients.start + 1, read);
+    let mut callers: Vec<&mut Caller> = Vec::new();
+    callers.extend(setting.writes.then_some(&mut writer));
+    callers.extend(setting.reads.then_some(&mut reader));
     // Clients know the primary, and have their lists.
     cluster.run_until(START - 100 * MS);
-    while cluster.now() < START + OBSERVED && cluster.violation().is_none() {
-        if let Some(passed) = cluster.now().checked_sub(START) {
-            disturb(&mut cluster, passed);
-        } else {
-            (writer.longest, reader.longest) = (0, 0);
+    let start = START + setting.delay;
+    guarded(&mut cluster, |cluster| {
+        while cluster.now() < start + OBSERVED && cluster.violation().is_none() {
+            if let Some(passed) = cluster.now().checked_sub(start) {
+                disturb(cluster, passed);
+            } else {
+                callers.iter_mut().for_each(|caller| caller.longest = 0);
+            }
+            for caller in &mut callers {
+                caller.tick(cluster);
+            }
+            cluster.run_until(cluster.now() + LOOK);
         }
-        writer.tick(&mut cluster, write);
-        reader.tick(&mut cluster, read);
-        let next = cluster.now() + LOOK;
-        cluster.run_until(next);
-    }
-    for caller in [&mut writer, &mut reader] {
+    });
+    for caller in &mut callers {
         caller.note(cluster.now());
     }
-    match cluster.violation() {
-        Some(violation) => Err(violation.clone()),
-        None => Ok(Longest {
-            writes: writer.longest,
-            reads: reader.longest,
-        }),
-    }
+    let longest = Longest {
+        writes: writer.longest,
+        reads: reader.longest,
+    };
+    Run { longest, cluster }
 }
