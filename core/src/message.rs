@@ -438,10 +438,10 @@ pub struct Request {
     pub id: RequestId,
     /// What makes writes repeatable; of no meaning to other requests.
     pub session: Session,
-    /// What it wants.
-    pub body: RequestBody,
     /// Which copy of it this is.
     pub attempt: Attempt,
+    /// What it wants.
+    pub body: RequestBody,
 }
 
 /// One copy of a request, of which a network may deliver more. What is rejected is rejected for good as this copy.
@@ -514,8 +514,6 @@ pub struct Reply {
     pub id: RequestId,
     /// The answer.
     pub body: ReplyBody,
-    /// The copy of the request that this answers; the last one to come of those that are answered together.
-    pub attempt: Attempt,
 }
 
 /// What a replica can answer.
@@ -532,6 +530,8 @@ pub enum ReplyBody {
     OperationRejected {
         /// Why.
         reason: Rejection,
+        /// The copy; the last one to come of those that are answered together.
+        attempt: Attempt,
     },
     /// The value of a key.
     GetResult {

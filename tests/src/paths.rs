@@ -147,7 +147,7 @@ impl PathFinder {
     fn sent(&mut self, cluster: &Cluster, node: usize, message: &Message, counts: &mut Counts) {
         match message {
             Message::Reply(reply) => match &reply.body {
-                ReplyBody::OperationRejected { reason } => count_rejection(reason, counts),
+                ReplyBody::OperationRejected { reason, .. } => count_rejection(reason, counts),
                 ReplyBody::GetResult { .. } => {
                     let is_linearizable = self.linearizable.contains(&(reply.client, reply.id));
                     if is_linearizable && cluster.primary() != Some(node) {

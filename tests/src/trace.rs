@@ -356,7 +356,7 @@ fn reply_body(body: &ReplyBody) -> String {
     match body {
         ReplyBody::OperationAck { seq } => format!("OperationAck {seq}"),
         ReplyBody::OperationFailed => "OperationFailed".to_owned(),
-        ReplyBody::OperationRejected { reason } => format!("OperationRejected: {reason}"),
+        ReplyBody::OperationRejected { reason, .. } => format!("OperationRejected: {reason}"),
         ReplyBody::GetResult {
             key,
             value,

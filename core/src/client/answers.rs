@@ -62,8 +62,8 @@ impl Client {
                 CallBody::Insert { .. } | CallBody::Remove { .. } | CallBody::Resolve { .. },
                 ReplyBody::OperationFailed,
             ) => return self.on_failed(now, call, from, out),
-            (_, ReplyBody::OperationRejected { reason }) => {
-                return self.on_rejected(now, call, from, reason, reply.attempt, out);
+            (_, ReplyBody::OperationRejected { reason, attempt }) => {
+                return self.on_rejected(now, call, from, reason, attempt, out);
             }
             (
                 CallBody::Get { .. },

@@ -101,15 +101,13 @@ impl Table {
         client: ClientId,
         id: RequestId,
         attempt: Attempt,
-        body: ReplyBody,
+        mut body: ReplyBody,
     ) {
+        if let ReplyBody::OperationRejected { attempt: of, .. } = &mut body {
+            *of = attempt;
+        }
         let from = Address::new(from);
-        let message = Message::Reply(Reply {
-            client,
-            id,
-            body,
-            attempt,
-        });
+        let message = Message::Reply(Reply { client, id, body });
         self.step(Input::Message { from, message });
     }
 
@@ -200,7 +198,8 @@ fn status(name: &str, role: RoleName) -> NodeStatus {
 }
 
 fn rejected(reason: Rejection) -> ReplyBody {
-    ReplyBody::OperationRejected { reason }
+    let attempt = Attempt::default();
+    ReplyBody::OperationRejected { reason, attempt }
 }
 
 #[test]

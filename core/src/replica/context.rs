@@ -214,13 +214,13 @@ impl Context<'_> {
             client: asker.client,
             id: asker.id,
             body,
-            attempt: asker.attempt,
         };
         self.out.send(&asker.address, Message::Reply(reply));
     }
 
     pub(super) fn reject(&mut self, asker: &Asker, reason: Rejection) {
-        self.reply(asker, ReplyBody::OperationRejected { reason });
+        let attempt = asker.attempt;
+        self.reply(asker, ReplyBody::OperationRejected { reason, attempt });
     }
 
     /// Has `write` carried out, behind everything that is in the log.

@@ -16,6 +16,9 @@ pub const VERSION: u8 = 6;
 )]
 pub struct GroupId(pub u32);
 
+/// Most messages fit in as many.
+const BUFFER_BYTES: usize = 1 << 10;
+
 /// Why a frame is no message.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum DecodeError {
@@ -45,11 +48,22 @@ pub fn encode(group: GroupId, message: &Message) -> Bytes {
 
 /// The bytes of a message. They are collected in `buffer`, which is spared growing when it is used again.
 pub fn encode_by(buffer: &mut Vec<u8>, group: GroupId, message: &Message) -> Bytes {
-    buffer.clear();
-    buffer.push(VERSION);
-    postcard::to_io(&(group, message), &mut *buffer)
-        .expect("messages have an encoding, and a vector grows");
-    Bytes::copy_from_slice(buffer)
+    loop {
+        if let Some((version, body)) = buffer.split_first_mut() {
+            *version = VERSION;
+            // Into a slice, which unlike a vector is not asked to grow for every byte.
+            match postcard::to_slice(&(group, message), body) {
+                Ok(encoded) => {
+                    let end = 1 + encoded.len();
+                    return Bytes::copy_from_slice(&buffer[..end]);
+                }
+                Err(postcard::Error::SerializeBufferFull) => {}
+                Err(error) => panic!("messages have an encoding: {error}"),
+            }
+        }
+        let length = (2 * buffer.len()).max(BUFFER_BYTES);
+        buffer.resize(length, 0);
+    }
 }
 
 /// The message of a frame.

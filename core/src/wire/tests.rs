@@ -259,12 +259,17 @@ fn with_clients() -> Vec<Message> {
         born: Position(300),
         settled: RequestId(1),
     };
+    let attempt = Attempt {
+        epoch: Epoch(2),
+        copy: 1,
+    };
     let primary = Some(Address::new("r1"));
     let replies = [
         ReplyBody::OperationAck { seq: Seq(9) },
         ReplyBody::OperationFailed,
         ReplyBody::OperationRejected {
             reason: Rejection::NotPrimary { primary },
+            attempt,
         },
         ReplyBody::GetResult {
             key: "k".into(),
@@ -279,10 +284,6 @@ fn with_clients() -> Vec<Message> {
         ReplyBody::Resolved(Resolution::Executed { seq: Seq(9) }),
         ReplyBody::Draining,
     ];
-    let attempt = Attempt {
-        epoch: Epoch(2),
-        copy: 1,
-    };
     let requests = requests.map(|body| {
         Message::Request(Request {
             client,
@@ -292,14 +293,7 @@ fn with_clients() -> Vec<Message> {
             attempt,
         })
     });
-    let replies = replies.map(|body| {
-        Message::Reply(Reply {
-            client,
-            id,
-            body,
-            attempt,
-        })
-    });
+    let replies = replies.map(|body| Message::Reply(Reply { client, id, body }));
     requests.into_iter().chain(replies).collect()
 }
 

@@ -8,15 +8,15 @@ use rand_chacha::ChaCha8Rng;
 
 use super::faults::{Row, TABLE};
 use super::links::{self, Broken};
-use super::{Longest, Run, Setting};
+use super::{LOOK, Longest, Run, Setting};
 use crate::cluster::MS;
 use crate::trace::Detail;
 
 /// What must hold.
 const INVARIANT: &str = "no single fault stops the service for longer than it may";
 
-/// Leases end at some time after what began them: the fault comes at any of these moments.
-const DELAY_MAX: u64 = 500 * MS;
+/// Leases end at some time after what began them: the fault comes up to so many looks later.
+const DELAY_MAX: u64 = 500;
 
 /// What breaks.
 enum Fault {
@@ -47,7 +47,7 @@ impl Fault {
     fn is_kept(&self, longest: Longest) -> bool {
         match self {
             Self::Single(row) => row.is_kept(longest),
-            Self::Links(_) => longest.writes <= links::BOUND,
+            Self::Links(_) => links::is_kept(longest),
         }
     }
 }
@@ -72,7 +72,7 @@ pub fn run(seed: u64, detail: Detail) -> Run {
         seed,
         writes,
         reads,
-        delay: rng.random_range(0..DELAY_MAX),
+        delay: rng.random_range(0..DELAY_MAX) * LOOK,
     };
     let fault = Fault::draw(&mut rng);
     let mut run = fault.run(setting, detail);

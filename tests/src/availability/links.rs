@@ -4,12 +4,17 @@ use std::fmt;
 
 use rand::Rng;
 
-use super::{OBSERVED, Run, Setting, measure};
+use super::{Longest, OBSERVED, Run, Setting, measure};
 use crate::cluster::MS;
 use crate::trace::Detail;
 
-/// Writes come back within this time wherever some replicas and the arbiter can serve.
-pub const BOUND: u64 = 2_000 * MS;
+/// Writes and reads come back within this time wherever some replicas and the arbiter can serve.
+const BOUND: u64 = 2_000 * MS;
+
+/// Do they?
+pub fn is_kept(longest: Longest) -> bool {
+    longest.writes <= BOUND && longest.reads <= BOUND
+}
 
 const NAMES: [&str; 4] = ["a", "r1", "r2", "r3"];
 

@@ -24,8 +24,8 @@ const START: u64 = 1_000 * MS;
 /// For how long.
 pub const OBSERVED: u64 = 2_500 * MS;
 
-/// How often clients look whether they are answered.
-const LOOK: u64 = MS;
+/// How often clients look whether they are answered, in nanoseconds.
+pub const LOOK: u64 = MS;
 
 /// A call that is not answered for as long as it is observed is not answered.
 const PATIENCE: u64 = 2 * OBSERVED;
@@ -59,7 +59,7 @@ pub struct Setting {
     pub writes: bool,
     /// Is anything read?
     pub reads: bool,
-    /// How much later than at the first moment, in nanoseconds: leases are as old as they are then.
+    /// How much later than at the first moment, in nanoseconds, a multiple of [`LOOK`]: leases are as old as they are then.
     pub delay: u64,
 }
 

@@ -161,7 +161,9 @@ impl Bench {
         let line = match &reply.body {
             ReplyBody::OperationAck { .. } => format!("OperationAck {id}"),
             ReplyBody::OperationFailed => format!("OperationFailed {id}"),
-            ReplyBody::OperationRejected { reason } => format!("OperationRejected {id}: {reason}"),
+            ReplyBody::OperationRejected { reason, .. } => {
+                format!("OperationRejected {id}: {reason}")
+            }
             ReplyBody::GetResult { key, value, .. } => match value {
                 Some(value) => format!("GetResult {id} {key:?}={value:?}"),
                 None => format!("GetResult {id} {key:?}=absent"),

@@ -15,7 +15,6 @@ pub(super) fn measure(meter: &mut impl Meter) {
         body: ReplyBody::OperationAck {
             seq: Seq(1_000_000),
         },
-        attempt: request.attempt,
     };
     let snapshots = Peer {
         sender: NodeId(u64::MAX / 3),

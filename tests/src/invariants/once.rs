@@ -71,6 +71,7 @@ fn check_reply(cluster: &Cluster, reply: &Reply) -> Result<(), String> {
         }
         ReplyBody::OperationRejected {
             reason: Rejection::SessionExpired | Rejection::SessionTooOld,
+            ..
         } => (may_be_forgotten(cluster, reply), None),
         ReplyBody::Resolved(Resolution::NeverExecuted) => {
             let mut entries = cluster.ledger().entries().iter();

@@ -22,7 +22,7 @@ use lockstep_core::planted::{self, Bug};
 pub use self::table::{DRILLED, FOUND, MEASURED, REDUNDANT, SCRIPTED};
 use crate::availability::Setting;
 use crate::availability::faults::{Kind, TABLE, Who};
-use crate::availability::links::{BOUND, Broken};
+use crate::availability::links::{self, Broken};
 use crate::chaos;
 use crate::files::drill::{self, Drill, Faults};
 use crate::invariants::Violation;
@@ -110,7 +110,7 @@ impl Case {
             }
             Self::Links(links) => {
                 let run = Broken::of(links).run(Setting::of(0), Detail::Off);
-                run.longest().is_ok_and(|longest| longest.writes <= BOUND)
+                run.longest().is_ok_and(links::is_kept)
             }
         }
     }

@@ -59,7 +59,7 @@ impl Primary {
             .lookup(asker.client, asker.id, asker.session)
         {
             Lookup::Done(_) if planted!(CopyOfDoneExecuted) => {}
-            Lookup::Done(done) => return cx.reply(&asker, answer(wants, done)),
+            Lookup::Done(done) => return cx.reply(&asker, answer(&asker, wants, done)),
             // What was appended in this tenure is remembered, so none of it is of this client.
             Lookup::Expired
                 if !cx.core.sessions.knows(asker.client)
@@ -219,7 +219,7 @@ impl Primary {
                 seq,
                 is_cancelled: pending.is_cancel,
             };
-            cx.reply(&pending.asker, answer(pending.wants, done));
+            cx.reply(&pending.asker, answer(&pending.asker, pending.wants, done));
         }
         self.rearm_deadline(cx);
         self.review(cx);
@@ -254,12 +254,13 @@ impl Primary {
 }
 
 /// The answer to a request whose first copy has a committed entry.
-fn answer(wants: Wants, done: Done) -> ReplyBody {
+fn answer(asker: &Asker, wants: Wants, done: Done) -> ReplyBody {
     let seq = done.seq;
     match (wants, done.is_cancelled) {
         (Wants::Execution, false) => ReplyBody::OperationAck { seq },
         (Wants::Execution, true) => ReplyBody::OperationRejected {
             reason: Rejection::Cancelled,
+            attempt: asker.attempt,
         },
         (Wants::Resolution, false) => ReplyBody::Resolved(Resolution::Executed { seq }),
         (Wants::Resolution, true) => ReplyBody::Resolved(Resolution::NeverExecuted),

@@ -46,7 +46,17 @@ fn ack(to: &str, id: u64, seq: u64) -> (String, u64, ReplyBody) {
 }
 
 fn rejected(to: &str, id: u64, reason: Rejection) -> (String, u64, ReplyBody) {
-    (to.to_owned(), id, ReplyBody::OperationRejected { reason })
+    rejected_copy(to, id, reason, Attempt::default())
+}
+
+fn rejected_copy(
+    to: &str,
+    id: u64,
+    reason: Rejection,
+    attempt: Attempt,
+) -> (String, u64, ReplyBody) {
+    let body = ReplyBody::OperationRejected { reason, attempt };
+    (to.to_owned(), id, body)
 }
 
 fn executed(to: &str, id: u64, seq: u64) -> (String, u64, ReplyBody) {
@@ -118,12 +128,16 @@ fn a_rejected_copy_that_is_delivered_again_is_not_executed() {
     table.step(Input::DiskFull);
     table.remove_by(0, EPOCH, 1);
     table.remove_by(0, EPOCH, 2);
-    let full = rejected("c1", 0, Rejection::DiskFull);
-    assert_eq!(table.settle(), [full.clone(), full]);
+    let copy = |copy, reason| {
+        let attempt = Attempt { epoch: EPOCH, copy };
+        rejected_copy("c1", 0, reason, attempt)
+    };
+    let full = |number| copy(number, Rejection::DiskFull);
+    assert_eq!(table.settle(), [full(1), full(2)]);
     table.step(Input::DiskRoom);
-    for copy in [2, 1] {
-        table.remove_by(0, EPOCH, copy);
-        assert_eq!(table.settle(), [rejected("c1", 0, Rejection::NotReady)]);
+    for number in [2, 1] {
+        table.remove_by(0, EPOCH, number);
+        assert_eq!(table.settle(), [copy(number, Rejection::NotReady)]);
     }
     table.remove_by(0, EPOCH, 3);
     assert_eq!(table.settle(), [ack("c1", 0, 0)]);
@@ -135,10 +149,15 @@ fn a_rejected_copy_that_is_delivered_again_is_not_executed() {
 fn a_copy_for_another_tenure_is_executed_in_none() {
     let mut table = Table::alone(SessionRows::default(), tail(0..1));
     let primary = Some(Address::new("r1"));
-    table.remove_by(1, EPOCH.next(), 1);
+    let attempt = Attempt {
+        epoch: EPOCH.next(),
+        copy: 1,
+    };
+    table.remove_by(1, attempt.epoch, attempt.copy);
+    let not_primary = Rejection::NotPrimary { primary };
     assert_eq!(
         table.settle(),
-        [rejected("c1", 1, Rejection::NotPrimary { primary })]
+        [rejected_copy("c1", 1, not_primary, attempt)]
     );
     table.remove_by(0, EPOCH.next(), 1);
     assert_eq!(
