@@ -6,7 +6,6 @@
 //   slow MS   syncs take so much longer
 //   hang      syncs wait until something else stands there
 //   eio       syncs fail
-//   lie       writes are reported done and are not, except in engine/; for seeing that this is noticed
 //
 // The engine never meets a full disk: lockstep keeps a reserve for it, which statvfs tells. That call and fallocate
 // bypass the C library and so this file.
@@ -26,7 +25,7 @@
 
 #define REAL(name) ((__typeof__(&name))dlsym(RTLD_NEXT, #name))
 
-enum what { OK, FULL, SLOW, HANG, FAIL, LIE };
+enum what { OK, FULL, SLOW, HANG, FAIL };
 
 static enum what control(int *ms) {
     const char *path = getenv("DISK_CONTROL");
@@ -40,7 +39,6 @@ static enum what control(int *ms) {
     if (sscanf(text, "slow %d", ms) == 1) return SLOW;
     if (!strncmp(text, "hang", 4)) return HANG;
     if (!strncmp(text, "eio", 3)) return FAIL;
-    if (!strncmp(text, "lie", 3)) return LIE;
     return OK;
 }
 
@@ -80,33 +78,25 @@ static int sync_with(int fd, int (*real)(int)) {
 int fdatasync(int fd) { return sync_with(fd, REAL(fdatasync)); }
 int fsync(int fd) { return sync_with(fd, REAL(fsync)); }
 
-// What becomes of a write of so many bytes? -2: it is done.
-static ssize_t write_with(int fd, size_t bytes) {
+// Does a write find no room?
+static int is_refused(int fd) {
     int ms;
-    enum what what = control(&ms);
-    if ((what != FULL && what != LIE) || !concerns(fd, 0)) return -2;
-    if (what == LIE) return bytes;
+    if (control(&ms) != FULL || !concerns(fd, 0)) return 0;
     errno = ENOSPC;
-    return -1;
+    return 1;
 }
 
 ssize_t write(int fd, const void *from, size_t bytes) {
-    ssize_t done = write_with(fd, bytes);
-    return done == -2 ? REAL(write)(fd, from, bytes) : done;
+    return is_refused(fd) ? -1 : REAL(write)(fd, from, bytes);
 }
 
 ssize_t pwrite64(int fd, const void *from, size_t bytes, off64_t at) {
-    ssize_t done = write_with(fd, bytes);
-    return done == -2 ? REAL(pwrite64)(fd, from, bytes, at) : done;
+    return is_refused(fd) ? -1 : REAL(pwrite64)(fd, from, bytes, at);
 }
 
 int ftruncate64(int fd, off64_t length) {
-    int ms;
     struct stat file;
-    if (control(&ms) == FULL && concerns(fd, 0) && !fstat(fd, &file) && length > file.st_size) {
-        errno = ENOSPC;
-        return -1;
-    }
+    if (!fstat(fd, &file) && length > file.st_size && is_refused(fd)) return -1;
     return REAL(ftruncate64)(fd, length);
 }
 

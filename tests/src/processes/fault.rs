@@ -13,8 +13,8 @@ use super::{
 /// Longer than anything that waits for the arbiter waits.
 const ARBITER_DEAD: Duration = Duration::from_secs(3);
 
-/// How long a disk is full or hangs before somebody is killed beside, and how long it is full at all: long enough for
-/// writes to wait for room, and too short for clients to give up.
+/// How long a disk is full or hangs before somebody is killed beside, and after that: long enough for writes to wait for room,
+/// and too short for clients to give up.
 const MOMENT: Duration = Duration::from_millis(800);
 
 /// Added to each sync of a slow disk.
@@ -319,7 +319,7 @@ impl Sick {
                 self.disturb(cluster, Condition::Sound)?;
                 self.who.start(cluster)
             }
-            // There is room again before anybody has to do without.
+            // There is room again before clients give up.
             Condition::Full => {
                 if self.who == Who::Arbiter {
                     self.kill(cluster);
@@ -327,6 +327,8 @@ impl Sick {
                 } else {
                     thread::sleep(MOMENT);
                     self.kill(cluster);
+                    // What follows from the kill meets a full disk as well.
+                    thread::sleep(MOMENT);
                 }
                 self.disturb(cluster, Condition::Sound)
             }
