@@ -7,7 +7,7 @@ use lockstep_tests::chaos;
 use lockstep_tests::trace::Detail;
 
 /// Seeds whose files are compared with those of the operating system.
-const FILES_SEEDS: u64 = 24;
+const FILES_SEEDS: u64 = 48;
 
 /// Seeds that once found a bug, each with the bug.
 const REGRESSIONS: &[(u64, &str)] = &[

@@ -251,12 +251,7 @@ const SINGLE_FAULT_EVERY: u64 = 16;
 
 /// Runs the simulation of a seed.
 pub fn run(seed: u64, detail: Detail) -> Report {
-    let mut report = simulate(Plan::draw(seed), detail);
-    if seed.is_multiple_of(SINGLE_FAULT_EVERY) && report.violation.is_none() {
-        report.add(drawn::run(seed, detail).report());
-        report.single_faults += 1;
-    }
-    report
+    simulate(Plan::draw(seed), detail)
 }
 
 /// The same, with the logs of all replicas on files of the operating system as well, below `directory`: each call to these
@@ -268,6 +263,7 @@ pub fn run_on_files(seed: u64, directory: &Path, detail: Detail) -> Report {
 }
 
 fn simulate(plan: Plan, detail: Detail) -> Report {
+    let seed = plan.cluster.seed;
     let mut cluster = Cluster::new(plan.cluster.clone());
     let tours = plan.tours;
     cluster.trace = Trace::new(detail);
@@ -278,7 +274,12 @@ fn simulate(plan: Plan, detail: Detail) -> Report {
             recover(cluster, tours);
         }
     });
-    Report::of(&mut cluster)
+    let mut report = Report::of(&mut cluster);
+    if seed.is_multiple_of(SINGLE_FAULT_EVERY) && report.violation.is_none() {
+        report.add(drawn::run(seed, detail).report());
+        report.single_faults += 1;
+    }
+    report
 }
 
 /// Does something with a cluster. A panic of a process is a violation like others.
