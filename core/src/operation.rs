@@ -321,8 +321,8 @@ pub enum Rejection {
     /// `Resolve` has taken the place of the request.
     #[error("the request was cancelled")]
     Cancelled,
-    /// The cluster remembers the client no more, since before the primary's tenure: no copy of the request that was sent to
-    /// this primary was executed, nor will one be.
+    /// The cluster remembers the client no more, since before the primary's tenure: no copy of the request that is for this
+    /// tenure was executed, nor will one be.
     #[error("this client's session is older than what the cluster remembers")]
     SessionTooOld,
 }

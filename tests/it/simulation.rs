@@ -66,6 +66,10 @@ const REGRESSIONS: &[(u64, &str)] = &[
         "a deposed primary that had not heard made a joining replica cut off what its successor had committed",
     ),
     (
+        1_096_186,
+        "a copy delivered again in a later tenure was told that its session is too old, which said that nothing was executed",
+    ),
+    (
         100_893,
         "a write asked of a disk that had refused earlier ones was taken for a breach",
     ),

@@ -425,7 +425,11 @@ fn inject(cluster: &mut Cluster, fault: Fault) {
 /// not go: the store promises nothing then.
 fn may_go(cluster: &Cluster, node: Option<NodeId>, others: &[Option<NodeId>]) -> bool {
     let in_sync = &cluster.config_decided().in_sync;
-    let mut nodes = cluster.replicas().map(|index| cluster.node_id(index));
+    // One that was put back lacks something, or is refused.
+    let replicas = cluster.replicas();
+    let mut nodes = replicas
+        .filter(|index| !cluster.nodes()[*index].is_copied())
+        .map(|index| cluster.node_id(index));
     node.is_some_and(|node| !in_sync.contains(&node))
         || nodes.any(|other| {
             !others.contains(&other) && other.is_some_and(|other| in_sync.contains(&other))

@@ -64,6 +64,8 @@ pub struct FilesLog {
     /// What else may be found: what was refused or has failed may be there, or a beginning of it.
     possible: Vec<World>,
     possible_meta: Vec<Meta>,
+    /// Up to here it was to be trimmed; a part of that may be done.
+    trim_tried: u64,
     segment_bytes: u64,
     flaky: Option<Flaky>,
     rng: ChaCha8Rng,
@@ -79,6 +81,7 @@ impl FilesLog {
             model: ModelLog::new(node),
             possible: Vec::new(),
             possible_meta: Vec::new(),
+            trim_tried: 0,
             segment_bytes,
             flaky: None,
             rng,
@@ -120,6 +123,7 @@ impl FilesLog {
             model: self.model.clone(),
             possible: self.possible.clone(),
             possible_meta: self.possible_meta.clone(),
+            trim_tried: self.trim_tried,
             segment_bytes: self.segment_bytes,
             flaky: None,
             rng: ChaCha8Rng::seed_from_u64(rng.random()),
@@ -150,14 +154,20 @@ impl FilesLog {
             entries_lost: whole.saturating_sub(found.end()) as usize,
             is_torn: (end + 1..whole).contains(&found.end()),
         };
-        self.model.set_meta(log.meta());
         self.possible.clear();
-        self.possible_meta.clear();
         match ending {
-            Ending::PowerLost => self.model.set(found.into()),
+            Ending::PowerLost => {
+                self.possible_meta.clear();
+                self.trim_tried = 0;
+                self.model.set(found.into());
+            }
             // It is made durable by the start that finds it.
-            Ending::Killed | Ending::DiskFailed => self.model.set_present(found.into()),
+            Ending::Killed | Ending::DiskFailed => {
+                self.possible_meta.push(self.model.meta().clone());
+                self.model.set_present(found.into());
+            }
         }
+        self.model.set_meta(log.meta());
         Ok(loss)
     }
 
@@ -166,7 +176,7 @@ impl FilesLog {
         if meta != self.model.meta() && !self.possible_meta.contains(meta) {
             return Err(format!("{meta:?} was found, not {:?}", self.model.meta()));
         }
-        let present = World::of_log(self.model.present(), self.model.durable().hint());
+        let present = self.present();
         let mut wrong = Vec::new();
         for world in [&present].into_iter().chain(&self.possible) {
             let certain = certain.0.min(world.end());
@@ -198,6 +208,11 @@ impl FilesLog {
         Ok((log, found))
     }
 
+    fn present(&self) -> World {
+        let present = World::of_log(self.model.present(), self.model.durable().hint());
+        present.trimmed_by(self.trim_tried)
+    }
+
     fn log(&mut self) -> &mut DurableLog {
         self.log.as_mut().expect("a process runs")
     }
@@ -213,8 +228,7 @@ impl FilesLog {
         effect: impl FnOnce(World) -> World,
     ) -> Result<T, StoreError> {
         if done.is_err() {
-            let present = World::of_log(self.model.present(), self.model.durable().hint());
-            let effect = effect(present);
+            let effect = effect(self.present());
             if self.possible.last() != Some(&effect) {
                 self.possible.push(effect);
             }
@@ -285,6 +299,7 @@ impl Medium for FilesLog {
         self.model.set(found.into());
         self.possible.clear();
         self.possible_meta.clear();
+        self.trim_tried = 0;
         self.log = Some(log);
         Ok(())
     }
@@ -322,9 +337,11 @@ impl LogStore for FilesLog {
 
     fn trim(&mut self, before: Position, bytes_max: u64) -> Result<Position, StoreError> {
         let done = self.log().trim(before, bytes_max);
-        let start = self.judge(done, |world| World {
-            start_max: before.0.max(world.start),
-            ..world
+        let start = done.inspect_err(|_| {
+            self.trim_tried = self.trim_tried.max(before.0);
+            for world in &mut self.possible {
+                *world = world.clone().trimmed_by(before.0);
+            }
         })?;
         self.model.trim_to(start);
         for world in &mut self.possible {

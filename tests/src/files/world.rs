@@ -142,6 +142,12 @@ impl World {
         cut
     }
 
+    /// Of which entries before `start` may be gone.
+    pub(crate) fn trimmed_by(self, start: u64) -> Self {
+        let start_max = start.clamp(self.start_max, self.end().max(self.start_max));
+        Self { start_max, ..self }
+    }
+
     /// Without old entries.
     pub(crate) fn trim(&mut self, start: u64) {
         self.entries.drain(..(start - self.start) as usize);

@@ -60,9 +60,11 @@ impl Primary {
         {
             Lookup::Done(_) if planted!(CopyOfDoneExecuted) => {}
             Lookup::Done(done) => return cx.reply(&asker, answer(&asker, wants, done)),
-            // What was appended in this tenure is remembered, so none of it is of this client.
+            // What was appended in this tenure is remembered, so none of it is of this client; and a copy for another tenure may
+            // have been executed in that one.
             Lookup::Expired
-                if !cx.core.sessions.knows(asker.client)
+                if asker.attempt.epoch == self.epoch
+                    && !cx.core.sessions.knows(asker.client)
                     && cx.core.sessions.forgotten() <= self.inherited =>
             {
                 return cx.reject(&asker, Rejection::SessionTooOld);

@@ -174,11 +174,17 @@ fn who_is_forgotten_since_before_the_tenure_is_told_so() {
         ..SessionRows::default()
     };
     let mut table = Table::alone(sessions, tail(1..2));
-    table.remove("c1", 0);
-    assert_eq!(
-        table.settle(),
-        [rejected("c1", 0, Rejection::SessionTooOld)]
-    );
+    let copy = |epoch, reason| {
+        let attempt = Attempt { epoch, copy: 1 };
+        rejected_copy("c1", 0, reason, attempt)
+    };
+    table.remove_by(0, EPOCH, 1);
+    assert_eq!(table.settle(), [copy(EPOCH, Rejection::SessionTooOld)]);
+    // Copies for another tenure, or for any, may have been executed before.
+    for epoch in [EPOCH.next(), Epoch::ZERO] {
+        table.remove_by(0, epoch, 1);
+        assert_eq!(table.settle(), [copy(epoch, Rejection::SessionExpired)]);
+    }
 }
 
 #[test]
