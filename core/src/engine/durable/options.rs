@@ -12,8 +12,7 @@ pub struct StoreOptions {
     /// What is kept in memory of the state on the disk, in bytes: half of it for records that were read or written lately,
     /// half for blocks of fjall's files. Default 64 MiB.
     pub cache_bytes: u64,
-    /// What fjall collects in memory of a state that is transferred before it is written out, in bytes; up to four times as
-    /// much is held while the disk is slow. Default 16 MiB.
+    /// What is collected in memory of a state that is transferred before it is written out, in bytes. Default 16 MiB.
     pub memtable_bytes: u64,
     /// The engine's own journal, in bytes; at least 64 MiB. Default 128 MiB.
     pub journal_bytes: u64,

@@ -9,13 +9,14 @@
 //! written lately is kept in a `cache` of records before it.
 //!
 //! - A state is a keyspace, `state-N`; the keyspace `meta` says which one is current. A state taken in from another
-//!   replica is collected in a keyspace beside it. What is not current is removed by the next start.
+//!   replica is collected in a keyspace beside it, as sorted runs as well. What is not current is removed by the next start.
 //! - The position stands in the keyspace it is about and is written as one with the entries it counts, so that it is
 //!   never ahead of them or behind them; so do the sessions.
 
 mod cache;
 mod codec;
 mod overlay;
+mod runs;
 mod table;
 mod view;
 
@@ -40,7 +41,8 @@ use crate::operation::{Entry, Key, Value};
 use crate::sessions::{SessionChanges, SessionRows};
 
 use self::cache::Records;
-use self::codec::{FORGOTTEN, POSITION, decode, encode, failed, position, record_key, session_key};
+use self::codec::{POSITION, decode, encode, failed, position, record_key};
+use self::runs::Collected;
 use self::table::{Change, Table};
 use self::view::{FjallView, Layers};
 
@@ -87,6 +89,9 @@ const JOURNAL_BYTES_MIN: u64 = 64 << 20;
 
 /// fjall takes no smaller memtable.
 const MEMTABLE_BYTES_MIN: u64 = 1 << 20;
+
+/// What whoever collects a state has done before.
+const BEGUN: &str = "collecting a state begins with `stage_begin`";
 
 /// Files that fjall holds open.
 const FILES_MAX: usize = 256;
@@ -149,7 +154,7 @@ impl Base {
 struct Staging {
     /// No keyspace of this number or a higher one has ever been.
     next_generation: u64,
-    collected: Option<(u64, Keyspace)>,
+    collected: Option<Collected>,
 }
 
 impl Present {
@@ -289,36 +294,12 @@ impl FjallEngine {
         let Some(last) = tables.last() else {
             return Ok(());
         };
-        let write_failed = || failed("write out the state");
-        let mut runs = base.state.start_ingestion().map_err(write_failed())?;
-        // A value in every run also keeps fjall's numbering from falling back when compaction drops what was deleted.
-        runs.write(POSITION, encode(&last.applied))
-            .map_err(write_failed())?;
-        for (key, value) in changes {
-            let key = record_key(key);
-            match value {
-                Some(value) => runs.write(key, value.as_ref()),
-                None => runs.write_tombstone(key),
-            }
-            .map_err(write_failed())?;
-        }
         let mut sessions = SessionChanges::default();
         for table in tables {
             sessions.extend(table.sessions.clone());
         }
-        for (client, row) in &sessions.rows {
-            let key = session_key(*client);
-            match row {
-                Some(row) => runs.write(key, encode(row)),
-                None => runs.write_tombstone(key),
-            }
-            .map_err(write_failed())?;
-        }
-        if sessions.forgotten > Position::ZERO {
-            runs.write(FORGOTTEN, encode(&sessions.forgotten))
-                .map_err(write_failed())?;
-        }
-        runs.finish().map_err(write_failed())
+        let changes = changes.iter().map(|(key, value)| (key, value));
+        runs::write(&base.state, Some(last.applied), changes, &sessions)
     }
 
     fn sync(&self) -> Result<(), StoreError> {
@@ -461,53 +442,41 @@ impl Engine for FjallEngine {
     fn stage_begin(&self) -> Result<(), StoreError> {
         self.check_room(self.reserve_bytes)?;
         let mut staging = self.staging();
-        if let Some((_, state)) = staging.collected.take() {
-            self.remove(state)?;
+        if let Some(collected) = staging.collected.take() {
+            self.remove(collected.state)?;
         }
         let generation = staging.next_generation;
         staging.next_generation += 1;
         let state = keyspace(&self.database, &state_name(generation), self.memtable_bytes)?;
         raise(&self.database, &self.meta)?;
-        staging.collected = Some((generation, state));
+        let collected = Collected::new(generation, state, self.memtable_bytes);
+        staging.collected = Some(collected);
         Ok(())
     }
 
     fn stage(&self, records: &[(Key, Value)], sessions: &SessionRows) -> Result<(), StoreError> {
         self.check_room(self.reserve_bytes)?;
-        let staging = self.staging();
-        let (_, state) = staging
-            .collected
-            .as_ref()
-            .expect("collecting a state begins with `stage_begin`");
-        let mut batch = self.database.batch();
-        for (key, value) in records {
-            batch.insert(state, record_key(key), value.as_ref());
-        }
-        for (client, row) in &sessions.rows {
-            batch.insert(state, session_key(*client), encode(row));
-        }
-        if sessions.forgotten > Position::ZERO {
-            batch.insert(state, FORGOTTEN, encode(&sessions.forgotten));
-        }
-        batch.commit().map_err(failed("collect a state"))
+        let mut staging = self.staging();
+        let collected = staging.collected.as_mut().expect(BEGUN);
+        collected.add(records, sessions)
     }
 
     fn install(&self, at: Position, history: &EpochHistory) -> Result<(), StoreError> {
         let _moving = self.moving();
-        let (generation, state) = self
-            .staging()
-            .collected
-            .take()
-            .expect("collecting a state begins with `stage_begin`");
+        let mut staging = self.staging();
+        let collected = staging.collected.as_ref().expect(BEGUN);
+        self.check_room(self.reserve_bytes / 2 + collected.bytes())?;
+        let mut collected = staging.collected.take().expect(BEGUN);
+        drop(staging);
+        // The state must be whole on the disk before anything says that it is the current one.
+        collected.finish(at)?;
+        let Collected {
+            generation, state, ..
+        } = collected;
         let current = Current {
             generation,
             installed: Some((at, history.clone())),
         };
-        state
-            .insert(POSITION, encode(&at))
-            .map_err(failed("install a state"))?;
-        // The state must be whole on the disk before anything says that it is the current one.
-        self.sync()?;
         files::sync_directory(self.directory.files(), &self.path.join(KEYSPACES))?;
         self.meta
             .insert(CURRENT, encode(&current))

@@ -1,0 +1,120 @@
+//! Sorted runs: how changes come to fjall, past its journal and its memtables.
+//!
+//! A run is durable and there as a whole when this returns, and not there at all if power is lost before. The journal cannot
+//! say that of a batch of more than a block: fjall does not open one of which a loss of power has left the end and not the
+//! middle.
+
+use std::collections::BTreeMap;
+
+use fjall::Keyspace;
+
+use super::codec::{FORGOTTEN, POSITION, encode, failed, record_key, session_key};
+use crate::config::Position;
+use crate::engine::StoreError;
+use crate::operation::{Key, Value};
+use crate::sessions::{SessionChanges, SessionRows};
+
+/// Gives fjall these changes as one run. The records are in the order of their keys.
+pub(super) fn write<'a>(
+    state: &Keyspace,
+    applied: Option<Position>,
+    records: impl IntoIterator<Item = (&'a Key, &'a Option<Value>)>,
+    sessions: &SessionChanges,
+) -> Result<(), StoreError> {
+    let write_failed = || failed("write out the state");
+    let mut run = state.start_ingestion().map_err(write_failed())?;
+    // A value in every run also keeps fjall's numbering from falling back when compaction drops what was deleted.
+    if let Some(applied) = applied {
+        run.write(POSITION, encode(&applied))
+            .map_err(write_failed())?;
+    }
+    for (key, value) in records {
+        let key = record_key(key);
+        match value {
+            Some(value) => run.write(key, value.as_ref()),
+            None => run.write_tombstone(key),
+        }
+        .map_err(write_failed())?;
+    }
+    for (client, row) in &sessions.rows {
+        let key = session_key(*client);
+        match row {
+            Some(row) => run.write(key, encode(row)),
+            None => run.write_tombstone(key),
+        }
+        .map_err(write_failed())?;
+    }
+    if sessions.forgotten > Position::ZERO {
+        run.write(FORGOTTEN, encode(&sessions.forgotten))
+            .map_err(write_failed())?;
+    }
+    run.finish().map_err(write_failed())
+}
+
+/// A state that comes from another replica, piece by piece.
+pub(super) struct Collected {
+    /// `N` in the name of its keyspace.
+    pub(super) generation: u64,
+    pub(super) state: Keyspace,
+    /// A run holds about as many bytes.
+    run_bytes: u64,
+    records: BTreeMap<Key, Option<Value>>,
+    sessions: SessionChanges,
+    /// Of the records.
+    bytes: u64,
+}
+
+impl Collected {
+    pub(super) fn new(generation: u64, state: Keyspace, run_bytes: u64) -> Self {
+        Self {
+            generation,
+            state,
+            run_bytes,
+            records: BTreeMap::new(),
+            sessions: SessionChanges::default(),
+            bytes: 0,
+        }
+    }
+
+    /// Bytes of records that are not written out.
+    pub(super) fn bytes(&self) -> u64 {
+        self.bytes
+    }
+
+    /// Takes a piece, and writes out what there is when it is enough for a run.
+    pub(super) fn add(
+        &mut self,
+        records: &[(Key, Value)],
+        sessions: &SessionRows,
+    ) -> Result<(), StoreError> {
+        for (key, value) in records {
+            self.bytes += (key.as_ref().len() + value.as_ref().len()) as u64;
+            self.records.insert(key.clone(), Some(value.clone()));
+        }
+        let SessionRows { rows, forgotten } = sessions.clone();
+        self.sessions.extend(SessionChanges {
+            rows: rows
+                .into_iter()
+                .map(|(client, row)| (client, Some(row)))
+                .collect(),
+            forgotten,
+        });
+        if self.bytes >= self.run_bytes {
+            self.write(None)?;
+        }
+        Ok(())
+    }
+
+    /// Writes out the rest: it is the state at `at`, durably.
+    pub(super) fn finish(&mut self, at: Position) -> Result<(), StoreError> {
+        self.write(Some(at))
+    }
+
+    fn write(&mut self, applied: Option<Position>) -> Result<(), StoreError> {
+        write(&self.state, applied, &self.records, &self.sessions)?;
+        self.records.clear();
+        self.sessions = SessionChanges::default();
+        self.bytes = 0;
+        Ok(())
+    }
+}
