@@ -75,11 +75,13 @@ pub fn decode(frame: &[u8]) -> Result<(GroupId, Message), DecodeError> {
     if *version != VERSION {
         return Err(DecodeError::Version { theirs: *version });
     }
-    let (decoded, rest) = postcard::take_from_bytes(body).map_err(|_| DecodeError::Malformed)?;
-    if rest.is_empty() {
-        Ok(decoded)
-    } else {
-        Err(DecodeError::Trailing(rest.len()))
+    let malformed = |_| DecodeError::Malformed;
+    let mut frame = postcard::Deserializer::from_bytes(body);
+    let group = GroupId::deserialize(&mut frame).map_err(malformed)?;
+    let message = Message::deserialize(&mut frame).map_err(malformed)?;
+    match frame.finalize().map_err(malformed)? {
+        [] => Ok((group, message)),
+        rest => Err(DecodeError::Trailing(rest.len())),
     }
 }
 
