@@ -12,7 +12,7 @@ fn a_loss_of_power_leaves_the_last_checkpoint_or_more() {
     }
     let program = Path::new(env!("CARGO_BIN_EXE_power"));
     for seed in 0..3 {
-        let summary = power::check(program, seed, 60, 200).unwrap();
+        let summary = power::check(program, seed, 40, 25).unwrap();
         assert!(summary.fell_back > 0, "{summary:?}");
     }
 }

@@ -7,7 +7,7 @@ use tempfile::TempDir;
 
 use super::*;
 use crate::arbiter;
-use crate::config::{ClusterId, StartId};
+use crate::config::{ClusterId, Position, StartId};
 use crate::engine::recovery::recover;
 use crate::engine::{Engine, LogStore};
 use crate::epochs::EpochHistory;
@@ -240,4 +240,28 @@ fn a_state_transfer_finds_no_room_before_anything_is_written() {
     let mut disk = fs::read_dir(home.path().join("engine/keyspaces")).unwrap();
     assert!(disk.next().is_some());
     assert!(engine.disk_bytes() > 0);
+}
+
+/// The engine does not open a journal of which a loss of power has left the end of a batch and not its middle.
+#[test]
+fn a_state_that_comes_in_does_not_go_through_the_journal_of_the_engine() {
+    let home = home();
+    let store = replica(home.path()).unwrap();
+    let journal = home.path().join("engine/0.jnl");
+    store.engine.stage_begin().unwrap();
+    let before = fs::read(&journal).unwrap();
+    let records: Vec<(Key, Value)> = (0..1000)
+        .map(|number| (format!("key {number:04}").into(), "v".repeat(1000).into()))
+        .collect();
+    let sessions = Default::default();
+    for piece in records.chunks(100) {
+        store.engine.stage(piece, &sessions).unwrap();
+    }
+    assert!(fs::read(&journal).unwrap() == before);
+    store
+        .engine
+        .install(Position(1000), &EpochHistory::new())
+        .unwrap();
+    let found = store.engine.read(&"key 0999".into()).unwrap();
+    assert_eq!(found, Some("v".repeat(1000).into()));
 }
