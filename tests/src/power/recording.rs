@@ -82,10 +82,15 @@ impl Reader<'_> {
         let (thread, rest) = line.split_once(' ').ok_or("no thread")?;
         let rest = rest.trim_start();
         if let Some(begun) = rest.strip_suffix(" <unfinished ...>") {
+            // Another thread may be given the number before the call is over.
+            if let Some(arguments) = begun.strip_prefix("close(") {
+                return self.call("close", &arguments_of(arguments), 0);
+            }
             self.begun.insert(thread.to_owned(), begun.to_owned());
             return Ok(());
         }
         let whole = match rest.strip_prefix("<... ") {
+            Some(resumed) if resumed.starts_with("close resumed>") => return Ok(()),
             Some(resumed) => {
                 let begun = self.begun.remove(thread).ok_or("nothing was begun")?;
                 let (_, end) = resumed.split_once(" resumed>").ok_or("no end")?;
