@@ -38,7 +38,8 @@
 //! - **Transports**, QUIC's congestion control and certificates among them: they promise little ([`lockstep_core::transport`]),
 //!   the simulated network promises no more, and `conformance` holds every one to it.
 //! - **fjall's files**: the contract of engines is one, and its suite runs on fjall and on the model; fjall's process is ended at
-//!   any moment in `core/src/engine/durable/crashes.rs`. It is not run over files that lose what was not synced.
+//!   any moment in `core/src/engine/durable/crashes.rs`; and `power` records its calls to files, has simulated ones lose what was
+//!   not synced at some of them, and opens what that leaves.
 //! - **The files of the operating system** themselves: a test has seeds do to them what they do to simulated ones, and compares
 //!   every call.
 //! - **Putting a node together**, its command line, signals and the lock on its directory (`node`): tests and scripts with
