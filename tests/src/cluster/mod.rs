@@ -9,6 +9,8 @@ mod effects;
 mod faults;
 mod holds;
 mod node;
+mod options;
+mod queue;
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap};
@@ -41,6 +43,8 @@ use rand_chacha::ChaCha8Rng;
 use self::around::Around;
 use self::node::Inbox;
 pub use self::node::{Clock, Machine, Node, Role};
+pub use self::options::ClusterOptions;
+use self::queue::{Plan, Planned};
 use crate::disk::{Disk, DiskOptions, FilesLog, Full, RecordDisk};
 use crate::faults::{Counts, Fault, Path};
 use crate::history::History;
@@ -52,149 +56,6 @@ use crate::trace::Trace;
 
 /// Nanoseconds in a millisecond.
 pub const MS: u64 = 1_000_000;
-
-/// What a cluster is made of.
-#[derive(Clone, Debug)]
-pub struct ClusterOptions {
-    /// Everything that is drawn is drawn from this.
-    pub seed: u64,
-    /// How many replicas.
-    pub replicas: usize,
-    /// How many clients.
-    pub clients: usize,
-    /// The same for all replicas, as far as nothing else is said.
-    pub limits: Limits,
-    /// At each start a replica is told one of these leases, with a bound of the drift that may be greater than that of
-    /// `limits`. None: that of `limits`.
-    pub leases: Vec<Duration>,
-    /// The links.
-    pub network: NetworkOptions,
-    /// When replicas' disks do what.
-    pub disk: DiskOptions,
-    /// What replicas' states do at once: find values in memory, apply entries.
-    pub is_state_prompt: bool,
-    /// Nanoseconds a disk takes for a sync and whatever else it waits for.
-    pub disk_latency: Range<u64>,
-    /// Nanoseconds an answer from the disk takes.
-    pub read_latency: Range<u64>,
-    /// Nanoseconds an application takes that is not done at once.
-    pub apply_latency: Range<u64>,
-    /// How often a process that crashes is killed, and does not lose power.
-    pub kills: f64,
-    /// How often a process crashes in the middle of a job that there is not all the time, or right behind it: when a state is
-    /// put in place, a log begins anew or is cut off, a record is saved. A twentieth of that for other jobs.
-    pub crashes_at_jobs: f64,
-    /// What a process takes in one turn.
-    pub intake: Intake,
-    /// Nanoseconds a process takes for a turn.
-    pub turn_time: Range<u64>,
-    /// Clocks run up to this many millionths fast or slow.
-    pub drift: i64,
-    /// The replicas were told how much that can be. If not, linearizable reads may be stale, and nothing else is lost.
-    pub is_drift_bounded: bool,
-    /// A replica that has left starts again by itself some time later.
-    pub returns: bool,
-    /// What disks do is done to files below this directory as well, and must have the same outcome there.
-    pub real_files: Option<PathBuf>,
-}
-
-impl ClusterOptions {
-    /// A cluster in which everything always takes as long, for scripts.
-    pub fn steady(replicas: usize, clients: usize) -> Self {
-        Self {
-            seed: 0,
-            replicas,
-            clients,
-            limits: Limits::default(),
-            leases: Vec::new(),
-            network: NetworkOptions::steady(MS),
-            disk: DiskOptions::for_log(Limits::default().log_bytes_max),
-            is_state_prompt: true,
-            disk_latency: MS / 2..MS / 2 + 1,
-            read_latency: MS / 10..MS / 10 + 1,
-            apply_latency: MS / 10..MS / 10 + 1,
-            kills: 0.0,
-            crashes_at_jobs: 0.0,
-            intake: Intake::default(),
-            turn_time: 1..2,
-            drift: 0,
-            is_drift_bounded: true,
-            returns: false,
-            real_files: None,
-        }
-    }
-}
-
-/// Something planned.
-enum Plan {
-    /// A frame arrives.
-    Arrive {
-        from: usize,
-        to: usize,
-        frame: Bytes,
-    },
-    /// A process takes what waits for it.
-    Turn { node: usize },
-    /// The disk is done with its job.
-    Worked { node: usize, start: u64 },
-    /// The disk looks up.
-    DiskDue { node: usize, start: u64 },
-    /// The state has applied what it was to.
-    Applied {
-        node: usize,
-        start: u64,
-        committed: Committed,
-    },
-    /// The state is durable.
-    Checkpointed { node: usize, start: u64 },
-    /// The state answers a Get.
-    Get {
-        node: usize,
-        start: u64,
-        ticket: Ticket,
-        key: Key,
-        /// Nanoseconds until the process has the answer.
-        way_back: u64,
-    },
-    /// The state answers what is read in bulk.
-    Bulk { node: usize, start: u64 },
-    /// A process hears of what its disk did a while ago.
-    Report {
-        node: usize,
-        start: u64,
-        report: Report,
-    },
-    /// A crashed node starts.
-    Start { node: usize },
-    /// The disk has room again.
-    Room { node: usize },
-}
-
-struct Planned {
-    at: u64,
-    order: u64,
-    plan: Plan,
-}
-
-impl PartialEq for Planned {
-    fn eq(&self, other: &Self) -> bool {
-        self.order == other.order
-    }
-}
-
-impl Eq for Planned {}
-
-impl PartialOrd for Planned {
-    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
-        Some(self.cmp(other))
-    }
-}
-
-impl Ord for Planned {
-    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
-        (self.at, self.order).cmp(&(other.at, other.order))
-    }
-}
 
 /// A simulated cluster: node 0 is the arbiter, then come the replicas, then the clients.
 pub struct Cluster {
@@ -224,9 +85,6 @@ pub struct Cluster {
     calls: u64,
     turns_at_once: u32,
 }
-
-/// Turns of processes, and looks of disks, without time passing that none in order takes.
-const TURNS_AT_ONCE_MAX: u32 = 20_000;
 
 impl Cluster {
     /// A cluster with everything switched off; `start` starts a node.
@@ -513,151 +371,12 @@ impl Cluster {
         self.send(from, &to, frame);
     }
 
-    /// Lets everything happen that is due up to `time`, unless an invariant breaks before.
-    pub fn run_until(&mut self, time: u64) {
-        while self.violation.is_none() {
-            match self.queue.peek() {
-                Some(Reverse(next)) if next.at <= time => {}
-                Some(_) | None => {
-                    self.now = self.now.max(time);
-                    return;
-                }
-            }
-            let Reverse(next) = self.queue.pop().expect("it was just seen");
-            if next.at > self.now {
-                self.turns_at_once = 0;
-            }
-            self.now = next.at;
-            self.carry_out(next.plan);
-        }
-    }
-
-    fn carry_out(&mut self, plan: Plan) {
-        match plan {
-            Plan::Arrive { from, to, frame } => self.arrive(from, to, frame),
-            Plan::Turn { node } => {
-                if self.nodes[node].turn_at == Some(self.now) {
-                    self.nodes[node].turn_at = None;
-                    self.turn(node);
-                }
-            }
-            Plan::Worked { node, start } => self.worked(node, start),
-            Plan::DiskDue { node, start } => self.disk_due(node, start),
-            Plan::Applied {
-                node,
-                start,
-                committed,
-            } => self.applied(node, start, committed),
-            Plan::Checkpointed { node, start } => self.checkpointed(node, start),
-            Plan::Get {
-                node,
-                start,
-                ticket,
-                key,
-                way_back,
-            } => self.get(node, start, ticket, key, way_back),
-            Plan::Bulk { node, start } => self.bulk(node, start),
-            Plan::Report {
-                node,
-                start,
-                report,
-            } => self.deliver_report(node, start, report),
-            Plan::Start { node } => self.start(node),
-            Plan::Room { node } => self.set_full(node, Full::Nothing),
-        }
-    }
-
-    fn plan(&mut self, at: u64, plan: Plan) {
-        self.planned += 1;
-        self.queue.push(Reverse(Planned {
-            at: at.max(self.now),
-            order: self.planned,
-            plan,
-        }));
-    }
-
-    /// Sees to it that the node has a turn as soon as there is something for it to do.
-    fn plan_turn(&mut self, index: usize) {
-        let node = &mut self.nodes[index];
-        let Some(machine) = &node.machine else { return };
-        let is_hurried = !node.inbox.is_empty() || !node.has_begun || machine.is_hurried();
-        let wanted = if !is_hurried {
-            match machine.due() {
-                Some(instant) => node.clock.global(instant),
-                None => return,
-            }
-        } else {
-            self.now
-        };
-        let at = wanted.max(node.busy_until).max(self.now);
-        if node.turn_at.is_none_or(|planned| planned > at) {
-            node.turn_at = Some(at);
-            self.plan(at, Plan::Turn { node: index });
-        }
-    }
-
-    /// A process takes what waits for it and what its timers want, then its effects are carried out.
-    fn turn(&mut self, index: usize) {
-        if self.nodes[index].busy_until > self.now {
-            return self.plan_turn(index);
-        }
-        if self.spins(index) {
-            return;
-        }
-        let Some(mut machine) = self.nodes[index].machine.take() else {
-            return;
-        };
-        let node = &mut self.nodes[index];
-        let local = node.clock.local(self.now);
-        let has_begun = std::mem::replace(&mut node.has_begun, true);
-        let mut arrivals = Vec::new();
-        if has_begun {
-            self.options.intake.take(&mut node.inbox, &mut arrivals);
-        }
-        let mut around = Around {
-            cluster: self,
-            node: index,
-            local,
-        };
-        let rounded = match has_begun {
-            true => machine.round(arrivals, &mut around),
-            false => machine.start(&mut around),
-        };
-        if let Err(error) = rounded {
-            let what = format!("{}: {error}", self.nodes[index].name);
-            self.violate("the storage works", what);
-        }
-        let passed = std::mem::take(machine.passed());
-        self.nodes[index].machine = Some(machine);
-        let has_ended = self.pass_on(index, passed);
-        self.tell(&Fact::Stepped { node: index });
-        let turn_time = self.rng.random_range(self.options.turn_time.clone());
-        let node = &mut self.nodes[index];
-        node.turned = self.now;
-        node.busy_until = node.busy_until.max(self.now + turn_time);
-        if has_ended {
-            self.end_in_good_order(index);
-        } else {
-            self.plan_turn(index);
-        }
-    }
-
     /// What the transport would say of who sends.
     fn sender_kind(&self, index: usize) -> SenderKind {
         match self.nodes[index].role {
             Role::Arbiter(_) | Role::Replica(..) => SenderKind::Node,
             Role::Client => SenderKind::Client,
         }
-    }
-
-    /// Counts what happens without time passing. True if it does not come to an end.
-    fn spins(&mut self, index: usize) -> bool {
-        self.turns_at_once += 1;
-        let spins = self.turns_at_once > TURNS_AT_ONCE_MAX;
-        if spins {
-            self.violate("liveness", format!("{} spins", self.nodes[index].name));
-        }
-        spins
     }
 
     /// Tells the invariants, and stops at the first that breaks.

@@ -1,0 +1,63 @@
+//! How a replica leaves.
+
+use super::*;
+
+fn is_leave(message: &Message) -> bool {
+    matches!(message, Message::ToArbiter(ToArbiter::Leave(_)))
+}
+
+#[test]
+fn a_replica_in_sync_leaves_only_while_it_hears_its_primary() {
+    let mut unheard = Table::joined(OTHER);
+    unheard.step(Input::Leave);
+    assert!(!unheard.said().iter().any(is_leave));
+    assert!(matches!(unheard.replica.role, Role::Secondary(_)));
+    unheard.step(Input::Timer(Timer::LeavePatience));
+    assert!(matches!(unheard.replica.role, Role::Left));
+}
+
+#[test]
+fn a_replica_that_leaves_gives_up_nothing_before_it_is_out() {
+    let mut table = Table::joined(OTHER);
+    shake_hands(&mut table, 1, 0);
+    table.settle();
+    table.step(Input::Leave);
+    assert!(table.said().iter().any(is_leave));
+    assert!(matches!(table.replica.role, Role::Secondary(_)));
+
+    let mut config = config(OTHER, 2, 1);
+    let tell = |table: &mut Table, config: &Config| {
+        let replicas = FromArbiter::Replicas(config.clone());
+        table.hear("arbiter", Message::FromArbiter(replicas));
+    };
+    config.in_sync.remove(&ME);
+    config.draining.insert(ME);
+    tell(&mut table, &config);
+    assert!(table.said().iter().any(is_leave));
+    assert!(matches!(table.replica.role, Role::Leaving));
+    config.version = ConfigVersion(3);
+    config.draining.remove(&ME);
+    config.members.remove(&ME);
+    tell(&mut table, &config);
+    assert!(matches!(table.replica.role, Role::Left));
+}
+
+#[test]
+fn a_replica_that_is_leaving_asks_again_under_another_primary() {
+    let mut table = Table::joined(OTHER);
+    shake_hands(&mut table, 1, 0);
+    table.settle();
+    table.step(Input::Leave);
+    table.said();
+    let mut config = config(OTHER, 2, 1);
+    config.epoch = Epoch(2);
+    table.hear(
+        "arbiter",
+        Message::FromArbiter(FromArbiter::Replicas(config)),
+    );
+    let meta = table.persisting()[0];
+    table.step(Input::Persisted(meta));
+    // It has not shaken hands with that one: it may be the last that has the data.
+    assert!(!table.said().iter().any(is_leave));
+    assert!(matches!(table.replica.role, Role::Secondary(_)));
+}
