@@ -12,7 +12,7 @@ use super::codec::{FORGOTTEN, POSITION, encode, failed, record_key, session_key}
 use crate::config::Position;
 use crate::engine::StoreError;
 use crate::operation::{Key, Value};
-use crate::sessions::{SessionChanges, SessionRows};
+use crate::sessions::{SessionChanges, SessionRow, SessionRows};
 
 /// Gives fjall these changes as one run. The records are in the order of their keys.
 pub(super) fn write<'a>(
@@ -60,7 +60,7 @@ pub(super) struct Collected {
     run_bytes: u64,
     records: BTreeMap<Key, Option<Value>>,
     sessions: SessionChanges,
-    /// Of the records.
+    /// Of both.
     bytes: u64,
 }
 
@@ -76,7 +76,7 @@ impl Collected {
         }
     }
 
-    /// Bytes of records that are not written out.
+    /// Bytes that are not written out.
     pub(super) fn bytes(&self) -> u64 {
         self.bytes
     }
@@ -91,6 +91,8 @@ impl Collected {
             self.bytes += (key.as_ref().len() + value.as_ref().len()) as u64;
             self.records.insert(key.clone(), Some(value.clone()));
         }
+        let sizes = sessions.rows.values().map(SessionRow::size);
+        self.bytes += sizes.sum::<usize>() as u64;
         let SessionRows { rows, forgotten } = sessions.clone();
         self.sessions.extend(SessionChanges {
             rows: rows
