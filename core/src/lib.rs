@@ -219,7 +219,8 @@
 //!
 //! # Where to read on
 //!
-//! What all this promises, and on which conditions, is said in [`guarantees`].
+//! The contract is in [`docs`]: the [protocol](docs::protocol) in full, the [behaviour](docs::behaviour) that users see, the
+//! [guarantees](docs::guarantees), the [words](docs::glossary), and [where to add](docs::adding) what is missing.
 //!
 //! The modules in reading order: [`config`], [`operation`], [`limits`], [`time`], [`epochs`], [`sessions`], [`message`], [`wire`],
 //! [`storage`], [`event`], [`engine`], [`log`], [`process`], [`host`], [`replica`], [`arbiter`], [`client`], [`transport`],
@@ -229,8 +230,7 @@
 #[macro_use]
 pub mod planted;
 
-#[doc = include_str!("guarantees.md")]
-pub mod guarantees {}
+pub mod docs;
 
 pub mod config;
 

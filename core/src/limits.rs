@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use crate::config::Terms;
 
-/// A write not confirmed within this time is answered `OperationFailed` (SPEC section 5).
+/// A write not confirmed within this time is answered `OperationFailed` ([times](crate::docs::behaviour#times)).
 pub const OPERATION_DEADLINE: Duration = Duration::from_millis(1000);
 
 /// Unanswered Persists, Snapshots, SyncStarts and Proposals are repeated this often: several tries fit into

@@ -327,7 +327,7 @@ pub enum SyncFrom {
     },
 }
 
-/// Consecutive entries of the log. One of them is the Snapshot of the base specification.
+/// Consecutive entries of the log. One of them is a Snapshot in the words of the [base behaviour](crate::docs::behaviour#between-primary-and-secondary).
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Snapshots {
     /// The handshake this rests on.
@@ -372,7 +372,7 @@ pub struct StateAck {
     pub next: u64,
 }
 
-/// The primary shows that it is there; every `limits::BEACON_INTERVAL`.
+/// The primary shows that it is there; every [`Timing::beacon`](crate::limits::Timing::beacon).
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Beacon {
     /// The primary's clock and incarnation when it was sent, to be echoed.

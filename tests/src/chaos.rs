@@ -1,5 +1,5 @@
 //! One simulation from its seed: a cluster and a mix of faults of its own, chaos for some seconds, then calm, and then
-//! everything must be well again within a bounded time (PROTOCOL 9.8).
+//! everything must be well again within a bounded time ([invariant 8](lockstep_core::docs::protocol#invariants)).
 
 use std::any::Any;
 use std::panic::{self, AssertUnwindSafe};

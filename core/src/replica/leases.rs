@@ -1,5 +1,6 @@
-//! Leases (PROTOCOL section 5): what a primary may rely on because others promised it, and what a secondary may because
-//! the primary granted it. Each end counts in its own clock's time, the one that waits for the other's end longer.
+//! Leases ([protocol](crate::docs::protocol#leases)): what a primary may rely on because others promised it, and what a
+//! secondary may because the primary granted it. Each end counts in its own clock's time, the one that waits for the other's
+//! end longer ([clocks](crate::docs::protocol#clocks)).
 
 use std::time::Duration;
 

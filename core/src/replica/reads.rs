@@ -1,4 +1,5 @@
-//! Reads, at each level: from the newest entries where they know the key, else from the state (PROTOCOL section 6).
+//! Reads, at each level: from the newest entries where they know the key, else from the state
+//! ([protocol: reads](crate::docs::protocol#reads)).
 //!
 //! An entry stays visible here until every question that reached the state before the entry did is answered, so that
 //! two answers of a replica never go backwards. Reads that must not show what is not committed wait here until the log

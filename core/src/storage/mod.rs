@@ -39,7 +39,8 @@ pub struct Ticket(pub u64);
 /// with everything behind it, until there is some. Asking again with the same ticket is allowed, and does nothing.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Write {
-    /// Append entries to the log: the Persist of the specification.
+    /// Append entries to the log: a Persist in the words of the
+    /// [base behaviour](crate::docs::behaviour#between-primary-and-secondary).
     Append {
         /// Consecutive, the first right behind the log's end as it is by then.
         entries: Vec<Arc<Entry>>,

@@ -1,4 +1,4 @@
-//! What the doubles do: they answer what PROTOCOL adds to the conversation, and note what belongs to the case.
+//! What the doubles do: they answer what the protocol adds to the conversation of the cases, and note what belongs to the case.
 
 use std::sync::Arc;
 

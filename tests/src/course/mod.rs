@@ -1,8 +1,9 @@
 //! The bench of the official cases: one real replica on virtual time, with a double for everybody it talks to.
 //!
 //! Doubles hear their part of the conversation as lines with a time, such as `100 Snapshot k1=v1 0`, in milliseconds
-//! since the last `mark`. What PROTOCOL adds to the conversation of the cases (handshakes, Beacons, questions to the
-//! arbiter, proposals) the doubles answer or ignore, so that what is heard is the conversation of the case.
+//! since the last `mark`. What the [protocol](lockstep_core::docs::protocol) adds to the conversation of the cases
+//! (handshakes, Beacons, questions to the arbiter, proposals) the doubles answer or ignore, so that what is heard is the
+//! conversation of the case.
 //!
 //! The words are those of the cases: a Snapshot is one entry of a Snapshots message, `SnapshotAck 2` says that
 //! everything up to seq 2 is persisted, a Persist is an append to the log.

@@ -1,4 +1,4 @@
-//! PROTOCOL 9.9: what a replica has in flight is bounded, whatever the others do.
+//! [Invariant 9](lockstep_core::docs::protocol#invariants): what a replica has in flight is bounded, whatever the others do.
 
 use lockstep_core::limits;
 use lockstep_core::message::{Message, PeerMessage, RoleName};

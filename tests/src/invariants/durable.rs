@@ -1,4 +1,5 @@
-//! PROTOCOL 9.2: an acknowledged write is, at that moment, on the disk of every member of the arbiter's `in_sync`.
+//! [Invariant 2](lockstep_core::docs::protocol#invariants): an acknowledged write is, at that moment, on the disk of every
+//! member of the arbiter's `in_sync`.
 
 use lockstep_core::message::{Message, Reply, ReplyBody};
 use lockstep_core::operation::Entry;

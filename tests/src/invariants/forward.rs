@@ -1,4 +1,5 @@
-//! PROTOCOL 9.4: epoch and version never go back at any node, across restarts too; versions are ordered at the arbiter.
+//! [Invariant 4](lockstep_core::docs::protocol#invariants): epoch and version never go back at any node, across restarts too;
+//! versions are ordered at the arbiter.
 
 use std::collections::BTreeMap;
 

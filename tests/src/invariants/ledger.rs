@@ -1,4 +1,5 @@
-//! PROTOCOL 9.1: committed entries are identical on all replicas, for ever, and never truncated.
+//! [Invariant 1](lockstep_core::docs::protocol#invariants): committed entries are identical on all replicas, for ever, and
+//! never truncated.
 //!
 //! That is said of replicas that somebody relies on. One that is joining may still follow a primary that was deposed
 //! unheard, and finish its handshake with it. It then cuts off what only the successor has committed, from a log that

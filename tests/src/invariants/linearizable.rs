@@ -1,5 +1,6 @@
-//! PROTOCOL 9.5, as seen by one who sees everything: a `Linearizable` read is as new as every write acknowledged and
-//! every such read answered before it came, an `AtLeast` read as new as it was told, and both give what is committed.
+//! [Invariant 5](lockstep_core::docs::protocol#invariants), as seen by one who sees everything: a
+//! `Linearizable` read is as new as every write acknowledged and every such read answered before it came, an `AtLeast` read as
+//! new as it was told, and both give what is committed.
 //!
 //! What clients can tell by themselves is the oracle's.
 

@@ -1,4 +1,5 @@
-//! PROTOCOL 9.6: a `Local` read gives the newest value this replica has received, so reads never go backwards for a key.
+//! [Invariant 6](lockstep_core::docs::protocol#invariants): a `Local` read gives the newest value this replica has received, so
+//! reads never go backwards for a key.
 //! A scan leaves out no record before the place where it is to go on, and has no more than it was asked for.
 //!
 //! An answer may be of any moment between the arrival of the request and the reply. Each start of a replica is judged

@@ -1,7 +1,8 @@
 //! What must hold after every step of every simulation, one file a property.
 //!
 //! An invariant is told facts as they happen and may look at the whole cluster; it judges by what replicas ask of
-//! their disks and say to others, not by what they think of themselves. PROTOCOL section 9 numbers most of them.
+//! their disks and say to others, not by what they think of themselves. The
+//! [protocol](lockstep_core::docs::protocol#invariants) numbers them.
 
 mod bounded;
 mod durable;

@@ -1,5 +1,5 @@
-//! PROTOCOL 8 and 9.7: a request takes effect at most once, what is told of it stays true, and all replicas remember
-//! the same.
+//! [Invariant 7](lockstep_core::docs::protocol#invariants): a request takes effect at most once, what is told of it stays true,
+//! and all replicas remember the same.
 
 use std::collections::BTreeMap;
 

@@ -1,4 +1,5 @@
-//! PROTOCOL 9.5 and 9.6, as clients can tell: at the end of a simulation, what they learned goes to the oracle.
+//! [Invariants 5 and 6](lockstep_core::docs::protocol#invariants), as clients can tell: at the end of a simulation, what they
+//! learned goes to the oracle.
 
 use lockstep_core::event::Event;
 

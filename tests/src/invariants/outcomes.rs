@@ -1,5 +1,5 @@
-//! What clients are told is true at the end: acknowledged writes are in the log where they were said to be, and calls
-//! that were rejected or reached nobody left no trace.
+//! [Invariant 10](lockstep_core::docs::protocol#invariants): what clients are told is true at the end. Acknowledged writes are in
+//! the log where they were said to be, and calls that were rejected or reached nobody left no trace.
 
 use std::collections::BTreeMap;
 

@@ -1,4 +1,5 @@
-//! A rejected write never takes effect: the replica that rejects it has no entry for it, before or afterwards.
+//! [Invariant 10](lockstep_core::docs::protocol#invariants): a rejected write never takes effect. The replica that rejects it has
+//! no entry for it, before or afterwards.
 //!
 //! Another replica may have one: a client that was rejected tries elsewhere under the same id. And of what was asked
 //! several times, one copy may be rejected and another one executed: only requests that came once are judged.

@@ -1,4 +1,5 @@
-//! PROTOCOL 9.7: exactly one reply per request; a write is answered within its second, `OperationFailed` exactly then.
+//! [Invariant 7](lockstep_core::docs::protocol#invariants): exactly one reply per request; a write is answered within its second,
+//! `OperationFailed` exactly then.
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -1,5 +1,5 @@
-//! The state of a replica never has what its log does not have durably: a start that found such entries could not tell what
-//! they were.
+//! [Invariant 11](lockstep_core::docs::protocol#invariants): the state of a replica never has what its log does not have durably.
+//! A start that found such entries could not tell what they were.
 
 use super::{Fact, Invariant};
 use crate::cluster::Cluster;

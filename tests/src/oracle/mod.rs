@@ -20,7 +20,8 @@
 //! shows goes forward.
 //!
 //! A position need not be the newest for a linearizable read: a replica in sync whose key is clean answers from its
-//! committed state at once, although writes of other keys may be committed that it has not heard of (PROTOCOL 6). The
+//! committed state at once, although writes of other keys may be committed that it has not heard of
+//! ([reads](lockstep_core::docs::protocol#reads)). The
 //! answer is the newest value all the same. So by default positions must respect real time key by key, by what was
 //! written between them; [`Order::Log`] demands more.
 //!

@@ -4,18 +4,19 @@ use std::fmt;
 
 use super::Operation;
 
-/// A promise of the store, or of the history to the oracle.
+/// A promise of the store, or of the history to the oracle. Invariants are those of the
+/// [protocol](lockstep_core::docs::protocol#invariants).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Property {
     /// Values are written once per key: what the oracle assumes of the clients.
     ValuesAreUnique,
     /// A seq belongs to one write, and writes without an answer find a place between those with one.
     OneWritePerSeq,
-    /// Of two acknowledged writes, the one that ended before the other began has the lower seq (PROTOCOL 9.5).
+    /// Of two acknowledged writes, the one that ended before the other began has the lower seq (invariant 5).
     WritesInRealTime,
-    /// A linearizable read sees all that was acknowledged before it began (PROTOCOL 9.5).
+    /// A linearizable read sees all that was acknowledged before it began (invariant 5).
     AcknowledgedIsVisible,
-    /// A linearizable read sees all that one before it saw (PROTOCOL 9.5).
+    /// A linearizable read sees all that one before it saw (invariant 5).
     ReadsGoForward,
     /// A read sees no write that began after it ended.
     NothingFromTheFuture,
@@ -25,13 +26,13 @@ pub enum Property {
     ValuesAreWritten,
     /// What was rejected is never seen.
     RejectedLeavesNoTrace,
-    /// A write takes effect at most once (PROTOCOL 9.7).
+    /// A write takes effect at most once (invariant 7).
     AtMostOnce,
-    /// Some order of all operations of a key explains what was read (PROTOCOL 9.5).
+    /// Some order of all operations of a key explains what was read (invariant 5).
     Linearizable,
-    /// An `AtLeast` read reaches the position it was asked for (PROTOCOL 9.6).
+    /// An `AtLeast` read reaches the position it was asked for (invariant 6).
     AtLeastIsReached,
-    /// What one replica shows goes forward, unless it was reset (PROTOCOL 9.6).
+    /// What one replica shows goes forward, unless it was reset (invariant 6).
     ReplicasGoForward,
 }
 
