@@ -1,12 +1,15 @@
 //! What clients ask for and what becomes of it: operations and their outcome, reads and their level.
 
+mod author;
+
 use std::fmt;
-use std::str::FromStr;
 
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
 use crate::config::{Address, Epoch, Position, Seq};
+
+pub use self::author::{ClientId, NotARequestName, Origin, RequestId, RequestName, Session};
 
 /// A key: any bytes, at least one and at most `Limits::key_bytes_max`.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -112,110 +115,6 @@ impl Operation {
     /// Bytes this keeps in memory, about.
     pub fn size(&self) -> usize {
         self.key().0.len() + self.value().map_or(0, |value| value.0.len())
-    }
-}
-
-/// Drawn at random by every client when it starts, so that ids of two clients never collide.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-pub struct ClientId(pub u64);
-
-impl fmt::Debug for ClientId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:x}", self.0)
-    }
-}
-
-/// Chosen by a client for a request, upwards from 0; unique among the requests of that client.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize)]
-pub struct RequestId(pub u64);
-
-impl fmt::Debug for RequestId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}", self.0)
-    }
-}
-
-impl fmt::Display for RequestId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}", self.0)
-    }
-}
-
-/// What a client says about its requests with each of them, so that one that comes twice is executed once.
-#[derive(
-    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize,
-)]
-pub struct Session {
-    /// A committed position the client had learned before it sent its first write: none of its entries lies before it.
-    pub born: Position,
-    /// The client needs no answer to its requests before this one any more.
-    pub settled: RequestId,
-}
-
-/// Whose request led to an entry.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-pub struct Origin {
-    /// The client.
-    pub client: ClientId,
-    /// Its request.
-    pub id: RequestId,
-    /// What it said with it.
-    pub session: Session,
-}
-
-impl Origin {
-    /// What to call the request by when asking what became of it.
-    pub fn name(&self) -> RequestName {
-        RequestName {
-            client: self.client,
-            id: self.id,
-            born: self.session.born,
-        }
-    }
-}
-
-/// Names a write, for asking later what became of it. Written as client, id and born: `3f2a9c51d0e84b76-17-2034`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct RequestName {
-    /// The client that sent it.
-    pub client: ClientId,
-    /// Its number.
-    pub id: RequestId,
-    /// `Session::born` of the client.
-    pub born: Position,
-}
-
-impl fmt::Display for RequestName {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:016x}-{}-{}", self.client.0, self.id, self.born)
-    }
-}
-
-/// The text is no name of a request.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("a request is named by client, id and position, as in 3f2a9c51d0e84b76-17-2034")]
-pub struct NotARequestName;
-
-impl FromStr for RequestName {
-    type Err = NotARequestName;
-
-    fn from_str(text: &str) -> Result<Self, NotARequestName> {
-        let mut parts = text.split('-');
-        let mut number = |radix| {
-            let part = parts.next().filter(|part| !part.starts_with('+'));
-            part.and_then(|part| u64::from_str_radix(part, radix).ok())
-                .ok_or(NotARequestName)
-        };
-        let name = Self {
-            client: ClientId(number(16)?),
-            id: RequestId(number(10)?),
-            born: Position(number(10)?),
-        };
-        parts
-            .next()
-            .is_none()
-            .then_some(name)
-            .ok_or(NotARequestName)
     }
 }
 
@@ -325,37 +224,4 @@ pub enum Rejection {
     /// tenure was executed, nor will one be.
     #[error("this client's session is older than what the cluster remembers")]
     SessionTooOld,
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_request_name_is_read_as_it_is_written() {
-        let name = RequestName {
-            client: ClientId(0x3f2a),
-            id: RequestId(17),
-            born: Position(2034),
-        };
-        assert_eq!(name.to_string(), "0000000000003f2a-17-2034");
-        assert_eq!(name.to_string().parse(), Ok(name));
-        assert_eq!("3f2a-17-2034".parse(), Ok(name));
-        for wrong in [
-            "",
-            "3f2a",
-            "3f2a-17",
-            "3f2a-17-2034-1",
-            "x-1-1",
-            "1-a-1",
-            "1-+1-1",
-            "1--1",
-        ] {
-            assert_eq!(
-                wrong.parse::<RequestName>(),
-                Err(NotARequestName),
-                "{wrong}"
-            );
-        }
-    }
 }
