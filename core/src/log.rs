@@ -374,7 +374,7 @@ impl Log {
 mod tests {
     use super::*;
     use crate::config::{Incarnation, NodeId, Token};
-    use crate::operation::{ClientId, Operation, Origin, RequestId, Session};
+    use crate::operation::{ClientId, Operation, Origin, RequestId};
     use crate::sessions::SessionRows;
     use crate::storage::Meta;
 
@@ -387,11 +387,7 @@ mod tests {
             },
             None => Operation::Remove { key },
         };
-        let origin = Origin {
-            client: ClientId(1),
-            id: RequestId(seq),
-            session: Session::default(),
-        };
+        let origin = Origin::plain(ClientId(1), RequestId(seq));
         Arc::new(Entry {
             epoch: Epoch(epoch),
             seq: Seq(seq),

@@ -14,7 +14,7 @@ use crate::config::{
 };
 use crate::epochs::EpochHistory;
 use crate::operation::{
-    ClientId, Entry, Key, ReadLevel, Rejection, RequestId, Resolution, Session, Value,
+    ClientId, Entry, Key, Origin, ReadLevel, Rejection, RequestId, Resolution, Value,
 };
 use crate::sessions::SessionRows;
 use crate::time::Instant;
@@ -432,12 +432,8 @@ pub struct Timestamp {
 /// A client wants something of a replica. Answered by exactly one `Reply` with the same id.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Request {
-    /// Who asks.
-    pub client: ClientId,
-    /// Chosen by the client.
-    pub id: RequestId,
-    /// What makes writes repeatable; of no meaning to other requests.
-    pub session: Session,
+    /// Who asks, and which request of its this is; what makes writes repeatable is of no meaning to others.
+    pub origin: Origin,
     /// Which copy of it this is.
     pub attempt: Attempt,
     /// What it wants.

@@ -341,7 +341,7 @@ mod tests {
     use super::*;
     use crate::config::{Epoch, NodeId};
     use crate::message::{SnapshotAck, Snapshots};
-    use crate::operation::{ClientId, Operation, Origin, Session};
+    use crate::operation::{ClientId, Operation, Origin};
 
     fn snapshots(seqs: std::ops::Range<u64>, value_bytes: usize) -> PeerMessage {
         let entry = |seq| Entry {
@@ -351,11 +351,7 @@ mod tests {
                 key: "k".into(),
                 value: vec![0; value_bytes].into(),
             },
-            origin: Origin {
-                client: ClientId(1),
-                id: RequestId(seq),
-                session: Session::default(),
-            },
+            origin: Origin::plain(ClientId(1), RequestId(seq)),
         };
         PeerMessage::Snapshots(Snapshots {
             sync: 1,

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::config::{Position, Seq};
 use crate::limits::SessionLimits;
-use crate::operation::{ClientId, Entry, Operation, RequestId, Session};
+use crate::operation::{ClientId, Entry, Operation, Origin, RequestId};
 
 /// What became of a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -138,12 +138,13 @@ impl Sessions {
 
     /// Takes up the next committed entry.
     pub fn apply(&mut self, entry: &Entry) {
-        let (client, id, session) = (entry.origin.client, entry.origin.id, entry.origin.session);
+        let origin = &entry.origin;
+        let (client, id) = origin.request();
         let forgotten = self.table.forgotten;
         let row = match self.table.rows.entry(client) {
             // It was forgotten while this was on its way. To begin anew would be to say of its older requests that they
             // were never made.
-            MapEntry::Vacant(_) if session.born < forgotten => return,
+            MapEntry::Vacant(_) if origin.born < forgotten => return,
             MapEntry::Vacant(vacant) => vacant.insert(SessionRow {
                 floor: RequestId(0),
                 last: entry.seq,
@@ -154,7 +155,7 @@ impl Sessions {
         self.by_last.remove(&(row.last, client));
         self.results -= row.results.len();
         row.last = entry.seq;
-        let settled = planted!(SettledTooMuch => RequestId(session.settled.0 + 1), session.settled);
+        let settled = planted!(SettledTooMuch => RequestId(origin.settled.0 + 1), origin.settled);
         raise_floor(row, settled);
         if id >= row.floor {
             row.results.entry(id).or_insert(Done {
@@ -191,15 +192,15 @@ impl Sessions {
     }
 
     /// What is known of a request.
-    pub fn lookup(&self, client: ClientId, id: RequestId, session: Session) -> Lookup {
-        match self.table.rows.get(&client) {
-            Some(row) if id < row.floor => Lookup::Expired,
+    pub fn lookup(&self, origin: &Origin) -> Lookup {
+        match self.table.rows.get(&origin.client) {
+            Some(row) if origin.id < row.floor => Lookup::Expired,
             Some(row) => row
                 .results
-                .get(&id)
+                .get(&origin.id)
                 .copied()
                 .map_or(Lookup::New, Lookup::Done),
-            None if session.born < self.table.forgotten => Lookup::Expired,
+            None if origin.born < self.table.forgotten => Lookup::Expired,
             None => Lookup::New,
         }
     }
@@ -249,7 +250,7 @@ fn forget_oldest(row: &mut SessionRow) {
 mod tests {
     use super::*;
     use crate::config::Epoch;
-    use crate::operation::{Key, Origin};
+    use crate::operation::Key;
 
     /// A table after entries, written as `(client, id, born, settled)`, in a log that begins with them.
     fn table(entries: &[(u64, u64, u64, u64)]) -> Sessions {
@@ -278,8 +279,10 @@ mod tests {
         sessions
     }
 
-    fn session(born: u64, settled: u64) -> Session {
-        Session {
+    fn origin(client: u64, id: u64, born: u64, settled: u64) -> Origin {
+        Origin {
+            client: ClientId(client),
+            id: RequestId(id),
             born: Position(born),
             settled: RequestId(settled),
         }
@@ -291,11 +294,7 @@ mod tests {
             epoch: Epoch(1),
             seq: Seq(seq),
             operation: Operation::Remove { key },
-            origin: Origin {
-                client: ClientId(client),
-                id: RequestId(id),
-                session: session(born, settled),
-            },
+            origin: origin(client, id, born, settled),
         }
     }
 
@@ -313,7 +312,7 @@ mod tests {
         expected: Lookup,
     ) {
         let sessions = table(entries);
-        let found = sessions.lookup(ClientId(client), RequestId(id), session(born, 0));
+        let found = sessions.lookup(&origin(client, id, born, 0));
         assert_eq!(found, expected, "{id} of {client} after {entries:?}");
     }
 
@@ -403,7 +402,7 @@ mod tests {
         cancel.operation = Operation::Cancel { key: "k".into() };
         sessions.apply(&cancel);
         sessions.apply(&entry(1, 1, 7, 0, 0));
-        let found = sessions.lookup(ClientId(1), RequestId(7), session(0, 0));
+        let found = sessions.lookup(&origin(1, 7, 0, 0));
         let cancelled = Done {
             seq: Seq(0),
             is_cancelled: true,
@@ -421,9 +420,9 @@ mod tests {
         }
         sessions.check();
         assert_eq!(sessions.len(), limits.clients_max);
-        let newest = sessions.lookup(ClientId(999_999), RequestId(0), session(999_999, 0));
+        let newest = sessions.lookup(&origin(999_999, 0, 999_999, 0));
         assert_eq!(newest, done(999_999));
-        let oldest = sessions.lookup(ClientId(0), RequestId(0), session(0, 0));
+        let oldest = sessions.lookup(&origin(0, 0, 0, 0));
         assert_eq!(oldest, Lookup::Expired);
     }
 }

@@ -221,7 +221,7 @@ impl PathFinder {
                     ..
                 } = request.body
                 {
-                    self.linearizable.insert((request.client, request.id));
+                    self.linearizable.insert(request.origin.request());
                 }
             }
             Message::Peer(_) | Message::ToArbiter(_) | Message::FromArbiter(_) => {}

@@ -3,7 +3,7 @@
 
 use lockstep_core::config::Position;
 use lockstep_core::message::{Message, Request, RequestBody};
-use lockstep_core::operation::{ClientId, Key, RequestId, Session, Value};
+use lockstep_core::operation::{ClientId, Key, Origin, RequestId, Value};
 use rand::Rng;
 
 use crate::cluster::Cluster;
@@ -54,9 +54,9 @@ impl Repeats {
             RequestBody::Insert { key, value }
         };
         let request = Request {
-            client: ClientId(self.client),
-            id: RequestId(id),
-            session: Session {
+            origin: Origin {
+                client: ClientId(self.client),
+                id: RequestId(id),
                 born: self.born,
                 settled: RequestId(first),
             },

@@ -221,7 +221,7 @@ pub fn brief(message: &Message) -> String {
                 RequestBody::Resolve { key } => format!("Resolve {key:?}"),
                 RequestBody::Drain(drain) => format!("Drain {drain:?}"),
             };
-            format!("{body} #{}", request.id)
+            format!("{body} #{}", request.origin.id)
         }
         Message::Reply(reply) => format!("{} #{}", reply_body(&reply.body), reply.id),
     }

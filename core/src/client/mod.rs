@@ -21,7 +21,7 @@ use crate::config::{Address, Epoch};
 use crate::event::Event;
 use crate::limits;
 use crate::message::{Attempt, Message, Request, RequestBody};
-use crate::operation::{ClientId, Origin, RequestId, Session};
+use crate::operation::{ClientId, Origin, RequestId};
 use crate::process::{Call, CallBody, CallId, Effect, Input, Outbox, Outcome, Process};
 use crate::time::{Instant, Timers};
 
@@ -235,10 +235,8 @@ impl Client {
                 client: request.client,
                 id: request.id,
                 // Says nothing of the others: some may still want to be resolved.
-                session: Session {
-                    born: request.born,
-                    settled: RequestId(0),
-                },
+                born: request.born,
+                settled: RequestId(0),
             },
             CallBody::Get { .. }
             | CallBody::Scan { .. }
@@ -253,11 +251,7 @@ impl Client {
 
     /// A request outside of any session.
     fn plain(&mut self) -> Origin {
-        Origin {
-            client: self.id,
-            id: self.next_id(),
-            session: Session::default(),
-        }
+        Origin::plain(self.id, self.next_id())
     }
 
     fn set_stage(&mut self, call: CallId, stage: Stage) {
@@ -359,9 +353,7 @@ impl Client {
 
 fn request(to: &Address, origin: Origin, body: RequestBody, attempt: Attempt, out: &mut Outbox) {
     let request = Request {
-        client: origin.client,
-        id: origin.id,
-        session: origin.session,
+        origin,
         body,
         attempt,
     };

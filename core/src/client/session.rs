@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use crate::config::Position;
 use crate::limits;
-use crate::operation::{ClientId, Origin, RequestId, Session};
+use crate::operation::{ClientId, Origin, RequestId};
 
 /// The session that writes enter, and the name of the next one.
 #[derive(Clone, Debug)]
@@ -63,10 +63,8 @@ impl Sessions {
         Origin {
             client: current.client,
             id,
-            session: Session {
-                born: current.born,
-                settled,
-            },
+            born: current.born,
+            settled,
         }
     }
 

@@ -48,7 +48,7 @@ impl Table {
                     to,
                     message: Message::Request(request),
                 } => {
-                    self.attempts.insert(request.id, request.attempt);
+                    self.attempts.insert(request.origin.id, request.attempt);
                     self.sent.push_back((to.to_string(), request));
                 }
                 Effect::Complete(call, outcome) => self.completed.push_back((call, outcome)),
@@ -141,7 +141,7 @@ impl Table {
         assert_eq!((to.as_str(), &request.body), (from, &RequestBody::Status));
         self.reply(
             from,
-            request.id,
+            request.origin.id,
             ReplyBody::Status(Box::new(status(from, role))),
         );
     }
@@ -210,13 +210,17 @@ fn a_write_is_held_until_a_replica_has_shown_itself_to_be_the_primary() {
     table.tell_status("r1", RoleName::Primary);
     let (to, request) = table.request();
     assert!(to == "r1" && matches!(request.body, RequestBody::Insert { .. }));
-    table.reply("r1", request.id, ReplyBody::OperationAck { seq: Seq(4) });
+    table.reply(
+        "r1",
+        request.origin.id,
+        ReplyBody::OperationAck { seq: Seq(4) },
+    );
     assert_eq!(
         table.completed(),
         (
             call,
             Outcome::Acknowledged {
-                id: request.id,
+                id: request.origin.id,
                 seq: Seq(4)
             }
         )
@@ -265,18 +269,25 @@ fn a_write_without_an_answer_is_sent_again_and_unknown_only_at_the_deadline() {
     }
     let request = RequestName {
         client: CLIENT,
-        id: first.id,
+        id: first.origin.id,
         born: Position(0),
     };
     assert_eq!(table.completed(), (call, Outcome::Unknown { request }));
     assert_eq!(table.now, Instant::from_millis(5000));
     assert_eq!(copies, 4, "every WRITE_PATIENCE");
     assert!((30..60).contains(&asked_r2), "no storm: {asked_r2}");
-    table.reply("r1", first.id, ReplyBody::OperationAck { seq: Seq(0) });
+    table.reply(
+        "r1",
+        first.origin.id,
+        ReplyBody::OperationAck { seq: Seq(0) },
+    );
     assert!(table.completed.is_empty(), "a late answer finds nobody");
     table.insert();
     let (_, next) = table.write();
-    assert_ne!(next.client, CLIENT, "the unknown write is not settled");
+    assert_ne!(
+        next.origin.client, CLIENT,
+        "the unknown write is not settled"
+    );
 }
 
 #[test]
@@ -298,7 +309,11 @@ fn what_a_silent_primary_did_not_answer_goes_to_the_new_one_with_the_same_ids() 
         let attempt = first.attempt;
         let again = Request { attempt, ..again };
         assert_eq!((to.as_str(), &again), ("r2", first));
-        table.reply("r2", again.id, ReplyBody::OperationAck { seq: Seq(0) });
+        table.reply(
+            "r2",
+            again.origin.id,
+            ReplyBody::OperationAck { seq: Seq(0) },
+        );
         assert_eq!(table.completed().0, *call);
     }
     table.take_over("r1", 1, 0);
@@ -316,17 +331,29 @@ fn a_primary_counts_as_silent_from_its_last_answer() {
     let second = table.request().1;
     table.now = table.now + limits::PRIMARY_HEDGE / 2;
     let heard = table.now;
-    table.reply("r1", first.id, ReplyBody::OperationAck { seq: Seq(0) });
+    table.reply(
+        "r1",
+        first.origin.id,
+        ReplyBody::OperationAck { seq: Seq(0) },
+    );
     table.completed();
     table.wait();
     assert_eq!(table.now, heard + limits::PRIMARY_HEDGE);
     assert_eq!(table.request().1.body, RequestBody::Status);
-    table.reply("r1", second.id, ReplyBody::OperationAck { seq: Seq(1) });
+    table.reply(
+        "r1",
+        second.origin.id,
+        ReplyBody::OperationAck { seq: Seq(1) },
+    );
     table.completed();
     // Nothing is owed for a while, and then something is.
     table.insert();
     let third = table.request().1;
-    table.reply("r1", third.id, ReplyBody::OperationAck { seq: Seq(2) });
+    table.reply(
+        "r1",
+        third.origin.id,
+        ReplyBody::OperationAck { seq: Seq(2) },
+    );
     table.completed();
     table.now = table.now + limits::PRIMARY_HEDGE / 2;
     table.insert();
@@ -343,21 +370,32 @@ fn the_watermark_is_the_first_write_without_an_outcome_and_the_birth_stays() {
     table.request();
     table.take_over("r1", 1, 40);
     let (_, first) = table.request();
-    assert_eq!(first.session.born, Position(40));
+    assert_eq!(first.origin.born, Position(40));
     table.get();
     table.request();
     table.insert();
     let (_, second) = table.request();
-    assert_eq!(second.session.settled, first.id);
-    table.reply("r1", second.id, ReplyBody::OperationAck { seq: Seq(50) });
+    assert_eq!(second.origin.settled, first.origin.id);
+    table.reply(
+        "r1",
+        second.origin.id,
+        ReplyBody::OperationAck { seq: Seq(50) },
+    );
     table.insert();
     let (_, third) = table.request();
-    assert_eq!(third.session, first.session, "the first one is open");
-    table.reply("r1", first.id, ReplyBody::OperationAck { seq: Seq(51) });
+    assert_eq!(
+        third.origin.settled, first.origin.id,
+        "the first one is open"
+    );
+    table.reply(
+        "r1",
+        first.origin.id,
+        ReplyBody::OperationAck { seq: Seq(51) },
+    );
     table.insert();
     let (_, fourth) = table.request();
-    assert_eq!(fourth.session.settled, third.id);
-    assert_eq!(fourth.session.born, Position(40));
+    assert_eq!(fourth.origin.settled, third.origin.id);
+    assert_eq!(fourth.origin.born, Position(40));
 }
 
 #[test]
@@ -366,18 +404,15 @@ fn a_write_of_an_expired_session_is_sent_in_a_new_one() {
     let call = table.insert();
     table.tell_status("r1", RoleName::Primary);
     let (_, first) = table.request();
-    table.reply("r1", first.id, rejected(Rejection::SessionTooOld));
+    table.reply("r1", first.origin.id, rejected(Rejection::SessionTooOld));
     assert_eq!(table.request().1.body, RequestBody::Status);
     table.take_over("r1", 1, 70);
     let (_, second) = table.request();
-    assert!(second.client != CLIENT && second.id > first.id);
-    let session = Session {
-        born: Position(70),
-        settled: second.id,
-    };
-    assert_eq!(second.session, session);
+    assert!(second.origin.client != CLIENT && second.origin.id > first.origin.id);
+    assert_eq!(second.origin.born, Position(70));
+    assert_eq!(second.origin.settled, second.origin.id);
     let ack = ReplyBody::OperationAck { seq: Seq(70) };
-    table.reply_to("r1", second.client, second.id, ack);
+    table.reply_to("r1", second.origin.client, second.origin.id, ack);
     assert_eq!(table.completed().0, call);
 }
 
@@ -387,12 +422,12 @@ fn a_write_that_was_sent_twice_is_unknown_when_its_session_has_expired() {
     table.insert();
     table.tell_status("r1", RoleName::Primary);
     let (_, first) = table.request();
-    table.reply("r1", first.id, ReplyBody::OperationFailed);
+    table.reply("r1", first.origin.id, ReplyBody::OperationFailed);
     let (_, second) = table.write();
     assert_eq!(second.attempt.copy, 2);
     let attempt = first.attempt;
     assert_eq!(Request { attempt, ..second }, first);
-    table.reply("r1", first.id, rejected(Rejection::SessionTooOld));
+    table.reply("r1", first.origin.id, rejected(Rejection::SessionTooOld));
     assert!(matches!(table.completed().1, Outcome::Unknown { .. }));
 }
 
@@ -402,13 +437,13 @@ fn a_write_is_unknown_when_what_was_known_of_it_may_be_forgotten() {
     table.insert();
     table.tell_status("r1", RoleName::Primary);
     let (_, first) = table.request();
-    table.reply("r1", first.id, rejected(Rejection::SessionExpired));
+    table.reply("r1", first.origin.id, rejected(Rejection::SessionExpired));
     assert!(matches!(table.completed().1, Outcome::Unknown { .. }));
     table.insert();
     table.take_over("r1", 1, 70);
     let (_, second) = table.write();
     assert_eq!(
-        second.session.born,
+        second.origin.born,
         Position(70),
         "it asked what is committed"
     );
@@ -420,14 +455,14 @@ fn the_rejection_of_an_earlier_copy_says_nothing_of_the_last_one() {
     let call = table.insert();
     table.tell_status("r1", RoleName::Primary);
     let (_, first) = table.request();
-    table.reply("r1", first.id, rejected(Rejection::DiskFull));
+    table.reply("r1", first.origin.id, rejected(Rejection::DiskFull));
     let (_, second) = table.write();
     assert_eq!(
         (first.attempt.epoch, second.attempt.epoch),
         (Epoch(1), Epoch(1))
     );
     let again = rejected(Rejection::DiskFull);
-    table.answer("r1", CLIENT, first.id, first.attempt, again);
+    table.answer("r1", CLIENT, first.origin.id, first.attempt, again);
     while table.completed.is_empty() {
         table.sent.clear();
         table.wait();
@@ -448,9 +483,17 @@ fn a_session_takes_a_bounded_number_of_writes_at_once() {
     let (_, first) = table.request();
     let (_, second) = table.request();
     let before = table.sent.len();
-    table.reply("r1", second.id, ReplyBody::OperationAck { seq: Seq(1) });
+    table.reply(
+        "r1",
+        second.origin.id,
+        ReplyBody::OperationAck { seq: Seq(1) },
+    );
     assert_eq!(table.sent.len(), before, "the first one keeps the place");
-    table.reply("r1", first.id, ReplyBody::OperationAck { seq: Seq(0) });
+    table.reply(
+        "r1",
+        first.origin.id,
+        ReplyBody::OperationAck { seq: Seq(0) },
+    );
     assert_eq!(table.sent.len(), before + 2);
     table.sent.clear();
     table.take_over("r2", 2, 0);
@@ -496,18 +539,18 @@ fn a_read_goes_on_where_there_is_a_lease() {
     });
     let (to, request) = table.request();
     assert_eq!(to, "r2");
-    table.reply("r2", request.id, rejected(Rejection::NoLease));
+    table.reply("r2", request.origin.id, rejected(Rejection::NoLease));
     assert_eq!(
         table.request().1.body,
         RequestBody::Status,
         "who is in sync?"
     );
     let (to, again) = table.request();
-    assert_eq!((to.as_str(), again.id), ("r1", request.id));
-    table.reply("r1", request.id, rejected(Rejection::NoLease));
+    assert_eq!((to.as_str(), again.origin.id), ("r1", request.origin.id));
+    table.reply("r1", request.origin.id, rejected(Rejection::NoLease));
     assert!(table.sent.is_empty(), "all were asked");
     let before = table.now;
-    while table.sent.is_empty() || table.sent[0].1.id != request.id {
+    while table.sent.is_empty() || table.sent[0].1.origin.id != request.origin.id {
         table.sent.clear();
         table.wait();
     }
@@ -522,8 +565,11 @@ fn what_became_of_a_write_is_asked_in_its_name() {
     let call = table.call(CallBody::Resolve { request, key });
     table.tell_status("r1", RoleName::Primary);
     let (_, question) = table.request();
-    assert_eq!((question.client, question.id), (request.client, request.id));
-    assert_eq!(question.session.born, Position(9));
+    assert_eq!(
+        (question.origin.client, question.origin.id),
+        (request.client, request.id)
+    );
+    assert_eq!(question.origin.born, Position(9));
     let answer = Resolution::Executed { seq: Seq(12) };
     table.reply_to(
         "r1",
@@ -543,21 +589,25 @@ fn a_rejected_write_is_tried_again_with_the_same_id_where_the_primary_is() {
     let reason = Rejection::NotPrimary {
         primary: Some(Address::new("r2")),
     };
-    table.reply("r1", first.id, rejected(reason));
+    table.reply("r1", first.origin.id, rejected(reason));
     table.tell_status("r2", RoleName::Primary);
     let (to, second) = table.request();
-    assert_eq!((to.as_str(), second.id), ("r2", first.id));
-    table.reply("r2", second.id, rejected(Rejection::Overloaded));
+    assert_eq!((to.as_str(), second.origin.id), ("r2", first.origin.id));
+    table.reply("r2", second.origin.id, rejected(Rejection::Overloaded));
     table.wait();
     let (_, third) = table.request();
     assert_eq!(table.now, Instant::ZERO + limits::CLIENT_REST);
-    table.reply("r2", third.id, ReplyBody::OperationFailed);
+    table.reply("r2", third.origin.id, ReplyBody::OperationFailed);
     let (to, fourth) = table.write();
     assert_eq!(fourth.attempt.copy, 4);
     let attempt = first.attempt;
     let fourth = Request { attempt, ..fourth };
     assert_eq!((to.as_str(), &fourth), ("r2", &first));
-    table.reply("r2", first.id, ReplyBody::OperationAck { seq: Seq(3) });
+    table.reply(
+        "r2",
+        first.origin.id,
+        ReplyBody::OperationAck { seq: Seq(3) },
+    );
     assert_eq!(table.completed().0, call);
 }
 
@@ -567,8 +617,8 @@ fn what_no_retry_can_change_is_told_at_once() {
     let call = table.insert();
     table.tell_status("r1", RoleName::Primary);
     let (_, request) = table.request();
-    table.reply("r1", request.id, rejected(Rejection::Malformed));
-    let id = request.id;
+    table.reply("r1", request.origin.id, rejected(Rejection::Malformed));
+    let id = request.origin.id;
     assert_eq!(
         table.completed(),
         (
@@ -588,7 +638,7 @@ fn a_rejection_that_lasts_until_the_deadline_is_the_outcome() {
     table.tell_status("r1", RoleName::Primary);
     while table.completed.is_empty() {
         while let Some((_, request)) = table.sent.pop_front() {
-            table.reply("r1", request.id, rejected(Rejection::DiskFull));
+            table.reply("r1", request.origin.id, rejected(Rejection::DiskFull));
         }
         table.wait();
     }
@@ -628,19 +678,19 @@ fn a_read_goes_to_the_next_replica_as_well_when_one_does_not_answer_soon() {
         (to.as_str(), table.now),
         ("r1", Instant::ZERO + limits::READ_HEDGE)
     );
-    table.reply("r1", request.id, rejected(Rejection::NotReady));
+    table.reply("r1", request.origin.id, rejected(Rejection::NotReady));
     assert!(
         table.completed.is_empty() && table.sent.is_empty(),
         "the other one may answer"
     );
-    table.reply("r1", request.id, ReplyBody::OperationFailed);
+    table.reply("r1", request.origin.id, ReplyBody::OperationFailed);
     assert!(table.completed.is_empty(), "that is no answer to a read");
     let result = ReplyBody::GetResult {
         key: "k".into(),
         value: None,
         position: Position(3),
     };
-    table.reply("r1", request.id, result);
+    table.reply("r1", request.origin.id, result);
     let expected = Outcome::Value {
         value: None,
         position: Position(3),

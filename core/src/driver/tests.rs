@@ -12,7 +12,7 @@ use crate::config::{Epoch, Incarnation, NodeId, Position, StartId};
 use crate::driver::clock::Clock;
 use crate::engine::memory::{MemoryEngine, MemoryLog};
 use crate::message::{ConfigQuery, Join, Message, Request, RequestBody, ToArbiter};
-use crate::operation::{ClientId, RequestId};
+use crate::operation::{ClientId, Origin, RequestId};
 use crate::process::{Input, Outbox};
 use crate::runtime::{Runtime, Task};
 use crate::storage::{Ticket, Write};
@@ -149,9 +149,7 @@ impl Stage {
 
 fn request(id: u64) -> Message {
     Message::Request(Request {
-        client: ClientId(1),
-        id: RequestId(id),
-        session: Default::default(),
+        origin: Origin::plain(ClientId(1), RequestId(id)),
         body: RequestBody::Status,
         attempt: Default::default(),
     })

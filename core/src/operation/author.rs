@@ -33,35 +33,41 @@ impl fmt::Display for RequestId {
     }
 }
 
-/// What a client says about its requests with each of them, so that one that comes twice is executed once.
-#[derive(
-    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize,
-)]
-pub struct Session {
-    /// A committed position the client had learned before it sent its first write: none of its entries lies before it.
-    pub born: Position,
-    /// The client needs no answer to its requests before this one any more.
-    pub settled: RequestId,
-}
-
-/// Whose request led to an entry.
+/// A request, and what its client says with it so that one that comes twice is executed once.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Origin {
     /// The client.
     pub client: ClientId,
     /// Its request.
     pub id: RequestId,
-    /// What it said with it.
-    pub session: Session,
+    /// A committed position the client had learned before it sent its first write: none of its entries lies before it.
+    pub born: Position,
+    /// The client needs no answer to its requests before this one any more.
+    pub settled: RequestId,
 }
 
 impl Origin {
+    /// A request that is not repeated: of no session.
+    pub fn plain(client: ClientId, id: RequestId) -> Self {
+        Self {
+            client,
+            id,
+            born: Position::ZERO,
+            settled: RequestId(0),
+        }
+    }
+
+    /// Tells it from all other requests.
+    pub fn request(&self) -> (ClientId, RequestId) {
+        (self.client, self.id)
+    }
+
     /// What to call the request by when asking what became of it.
     pub fn name(&self) -> RequestName {
         RequestName {
             client: self.client,
             id: self.id,
-            born: self.session.born,
+            born: self.born,
         }
     }
 }
@@ -73,7 +79,7 @@ pub struct RequestName {
     pub client: ClientId,
     /// Its number.
     pub id: RequestId,
-    /// `Session::born` of the client.
+    /// `Origin::born` of the client.
     pub born: Position,
 }
 

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::config::{Address, Epoch, Position, Seq};
 
-pub use self::author::{ClientId, NotARequestName, Origin, RequestId, RequestName, Session};
+pub use self::author::{ClientId, NotARequestName, Origin, RequestId, RequestName};
 
 /// A key: any bytes, at least one and at most `Limits::key_bytes_max`.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]

@@ -113,12 +113,13 @@ impl Core {
 
     /// Takes up that the log has `entry`, whose fate is open.
     pub(super) fn note_uncommitted(&mut self, entry: &Entry) {
-        let key = (entry.origin.client, entry.origin.id);
         let uncommitted = Uncommitted {
             seq: entry.seq,
             is_cancel: matches!(entry.operation, Operation::Cancel { .. }),
         };
-        self.uncommitted.entry(key).or_insert(uncommitted);
+        self.uncommitted
+            .entry(entry.origin.request())
+            .or_insert(uncommitted);
     }
 
     pub(super) fn known_version(&self) -> ConfigVersion {
@@ -211,8 +212,8 @@ impl Context<'_> {
 
     pub(super) fn reply(&mut self, asker: &Asker, body: ReplyBody) {
         let reply = Reply {
-            client: asker.client,
-            id: asker.id,
+            client: asker.origin.client,
+            id: asker.origin.id,
             body,
         };
         self.out.send(&asker.address, Message::Reply(reply));
@@ -284,9 +285,7 @@ impl Context<'_> {
             self.out.notify(Event::Committed(self.core.log.committed()));
             for entry in &entries {
                 self.core.sessions.apply(entry);
-                self.core
-                    .uncommitted
-                    .remove(&(entry.origin.client, entry.origin.id));
+                self.core.uncommitted.remove(&entry.origin.request());
             }
             let sessions = self.core.sessions.take_changes();
             self.out.push(Effect::Apply { entries, sessions });

@@ -298,9 +298,7 @@ impl Replica {
     fn on_request(&mut self, now: Instant, from: Address, request: Request, out: &mut Outbox) {
         let asker = Asker {
             address: from,
-            client: request.client,
-            id: request.id,
-            session: request.session,
+            origin: request.origin,
             attempt: request.attempt,
         };
         match request.body {

@@ -11,7 +11,7 @@ use std::num::NonZeroU32;
 use crate::config::{Address, Position};
 use crate::limits;
 use crate::message::{Attempt, CommittedAnswer, ReplyBody};
-use crate::operation::{ClientId, Key, Rejection, RequestId, Session, Value};
+use crate::operation::{Key, Origin, Rejection, Value};
 use crate::storage::{Answer, Query, Ticket};
 use crate::time::Instant;
 
@@ -82,9 +82,7 @@ pub(super) enum Authority {
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Asker {
     pub(super) address: Address,
-    pub(super) client: ClientId,
-    pub(super) id: RequestId,
-    pub(super) session: Session,
+    pub(super) origin: Origin,
     pub(super) attempt: Attempt,
 }
 

@@ -13,7 +13,7 @@ use crate::config::{
 use crate::epochs::EpochHistory;
 use crate::message::*;
 use crate::operation::{
-    ClientId, Entry, Operation, Origin, ReadLevel, Rejection, RequestId, Resolution, Session,
+    ClientId, Entry, Operation, Origin, ReadLevel, Rejection, RequestId, Resolution,
 };
 use crate::sessions::{Done, SessionRow, SessionRows};
 use crate::time::Instant;
@@ -139,10 +139,8 @@ fn between_replicas() -> Vec<Message> {
         origin: Origin {
             client: ClientId(5),
             id: RequestId(1),
-            session: Session {
-                born: Position(300),
-                settled: RequestId(1),
-            },
+            born: Position(300),
+            settled: RequestId(1),
         },
     };
     let removal = Entry {
@@ -255,7 +253,9 @@ fn with_clients() -> Vec<Message> {
         RequestBody::Resolve { key: "k".into() },
         RequestBody::Drain(Drain::Node),
     ];
-    let session = Session {
+    let origin = Origin {
+        client,
+        id,
         born: Position(300),
         settled: RequestId(1),
     };
@@ -286,9 +286,7 @@ fn with_clients() -> Vec<Message> {
     ];
     let requests = requests.map(|body| {
         Message::Request(Request {
-            client,
-            id,
-            session,
+            origin,
             body,
             attempt,
         })

@@ -40,10 +40,6 @@ fn entry(epoch: u64, seq: u64, operation: Operation) -> Arc<Entry> {
         epoch: Epoch(epoch),
         seq: Seq(seq),
         operation,
-        origin: Origin {
-            client: ClientId(7),
-            id: RequestId(seq),
-            session: Default::default(),
-        },
+        origin: Origin::plain(ClientId(7), RequestId(seq)),
     })
 }

@@ -235,9 +235,7 @@ impl Bench {
         let id = self.requests;
         self.requests += 1;
         let request = Request {
-            client: client_id(client),
-            id: RequestId(id),
-            session: Default::default(),
+            origin: Origin::plain(client_id(client), RequestId(id)),
             body,
             attempt: Default::default(),
         };
@@ -488,11 +486,7 @@ fn entry(key: &str, value: Option<&str>, seq: u64) -> Entry {
         epoch: Epoch(1),
         seq: Seq(seq),
         operation,
-        origin: Origin {
-            client: ClientId(5),
-            id: RequestId(seq),
-            session: Default::default(),
-        },
+        origin: Origin::plain(ClientId(5), RequestId(seq)),
     }
 }
 

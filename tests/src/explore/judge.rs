@@ -122,7 +122,7 @@ impl Judge {
                     return Err(format!("{seq} is acknowledged, but not in the log"));
                 };
                 let origin = (reply.client, reply.id);
-                if (entry.origin.client, entry.origin.id) != origin {
+                if entry.origin.request() != origin {
                     return Err(format!("{origin:?} got the acknowledgement of {entry:?}"));
                 }
                 is_durable(&entry, evidence)?;

@@ -10,8 +10,8 @@ use super::{BATCH, Meter};
 pub(super) fn measure(meter: &mut impl Meter) {
     let request = inputs::request(1_000);
     let reply = Reply {
-        client: request.client,
-        id: request.id,
+        client: request.origin.client,
+        id: request.origin.id,
         body: ReplyBody::OperationAck {
             seq: Seq(1_000_000),
         },

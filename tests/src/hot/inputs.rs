@@ -5,9 +5,7 @@ use std::sync::Arc;
 use lockstep_core::config::{Epoch, Seq};
 use lockstep_core::limits::SessionLimits;
 use lockstep_core::message::{Request, RequestBody};
-use lockstep_core::operation::{
-    ClientId, Entry, Key, Operation, Origin, RequestId, Session, Value,
-};
+use lockstep_core::operation::{ClientId, Entry, Key, Operation, Origin, RequestId, Value};
 use lockstep_core::sessions::{SessionChanges, SessionRows, Sessions};
 
 /// Keys in use. What is kept by key stops growing once each was written.
@@ -30,30 +28,19 @@ pub(super) fn key(number: u64) -> Key {
 fn origin(number: u64) -> Origin {
     let id = RequestId(number / CLIENTS);
     Origin {
-        client: ClientId(1 + number % CLIENTS),
-        id,
-        session: Session {
-            settled: id,
-            ..Session::default()
-        },
+        settled: id,
+        ..Origin::plain(ClientId(1 + number % CLIENTS), id)
     }
 }
 
 /// The request with the write of this number.
 pub(super) fn request(number: u64) -> Request {
-    let Origin {
-        client,
-        id,
-        session,
-    } = origin(number);
     let body = RequestBody::Insert {
         key: key(number),
         value: Value::from(vec![number as u8; VALUE_BYTES]),
     };
     Request {
-        client,
-        id,
-        session,
+        origin: origin(number),
         body,
         attempt: Default::default(),
     }

@@ -59,7 +59,7 @@ impl AcknowledgedIsDurable {
             return Err(format!("seq {seq} is acknowledged, but not in the log"));
         };
         let origin = (reply.client, reply.id);
-        if (entry.origin.client, entry.origin.id) != origin {
+        if entry.origin.request() != origin {
             return Err(format!("{origin:?} got the acknowledgement of {entry:?}"));
         }
         check(cluster, entry)?;

@@ -47,7 +47,7 @@ impl Invariant for Linearizable {
                     } => (*level, *position),
                     _ => return Ok(()),
                 };
-                let id = (*node, request.client, request.id);
+                let id = (*node, request.origin.client, request.origin.id);
                 self.open.entry(id).or_default().push(least);
                 Ok(())
             }

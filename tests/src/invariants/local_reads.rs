@@ -54,7 +54,7 @@ impl Invariant for LocalReads {
                     } | RequestBody::Scan { .. }
                 );
                 if is_read && let Some(shadow) = cluster.nodes()[*node].shadow() {
-                    let id = (*node, request.client, request.id);
+                    let id = (*node, request.origin.client, request.origin.id);
                     let open = self.open.entry(id).or_insert_with(|| Open {
                         body: request.body.clone(),
                         generation: shadow.generation(),

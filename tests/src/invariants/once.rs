@@ -50,7 +50,7 @@ impl OnceAtMost {
     fn read_on(&mut self, cluster: &Cluster) -> Result<(), String> {
         while let Some(entry) = cluster.ledger().entry(self.read.next_seq()) {
             self.read = Position::behind(entry.seq);
-            let key = (entry.origin.client, entry.origin.id);
+            let key = entry.origin.request();
             if let Some(first) = self.entries.insert(key, entry.seq.0) {
                 return Err(format!("{key:?} is committed as {first} and {}", entry.seq));
             }
@@ -61,7 +61,7 @@ impl OnceAtMost {
 
 /// Is what a client is told of its request what the ledger has?
 fn check_reply(cluster: &Cluster, reply: &Reply) -> Result<(), String> {
-    let is_its = |entry: &Entry| (entry.origin.client, entry.origin.id) == (reply.client, reply.id);
+    let is_its = |entry: &Entry| entry.origin.request() == (reply.client, reply.id);
     let is_cancel = |entry: &Entry| matches!(entry.operation, Operation::Cancel { .. });
     let (is_true, entry) = match &reply.body {
         ReplyBody::OperationAck { seq } | ReplyBody::Resolved(Resolution::Executed { seq }) => {
@@ -94,7 +94,7 @@ fn may_be_forgotten(cluster: &Cluster, reply: &Reply) -> bool {
     let mut its = entries.filter(|entry| entry.origin.client == reply.client);
     limits.clients_max < SessionLimits::default().clients_max
         || its.clone().count() > limits.results_per_client_max
-        || its.any(|entry| entry.origin.session.settled > reply.id)
+        || its.any(|entry| entry.origin.settled > reply.id)
 }
 
 /// Compares what a replica remembers, in memory and on its disk, with what follows from the ledger.

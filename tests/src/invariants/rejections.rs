@@ -50,7 +50,7 @@ impl Invariant for RejectedHasNoEffect {
                 message: Message::Request(request),
                 ..
             } => {
-                let origin = (request.client, request.id);
+                let origin = request.origin.request();
                 *self.copies.entry(origin).or_default() += 1;
                 Ok(())
             }
@@ -59,7 +59,7 @@ impl Invariant for RejectedHasNoEffect {
                 write: Write::Append { entries, .. },
             } => {
                 for entry in entries {
-                    let origin = (entry.origin.client, entry.origin.id);
+                    let origin = entry.origin.request();
                     self.appended.insert((*node, origin));
                 }
                 Ok(())

@@ -50,11 +50,11 @@ impl Invariant for OneReply {
                 node,
                 message: Message::Request(request),
                 ..
-            } if !repeats::is_one(request.client) => {
+            } if !repeats::is_one(request.origin.client) => {
                 let arrived = cluster.nodes()[*node].clock.local(cluster.now());
                 let open = self
                     .open
-                    .entry((*node, request.client, request.id))
+                    .entry((*node, request.origin.client, request.origin.id))
                     .or_insert(Open {
                         arrived,
                         arrived_last: arrived,
@@ -73,8 +73,12 @@ impl Invariant for OneReply {
                     | RequestBody::Remove { .. }
                     | RequestBody::Resolve { .. } => {
                         (open.is_write, open.is_answered) = (true, false);
-                        self.writes
-                            .insert((*node, open.arrived, request.client, request.id));
+                        self.writes.insert((
+                            *node,
+                            open.arrived,
+                            request.origin.client,
+                            request.origin.id,
+                        ));
                     }
                     RequestBody::Get { .. }
                     | RequestBody::Scan { .. }

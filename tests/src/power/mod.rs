@@ -218,11 +218,7 @@ fn entry(seq: u64) -> Arc<Entry> {
         epoch: Epoch(1),
         seq: Seq(seq),
         operation,
-        origin: Origin {
-            client: ClientId(1),
-            id: RequestId(seq),
-            session: Default::default(),
-        },
+        origin: Origin::plain(ClientId(1), RequestId(seq)),
     })
 }
 

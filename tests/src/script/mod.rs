@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use lockstep_core::limits::Timing;
 use lockstep_core::message::{Message, Request, RequestBody};
-use lockstep_core::operation::{ClientId, Key, RequestId, Value};
+use lockstep_core::operation::{ClientId, Key, Origin, RequestId, Value};
 use lockstep_core::process::{CallBody, CallId};
 
 pub use self::difference::difference;
@@ -238,9 +238,7 @@ impl Runner {
 /// A request of a client that does not ask who is primary.
 fn request_of(now: u64, key: &str, value: &str) -> Request {
     Request {
-        client: ClientId(u64::MAX),
-        id: RequestId(now),
-        session: Default::default(),
+        origin: Origin::plain(ClientId(u64::MAX), RequestId(now)),
         body: RequestBody::Insert {
             key: Key::from(key),
             value: Value::from(value),

@@ -24,11 +24,7 @@ fn entry(seq: u64, bytes: usize) -> Arc<Entry> {
             key: format!("k{seq}").into(),
             value: Value::from(vec![b'v'; bytes]),
         },
-        origin: Origin {
-            client: ClientId(1),
-            id: RequestId(seq),
-            session: Default::default(),
-        },
+        origin: Origin::plain(ClientId(1), RequestId(seq)),
     })
 }
 

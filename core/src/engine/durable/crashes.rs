@@ -15,7 +15,7 @@ use super::{ReplicaStore, StoreOptions, open_replica};
 use crate::config::{Epoch, Position, Seq};
 use crate::engine::Engine;
 use crate::epochs::EpochHistory;
-use crate::operation::{ClientId, Entry, Key, Operation, Origin, RequestId, Session, Value};
+use crate::operation::{ClientId, Entry, Key, Operation, Origin, RequestId, Value};
 use crate::sessions::{SessionChanges, SessionRows};
 
 /// How a process ends.
@@ -127,11 +127,7 @@ fn entry(seq: u64, key: Key, value: Option<Value>) -> Arc<Entry> {
     Arc::new(Entry {
         epoch: Epoch(1),
         seq: Seq(seq),
-        origin: Origin {
-            client: ClientId(1),
-            id: RequestId(seq),
-            session: Session::default(),
-        },
+        origin: Origin::plain(ClientId(1), RequestId(seq)),
         operation,
     })
 }

@@ -6,7 +6,7 @@ use crate::config::{Epoch, Position, Seq};
 use crate::event::Event;
 use crate::limits::{self, Limits};
 use crate::message::ReplyBody;
-use crate::operation::{Entry, Operation, Origin, Rejection, Resolution};
+use crate::operation::{Entry, Operation, Rejection, Resolution};
 use crate::replica::Timer;
 use crate::replica::context::Context;
 use crate::replica::reads::Asker;
@@ -47,24 +47,20 @@ impl Primary {
             Operation::Cancel { .. } => Wants::Resolution,
         };
         // The same request once more waits for the fate of its first copy, or is told of it.
-        if let Some(first) = cx.core.uncommitted.get(&(asker.client, asker.id))
+        if let Some(first) = cx.core.uncommitted.get(&asker.origin.request())
             && !planted!(CopyOfOpenExecuted)
         {
             let (seq, is_cancel) = (first.seq, first.is_cancel);
             return self.wait(cx, seq, asker, wants, is_cancel);
         }
-        match cx
-            .core
-            .sessions
-            .lookup(asker.client, asker.id, asker.session)
-        {
+        match cx.core.sessions.lookup(&asker.origin) {
             Lookup::Done(_) if planted!(CopyOfDoneExecuted) => {}
             Lookup::Done(done) => return cx.reply(&asker, answer(&asker, wants, done)),
             // What was appended in this tenure is remembered, so none of it is of this client; and a copy for another tenure may
             // have been executed in that one.
             Lookup::Expired
                 if asker.attempt.epoch == self.epoch
-                    && !cx.core.sessions.knows(asker.client)
+                    && !cx.core.sessions.knows(asker.origin.client)
                     && cx.core.sessions.forgotten() <= self.inherited =>
             {
                 return cx.reject(&asker, Rejection::SessionTooOld);
@@ -79,14 +75,14 @@ impl Primary {
         if planted!(ResolvesWithoutEntry) && wants == Wants::Resolution {
             return cx.reply(&asker, ReplyBody::Resolved(Resolution::NeverExecuted));
         }
-        let origin = asker.origin();
+        let origin = asker.origin;
         if let Some(reason) = self.obstacle(cx, &operation) {
             return self.reject(cx, &asker, reason);
         }
         if wants == Wants::Execution && self.was_rejected(&asker) {
             return cx.reject(&asker, Rejection::NotReady);
         }
-        self.rejected.remove(&(asker.client, asker.id));
+        self.rejected.remove(&asker.origin.request());
         let seq = cx.core.log.end().next_seq();
         let entry = Entry {
             epoch: self.epoch,
@@ -111,7 +107,7 @@ impl Primary {
 
     /// Was this copy rejected before, or a later one?
     fn was_rejected(&self, asker: &Asker) -> bool {
-        let last = self.rejected.get(&(asker.client, asker.id));
+        let last = self.rejected.get(&asker.origin.request());
         let is_for_any = asker.attempt.epoch == Epoch::ZERO;
         !is_for_any
             && last.is_some_and(|last| asker.attempt.copy <= *last)
@@ -124,7 +120,7 @@ impl Primary {
         if asker.attempt.epoch == Epoch::ZERO {
             return cx.reject(asker, reason);
         }
-        let request = (asker.client, asker.id);
+        let request = asker.origin.request();
         let is_full = self.rejected.len() >= limits::REJECTED_REMEMBERED_MAX;
         if is_full && !self.rejected.contains_key(&request) {
             return cx.reply(asker, ReplyBody::OperationFailed);
@@ -292,14 +288,4 @@ fn too_large(limits: &Limits, operation: &Operation) -> Option<Rejection> {
         size: size as u64,
         limit: limit as u64,
     })
-}
-
-impl Asker {
-    fn origin(&self) -> Origin {
-        Origin {
-            client: self.client,
-            id: self.id,
-            session: self.session,
-        }
-    }
 }

@@ -67,9 +67,7 @@ fn what_a_replica_acknowledged_in_an_earlier_handshake_does_not_count() {
     answer(&mut table, first);
     acknowledge(&mut table, first, 0);
     let request = Request {
-        client: ClientId(3),
-        id: RequestId(0),
-        session: Default::default(),
+        origin: Origin::plain(ClientId(3), RequestId(0)),
         body: RequestBody::Remove { key: "k".into() },
         attempt: Default::default(),
     };

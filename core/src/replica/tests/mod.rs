@@ -19,7 +19,7 @@ use crate::message::{
     Beacon, BeaconAck, FromArbiter, JoinRefusal, JoinRefused, Joined, SnapshotAck, Snapshots,
     StateChunk, SyncEnd, SyncFrom, SyncReply, SyncStart, Timestamp, ToArbiter,
 };
-use crate::operation::{ClientId, Entry, Origin, RequestId, Resolution, Session};
+use crate::operation::{ClientId, Entry, Origin, RequestId, Resolution};
 use crate::sessions::{Done, SessionRow, SessionRows};
 
 const ME: NodeId = NodeId(1);
@@ -134,11 +134,9 @@ impl Table {
         self.step(Input::Message { from, message });
     }
 
-    fn ask(&mut self, from: &str, id: u64, session: Session, body: RequestBody) {
+    fn ask(&mut self, from: &str, id: u64, body: RequestBody) {
         let request = Request {
-            client: CLIENT,
-            id: RequestId(id),
-            session,
+            origin: Origin::plain(CLIENT, RequestId(id)),
             body,
             attempt: Default::default(),
         };
@@ -280,11 +278,7 @@ fn entry(seq: u64, operation: Operation) -> Entry {
         epoch: EPOCH,
         seq: Seq(seq),
         operation,
-        origin: Origin {
-            client: CLIENT,
-            id: RequestId(seq),
-            session: Default::default(),
-        },
+        origin: Origin::plain(CLIENT, RequestId(seq)),
     }
 }
 

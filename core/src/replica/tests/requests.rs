@@ -20,15 +20,13 @@ impl Table {
 
     fn remove(&mut self, from: &str, id: u64) {
         let body = RequestBody::Remove { key: "k".into() };
-        self.ask(from, id, Session::default(), body);
+        self.ask(from, id, body);
     }
 
     /// The write, sent as this copy for the tenure of `epoch`.
     fn remove_by(&mut self, id: u64, epoch: Epoch, copy: u32) {
         let request = Request {
-            client: CLIENT,
-            id: RequestId(id),
-            session: Session::default(),
+            origin: Origin::plain(CLIENT, RequestId(id)),
             body: RequestBody::Remove { key: "k".into() },
             attempt: Attempt { epoch, copy },
         };
@@ -37,7 +35,7 @@ impl Table {
 
     fn resolve(&mut self, from: &str, id: u64) {
         let body = RequestBody::Resolve { key: "k".into() };
-        self.ask(from, id, Session::default(), body);
+        self.ask(from, id, body);
     }
 }
 
@@ -340,7 +338,7 @@ fn the_answer_to_a_question_of_a_former_start_is_not_taken_for_that_to_a_present
         key: "k".into(),
         level: ReadLevel::Linearizable,
     };
-    table.ask("c", 1, Session::default(), body);
+    table.ask("c", 1, body);
     let asked = table.said().into_iter().find_map(|message| match message {
         Message::Peer(Peer {
             body: PeerMessage::CommittedQuery(query),
@@ -375,9 +373,7 @@ fn what_a_local_read_has_had_written_is_still_to_be_sent() {
     ];
     for (id, body) in (1..).zip(bodies) {
         let request = Request {
-            client: CLIENT,
-            id: RequestId(id),
-            session: Session::default(),
+            origin: Origin::plain(CLIENT, RequestId(id)),
             body,
             attempt: Default::default(),
         };

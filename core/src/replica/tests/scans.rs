@@ -42,7 +42,7 @@ impl Scanned {
         let limit = limit.and_then(NonZeroU32::new);
         self.table.effects.clear();
         let body = RequestBody::Scan { after, limit };
-        self.table.ask("c", 1, Session::default(), body);
+        self.table.ask("c", 1, body);
         let asked = self.table.effects.iter().find_map(|effect| match effect {
             Effect::Query(ticket, Query::Scan { after, limit }) => {
                 Some((*ticket, after.clone(), *limit))

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use lockstep_core::config::{Address, Position};
 use lockstep_core::message::{Message, Request};
-use lockstep_core::operation::{ClientId, Session};
+use lockstep_core::operation::{ClientId, Origin};
 use lockstep_core::process::{Input, Outbox, Process};
 use lockstep_core::replica;
 
@@ -165,9 +165,9 @@ impl World {
         let body = scope.clients[client][question].body.clone();
         Arc::make_mut(&mut self.judge).on_ask(client, node, &body);
         let message = Message::Request(Request {
-            client: ClientId(client as u64 + 1),
-            id: request_id(question),
-            session: Session {
+            origin: Origin {
+                client: ClientId(client as u64 + 1),
+                id: request_id(question),
                 born: Position::ZERO,
                 settled: request_id(question),
             },

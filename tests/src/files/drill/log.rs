@@ -312,11 +312,7 @@ impl LogDrill {
                         key: Key::from(format!("{seq}")),
                         value: Value::from(value.clone()),
                     },
-                    origin: Origin {
-                        client: ClientId(1),
-                        id: RequestId(seq),
-                        session: Default::default(),
-                    },
+                    origin: Origin::plain(ClientId(1), RequestId(seq)),
                 })
             })
             .collect()

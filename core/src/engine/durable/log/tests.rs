@@ -114,11 +114,7 @@ fn entry(epoch: u64, seq: u64, value_bytes: usize) -> Arc<Entry> {
             key: Key::from(format!("{seq}")),
             value: Value::from(vec![seq as u8 | 1; value_bytes]),
         },
-        origin: Origin {
-            client: ClientId(1),
-            id: RequestId(seq),
-            session: Default::default(),
-        },
+        origin: Origin::plain(ClientId(1), RequestId(seq)),
     })
 }
 

@@ -27,11 +27,7 @@ fn entry_of(epoch: u64, seq: u64, bytes: usize) -> Arc<Entry> {
             key: format!("k{seq}").into(),
             value: Value::from(vec![b'v'; bytes]),
         },
-        origin: Origin {
-            client: ClientId(1),
-            id: RequestId(seq),
-            session: Default::default(),
-        },
+        origin: Origin::plain(ClientId(1), RequestId(seq)),
     })
 }
 
