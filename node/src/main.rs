@@ -1,7 +1,7 @@
 //! The program `lockstep`: reads the command line, does what it says, and ends with an exit code that tells how it went.
 //!
 //! Reading order: `args` and [`config_file`] (what can be typed), [`output`] (what is printed, exit codes), [`commands`]
-//! (one file each), [`assemble`] (the only place that names concrete transports and engines), [`session`] (a cluster as
+//! (one file each), [`assemble`] (the only place that names concrete transports and engines), [`store`] (a cluster as
 //! commands see it).
 
 mod args;
@@ -15,10 +15,10 @@ mod latencies;
 mod logging;
 mod output;
 mod records;
-mod session;
 mod shell;
 mod signals;
 mod status;
+mod store;
 mod threads;
 
 use std::env;

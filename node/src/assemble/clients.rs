@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 use super::nodes::{node_address, tls_failure};
 use crate::args::Connection;
 use crate::output::{self, Failure};
-use crate::session::Session;
+use crate::store::Store;
 
 /// The file in the data directory of `dev` that tells commands how to reach it. It is a configuration file too, so
 /// that commands elsewhere can be given it with `--config`.
@@ -34,7 +34,7 @@ pub(crate) async fn client(
     connection: &Connection,
     deadline: Duration,
     in_flight_max: usize,
-) -> Result<Session, Failure> {
+) -> Result<Store, Failure> {
     let options = ClientOptions {
         deadline,
         in_flight_max,
@@ -47,7 +47,7 @@ pub(crate) async fn client(
 pub(crate) async fn client_with(
     connection: &Connection,
     options: &ClientOptions,
-) -> Result<Session, Failure> {
+) -> Result<Store, Failure> {
     let (cluster, tls_dir) = whereabouts(connection)?;
     let name = connection.name.as_deref();
     let credentials = Credentials::load_client(&tls_dir, name).map_err(tls_failure)?;
@@ -57,7 +57,7 @@ pub(crate) async fn client_with(
         .collect::<Result<Vec<Address>, Failure>>()?;
     let transport = QuicTransport::client(credentials)
         .map_err(|error| Failure::Broken(output::chain(&error)))?;
-    Ok(Session::connect(Arc::new(transport), addresses, options))
+    Ok(Store::connect(Arc::new(transport), addresses, options))
 }
 
 /// A client of replicas in the memory of this process.
@@ -65,9 +65,9 @@ pub(crate) fn client_in_memory(
     network: &lockstep_transport_mem::Network,
     addresses: Vec<Address>,
     options: &ClientOptions,
-) -> Session {
+) -> Store {
     let transport = Arc::new(network.client("bench"));
-    Session::connect(transport, addresses, options)
+    Store::connect(transport, addresses, options)
 }
 
 fn whereabouts(connection: &Connection) -> Result<(Vec<String>, PathBuf), Failure> {

@@ -22,7 +22,7 @@ use crate::args::Bounds;
 use crate::commands::serve;
 use crate::events::Watcher;
 use crate::output::{self, Failure};
-use crate::session::Session;
+use crate::store::Store;
 
 /// Over what nodes and clients reach each other.
 #[derive(Clone)]
@@ -157,15 +157,11 @@ impl Network {
     }
 
     /// A client of replicas in this process.
-    pub(crate) fn session(
-        &self,
-        addresses: Vec<Address>,
-        options: &ClientOptions,
-    ) -> Option<Session> {
+    pub(crate) fn store(&self, addresses: Vec<Address>, options: &ClientOptions) -> Option<Store> {
         match self {
             Self::Mem(network) => {
                 let transport = Arc::new(network.client("shell"));
-                Some(Session::connect(transport, addresses, options))
+                Some(Store::connect(transport, addresses, options))
             }
             Self::Quic { .. } => None,
         }

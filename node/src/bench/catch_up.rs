@@ -13,8 +13,8 @@ use crate::bench::client::Course;
 use crate::bench::notes::{Notes, Stage, Stages};
 use crate::bench::report;
 use crate::output;
-use crate::session::Session;
 use crate::status;
+use crate::store::Store;
 
 /// How often the nodes are asked.
 const LOOK: Duration = Duration::from_millis(100);
@@ -41,11 +41,11 @@ struct Progress {
 }
 
 /// Watches who joins until the schedule ends, and tells the clients what is going on.
-pub(crate) async fn watch(session: Session, course: Arc<Course>) -> Vec<Join> {
+pub(crate) async fn watch(store: Store, course: Arc<Course>) -> Vec<Join> {
     let mut joins = Joins::default();
     while !course.schedule.is_over(Instant::now()) {
         // Nobody may answer for a moment.
-        let answers = session.statuses().await.unwrap_or_default();
+        let answers = store.statuses().await.unwrap_or_default();
         let stage = joins.look(&answers, course.schedule.begun().elapsed());
         if let Notes::Stages(stages) = &course.notes {
             stages.enter(stage);

@@ -18,7 +18,7 @@ use crate::bench::tally::{Kind, Measured, Tally};
 use crate::bench::values::Values;
 use crate::bench::workload::{Operation, SCAN_RECORDS_MAX, Workload};
 use crate::output::Failure;
-use crate::session::Session;
+use crate::store::Store;
 
 /// Mismatches that are told one by one.
 const MISMATCHES_TOLD: usize = 10;
@@ -27,7 +27,7 @@ const MISMATCHES_TOLD: usize = 10;
 pub(crate) struct Bench {
     pub(crate) workload: Workload,
     pub(crate) level: BenchLevel,
-    /// Where to read; `None` for where the sessions do by themselves.
+    /// Where to read; `None` for where the stores do by themselves.
     pub(crate) replica: Option<Address>,
     pub(crate) keys: Keys,
     pub(crate) values: Values,
@@ -85,10 +85,10 @@ impl Findings {
 
 impl Bench {
     /// Writes a key, and notes down what became of it.
-    pub(crate) async fn write(&self, session: &Session, key: u64) -> Result<Position, Failure> {
+    pub(crate) async fn write(&self, store: &Store, key: u64) -> Result<Position, Failure> {
         let write = self.ledger.begin(key);
         let value = self.values.value(key, write.number);
-        match session.put(self.keys.name(key), value).await {
+        match store.put(self.keys.name(key), value).await {
             Ok(acknowledged) => {
                 self.ledger.acknowledged(write, acknowledged.seq);
                 Ok(Position::behind(acknowledged.seq))
@@ -105,14 +105,14 @@ impl Bench {
     }
 
     /// Reads a key as fresh as the level says, and judges what it holds.
-    async fn read(&self, session: &Session, key: u64, seen: Position) -> Result<Position, Failure> {
+    async fn read(&self, store: &Store, key: u64, seen: Position) -> Result<Position, Failure> {
         let (level, expected) = match self.level {
             BenchLevel::Linearizable => (ReadLevel::Linearizable, Some(self.ledger.expect(key))),
             BenchLevel::Local => (ReadLevel::Local, None),
             BenchLevel::AtLeast => (ReadLevel::AtLeast(seen), None),
         };
         let name = self.keys.name(key);
-        let read = session
+        let read = store
             .get(name.clone(), level, self.replica.as_ref())
             .await?;
         let value = read.value.as_ref();
@@ -135,7 +135,7 @@ impl Bench {
 pub(crate) struct Client {
     bench: Arc<Bench>,
     course: Arc<Course>,
-    session: Session,
+    store: Store,
     number: usize,
     chooser: Chooser,
     rng: StdRng,
@@ -148,7 +148,7 @@ impl Client {
     pub(crate) fn new(
         bench: Arc<Bench>,
         course: Arc<Course>,
-        session: Session,
+        store: Store,
         number: usize,
         chooser: Chooser,
         seed: u64,
@@ -156,7 +156,7 @@ impl Client {
         Self {
             bench,
             course,
-            session,
+            store,
             number,
             chooser,
             rng: StdRng::seed_from_u64(seed.wrapping_add(number as u64)),
@@ -212,7 +212,7 @@ impl Client {
             }
             Operation::Scan => {
                 let (key, records) = (self.choose(), self.rng.random_range(1..=SCAN_RECORDS_MAX));
-                (Kind::Scan, bench.scan(&self.session, key, records).await)
+                (Kind::Scan, bench.scan(&self.store, key, records).await)
             }
             Operation::ReadModifyWrite => {
                 let key = self.choose();
@@ -230,13 +230,13 @@ impl Client {
     }
 
     async fn read(&mut self, key: u64) -> Result<(), Failure> {
-        let position = self.bench.read(&self.session, key, self.seen).await?;
+        let position = self.bench.read(&self.store, key, self.seen).await?;
         self.seen = self.seen.max(position);
         Ok(())
     }
 
     async fn write(&mut self, key: u64) -> Result<(), Failure> {
-        let position = self.bench.write(&self.session, key).await?;
+        let position = self.bench.write(&self.store, key).await?;
         self.seen = self.seen.max(position);
         Ok(())
     }

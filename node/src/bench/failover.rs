@@ -12,8 +12,8 @@ use crate::bench::changes;
 use crate::bench::client::Course;
 use crate::bench::pauses::{Pause, Pauses};
 use crate::output::{self, Failure};
-use crate::session::Session;
 use crate::status;
+use crate::store::Store;
 
 /// Pauses and failures this long before and after a change are told with it.
 const AROUND: Duration = Duration::from_secs(2);
@@ -53,9 +53,9 @@ struct Effect {
 }
 
 /// The address of the primary that is to be drained.
-pub(crate) async fn find_drained(session: &Session, name: &str) -> Result<Address, Failure> {
-    let address = session.find_replica(name).await?;
-    let answers = session.statuses().await?;
+pub(crate) async fn find_drained(store: &Store, name: &str) -> Result<Address, Failure> {
+    let address = store.find_replica(name).await?;
+    let answers = store.statuses().await?;
     let primary = status::newest_config(&answers).and_then(Config::primary_member);
     match primary {
         Some(primary) if primary.address != address => Err(Failure::Usage(format!(
@@ -66,9 +66,9 @@ pub(crate) async fn find_drained(session: &Session, name: &str) -> Result<Addres
     }
 }
 
-/// Watches the configuration until the schedule ends. `session`: gives up early, so that dead nodes do not hold it up.
+/// Watches the configuration until the schedule ends. `store`: gives up early, so that dead nodes do not hold it up.
 pub(crate) async fn watch(
-    session: Session,
+    store: Store,
     course: Arc<Course>,
     drain: Option<(Address, Instant)>,
 ) -> Vec<Event> {
@@ -78,12 +78,12 @@ pub(crate) async fn watch(
     while !course.schedule.is_over(Instant::now()) {
         if let Some((replica, _)) = drain.take_if(|(_, at)| *at <= Instant::now()) {
             // Asked again below if nobody answered: it does no harm twice.
-            if session.drain(&replica, Drain::Primary).await.is_err() {
+            if store.drain(&replica, Drain::Primary).await.is_err() {
                 drain = Some((replica, Instant::now() + LOOK));
             }
         }
         // Nobody may answer for a moment.
-        let answers = session.statuses().await.unwrap_or_default();
+        let answers = store.statuses().await.unwrap_or_default();
         if let Some(config) = status::newest_config(&answers) {
             if let Some(known) = &known
                 && known.version < config.version

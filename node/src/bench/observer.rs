@@ -13,14 +13,14 @@ use crate::bench::failover::{self, Event, Failover};
 use crate::bench::notes::Notes;
 use crate::bench::settings::Subject;
 use crate::output::Failure;
-use crate::session::Session;
+use crate::store::Store;
 
 /// Nodes that do not answer within this time are not waited for.
 const PATIENCE: Duration = Duration::from_millis(300);
 
 /// Looks at the cluster.
 pub(crate) struct Observer {
-    session: Session,
+    store: Store,
     subject: Subject,
     drained: Option<Address>,
     work: Work,
@@ -34,15 +34,15 @@ enum Work {
 
 impl Observer {
     /// Has everything it needs to begin.
-    pub(crate) async fn new(subject: &Subject, session: &Session) -> Result<Self, Failure> {
+    pub(crate) async fn new(subject: &Subject, store: &Store) -> Result<Self, Failure> {
         let drained = match subject {
             Subject::Failover { drain: Some(name) } => {
-                Some(failover::find_drained(session, name).await?)
+                Some(failover::find_drained(store, name).await?)
             }
             Subject::Failover { drain: None } | Subject::Load | Subject::CatchUp => None,
         };
         Ok(Self {
-            session: session.with_deadline(PATIENCE),
+            store: store.with_deadline(PATIENCE),
             subject: subject.clone(),
             drained,
             work: Work::Nothing,
@@ -51,15 +51,15 @@ impl Observer {
 
     /// Looks from now on until the schedule ends.
     pub(crate) fn begin(&mut self, course: &Arc<Course>) {
-        let (session, course) = (self.session.clone(), course.clone());
+        let (store, course) = (self.store.clone(), course.clone());
         self.work = match self.subject {
             Subject::Load => Work::Nothing,
             Subject::Failover { .. } => {
                 let at = course.measured_from;
                 let drain = self.drained.take().map(|replica| (replica, at));
-                Work::Failover(task::spawn(failover::watch(session, course, drain)))
+                Work::Failover(task::spawn(failover::watch(store, course, drain)))
             }
-            Subject::CatchUp => Work::CatchUp(task::spawn(catch_up::watch(session, course))),
+            Subject::CatchUp => Work::CatchUp(task::spawn(catch_up::watch(store, course))),
         };
     }
 

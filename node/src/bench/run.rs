@@ -23,16 +23,16 @@ use crate::bench::spread::{self, Errand};
 use crate::bench::tally::{Kind, Tally, Totals};
 use crate::bench::values::Values;
 use crate::output::Failure;
-use crate::session::{Joined, Session};
 use crate::signals::EndSignals;
+use crate::store::{Joined, Store};
 
 /// How often the watcher has something to say.
 const TICK: Duration = Duration::from_secs(1);
 
-/// Runs a bench. `sessions`: a connection each.
+/// Runs a bench. `stores`: a connection each.
 pub(crate) async fn run(
     settings: &Settings,
-    sessions: &[Session],
+    stores: &[Store],
     format: Format,
 ) -> Result<Outcome, Failure> {
     let usage = |error: &dyn std::error::Error| Failure::Usage(error.to_string());
@@ -40,7 +40,7 @@ pub(crate) async fn run(
     let keys = Keys::new(&load.prefix, load.key_size.as_usize(), load.keys);
     let values = Values::new(rand::random(), load.value_size.as_usize());
     let replica = match &settings.replica {
-        Some(name) => Some(sessions[0].find_replica(name).await?),
+        Some(name) => Some(stores[0].find_replica(name).await?),
         None => None,
     };
     let bench = Arc::new(Bench {
@@ -54,16 +54,16 @@ pub(crate) async fn run(
         findings: Findings::default(),
     });
     let filled = match settings.loads {
-        true => Some(fill(&bench, sessions, format).await?),
+        true => Some(fill(&bench, stores, format).await?),
         false => None,
     };
-    let measured = measure(settings, &bench, sessions, format).await?;
+    let measured = measure(settings, &bench, stores, format).await?;
     if let Some(fatal) = bench.findings.found().fatal {
         return Err(fatal);
     }
     let verified = match load.no_verify {
         true => None,
-        false => Some(verify(&bench, sessions, format).await?),
+        false => Some(verify(&bench, stores, format).await?),
     };
     let found = bench.findings.found();
     Ok(Outcome {
@@ -94,22 +94,18 @@ pub(crate) async fn run(
     })
 }
 
-async fn fill(bench: &Arc<Bench>, sessions: &[Session], format: Format) -> Result<Filled, Failure> {
+async fn fill(bench: &Arc<Bench>, stores: &[Store], format: Format) -> Result<Filled, Failure> {
     let begun = Instant::now();
     let progress = progress("writing the keys", format);
-    let keys = spread::all_keys(bench, sessions, Errand::Load, &progress).await?;
+    let keys = spread::all_keys(bench, stores, Errand::Load, &progress).await?;
     let seconds = begun.elapsed().as_secs_f64();
     Ok(Filled { keys, seconds })
 }
 
-async fn verify(
-    bench: &Arc<Bench>,
-    sessions: &[Session],
-    format: Format,
-) -> Result<Verified, Failure> {
+async fn verify(bench: &Arc<Bench>, stores: &[Store], format: Format) -> Result<Verified, Failure> {
     let begun = Instant::now();
     let progress = progress("reading back what was written", format);
-    let keys = spread::all_keys(bench, sessions, Errand::Verify, &progress).await?;
+    let keys = spread::all_keys(bench, stores, Errand::Verify, &progress).await?;
     let seconds = begun.elapsed().as_secs_f64();
     Ok(Verified { keys, seconds })
 }
@@ -128,11 +124,11 @@ struct Measured {
 async fn measure(
     settings: &Settings,
     bench: &Arc<Bench>,
-    sessions: &[Session],
+    stores: &[Store],
     format: Format,
 ) -> Result<Measured, Failure> {
     let load = &settings.load;
-    let mut observer = Observer::new(&settings.subject, &sessions[0]).await?;
+    let mut observer = Observer::new(&settings.subject, &stores[0]).await?;
     let mut signals = EndSignals::watch()?;
     let length = load.warm_up + settings.duration();
     let schedule = Schedule::begin(length, load.rate);
@@ -141,7 +137,7 @@ async fn measure(
         schedule,
         notes: Notes::of(&settings.subject),
     });
-    let clients = spawn(settings, bench, &course, sessions);
+    let clients = spawn(settings, bench, &course, stores);
     observer.begin(&course);
 
     let mut watcher = Watcher::new(bench, &course.schedule, format);
@@ -149,7 +145,7 @@ async fn measure(
         watcher.watch(course.measured_from, Phase::WarmUp).await;
         let end = course.measured_from + settings.duration();
         // Beside the watching: a node that does not answer must not hold it up.
-        let sampling = task::spawn(sample(bench.clone(), sessions[0].clone()));
+        let sampling = task::spawn(sample(bench.clone(), stores[0].clone()));
         watcher.watch(end, Phase::Measured).await;
         (Some(sampling), false)
     };
@@ -163,7 +159,7 @@ async fn measure(
     course.schedule.end();
     let costs = match sampling {
         Some(sampling) => {
-            let after = sample(bench.clone(), sessions[0].clone()).await;
+            let after = sample(bench.clone(), stores[0].clone()).await;
             Costs::between(&sampling.await, &after)
         }
         None => Costs::default(),
@@ -189,28 +185,28 @@ fn spawn(
     settings: &Settings,
     bench: &Arc<Bench>,
     course: &Arc<Course>,
-    sessions: &[Session],
+    stores: &[Store],
 ) -> Vec<Joined<()>> {
     let chooser = Chooser::new(settings.distribution(), settings.load.keys);
-    let clients = sessions
+    let clients = stores
         .iter()
         .cycle()
         .take(settings.clients() as usize)
         .enumerate();
     clients
-        .map(|(number, session)| {
-            let (bench, course, session) = (bench.clone(), course.clone(), session.clone());
-            let runner = session.clone();
-            let client = Client::new(bench, course, session, number, chooser, settings.seed);
+        .map(|(number, store)| {
+            let (bench, course, store) = (bench.clone(), course.clone(), store.clone());
+            let runner = store.clone();
+            let client = Client::new(bench, course, store, number, chooser, settings.seed);
             runner.spawn(client.run())
         })
         .collect()
 }
 
 /// What the nodes have used so far, and for how many operations.
-async fn sample(bench: Arc<Bench>, session: Session) -> Sample {
+async fn sample(bench: Arc<Bench>, store: Store) -> Sample {
     // Without an answer there is nothing to tell, and nothing else is wrong.
-    let answers = session.statuses().await.unwrap_or_default();
+    let answers = store.statuses().await.unwrap_or_default();
     Sample::new(&answers, bench.tally.totals().operations())
 }
 

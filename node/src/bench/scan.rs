@@ -7,7 +7,7 @@ use lockstep_core::operation::{Key, Value};
 use crate::bench::client::Bench;
 use crate::bench::ledger::Mismatch;
 use crate::output::Failure;
-use crate::session::{Session, just_before};
+use crate::store::{Store, just_before};
 
 /// What a scan still wants.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -38,12 +38,7 @@ impl Wanted {
 
 impl Bench {
     /// Reads as many records, from a key on, or all there are, and judges what they hold.
-    pub(crate) async fn scan(
-        &self,
-        session: &Session,
-        from: u64,
-        records: u32,
-    ) -> Result<(), Failure> {
+    pub(crate) async fn scan(&self, store: &Store, from: u64, records: u32) -> Result<(), Failure> {
         let mut wanted = Wanted {
             after: just_before(self.keys.name(from).as_ref()),
             left: records,
@@ -51,7 +46,7 @@ impl Bench {
         };
         while let Some(limit) = NonZeroU32::new(wanted.left) {
             let after = wanted.after.clone();
-            let page = session
+            let page = store
                 .scan(after, Some(limit), self.replica.as_ref())
                 .await?;
             for (key, value) in &page.records {

@@ -10,7 +10,7 @@ use lockstep_core::operation::ReadLevel;
 
 use crate::bench::client::Bench;
 use crate::output::Failure;
-use crate::session::{Joined, Session};
+use crate::store::{Joined, Store};
 
 /// Operations under way at once: enough to keep a cluster busy.
 pub(crate) const AT_ONCE: usize = 512;
@@ -30,20 +30,20 @@ pub(crate) enum Errand {
 /// Does it with all keys. Returns with how many it was done.
 pub(crate) async fn all_keys(
     bench: &Arc<Bench>,
-    sessions: &[Session],
+    stores: &[Store],
     errand: Errand,
     progress: &ProgressBar,
 ) -> Result<u64, Failure> {
     let count = bench.keys.count();
     progress.set_length(count);
     let next = Arc::new(AtomicU64::new(0));
-    let tasks: Vec<Joined<Result<u64, Failure>>> = sessions
+    let tasks: Vec<Joined<Result<u64, Failure>>> = stores
         .iter()
         .cycle()
         .take(AT_ONCE)
-        .map(|session| {
-            let (bench, session, next) = (bench.clone(), session.clone(), next.clone());
-            let runner = session.clone();
+        .map(|store| {
+            let (bench, store, next) = (bench.clone(), store.clone(), next.clone());
+            let runner = store.clone();
             runner.spawn(async move {
                 let mut done = 0;
                 loop {
@@ -51,7 +51,7 @@ pub(crate) async fn all_keys(
                     if key >= count {
                         return Ok(done);
                     }
-                    let outcome = one_key(&bench, &session, errand, key).await;
+                    let outcome = one_key(&bench, &store, errand, key).await;
                     match outcome {
                         Ok(was_needed) => done += u64::from(was_needed),
                         Err(failure) => {
@@ -82,21 +82,16 @@ pub(crate) async fn all_keys(
     result.map(|()| done)
 }
 
-async fn one_key(
-    bench: &Bench,
-    session: &Session,
-    errand: Errand,
-    key: u64,
-) -> Result<bool, Failure> {
+async fn one_key(bench: &Bench, store: &Store, errand: Errand, key: u64) -> Result<bool, Failure> {
     match errand {
         Errand::Load => {
-            bench.write(session, key).await?;
+            bench.write(store, key).await?;
             Ok(true)
         }
         Errand::Verify if !bench.ledger.is_touched(key) => Ok(false),
         Errand::Verify => {
             let name = bench.keys.name(key);
-            let read = session.get(name, ReadLevel::Linearizable, None).await?;
+            let read = store.get(name, ReadLevel::Linearizable, None).await?;
             bench.judge_last(key, read.value.as_ref());
             Ok(true)
         }

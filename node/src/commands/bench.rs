@@ -11,7 +11,7 @@ use crate::bench::run;
 use crate::bench::settings::Settings;
 use crate::bench::spread;
 use crate::output::{self, Exit, Failure};
-use crate::session::Session;
+use crate::store::Store;
 
 /// `lockstep bench`.
 pub(crate) async fn bench(args: BenchArgs, format: Format) -> Result<Exit, Failure> {
@@ -20,10 +20,10 @@ pub(crate) async fn bench(args: BenchArgs, format: Format) -> Result<Exit, Failu
         Some(replicas) => Some(in_memory(replicas as usize).await?),
         None => None,
     };
-    let sessions = connect(&settings, cluster.as_ref()).await?;
-    let outcome = run::run(&settings, &sessions, format).await;
-    for session in &sessions {
-        session.close().await;
+    let stores = connect(&settings, cluster.as_ref()).await?;
+    let outcome = run::run(&settings, &stores, format).await;
+    for store in &stores {
+        store.close().await;
     }
     if let Some(cluster) = cluster {
         let stopped = cluster.stop().await;
@@ -38,7 +38,7 @@ async fn in_memory(replicas: usize) -> Result<Cluster, Failure> {
 }
 
 /// The connections that clients share.
-async fn connect(settings: &Settings, cluster: Option<&Cluster>) -> Result<Vec<Session>, Failure> {
+async fn connect(settings: &Settings, cluster: Option<&Cluster>) -> Result<Vec<Store>, Failure> {
     let load = &settings.load;
     let share = settings.clients().div_ceil(load.connections) as usize;
     let options = ClientOptions {
@@ -47,9 +47,9 @@ async fn connect(settings: &Settings, cluster: Option<&Cluster>) -> Result<Vec<S
         in_flight_max: share.max(spread::AT_ONCE) + 64,
         read_from: settings.read_from,
     };
-    let mut sessions = Vec::new();
+    let mut stores = Vec::new();
     for _ in 0..load.connections {
-        sessions.push(match cluster {
+        stores.push(match cluster {
             Some(cluster) => {
                 let replicas = settings.load.mem.unwrap_or_default() as usize;
                 let addresses: Vec<Address> = (0..replicas)
@@ -60,7 +60,7 @@ async fn connect(settings: &Settings, cluster: Option<&Cluster>) -> Result<Vec<S
             None => assemble::client_with(&load.connection, &options).await?,
         });
     }
-    Ok(sessions)
+    Ok(stores)
 }
 
 fn print(outcome: &Outcome, format: Format) -> Result<Exit, Failure> {

@@ -207,14 +207,14 @@ async fn live(
         in_flight_max: 64,
         ..ClientOptions::default()
     };
-    let session = cluster.network.session(cluster.replicas.clone(), &options);
+    let store = cluster.network.store(cluster.replicas.clone(), &options);
     let signal = async {
         signals.next().await;
         Ok(())
     };
     let shell = async {
-        match &session {
-            Some(session) => shell::run(session, format).await.map(|_| ()),
+        match &store {
+            Some(store) => shell::run(store, format).await.map(|_| ()),
             None => future::pending().await,
         }
     };

@@ -10,33 +10,33 @@ use serde_json::json;
 use crate::args::{DrainArgs, Format};
 use crate::assemble;
 use crate::output::{self, Exit, Failure};
-use crate::session::Session;
 use crate::status;
+use crate::store::Store;
 
 /// How often it is looked whether it is done.
 const LOOK: Duration = Duration::from_millis(100);
 
 /// `lockstep drain`.
 pub(crate) async fn drain(args: DrainArgs, format: Format) -> Result<Exit, Failure> {
-    let session = assemble::client(&args.connection, args.deadline.deadline, 16).await?;
-    let outcome = drain_with(&session, &args, format).await;
-    session.close().await;
+    let store = assemble::client(&args.connection, args.deadline.deadline, 16).await?;
+    let outcome = drain_with(&store, &args, format).await;
+    store.close().await;
     outcome
 }
 
-async fn drain_with(session: &Session, args: &DrainArgs, format: Format) -> Result<Exit, Failure> {
-    let replica = session.find_replica(&args.node).await?;
+async fn drain_with(store: &Store, args: &DrainArgs, format: Format) -> Result<Exit, Failure> {
+    let replica = store.find_replica(&args.node).await?;
     let drain = match args.role_only {
         true => Drain::Primary,
         false => Drain::Node,
     };
-    session.drain(&replica, drain).await?;
+    store.drain(&replica, drain).await?;
     let begun = std::time::Instant::now();
     // Who has left does not answer any more.
     let gone = Some(&replica).filter(|_| drain == Drain::Node);
     loop {
         // While the role moves nobody may answer for a moment.
-        if let Ok(answers) = session.statuses_without(gone).await
+        if let Ok(answers) = store.statuses_without(gone).await
             && is_done(&answers, &replica, drain)
         {
             break;

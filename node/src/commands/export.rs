@@ -6,25 +6,25 @@ use crate::args::ExportArgs;
 use crate::assemble;
 use crate::output::{Exit, Failure};
 use crate::records;
-use crate::session::Session;
+use crate::store::Store;
 
 /// `lockstep export`.
 pub(crate) async fn export(args: ExportArgs) -> Result<Exit, Failure> {
-    let session = assemble::client(&args.connection, args.deadline, 1).await?;
-    let exit = export_with(&session, args.replica.replica.as_deref()).await;
-    session.close().await;
+    let store = assemble::client(&args.connection, args.deadline, 1).await?;
+    let exit = export_with(&store, args.replica.replica.as_deref()).await;
+    store.close().await;
     exit
 }
 
-async fn export_with(session: &Session, name: Option<&str>) -> Result<Exit, Failure> {
+async fn export_with(store: &Store, name: Option<&str>) -> Result<Exit, Failure> {
     let mut replica = match name {
-        Some(name) => Some(session.find_replica(name).await?),
+        Some(name) => Some(store.find_replica(name).await?),
         None => None,
     };
     let mut after = None;
     let mut lines = Vec::new();
     loop {
-        let page = match session.scan(after.clone(), None, replica.as_ref()).await {
+        let page = match store.scan(after.clone(), None, replica.as_ref()).await {
             Ok(page) => page,
             // Pages come from one replica as long as it answers, so that they fit together; but nobody asked for this one.
             Err(Failure::Unreachable(_)) if name.is_none() && replica.is_some() => {

@@ -17,7 +17,7 @@ use crate::import::reader::{Batch, Item, Line, Reader};
 use crate::import::window::Window;
 use crate::latencies;
 use crate::output::{self, Exit, Failure};
-use crate::session::{NotWritten, Session};
+use crate::store::{NotWritten, Store};
 
 /// Bytes on their way at once: a fraction of what a primary takes by default.
 const WINDOW_BYTES_MAX: usize = 16 << 20;
@@ -28,11 +28,11 @@ const BAD_LINES_SHOWN: u64 = 20;
 pub(crate) async fn import(args: ImportArgs, format: Format) -> Result<Exit, Failure> {
     let reader = Reader::open(&args.file)?;
     let in_flight = args.in_flight as usize;
-    let session = assemble::client(&args.connection, args.deadline, in_flight).await?;
+    let store = assemble::client(&args.connection, args.deadline, in_flight).await?;
     let progress = progress(&reader, format);
     let (sender, written) = channel::unbounded();
     let import = Import {
-        session: session.clone(),
+        store: store.clone(),
         skip_bad: args.skip_bad,
         window: Window::new(in_flight, WINDOW_BYTES_MAX),
         sender,
@@ -41,7 +41,7 @@ pub(crate) async fn import(args: ImportArgs, format: Format) -> Result<Exit, Fai
         tally: Tally::new(args.in_flight),
     };
     let (tally, result) = import.run(&reader.batches).await;
-    session.close().await;
+    store.close().await;
     let reason = result.as_ref().err().map(Failure::to_string);
     match format {
         Format::Text if tally.records > 0 || result.is_ok() => output::print(&tally.text())?,
@@ -58,7 +58,7 @@ pub(crate) async fn import(args: ImportArgs, format: Format) -> Result<Exit, Fai
 ///
 /// - What is on its way is in `window`; each has a task that reports to `written`, so that holds no more than the window.
 struct Import {
-    session: Session,
+    store: Store,
     skip_bad: bool,
     window: Window,
     sender: Sender<Written>,
@@ -150,10 +150,10 @@ impl Import {
     }
 
     fn send(&self, line: Line) {
-        let (session, sender) = (self.session.clone(), self.sender.clone());
+        let (store, sender) = (self.store.clone(), self.sender.clone());
         // Ends with its deadline at the latest.
         task::spawn(async move {
-            let written = write(&session, line).await;
+            let written = write(&store, line).await;
             // Nobody waits for it when the import was given up.
             let _ = sender.send(written).await;
         });
@@ -207,10 +207,10 @@ impl Import {
 }
 
 /// Writes a record. The client repeats the request until it is acknowledged or its time is over.
-async fn write(session: &Session, line: Line) -> Written {
+async fn write(store: &Store, line: Line) -> Written {
     let begun = Instant::now();
     let (key, value) = (line.record.key.clone(), line.record.value.clone());
-    let result = session.put(key, value).await;
+    let result = store.put(key, value).await;
     Written {
         line,
         result: result

@@ -12,7 +12,7 @@ use crate::args::{Format, GetArgs, PutArgs, RemoveArgs, ResolveArgs};
 use crate::assemble;
 use crate::output::{self, Exit, Failure};
 use crate::records;
-use crate::session::{NotWritten, Session};
+use crate::store::{NotWritten, Store};
 
 /// `lockstep put`.
 pub(crate) async fn put(args: PutArgs, format: Format) -> Result<Exit, Failure> {
@@ -20,29 +20,29 @@ pub(crate) async fn put(args: PutArgs, format: Format) -> Result<Exit, Failure> 
         "-" => read_value()?,
         text => text.into(),
     };
-    let session = assemble::client(&args.connection, args.deadline.deadline, 1).await?;
-    let exit = put_with(&session, args.key.into(), value, format).await;
-    session.close().await;
+    let store = assemble::client(&args.connection, args.deadline.deadline, 1).await?;
+    let exit = put_with(&store, args.key.into(), value, format).await;
+    store.close().await;
     exit
 }
 
 /// `lockstep get`.
 pub(crate) async fn get(args: GetArgs, format: Format) -> Result<Exit, Failure> {
-    let session = assemble::client(&args.connection, args.deadline.deadline, 1).await?;
+    let store = assemble::client(&args.connection, args.deadline.deadline, 1).await?;
     let replica = match &args.replica.replica {
-        Some(name) => Some(session.find_replica(name).await?),
+        Some(name) => Some(store.find_replica(name).await?),
         None => None,
     };
-    let exit = get_with(&session, &args.key, args.level(), replica.as_ref(), format).await;
-    session.close().await;
+    let exit = get_with(&store, &args.key, args.level(), replica.as_ref(), format).await;
+    store.close().await;
     exit
 }
 
 /// `lockstep resolve`.
 pub(crate) async fn resolve(args: ResolveArgs, format: Format) -> Result<Exit, Failure> {
-    let session = assemble::client(&args.connection, args.deadline.deadline, 1).await?;
-    let outcome = session.resolve(&args.request, args.key.into()).await;
-    session.close().await;
+    let store = assemble::client(&args.connection, args.deadline.deadline, 1).await?;
+    let outcome = store.resolve(&args.request, args.key.into()).await;
+    store.close().await;
     let (seq, text) = match outcome? {
         Resolution::Executed { seq } => (Some(seq.0), format!("executed, seq {seq}")),
         Resolution::NeverExecuted => (None, "not executed, and never will be".to_owned()),
@@ -59,40 +59,36 @@ pub(crate) async fn resolve(args: ResolveArgs, format: Format) -> Result<Exit, F
 
 /// `lockstep remove`.
 pub(crate) async fn remove(args: RemoveArgs, format: Format) -> Result<Exit, Failure> {
-    let session = assemble::client(&args.connection, args.deadline.deadline, 1).await?;
-    let exit = remove_with(&session, args.key.into(), format).await;
-    session.close().await;
+    let store = assemble::client(&args.connection, args.deadline.deadline, 1).await?;
+    let exit = remove_with(&store, args.key.into(), format).await;
+    store.close().await;
     exit
 }
 
 /// Sets a key and prints what became of it.
 pub(crate) async fn put_with(
-    session: &Session,
+    store: &Store,
     key: Key,
     value: Value,
     format: Format,
 ) -> Result<Exit, Failure> {
-    print_outcome(session.put(key, value).await, format)
+    print_outcome(store.put(key, value).await, format)
 }
 
 /// Deletes a key and prints what became of it.
-pub(crate) async fn remove_with(
-    session: &Session,
-    key: Key,
-    format: Format,
-) -> Result<Exit, Failure> {
-    print_outcome(session.remove(key).await, format)
+pub(crate) async fn remove_with(store: &Store, key: Key, format: Format) -> Result<Exit, Failure> {
+    print_outcome(store.remove(key).await, format)
 }
 
 /// Prints the value of a key.
 pub(crate) async fn get_with(
-    session: &Session,
+    store: &Store,
     key: &str,
     level: ReadLevel,
     replica: Option<&Address>,
     format: Format,
 ) -> Result<Exit, Failure> {
-    let read = session.get(key.into(), level, replica).await?;
+    let read = store.get(key.into(), level, replica).await?;
     match (format, read.value) {
         (Format::Text, Some(value)) => output::print_bytes(value.as_ref())?,
         (Format::Text, None) => {

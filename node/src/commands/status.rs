@@ -3,20 +3,20 @@
 use crate::args::{Format, StatusArgs};
 use crate::assemble;
 use crate::output::{self, Exit, Failure};
-use crate::session::Session;
 use crate::status;
+use crate::store::Store;
 
 /// `lockstep status`.
 pub(crate) async fn status(args: StatusArgs, format: Format) -> Result<Exit, Failure> {
-    let session = assemble::client(&args.connection, args.deadline, 64).await?;
-    let exit = status_with(&session, format).await;
-    session.close().await;
+    let store = assemble::client(&args.connection, args.deadline, 64).await?;
+    let exit = status_with(&store, format).await;
+    store.close().await;
     exit
 }
 
 /// Asks and prints.
-pub(crate) async fn status_with(session: &Session, format: Format) -> Result<Exit, Failure> {
-    let answers = session.statuses().await?;
+pub(crate) async fn status_with(store: &Store, format: Format) -> Result<Exit, Failure> {
+    let answers = store.statuses().await?;
     let cluster = status::combine(&answers).expect("somebody answered, or there was a failure");
     match format {
         Format::Text => output::print(cluster.table().trim_end())?,

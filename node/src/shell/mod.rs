@@ -14,21 +14,21 @@ use crate::assemble;
 use crate::commands::{keys, status};
 use crate::output::{self, Exit, Failure};
 use crate::records;
-use crate::session::{Session, just_before};
+use crate::store::{Store, just_before};
 
 use self::editor::{Input, Lines};
 use self::line::Command;
 
 /// `lockstep shell`.
 pub(crate) async fn shell(args: ShellArgs, format: Format) -> Result<Exit, Failure> {
-    let session = assemble::client(&args.connection, args.deadline.deadline, 1).await?;
-    let exit = run(&session, format).await;
-    session.close().await;
+    let store = assemble::client(&args.connection, args.deadline.deadline, 1).await?;
+    let exit = run(&store, format).await;
+    store.close().await;
     exit
 }
 
 /// Reads commands and carries them out until there are no more. What goes wrong is printed and does not end it.
-pub(crate) async fn run(session: &Session, format: Format) -> Result<Exit, Failure> {
+pub(crate) async fn run(store: &Store, format: Format) -> Result<Exit, Failure> {
     let mut lines = Lines::open()?;
     if lines.is_interactive() {
         output::print("Type help for the commands, exit or Ctrl-D to leave.")?;
@@ -49,7 +49,7 @@ pub(crate) async fn run(session: &Session, format: Format) -> Result<Exit, Failu
         let result = match command {
             Ok(None) => continue,
             Ok(Some(Command::Exit)) => return Ok(Exit::Done),
-            Ok(Some(command)) => carry_out(session, command, format).await,
+            Ok(Some(command)) => carry_out(store, command, format).await,
             Err(error) => Err(Failure::Usage(error)),
         };
         match result {
@@ -60,24 +60,24 @@ pub(crate) async fn run(session: &Session, format: Format) -> Result<Exit, Failu
     }
 }
 
-async fn carry_out(session: &Session, command: Command, format: Format) -> Result<Exit, Failure> {
+async fn carry_out(store: &Store, command: Command, format: Format) -> Result<Exit, Failure> {
     match command {
         Command::Put { key, value } => {
-            keys::put_with(session, key.into(), value.into(), format).await
+            keys::put_with(store, key.into(), value.into(), format).await
         }
         Command::Get { key } => {
-            keys::get_with(session, &key, ReadLevel::Linearizable, None, format).await
+            keys::get_with(store, &key, ReadLevel::Linearizable, None, format).await
         }
-        Command::Remove { key } => keys::remove_with(session, key.into(), format).await,
-        Command::Scan { from, limit } => scan(session, &from, limit).await,
-        Command::Status => status::status_with(session, format).await,
+        Command::Remove { key } => keys::remove_with(store, key.into(), format).await,
+        Command::Scan { from, limit } => scan(store, &from, limit).await,
+        Command::Status => status::status_with(store, format).await,
         Command::Help => output::print(&line::help()).map(|()| Exit::Done),
         Command::Exit => Ok(Exit::Done),
     }
 }
 
 /// Prints records as `export` does, from the key `from` on.
-async fn scan(session: &Session, from: &str, limit: usize) -> Result<Exit, Failure> {
+async fn scan(store: &Store, from: &str, limit: usize) -> Result<Exit, Failure> {
     let mut after = just_before(from.as_bytes());
     let mut left = limit;
     let mut replica = None;
@@ -85,7 +85,7 @@ async fn scan(session: &Session, from: &str, limit: usize) -> Result<Exit, Failu
     while left > 0 {
         let wanted = u32::try_from(left).unwrap_or(u32::MAX);
         let limit = NonZeroU32::new(wanted);
-        let page = session.scan(after, limit, replica.as_ref()).await?;
+        let page = store.scan(after, limit, replica.as_ref()).await?;
         let wanted = page
             .records
             .iter()

@@ -24,7 +24,7 @@ use crate::status;
 
 /// A client of a cluster, for the commands.
 #[derive(Clone)]
-pub(crate) struct Session {
+pub(crate) struct Store {
     handle: Handle,
     transport: Arc<dyn Transport>,
     addresses: Vec<Address>,
@@ -42,7 +42,7 @@ pub(crate) struct NotWritten {
 /// What a task returns.
 pub(crate) type Joined<T> = Pin<Box<dyn Future<Output = T> + Send>>;
 
-impl Session {
+impl Store {
     /// A client of the replicas at `addresses`. Reaches for nobody yet.
     pub(crate) fn connect(
         transport: Arc<dyn Transport>,
