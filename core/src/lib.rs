@@ -27,7 +27,7 @@
 //! [`Files`](engine::files::Files), which the simulator has its own of. A driver only waits, carries jobs out in threads, and
 //! sends. What of all this is simulated and what is not is told at the top of `lockstep-tests`.
 //!
-//! A disk is asked for writes in one order and does them in that order. A write that finds no room stays the next one, and is
+//! The storage is asked for saves in one order and makes them in that order. One that finds no room stays the next, and is
 //! tried again until there is room; nothing behind it is done before, whatever it is, and nothing is forgotten.
 //!
 //! # Numbers

@@ -13,7 +13,7 @@ use crate::operation::{
     Entry, Key, ReadLevel, Rejection, RequestId, RequestName, Resolution, Value,
 };
 use crate::sessions::SessionChanges;
-use crate::storage::{Answer, Query, Ticket, Write};
+use crate::storage::{Answer, Query, Save, Ticket};
 use crate::time::{Instant, Timers};
 
 /// A deterministic participant. Two of them given the same inputs at the same times do the same.
@@ -47,9 +47,9 @@ pub enum Input<T> {
     },
     /// A timer is due. It is disarmed by being stepped.
     Timer(T),
-    /// A write is durable.
+    /// A save is durable.
     Persisted(Ticket),
-    /// The disk has no room, for a write, for committed entries, or for what makes the state durable. What was asked for
+    /// The disk has no room, for a save, for committed entries, or for what makes the state durable. What was asked for
     /// waits until there is some.
     DiskFull,
     /// The disk has room again.
@@ -76,8 +76,8 @@ pub enum Effect {
         /// What.
         message: Message,
     },
-    /// Make a change durable and report `Input::Persisted`; see [`Write`] for order and repetition.
-    Persist(Ticket, Write),
+    /// Make a change durable and report `Input::Persisted`; see [`Save`] for order and repetition.
+    Persist(Ticket, Save),
     /// Apply committed entries to the state and report `Input::Applied`. Need not be durable at once.
     Apply {
         /// Consecutive, the first right behind what was applied before.
@@ -260,9 +260,9 @@ impl Outbox {
         });
     }
 
-    /// Makes `write` durable under `ticket`.
-    pub fn persist(&mut self, ticket: Ticket, write: Write) {
-        self.effects.push(Effect::Persist(ticket, write));
+    /// Makes `save` durable under `ticket`.
+    pub fn persist(&mut self, ticket: Ticket, save: Save) {
+        self.effects.push(Effect::Persist(ticket, save));
     }
 
     /// Reports `event`.

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use lockstep_core::config::{Position, Seq};
 use lockstep_core::operation::{Entry, Key, Value};
-use lockstep_core::storage::{Ticket, Write};
+use lockstep_core::storage::{Save, Ticket};
 
 use crate::disk::{Disk, Medium, Records};
 
@@ -83,25 +83,25 @@ impl Shadow {
     }
 
     /// Follows a write of the replica.
-    pub fn follow(&mut self, ticket: Ticket, write: &Write) {
-        match write {
-            Write::Append { entries, .. } => {
+    pub fn follow(&mut self, ticket: Ticket, save: &Save) {
+        match save {
+            Save::Append { entries, .. } => {
                 for entry in entries {
                     self.note(entry);
                     self.entries.push_back(entry.clone());
                 }
             }
-            Write::Truncate { keep } => {
+            Save::Truncate { keep } => {
                 while self.end() > *keep && self.entries.pop_back().is_some() {}
                 for versions in self.versions.values_mut() {
                     versions.retain(|(at, _)| at <= keep);
                 }
                 self.generation += 1;
             }
-            Write::StageBegin => self.staged.clear(),
-            Write::Stage { records, .. } => self.staged.extend(records.iter().cloned()),
-            Write::Install { at, .. } => self.installing = Some((ticket, *at)),
-            Write::Meta(_) | Write::Arbiter(_) => {}
+            Save::StageBegin => self.staged.clear(),
+            Save::Stage { records, .. } => self.staged.extend(records.iter().cloned()),
+            Save::Install { at, .. } => self.installing = Some((ticket, *at)),
+            Save::Meta(_) | Save::Arbiter(_) => {}
         }
     }
 

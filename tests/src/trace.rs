@@ -13,7 +13,7 @@ use lockstep_core::message::{
 };
 use lockstep_core::operation::{Entry, Operation};
 use lockstep_core::process::Outcome;
-use lockstep_core::storage::Write;
+use lockstep_core::storage::Save;
 
 use crate::network::Fate;
 
@@ -135,22 +135,22 @@ impl Trace {
     }
 
     /// A write a process asks for.
-    pub fn persist(&mut self, now: u64, name: &str, write: &Write) {
+    pub fn persist(&mut self, now: u64, name: &str, save: &Save) {
         if self.hides(true) {
             return;
         }
-        let what = match write {
-            Write::Append { entries, .. } => format!("append {}", range(entries)),
-            Write::Truncate { keep } => format!("truncate to {keep}"),
-            Write::Meta(meta) => format!("meta e{} start {}", meta.epoch, meta.incarnation),
-            Write::StageBegin => "stage".to_owned(),
-            Write::Stage { records, sessions } => format!(
+        let what = match save {
+            Save::Append { entries, .. } => format!("append {}", range(entries)),
+            Save::Truncate { keep } => format!("truncate to {keep}"),
+            Save::Meta(meta) => format!("meta e{} start {}", meta.epoch, meta.incarnation),
+            Save::StageBegin => "stage".to_owned(),
+            Save::Stage { records, sessions } => format!(
                 "stage {} records, {} sessions",
                 records.len(),
                 sessions.rows.len()
             ),
-            Write::Install { at, .. } => format!("install {at}"),
-            Write::Arbiter(record) => format!("record {}", config(&record.config)),
+            Save::Install { at, .. } => format!("install {at}"),
+            Save::Arbiter(record) => format!("record {}", config(&record.config)),
         };
         self.push(now, format_args!("{name} = {what}"));
     }
@@ -340,7 +340,7 @@ fn one(entry: &Entry) -> String {
     match &entry.operation {
         Operation::Insert { key, value } => format!("{}: {key:?}={value:?}", entry.seq),
         Operation::Remove { key } => format!("{}: {key:?} removed", entry.seq),
-        Operation::Cancel { key } => format!("{}: write of {key:?} cancelled", entry.seq),
+        Operation::Cancel { key } => format!("{}: save of {key:?} cancelled", entry.seq),
     }
 }
 

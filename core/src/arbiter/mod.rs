@@ -17,7 +17,7 @@ use crate::event::Event;
 use crate::limits;
 use crate::message::{FromArbiter, Message, ToArbiter};
 use crate::process::{Input, Outbox, Process};
-use crate::storage::{ArbiterRecord, Ticket, Write};
+use crate::storage::{ArbiterRecord, Save, Ticket};
 use crate::time::{Instant, Timers};
 
 use policy::Verdict;
@@ -117,7 +117,7 @@ impl Arbiter {
     fn persist(&mut self, now: Instant, out: &mut Outbox) {
         let ticket = self.next_ticket;
         self.next_ticket = Ticket(ticket.0 + 1);
-        out.persist(ticket, Write::Arbiter(Box::new(self.record.clone())));
+        out.persist(ticket, Save::Arbiter(Box::new(self.record.clone())));
         self.waiting.push_back(Waiting {
             ticket,
             record: self.record.clone(),
@@ -151,7 +151,7 @@ impl Arbiter {
         for waiting in &self.waiting {
             out.persist(
                 waiting.ticket,
-                Write::Arbiter(Box::new(waiting.record.clone())),
+                Save::Arbiter(Box::new(waiting.record.clone())),
             );
         }
         self.timers

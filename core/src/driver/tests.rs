@@ -15,7 +15,7 @@ use crate::message::{ConfigQuery, Join, Message, Request, RequestBody, ToArbiter
 use crate::operation::{ClientId, Origin, RequestId};
 use crate::process::{Input, Outbox};
 use crate::runtime::{Runtime, Task};
-use crate::storage::{Ticket, Write};
+use crate::storage::{Save, Ticket};
 use crate::time::{Instant, Timers};
 use crate::transport::{Lane, Received, SenderKind};
 use crate::wire::{self, GroupId};
@@ -186,8 +186,8 @@ fn puppet_storage() -> Storage {
     Storage::replica(log, Arc::new(MemoryEngine::new()), 1 << 20)
 }
 
-fn meta_write() -> Write {
-    Write::Meta(crate::storage::Meta {
+fn meta_save() -> Save {
+    Save::Meta(crate::storage::Meta {
         node: NodeId(1),
         cluster: None,
         incarnation: Incarnation(1),
@@ -407,7 +407,7 @@ fn no_step_is_told_a_time_before_its_input_was_there() {
 fn a_write_is_reported_once_it_is_durable() {
     let stage = Stage::new(puppet_storage(), |_, input, _, outbox| {
         if let Input::Start = input {
-            outbox.persist(Ticket(1), meta_write());
+            outbox.persist(Ticket(1), meta_save());
         }
     });
     assert_eq!(stage.next_step(), Input::Start);
@@ -417,7 +417,7 @@ fn a_write_is_reported_once_it_is_durable() {
 #[test]
 fn a_process_without_a_disk_that_wants_to_write_is_ended() {
     let mut stage = Stage::new(Storage::none(), |_, _, _, outbox| {
-        outbox.persist(Ticket(1), meta_write());
+        outbox.persist(Ticket(1), meta_save());
     });
     assert!(matches!(stage.ended(), Err(DriverError::NoStorage)));
     assert_eq!(stage.next_done(), Done::Closed);
@@ -439,12 +439,12 @@ fn a_storage_thread_that_panics_ends_the_process_with_its_reason() {
     let mut stage = Stage::new(puppet_storage(), |_, input, _, outbox| {
         if let Input::Start = input {
             // Below the beginning of the log: what no process asks for.
-            let begin = Write::Install {
+            let begin = Save::Install {
                 at: Position(5),
                 history: crate::epochs::EpochHistory::new(),
             };
             outbox.persist(Ticket(1), begin);
-            outbox.persist(Ticket(2), Write::Truncate { keep: Position(1) });
+            outbox.persist(Ticket(2), Save::Truncate { keep: Position(1) });
         }
     });
     let error = stage.ended().unwrap_err();

@@ -1,5 +1,5 @@
 //! What keeps bytes: the log, and the state that committed entries make up. Two small traits, implemented in
-//! memory and durably; the driver's storage thread owns them and carries out `storage::Write` and `storage::Query`.
+//! memory and durably; the driver's storage thread owns them and carries out `storage::Save` and `storage::Query`.
 //!
 //! An implementation is synchronous and says nothing about threads. Its conformance suite is in `lockstep-tests`.
 

@@ -16,7 +16,7 @@ use crate::message::{
 use crate::operation::{ClientId, Entry, Operation, Rejection, RequestId};
 use crate::process::{Effect, Outbox};
 use crate::sessions::{SessionRows, Sessions};
-use crate::storage::{Meta, Ticket, Write};
+use crate::storage::{Meta, Save, Ticket};
 use crate::time::{Instant, Timers};
 
 use super::disk::{Disk, Proof};
@@ -224,16 +224,16 @@ impl Context<'_> {
         self.reply(asker, ReplyBody::OperationRejected { reason, attempt });
     }
 
-    /// Has `write` carried out, behind everything that is in the log.
-    pub(super) fn persist(&mut self, write: Write, proof: Proof) -> Ticket {
+    /// Has `save` carried out, behind everything that is in the log.
+    pub(super) fn persist(&mut self, save: Save, proof: Proof) -> Ticket {
         self.write();
-        self.ask(write, proof)
+        self.ask(save, proof)
     }
 
-    fn ask(&mut self, write: Write, proof: Proof) -> Ticket {
+    fn ask(&mut self, save: Save, proof: Proof) -> Ticket {
         self.core
             .disk
-            .persist(self.now, write, proof, &mut self.core.timers, self.out)
+            .persist(self.now, save, proof, &mut self.core.timers, self.out)
     }
 
     /// Appends consecutive entries that follow the log's end. They are stored, and sent on, together with others that
@@ -261,7 +261,7 @@ impl Context<'_> {
             .expect("what is not written is in memory");
         self.core.written = end;
         let committed = self.core.log.committed();
-        self.ask(Write::Append { entries, committed }, Proof::Log(end));
+        self.ask(Save::Append { entries, committed }, Proof::Log(end));
     }
 
     /// Cuts the log off behind `keep`.
@@ -347,7 +347,7 @@ impl Context<'_> {
 
     /// Puts the full state that was collected in the place of the present one.
     pub(super) fn install(&mut self, at: Position, history: EpochHistory, sessions: SessionRows) {
-        let write = Write::Install {
+        let write = Save::Install {
             at,
             history: history.clone(),
         };
@@ -360,7 +360,7 @@ impl Context<'_> {
         });
     }
 
-    /// A write is done: if it was an installation, the log begins anew behind it.
+    /// A save is done: if it was an installation, the log begins anew behind it.
     pub(super) fn on_installed(&mut self, ticket: Ticket) {
         let is_done = |installing: &mut Installing| installing.ticket == ticket;
         if let Some(installing) = self.core.installing.take_if(is_done) {

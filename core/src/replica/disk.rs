@@ -7,12 +7,12 @@ use crate::config::Position;
 use crate::event::Event;
 use crate::limits;
 use crate::process::{Effect, Outbox};
-use crate::storage::{Query, Ticket, Write};
+use crate::storage::{Query, Save, Ticket};
 use crate::time::{Instant, Timers};
 
 use super::Timer;
 
-/// The writes under way, in the order in which they were asked for.
+/// The saves under way, in the order in which they were asked for.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Default)]
 pub(super) struct Disk {
     next: Ticket,
@@ -24,11 +24,11 @@ pub(super) struct Disk {
 struct Pending {
     ticket: Ticket,
     asked: Instant,
-    write: Write,
+    save: Save,
     proof: Proof,
 }
 
-/// What a completed write shows.
+/// What a completed save shows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) enum Proof {
     /// The log is durable up to here.
@@ -38,21 +38,21 @@ pub(super) enum Proof {
 }
 
 impl Disk {
-    /// Asks for `write`.
+    /// Asks for `save`.
     pub(super) fn persist(
         &mut self,
         now: Instant,
-        write: Write,
+        save: Save,
         proof: Proof,
         timers: &mut Timers<Timer>,
         out: &mut Outbox,
     ) -> Ticket {
         let ticket = self.ticket();
-        out.persist(ticket, write.clone());
+        out.persist(ticket, save.clone());
         self.pending.push_back(Pending {
             ticket,
             asked: now,
-            write,
+            save,
             proof,
         });
         timers.arm_if_idle(Timer::PersistRetry, now + limits::RETRY_INTERVAL);
@@ -66,7 +66,7 @@ impl Disk {
         ticket
     }
 
-    /// The ticket that the next write or question gets.
+    /// The ticket that the next save or question gets.
     pub(super) fn next_ticket(&self) -> Ticket {
         self.next
     }
@@ -77,7 +77,7 @@ impl Disk {
         ticket
     }
 
-    /// A write is done: what it proves; `None` if that was known already.
+    /// A save is done: what it proves; `None` if that was known already.
     pub(super) fn on_persisted(
         &mut self,
         now: Instant,
@@ -99,7 +99,7 @@ impl Disk {
     /// Asks again for what is taking long. That does no harm where the disk is merely slow, so the oldest few do.
     pub(super) fn on_retry(&mut self, now: Instant, timers: &mut Timers<Timer>, out: &mut Outbox) {
         for pending in self.pending.iter().take(limits::PERSIST_RETRIES_MAX) {
-            out.persist(pending.ticket, pending.write.clone());
+            out.persist(pending.ticket, pending.save.clone());
         }
         timers.arm(Timer::PersistRetry, now + limits::RETRY_INTERVAL);
     }
@@ -125,7 +125,7 @@ impl Disk {
         self.is_full
     }
 
-    /// The log is being cut off behind `keep`: writes asked for earlier prove nothing of what comes to stand there.
+    /// The log is being cut off behind `keep`: saves asked for earlier prove nothing of what comes to stand there.
     pub(super) fn limit_proofs(&mut self, keep: Position) {
         for pending in &mut self.pending {
             if let Proof::Log(position) = &mut pending.proof
@@ -136,18 +136,18 @@ impl Disk {
         }
     }
 
-    /// Has it, although it has room, kept a write for `patience` or longer?
+    /// Has it, although it has room, kept a save for `patience` or longer?
     pub(super) fn hangs(&self, now: Instant, patience: Duration) -> bool {
         !self.is_full && self.is_stuck(now, patience)
     }
 
-    /// Has it, for whatever reason, kept a write for `patience` or longer?
+    /// Has it, for whatever reason, kept a save for `patience` or longer?
     pub(super) fn is_stuck(&self, now: Instant, patience: Duration) -> bool {
         let oldest = self.pending.front();
         oldest.is_some_and(|pending| now - pending.asked >= patience)
     }
 
-    /// Writes asked for and not heard of.
+    /// Saves asked for and not heard of.
     pub(super) fn pending(&self) -> usize {
         self.pending.len()
     }

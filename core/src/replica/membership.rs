@@ -6,7 +6,7 @@ use crate::limits;
 use crate::message::{Drain, FromArbiter, JoinRefusal, JoinRefused, Joined, ReplyBody};
 use crate::operation::Rejection;
 use crate::process::Outbox;
-use crate::storage::{Meta, Write};
+use crate::storage::{Meta, Save};
 use crate::time::Instant;
 
 use super::context::IsNewer;
@@ -157,7 +157,7 @@ impl Replica {
             self.end_role(now, out);
             self.core.meta = meta.clone();
             let cx = &mut self.core.context(now, out);
-            let ticket = cx.persist(Write::Meta(meta), Proof::Other);
+            let ticket = cx.persist(Save::Meta(meta), Proof::Other);
             self.role = Role::Entering {
                 ticket,
                 opens_tenure: is_new_epoch,
@@ -191,7 +191,7 @@ impl Replica {
             if planted!(PrimaryTruncates) {
                 let keep = cx.core.log.committed();
                 cx.truncate(keep);
-                cx.persist(Write::Truncate { keep }, Proof::Other);
+                cx.persist(Save::Truncate { keep }, Proof::Other);
             }
             self.role = Role::Primary(Box::new(Primary::open(cx, epoch)));
         } else {

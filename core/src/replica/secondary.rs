@@ -15,7 +15,7 @@ use crate::message::{
 };
 use crate::operation::Entry;
 use crate::sessions::SessionRows;
-use crate::storage::{Ticket, Write};
+use crate::storage::{Save, Ticket};
 use crate::time::Instant;
 
 use super::Timer;
@@ -183,7 +183,7 @@ impl Secondary {
                     && history.is_valid()
                     && at >= cx.core.log.committed() =>
             {
-                let ticket = cx.persist(Write::StageBegin, Proof::Other);
+                let ticket = cx.persist(Save::StageBegin, Proof::Other);
                 self.stage = Stage::Loading(Loading {
                     sync: end.sync,
                     at,
@@ -223,7 +223,7 @@ impl Secondary {
         cx.truncate(keep);
         cx.core.disk.limit_proofs(keep);
         cx.out.notify(Event::Truncated { from, to: keep });
-        let ticket = cx.persist(Write::Truncate { keep }, Proof::Other);
+        let ticket = cx.persist(Save::Truncate { keep }, Proof::Other);
         self.stage = Stage::Truncating { sync, ticket };
         if planted!(TruncationNotAwaited) {
             self.stage = Stage::Streaming { sync };
@@ -476,7 +476,7 @@ impl Secondary {
             loading.is_complete = chunk.is_last;
             loading.sessions.extend(chunk.sessions.clone());
             let ticket = cx.persist(
-                Write::Stage {
+                Save::Stage {
                     records: chunk.records,
                     sessions: chunk.sessions,
                 },

@@ -10,7 +10,7 @@ use crate::config::Position;
 use crate::operation::Entry;
 use crate::sessions::SessionChanges;
 
-use super::{Ticket, Write};
+use super::{Save, Ticket};
 
 /// Committed entries, and what they change of the sessions: applied as one.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -44,7 +44,7 @@ impl Committed {
 pub(super) struct ApplyOrder {
     /// The log is durable up to here.
     durable: Position,
-    /// Where it will be once the write is.
+    /// Where it will be once the save is.
     ends: BTreeMap<Ticket, Position>,
     /// Committed, but not durable here.
     held: VecDeque<Committed>,
@@ -59,15 +59,15 @@ impl ApplyOrder {
         }
     }
 
-    /// A write is handed over.
-    pub(super) fn on_write(&mut self, ticket: Ticket, write: &Write) {
-        match write {
-            Write::Append { entries, .. } => {
+    /// A save is handed over.
+    pub(super) fn on_save(&mut self, ticket: Ticket, save: &Save) {
+        match save {
+            Save::Append { entries, .. } => {
                 if let Some(last) = entries.last() {
                     self.ends.insert(ticket, Position::behind(last.seq));
                 }
             }
-            Write::Truncate { keep } => {
+            Save::Truncate { keep } => {
                 // What comes to stand behind `keep` is something else.
                 if planted!(AppliesTruncated) {
                     return;
@@ -77,16 +77,16 @@ impl ApplyOrder {
                     .values_mut()
                     .for_each(|end| *end = (*end).min(*keep));
             }
-            Write::Install { at, .. } => {
+            Save::Install { at, .. } => {
                 // It takes the place of whatever the log and the state have, and of what they were to get.
                 *self = Self::new(Position::ZERO);
                 self.ends.insert(ticket, *at);
             }
-            Write::Meta(_) | Write::StageBegin | Write::Stage { .. } | Write::Arbiter(_) => {}
+            Save::Meta(_) | Save::StageBegin | Save::Stage { .. } | Save::Arbiter(_) => {}
         }
     }
 
-    /// A write is durable.
+    /// A save is durable.
     pub(super) fn on_persisted(&mut self, ticket: Ticket) {
         if let Some(end) = self.ends.remove(&ticket) {
             self.durable = self.durable.max(end);

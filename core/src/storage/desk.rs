@@ -1,6 +1,6 @@
-//! The process's side of its disk: hands on what it asks for, each write once, and does at once what needs no waiting.
+//! The process's side of its disk: hands on what it asks for, each save once, and does at once what needs no waiting.
 //!
-//! - A write that is asked for again is under way, or done: nothing is forgotten behind this, so nothing is handed on twice.
+//! - A save that is asked for again is under way, or done: nothing is forgotten behind this, so nothing is handed on twice.
 //! - Entries are applied to the state once the log has them durably ([`committed`](super::committed)): at once where the
 //!   state takes them without waiting for the disk, otherwise by the writer, behind what that has already.
 //! - A Get is answered at once where memory has the value.
@@ -15,7 +15,7 @@ use crate::sessions::SessionChanges;
 
 use super::committed::{ApplyOrder, Committed};
 use super::writer::Told;
-use super::{Answer, Cursor, Query, Ticket, Write};
+use super::{Answer, Cursor, Query, Save, Ticket};
 
 /// The writer, which makes checkpoints, is told every so many bytes what was applied without it.
 pub const TOLD_BYTES: u64 = 1 << 20;
@@ -88,7 +88,7 @@ pub enum DeskError {
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Desk {
     kind: Kind,
-    /// The newest write that was handed on.
+    /// The newest save that was handed on.
     newest: Option<Ticket>,
     order: ApplyOrder,
     /// The writer has the state apply up to here, and has not reported it.
@@ -138,25 +138,25 @@ impl Desk {
         }
     }
 
-    /// Was this write, or a later one, asked for before?
+    /// Was this save, or a later one, asked for before?
     pub fn knows(&self, ticket: Ticket) -> bool {
         self.newest.is_some_and(|newest| ticket <= newest)
     }
 
-    /// The process asks for a write, for the first time or again.
+    /// The process asks for a save, for the first time or again.
     ///
     /// # Errors
     /// `NoStorage`.
     pub fn persist(
         &mut self,
         ticket: Ticket,
-        write: Write,
+        save: Save,
         out: &mut Vec<Handed>,
     ) -> Result<(), DeskError> {
-        let is_fit = match (self.kind, &write) {
+        let is_fit = match (self.kind, &save) {
             (Kind::None, _) => false,
-            (Kind::Arbiter, write) => matches!(write, Write::Arbiter(_)),
-            (Kind::Replica, write) => !matches!(write, Write::Arbiter(_)),
+            (Kind::Arbiter, save) => matches!(save, Save::Arbiter(_)),
+            (Kind::Replica, save) => !matches!(save, Save::Arbiter(_)),
         };
         if !is_fit {
             return Err(DeskError::NoStorage);
@@ -165,12 +165,12 @@ impl Desk {
             return Ok(());
         }
         self.newest = Some(ticket);
-        self.order.on_write(ticket, &write);
-        if let Write::Install { .. } = write {
+        self.order.on_save(ticket, &save);
+        if let Save::Install { .. } = save {
             // Whatever is being applied is replaced.
             self.awaited = None;
         }
-        out.push(Handed::Writer(Told::Write(ticket, write)));
+        out.push(Handed::Writer(Told::Save(ticket, save)));
         Ok(())
     }
 
@@ -237,7 +237,7 @@ impl Desk {
         out.push(Handed::Writer(Told::Retain(from)));
     }
 
-    /// The process is about to be told that a write is durable.
+    /// The process is about to be told that a save is durable.
     ///
     /// # Errors
     /// What failed in the state.

@@ -35,10 +35,10 @@ pub struct Ticket(pub u64);
 
 /// A durable change. `Input::Persisted` comes back once it survives power loss.
 ///
-/// Writes are carried out in the order in which they are asked for, and none is forgotten: one that finds no room waits,
+/// Saves are carried out in the order in which they are asked for, and none is forgotten: one that finds no room waits,
 /// with everything behind it, until there is some. Asking again with the same ticket is allowed, and does nothing.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub enum Write {
+pub enum Save {
     /// Append entries to the log: a Persist in the words of the
     /// [base behaviour](crate::docs::behaviour#between-primary-and-secondary).
     Append {
@@ -74,7 +74,7 @@ pub enum Write {
     Arbiter(Box<ArbiterRecord>),
 }
 
-impl Write {
+impl Save {
     /// Bytes of the entries and records that it carries.
     pub fn bytes(&self) -> usize {
         match self {

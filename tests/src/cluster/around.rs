@@ -8,7 +8,7 @@ use lockstep_core::event::Event;
 use lockstep_core::host::Surroundings;
 use lockstep_core::message::Usage;
 use lockstep_core::process::{Effect, Input};
-use lockstep_core::storage::{Ticket, Write};
+use lockstep_core::storage::{Save, Ticket};
 use lockstep_core::time::Instant;
 
 use super::{Cluster, Role};
@@ -56,7 +56,7 @@ impl<T: Debug> Surroundings<T> for Around<'_> {
         let (cluster, node) = (&mut *self.cluster, self.node);
         match effect {
             Effect::Send { to, message } => cluster.tell(&Fact::Sent { node, to, message }),
-            Effect::Persist(ticket, write) => cluster.on_persist(node, *ticket, write),
+            Effect::Persist(ticket, save) => cluster.on_persist(node, *ticket, save),
             Effect::Apply { entries, .. } => cluster.tell(&Fact::Apply { node, entries }),
             Effect::Complete(call, outcome) => cluster.on_complete(node, *call, outcome),
             Effect::Notify(event) => cluster.on_event(node, event),
@@ -66,16 +66,16 @@ impl<T: Debug> Surroundings<T> for Around<'_> {
 }
 
 impl Cluster {
-    fn on_persist(&mut self, index: usize, ticket: Ticket, write: &Write) {
+    fn on_persist(&mut self, index: usize, ticket: Ticket, save: &Save) {
         let node = &mut self.nodes[index];
-        self.trace.persist(self.now, &node.name, write);
+        self.trace.persist(self.now, &node.name, save);
         if node.asked.is_some_and(|asked| ticket <= asked) {
             return;
         }
         node.asked = Some(ticket);
         if let Role::Replica(_, shadow) = &mut node.role {
-            shadow.follow(ticket, write);
-            self.tell(&Fact::Persist { node: index, write });
+            shadow.follow(ticket, save);
+            self.tell(&Fact::Persist { node: index, save });
         }
     }
 

@@ -22,7 +22,7 @@ use lockstep_core::process::{Effect, Input, Outbox, Process};
 use lockstep_core::replica::{Replica, ReplicaOptions, Timer};
 use lockstep_core::storage::desk::{Desk, DeskError, Handed};
 use lockstep_core::storage::writer::Report;
-use lockstep_core::storage::{Ticket, Write};
+use lockstep_core::storage::{Save, Ticket};
 use lockstep_core::time::Instant;
 
 use crate::disk::{Disk, DiskOptions, Drive};
@@ -44,7 +44,7 @@ pub struct Bench {
     disk: Disk,
     persistence: Persistence,
     /// Appends that the persistence double has not answered.
-    waiting: BTreeMap<Ticket, Write>,
+    waiting: BTreeMap<Ticket, Save>,
     now: Instant,
     mark: Instant,
     config: Config,
@@ -286,8 +286,8 @@ impl Bench {
 
     /// The persistence double answers what it was asked for.
     pub fn persisted(&mut self) {
-        for (ticket, write) in std::mem::take(&mut self.waiting) {
-            self.ask(ticket, write);
+        for (ticket, save) in std::mem::take(&mut self.waiting) {
+            self.ask(ticket, save);
         }
     }
 
@@ -302,8 +302,8 @@ impl Bench {
     /// What was appended is written when nothing else has come with it.
     fn next_input(&mut self) -> Option<Input<Timer>> {
         let is_write_due = self.replica.timers().is_armed(Timer::Write);
-        let write = is_write_due.then_some(Input::Timer(Timer::Write));
-        self.inbox.pop_front().or(write)
+        let save = is_write_due.then_some(Input::Timer(Timer::Write));
+        self.inbox.pop_front().or(save)
     }
 
     fn step(&mut self, input: Input<Timer>) {
@@ -326,7 +326,7 @@ impl Bench {
     fn take_effect(&mut self, effect: Effect) {
         match effect {
             Effect::Send { to, message } => self.on_sent(&to, message),
-            Effect::Persist(ticket, write) => self.on_persist(ticket, write),
+            Effect::Persist(ticket, save) => self.on_persist(ticket, save),
             Effect::Apply { entries, sessions } => self.at_desk(|desk, disk, handed| {
                 desk.apply(Some(disk.engine()), entries, sessions, handed)
             }),
@@ -346,33 +346,33 @@ impl Bench {
         }
     }
 
-    fn on_persist(&mut self, ticket: Ticket, write: Write) {
-        match (&write, self.persistence) {
-            (Write::Append { entries, .. }, Persistence::Probe) => {
+    fn on_persist(&mut self, ticket: Ticket, save: Save) {
+        match (&save, self.persistence) {
+            (Save::Append { entries, .. }, Persistence::Probe) => {
                 for entry in entries {
                     self.note("persistence", &format!("Persist {}", state_of(entry)));
                 }
-                let former = self.waiting.insert(ticket, write.clone());
+                let former = self.waiting.insert(ticket, save.clone());
                 assert!(
-                    former.is_none_or(|former| former == write),
+                    former.is_none_or(|former| former == save),
                     "a repeated Persist is identical"
                 );
             }
             (
-                Write::Append { .. }
-                | Write::Truncate { .. }
-                | Write::Meta(_)
-                | Write::StageBegin
-                | Write::Stage { .. }
-                | Write::Install { .. }
-                | Write::Arbiter(_),
+                Save::Append { .. }
+                | Save::Truncate { .. }
+                | Save::Meta(_)
+                | Save::StageBegin
+                | Save::Stage { .. }
+                | Save::Install { .. }
+                | Save::Arbiter(_),
                 _,
-            ) => self.ask(ticket, write),
+            ) => self.ask(ticket, save),
         }
     }
 
-    fn ask(&mut self, ticket: Ticket, write: Write) {
-        self.at_desk(|desk, _, handed| desk.persist(ticket, write, handed));
+    fn ask(&mut self, ticket: Ticket, save: Save) {
+        self.at_desk(|desk, _, handed| desk.persist(ticket, save, handed));
     }
 
     /// The replica's side of its disk does something, and the disk at once what comes of it.

@@ -25,7 +25,7 @@ use lockstep_core::operation::{Entry, Key};
 use lockstep_core::storage::committed::Committed;
 use lockstep_core::storage::desk::{BulkRequest, Desk, TOLD_BYTES};
 use lockstep_core::storage::writer::{Job, Order, Report, Told, Writer, WriterOptions};
-use lockstep_core::storage::{self, Answer, Meta, Recovered, Ticket, Views, Write};
+use lockstep_core::storage::{self, Answer, Meta, Recovered, Save, Ticket, Views};
 use lockstep_core::time::Instant;
 use rand::Rng;
 use rand_chacha::ChaCha8Rng;
@@ -158,7 +158,7 @@ impl<L: Medium> Disk<L> {
     /// Bytes of entries and records asked for and not yet written.
     pub fn bytes_waiting(&self) -> usize {
         let told = self.told.iter().map(|told| match told {
-            Told::Write(_, write) => write.bytes(),
+            Told::Save(_, save) => save.bytes(),
             _ => 0,
         });
         let writer = self.writer.as_ref().map_or(0, Writer::bytes_waiting);
@@ -167,7 +167,7 @@ impl<L: Medium> Disk<L> {
 
     /// Is there something that its writer is not done with?
     pub fn is_busy(&self) -> bool {
-        let is_told = |told: &Told| matches!(told, Told::Write(..) | Told::Read { .. });
+        let is_told = |told: &Told| matches!(told, Told::Save(..) | Told::Read { .. });
         let writer = self.writer.as_ref();
         self.told.iter().any(is_told) || writer.is_some_and(|writer| !writer.is_idle())
     }
@@ -311,7 +311,7 @@ impl Disk {
     /// How many different moments power could be lost at while what waits is being written; every entry is one.
     pub fn moments(&self) -> usize {
         let writes = self.told.iter().filter_map(|told| match told {
-            Told::Write(_, write) => Some(write),
+            Told::Save(_, save) => Some(save),
             _ => None,
         });
         writes.map(moments_of).sum()
@@ -491,16 +491,16 @@ pub enum Full {
     State,
 }
 
-fn moments_of(write: &Write) -> usize {
-    match write {
-        Write::Append { entries, .. } => entries.len(),
+fn moments_of(save: &Save) -> usize {
+    match save {
+        Save::Append { entries, .. } => entries.len(),
         // Between the state and the log that follows it.
-        Write::Install { .. } => 2,
-        Write::Truncate { .. }
-        | Write::Meta(_)
-        | Write::StageBegin
-        | Write::Stage { .. }
-        | Write::Arbiter(_) => 1,
+        Save::Install { .. } => 2,
+        Save::Truncate { .. }
+        | Save::Meta(_)
+        | Save::StageBegin
+        | Save::Stage { .. }
+        | Save::Arbiter(_) => 1,
     }
 }
 

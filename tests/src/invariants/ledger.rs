@@ -11,7 +11,7 @@ use std::sync::Arc;
 
 use lockstep_core::config::{Config, Position, Seq};
 use lockstep_core::operation::Entry;
-use lockstep_core::storage::Write;
+use lockstep_core::storage::Save;
 
 use super::{Fact, Invariant};
 use crate::cluster::Cluster;
@@ -113,11 +113,11 @@ impl Invariant for CommittedForEver {
     fn observe(&mut self, cluster: &Cluster, fact: &Fact<'_>) -> Result<(), String> {
         let (node, checked) = match fact {
             Fact::Apply { node, entries } => (*node, check_applied(cluster.ledger(), entries)),
-            Fact::Persist { node, write } => {
+            Fact::Persist { node, save } => {
                 let who = &cluster.nodes()[*node];
                 let checked = match (who.disk(), who.shadow()) {
                     (Some(disk), Some(shadow)) => {
-                        check_write(cluster.ledger(), cluster.config(), disk, shadow, write)
+                        check_save(cluster.ledger(), cluster.config(), disk, shadow, save)
                     }
                     (None, _) | (_, None) => Ok(()),
                 };
@@ -145,20 +145,20 @@ pub(crate) fn check_applied(ledger: &Ledger, entries: &[Arc<Entry>]) -> Result<(
         })
 }
 
-/// A replica asks `disk` for `write`, and `shadow` has followed it.
-pub(crate) fn check_write(
+/// a replica asks `disk` for `save`, and `shadow` has followed it.
+pub(crate) fn check_save(
     ledger: &Ledger,
     config: &Config,
     disk: &Disk<impl Medium>,
     shadow: &Shadow,
-    write: &Write,
+    save: &Save,
 ) -> Result<(), String> {
-    match write {
-        Write::Append { committed, .. } if *committed > ledger.end() => Err(format!(
+    match save {
+        Save::Append { committed, .. } if *committed > ledger.end() => Err(format!(
             "notes that {committed} entries are committed, {} are",
             ledger.end()
         )),
-        Write::Truncate { keep } => {
+        Save::Truncate { keep } => {
             if may_lose_committed(config, disk) {
                 return Ok(());
             }
@@ -171,7 +171,7 @@ pub(crate) fn check_write(
                 _ => Ok(()),
             }
         }
-        Write::Install { at, .. } => {
+        Save::Install { at, .. } => {
             if *at > ledger.end() {
                 return Err(format!("installs position {at}, which is not committed"));
             }
@@ -185,11 +185,11 @@ pub(crate) fn check_write(
                 ))
             }
         }
-        Write::Append { .. }
-        | Write::Meta(_)
-        | Write::StageBegin
-        | Write::Stage { .. }
-        | Write::Arbiter(_) => Ok(()),
+        Save::Append { .. }
+        | Save::Meta(_)
+        | Save::StageBegin
+        | Save::Stage { .. }
+        | Save::Arbiter(_) => Ok(()),
     }
 }
 

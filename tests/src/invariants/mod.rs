@@ -25,10 +25,10 @@ use lockstep_core::event::Event;
 use lockstep_core::message::Message;
 use lockstep_core::operation::Entry;
 use lockstep_core::process::{CallId, Outcome};
-use lockstep_core::storage::Write;
+use lockstep_core::storage::Save;
 
 pub use self::ledger::Ledger;
-pub(crate) use self::ledger::{check_applied, check_holdings, check_write};
+pub(crate) use self::ledger::{check_applied, check_holdings, check_save};
 use crate::cluster::Cluster;
 
 /// Something that happened.
@@ -62,12 +62,12 @@ pub enum Fact<'a> {
         /// What.
         message: &'a Message,
     },
-    /// A replica asks for a write, for the first time.
+    /// A replica asks for a save, for the first time.
     Persist {
         /// Who.
         node: usize,
         /// For what.
-        write: &'a Write,
+        save: &'a Save,
     },
     /// A replica has committed entries applied.
     Apply {

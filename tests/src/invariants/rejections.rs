@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use lockstep_core::message::{Message, ReplyBody};
 use lockstep_core::operation::{ClientId, RequestId};
-use lockstep_core::storage::Write;
+use lockstep_core::storage::Save;
 
 use super::{Fact, Invariant};
 use crate::cluster::Cluster;
@@ -56,7 +56,7 @@ impl Invariant for RejectedHasNoEffect {
             }
             Fact::Persist {
                 node,
-                write: Write::Append { entries, .. },
+                save: Save::Append { entries, .. },
             } => {
                 for entry in entries {
                     let origin = entry.origin.request();

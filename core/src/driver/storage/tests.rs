@@ -14,7 +14,7 @@ use crate::epochs::EpochHistory;
 use crate::operation::{ClientId, Entry, Operation, Origin, RequestId, Value};
 use crate::sessions::{SessionChanges, SessionRows};
 use crate::storage::desk::DoneAtOnce;
-use crate::storage::{Answer, ArbiterRecord, Cursor, Meta, Query, Write};
+use crate::storage::{Answer, ArbiterRecord, Cursor, Meta, Query, Save};
 
 fn entry(seq: u64, bytes: usize) -> Arc<Entry> {
     Arc::new(Entry {
@@ -28,8 +28,8 @@ fn entry(seq: u64, bytes: usize) -> Arc<Entry> {
     })
 }
 
-fn append(seqs: std::ops::Range<u64>) -> Write {
-    Write::Append {
+fn append(seqs: std::ops::Range<u64>) -> Save {
+    Save::Append {
         entries: seqs.map(|seq| entry(seq, 10)).collect(),
         committed: Position::ZERO,
     }
@@ -236,7 +236,7 @@ impl Engine for BenchEngine {
     }
 }
 
-/// What the loop of a process does with its disk, one write or question at a time.
+/// What the loop of a process does with its disk, one save or question at a time.
 struct Loop {
     storage: Storage,
     desk: Desk,
@@ -256,9 +256,9 @@ impl Loop {
         self.storage.hand_on(&mut self.handed);
     }
 
-    fn persist(&mut self, ticket: u64, write: Write) {
+    fn persist(&mut self, ticket: u64, save: Save) {
         let ticket = Ticket(ticket);
-        self.desk.persist(ticket, write, &mut self.handed).unwrap();
+        self.desk.persist(ticket, save, &mut self.handed).unwrap();
     }
 
     fn apply(&mut self, entries: Vec<Arc<Entry>>) {
@@ -267,8 +267,8 @@ impl Loop {
         applied.unwrap();
     }
 
-    fn ask(&mut self, ticket: u64, write: Write) {
-        self.persist(ticket, write);
+    fn ask(&mut self, ticket: u64, save: Save) {
+        self.persist(ticket, save);
         self.flush();
     }
 
@@ -373,15 +373,15 @@ fn an_installed_state_begins_the_log_anew() {
     let bench = Bench::default();
     let mut storage = bench.storage();
     let history = EpochHistory::from_runs(vec![(Epoch(1), Position(0))]).unwrap();
-    let write = Write::Stage {
+    let save = Save::Stage {
         records: vec![("k".into(), "v".into())],
         sessions: SessionRows::default(),
     };
     storage.persist(1, append(0..3));
-    storage.persist(2, Write::StageBegin);
-    storage.persist(3, write);
+    storage.persist(2, Save::StageBegin);
+    storage.persist(3, save);
     let at = Position(7);
-    storage.persist(4, Write::Install { at, history });
+    storage.persist(4, Save::Install { at, history });
     storage.persist(5, append(7..8));
     storage.apply(vec![entry(7, 1)]);
     storage.flush();
@@ -408,11 +408,11 @@ fn commit(storage: &mut Loop, seq: u64, bytes: usize) {
     let entries = vec![entry(seq, bytes)];
     let committed = Position::ZERO;
     let ticket = 1000 + seq;
-    let write = Write::Append {
+    let save = Save::Append {
         entries: entries.clone(),
         committed,
     };
-    storage.persist(ticket, write);
+    storage.persist(ticket, save);
     storage.apply(entries);
     storage.flush();
     storage.expect_persisted(&[ticket]);
@@ -559,7 +559,7 @@ fn the_arbiters_newest_record_stands_for_those_before_it() {
         secret: 1,
     };
     for ticket in 1..4 {
-        storage.persist(ticket, Write::Arbiter(Box::new(record.clone())));
+        storage.persist(ticket, Save::Arbiter(Box::new(record.clone())));
     }
     storage.flush();
     storage.expect_persisted(&[1, 2, 3]);

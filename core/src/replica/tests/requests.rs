@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::message::{Attempt, Beacon, CommittedAnswer};
-use crate::storage::Write;
+use crate::storage::Save;
 
 impl Table {
     /// A primary that is alone in sync, so that its own disk commits.
@@ -385,7 +385,7 @@ fn what_a_local_read_has_had_written_is_still_to_be_sent() {
     }
     let is_written = out
         .drain()
-        .any(|effect| matches!(effect, Effect::Persist(_, Write::Append { .. })));
+        .any(|effect| matches!(effect, Effect::Persist(_, Save::Append { .. })));
     assert!(is_written);
     assert!(table.replica.timers().is_armed(Timer::Write));
 }

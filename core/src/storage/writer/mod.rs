@@ -1,12 +1,12 @@
 //! What the disk does next, and what is reported of it: a deterministic machine between a process, which asks, and
 //! whoever owns log and state, who carries out one job after the other.
 //!
-//! - **Order.** Writes are carried out in the order in which they were asked for, each wholly before the next, whatever
+//! - **Order.** Saves are carried out in the order in which they were asked for, each wholly before the next, whatever
 //!   they concern. Nothing overtakes anything, so what is reported rests on everything that was asked for before.
 //! - **Groups.** What waits when a group begins is appended as one and shares a sync. What comes meanwhile is the next
 //!   group, so that the first of a group does not wait for the last of many. Reads of the log, and trimming, take turns
 //!   with groups.
-//! - **Refusal.** A write that finds no room stays where it is, first in its queue, with everything behind it, and is tried
+//! - **Refusal.** A save that finds no room stays where it is, first in its queue, with everything behind it, and is tried
 //!   again from time to time. What was carried out before it is synced and reported all the same. Entries that the state has
 //!   no room for, and checkpoints, are kept and tried again likewise. That there is no room is reported once, and that there
 //!   is again once nothing is refused any more.
@@ -32,7 +32,7 @@ use crate::time::Instant;
 use self::state::State;
 use self::trimming::Trimming;
 pub use self::words::{Job, Order, Outcome, Report, Told};
-use super::{Answer, Ticket, Write};
+use super::{Answer, Save, Ticket};
 
 /// When the disk of a replica does what.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -88,7 +88,7 @@ impl Hash for Counts {
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Writer {
     options: WriterOptions,
-    queue: VecDeque<(Ticket, Write)>,
+    queue: VecDeque<(Ticket, Save)>,
     head: Option<Head>,
     group: Group,
     doing: Option<Doing>,
@@ -105,7 +105,7 @@ pub struct Writer {
     counts: Counts,
 }
 
-/// Writes that are carried out as one.
+/// Saves that are carried out as one.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 struct Head {
     tickets: Vec<Ticket>,
@@ -117,7 +117,7 @@ struct Head {
 /// What the next sync makes durable.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Default)]
 struct Group {
-    /// Writes in the queue that belong to it as well.
+    /// Saves in the queue that belong to it as well.
     left: usize,
     executed: Vec<Ticket>,
     entries: u64,
@@ -180,7 +180,7 @@ impl Writer {
     /// Takes up what somebody says. Nothing is begun before `advance`, so that what is said together is done together.
     pub fn tell(&mut self, now: Instant, told: Told, orders: &mut Vec<Order>) {
         match told {
-            Told::Write(ticket, write) => self.queue.push_back((ticket, write)),
+            Told::Save(ticket, save) => self.queue.push_back((ticket, save)),
             Told::Read { ticket, from } => self.reads.push_back((ticket, from)),
             Told::Retain(from) => self.trimming.retain(from),
             Told::Close => self.end = self.end.max(End::Closing),
@@ -219,7 +219,7 @@ impl Writer {
                 // The next start applies the log again.
                 self.on_saved();
             }
-            Told::Write(..) | Told::Read { .. } | Told::Retain(_) | Told::Close => {}
+            Told::Save(..) | Told::Read { .. } | Told::Retain(_) | Told::Close => {}
         }
     }
 
@@ -312,7 +312,7 @@ impl Writer {
 
     /// Bytes of entries and records that wait to be written.
     pub fn bytes_waiting(&self) -> usize {
-        let queued = self.queue.iter().map(|(_, write)| write.bytes());
+        let queued = self.queue.iter().map(|(_, save)| save.bytes());
         let head = self.head.as_ref().map_or(0, |head| head.job.bytes());
         head + queued.sum::<usize>()
     }
@@ -359,25 +359,25 @@ impl Writer {
         !waits_for_room && !waits_for_sync && !waits_for_state
     }
 
-    /// Takes the next write of the group from the queue, or several that are carried out as one.
+    /// Takes the next save of the group from the queue, or several that are carried out as one.
     fn next_head(&mut self) -> Option<Head> {
         let mut head: Option<Head> = None;
         let mut bytes = self.group.bytes;
         while self.group.left > 0 && bytes < self.options.group_bytes_max {
-            let (ticket, write) = self.queue.pop_front()?;
-            bytes += write.bytes();
+            let (ticket, save) = self.queue.pop_front()?;
+            bytes += save.bytes();
             match &mut head {
                 None => {
                     head = Some(Head {
                         tickets: vec![ticket],
-                        job: Job::of(write),
+                        job: Job::of(save),
                         is_refused: false,
                     });
                 }
-                Some(head) => match head.job.grow(write) {
+                Some(head) => match head.job.grow(save) {
                     Ok(()) => head.tickets.push(ticket),
-                    Err(write) => {
-                        self.queue.push_front((ticket, write));
+                    Err(save) => {
+                        self.queue.push_front((ticket, save));
                         break;
                     }
                 },
@@ -534,7 +534,7 @@ impl Writer {
 #[cfg(feature = "planted")]
 impl Writer {
     fn with_queued(&mut self, mut group: Group) -> Group {
-        let is_append = |(_, write): &&(Ticket, Write)| matches!(write, Write::Append { .. });
+        let is_append = |(_, save): &&(Ticket, Save)| matches!(save, Save::Append { .. });
         let queued = self.queue.iter().take_while(is_append);
         group.executed.extend(queued.map(|(ticket, _)| *ticket));
         group
@@ -555,7 +555,7 @@ impl Writer {
         {
             let last = refused.tickets.last().copied();
             self.queue.push_front((ticket, next));
-            self.queue.extend(last.zip(refused.job.write()));
+            self.queue.extend(last.zip(refused.job.save()));
         }
     }
 }

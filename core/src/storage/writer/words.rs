@@ -7,13 +7,13 @@ use crate::epochs::EpochHistory;
 use crate::operation::{Entry, Key, Value};
 use crate::sessions::SessionRows;
 use crate::storage::committed::Committed;
-use crate::storage::{Answer, ArbiterRecord, Meta, Ticket, Write};
+use crate::storage::{Answer, ArbiterRecord, Meta, Save, Ticket};
 
 /// What the writer is told by others than who carries out its jobs.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Told {
-    /// The process asks for a write, for the first time.
-    Write(Ticket, Write),
+    /// The process asks for a save, for the first time.
+    Save(Ticket, Save),
     /// Committed entries, which the log has durably, and which were not applied at once.
     Apply(Committed),
     /// So many bytes of entries were applied at once.
@@ -56,7 +56,7 @@ pub enum Order {
 /// What a process is told of its disk.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Report {
-    /// These writes are durable, and everything asked for before them.
+    /// These saves are durable, and everything asked for before them.
     Persisted(Vec<Ticket>),
     /// There is no room; what is not reported waits.
     Full,
@@ -142,42 +142,42 @@ pub enum Outcome {
 }
 
 impl Job {
-    /// What carries a write out.
-    pub(super) fn of(write: Write) -> Self {
-        match write {
-            Write::Append { entries, committed } => Self::Append { entries, committed },
-            Write::Truncate { keep } => Self::Truncate { keep },
-            Write::Meta(meta) => Self::SaveMeta(meta),
-            Write::StageBegin => Self::StageBegin,
-            Write::Stage { records, sessions } => Self::Stage { records, sessions },
-            Write::Install { at, history } => {
+    /// What carries a save out.
+    pub(super) fn of(save: Save) -> Self {
+        match save {
+            Save::Append { entries, committed } => Self::Append { entries, committed },
+            Save::Truncate { keep } => Self::Truncate { keep },
+            Save::Meta(meta) => Self::SaveMeta(meta),
+            Save::StageBegin => Self::StageBegin,
+            Save::Stage { records, sessions } => Self::Stage { records, sessions },
+            Save::Install { at, history } => {
                 planted!(LogAnewBeforeState => Self::Reset { at, history }, Self::Install { at, history })
             }
-            Write::Arbiter(record) => Self::SaveRecord(record),
+            Save::Arbiter(record) => Self::SaveRecord(record),
         }
     }
 
-    /// The write that it carries out, if one asks for it.
+    /// The save that it carries out, if one asks for it.
     #[cfg(feature = "planted")]
-    pub(super) fn write(self) -> Option<Write> {
+    pub(super) fn save(self) -> Option<Save> {
         Some(match self {
-            Self::Append { entries, committed } => Write::Append { entries, committed },
-            Self::Truncate { keep } => Write::Truncate { keep },
-            Self::SaveMeta(meta) => Write::Meta(meta),
-            Self::StageBegin => Write::StageBegin,
-            Self::Stage { records, sessions } => Write::Stage { records, sessions },
-            Self::Install { at, history } => Write::Install { at, history },
-            Self::SaveRecord(record) => Write::Arbiter(record),
+            Self::Append { entries, committed } => Save::Append { entries, committed },
+            Self::Truncate { keep } => Save::Truncate { keep },
+            Self::SaveMeta(meta) => Save::Meta(meta),
+            Self::StageBegin => Save::StageBegin,
+            Self::Stage { records, sessions } => Save::Stage { records, sessions },
+            Self::Install { at, history } => Save::Install { at, history },
+            Self::SaveRecord(record) => Save::Arbiter(record),
             Self::Sync | Self::Reset { .. } | Self::Trim { .. } | Self::Read { .. } => return None,
         })
     }
 
-    /// Lets it carry out the write that follows as well, where one job does for both; gives that write back otherwise.
-    pub(super) fn grow(&mut self, next: Write) -> Result<(), Write> {
+    /// Lets it carry out the save that follows as well, where one job does for both; gives that save back otherwise.
+    pub(super) fn grow(&mut self, next: Save) -> Result<(), Save> {
         match (self, next) {
             (
                 Self::Append { entries, committed },
-                Write::Append {
+                Save::Append {
                     entries: more,
                     committed: later,
                 },
@@ -187,7 +187,7 @@ impl Job {
                 Ok(())
             }
             // Each record takes the place of the one before it, so the last one makes all of them durable.
-            (Self::SaveRecord(record), Write::Arbiter(newer)) => {
+            (Self::SaveRecord(record), Save::Arbiter(newer)) => {
                 *record = planted!(OldestRecordSaved => record.clone(), newer);
                 Ok(())
             }

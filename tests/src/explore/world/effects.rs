@@ -8,7 +8,7 @@ use lockstep_core::message::Message;
 use lockstep_core::process::{Effect, Input, Outbox, Process};
 use lockstep_core::storage::desk::{BulkRequest, Desk, DeskError, Handed};
 use lockstep_core::storage::writer::Report;
-use lockstep_core::storage::{Ticket, Write};
+use lockstep_core::storage::{Save, Ticket};
 use lockstep_core::{arbiter, replica};
 
 use super::super::Landmark;
@@ -17,7 +17,7 @@ use super::super::judge::Evidence;
 use super::node::{Machine, Question};
 use super::{Underway, Witness, World};
 use crate::disk::{Disk, Drive};
-use crate::invariants::{check_applied, check_write};
+use crate::invariants::{check_applied, check_save};
 use crate::network::Fate;
 
 impl World {
@@ -150,7 +150,7 @@ impl World {
         for effect in outbox.drain() {
             match effect {
                 Effect::Send { to, message } => self.send(node, &to, message, witness),
-                Effect::Persist(ticket, write) => self.persist(node, ticket, write, witness),
+                Effect::Persist(ticket, save) => self.persist(node, ticket, save, witness),
                 Effect::Apply { entries, sessions } => check_applied(&self.judge.ledger, &entries)
                     .and_then(|()| {
                         self.desk(node, |desk, disk, handed| {
@@ -313,16 +313,16 @@ impl World {
         &mut self,
         node: usize,
         ticket: Ticket,
-        write: Write,
+        save: Save,
         witness: &mut Witness<'_>,
     ) -> Result<(), String> {
-        witness.trace.persist(self.now.0, self.name(node), &write);
+        witness.trace.persist(self.now.0, self.name(node), &save);
         let judge = Arc::clone(&self.judge);
         let config = self.config().clone();
         match &mut self.body_mut(node).machine {
             Machine::Arbiter(office) => {
                 let mut handed = Vec::new();
-                let persisted = office.desk.persist(ticket, write, &mut handed);
+                let persisted = office.desk.persist(ticket, save, &mut handed);
                 persisted.map_err(|error| error.to_string())?;
                 for handed in handed {
                     if let Handed::Writer(told) = handed {
@@ -333,10 +333,10 @@ impl World {
             }
             Machine::Replica(host) => {
                 if !host.desk.knows(ticket) {
-                    host.shadow.follow(ticket, &write);
-                    check_write(&judge.ledger, &config, &host.disk, &host.shadow, &write)?;
+                    host.shadow.follow(ticket, &save);
+                    check_save(&judge.ledger, &config, &host.disk, &host.shadow, &save)?;
                 }
-                self.desk(node, |desk, _, handed| desk.persist(ticket, write, handed))
+                self.desk(node, |desk, _, handed| desk.persist(ticket, save, handed))
             }
         }
     }

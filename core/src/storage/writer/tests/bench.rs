@@ -43,8 +43,8 @@ impl Bench {
         self.writer.tell(self.now, told, &mut self.orders);
     }
 
-    pub(super) fn ask(&mut self, ticket: u64, write: Write) {
-        self.tell(Told::Write(Ticket(ticket), write));
+    pub(super) fn ask(&mut self, ticket: u64, save: Save) {
+        self.tell(Told::Save(Ticket(ticket), save));
     }
 
     /// Carries out one job, if there is one.

@@ -31,15 +31,15 @@ fn entry_of(epoch: u64, seq: u64, bytes: usize) -> Arc<Entry> {
     })
 }
 
-fn append(seqs: std::ops::Range<u64>) -> Write {
-    Write::Append {
+fn append(seqs: std::ops::Range<u64>) -> Save {
+    Save::Append {
         entries: seqs.map(|seq| entry_of(1, seq, 10)).collect(),
         committed: Position::ZERO,
     }
 }
 
-fn meta(epoch: u64) -> Write {
-    Write::Meta(Meta {
+fn meta(epoch: u64) -> Save {
+    Save::Meta(Meta {
         node: NodeId(1),
         cluster: None,
         incarnation: Incarnation(1),
@@ -49,24 +49,24 @@ fn meta(epoch: u64) -> Write {
     })
 }
 
-fn stage() -> Write {
-    Write::Stage {
+fn stage() -> Save {
+    Save::Stage {
         records: vec![("k".into(), "v".into())],
         sessions: SessionRows::default(),
     }
 }
 
-fn install(at: u64) -> Write {
-    Write::Install {
+fn install(at: u64) -> Save {
+    Save::Install {
         at: Position(at),
         history: EpochHistory::new(),
     }
 }
 
-fn record(version: u64) -> Write {
+fn record(version: u64) -> Save {
     let mut config = Config::new(ClusterId(1));
     config.version = ConfigVersion(version);
-    Write::Arbiter(Box::new(ArbiterRecord {
+    Save::Arbiter(Box::new(ArbiterRecord {
         config,
         nodes: Default::default(),
         secret: 1,
@@ -141,7 +141,7 @@ fn a_group_has_a_size() {
 fn what_is_durable_when_it_is_done_begins_when_all_before_it_is() {
     let mut bench = Bench::new();
     bench.ask(1, append(0..2));
-    bench.ask(2, Write::Truncate { keep: Position(1) });
+    bench.ask(2, Save::Truncate { keep: Position(1) });
     bench.ask(3, meta(2));
     bench.ask(4, append(1..2));
     let reports = bench.settle();
@@ -189,10 +189,10 @@ fn nothing_overtakes_what_found_no_room() {
     bench.ask(2, append(1..2));
     assert_eq!(bench.settle(), [Report::Full]);
     // The truncation that follows is for a log that has what was refused.
-    bench.ask(3, Write::Truncate { keep: Position(1) });
+    bench.ask(3, Save::Truncate { keep: Position(1) });
     bench.ask(
         4,
-        Write::Append {
+        Save::Append {
             entries: vec![entry_of(2, 1, 10), entry_of(2, 2, 10)],
             committed: Position(0),
         },
@@ -211,7 +211,7 @@ fn what_was_carried_out_before_the_refusal_is_reported() {
     let mut bench = Bench::new();
     bench.set_full(Full::Log);
     // The truncation is in the same group as the append that is refused.
-    bench.ask(1, Write::Truncate { keep: Position(0) });
+    bench.ask(1, Save::Truncate { keep: Position(0) });
     bench.ask(2, append(0..1));
     assert_eq!(bench.settle(), [Report::Full, persisted(&[1])]);
     bench.set_full(Full::Nothing);
@@ -236,12 +236,12 @@ fn what_a_node_knows_about_itself_does_not_go_back() {
 #[test]
 fn a_chunk_that_found_no_room_is_reported_before_what_follows() {
     let mut bench = Bench::new();
-    bench.ask(1, Write::StageBegin);
+    bench.ask(1, Save::StageBegin);
     bench.settle();
     bench.set_full(Full::Stage);
     bench.ask(2, stage());
     assert_eq!(bench.settle(), [Report::Full]);
-    bench.ask(3, Write::StageBegin);
+    bench.ask(3, Save::StageBegin);
     bench.set_full(Full::Nothing);
     assert_eq!(
         bench.retry(),
@@ -254,7 +254,7 @@ fn a_log_begins_anew_behind_an_installed_state_whatever_has_no_room() {
     for full in [Full::Nothing, Full::Install, Full::Reset] {
         let mut bench = Bench::new();
         bench.ask(1, append(0..3));
-        bench.ask(2, Write::StageBegin);
+        bench.ask(2, Save::StageBegin);
         bench.ask(3, stage());
         bench.ask(4, install(7));
         bench.ask(5, append(7..8));
@@ -291,7 +291,7 @@ fn a_state_is_put_in_place_when_nothing_is_being_applied_to_the_former() {
     bench.tell(Told::Apply(committed(0..1)));
     assert!(!bench.carry_out());
     bench.tell(Told::Apply(committed(1..2)));
-    bench.ask(2, Write::StageBegin);
+    bench.ask(2, Save::StageBegin);
     bench.ask(3, install(7));
     while bench.carry_out() {}
     assert_eq!(
@@ -352,7 +352,7 @@ fn the_log_is_trimmed_behind_a_checkpoint_but_not_what_is_to_be_retained() {
     bench.tell(Told::Retain(Position(30)));
     bench.ask(
         1,
-        Write::Append {
+        Save::Append {
             entries: big(0..40),
             committed: Position::ZERO,
         },
@@ -440,9 +440,9 @@ fn the_arbiters_newest_record_stands_for_those_before_it_and_never_goes_back() {
     let now = Instant::from_millis(1);
     let mut writer = Writer::arbiter();
     assert_eq!(writer.due(), None);
-    let write = |ticket, version| Told::Write(Ticket(ticket), record(version));
-    writer.tell(now, write(1, 1), &mut orders);
-    writer.tell(now, write(2, 2), &mut orders);
+    let save = |ticket, version| Told::Save(Ticket(ticket), record(version));
+    writer.tell(now, save(1, 1), &mut orders);
+    writer.tell(now, save(2, 2), &mut orders);
     writer.advance(now, &mut orders);
     let version = |job: Option<&Job>| match job {
         Some(Job::SaveRecord(record)) => record.config.version.0,
@@ -450,7 +450,7 @@ fn the_arbiters_newest_record_stands_for_those_before_it_and_never_goes_back() {
     };
     assert_eq!(version(writer.job()), 2);
     writer.done(now, Outcome::Refused, &mut orders);
-    writer.tell(now, write(3, 3), &mut orders);
+    writer.tell(now, save(3, 3), &mut orders);
     writer.advance(now, &mut orders);
     assert_eq!(writer.job(), None);
     let later = writer.due().expect("it tries again");
