@@ -23,7 +23,7 @@
 //! What runs a process is built in the same way, so that the simulator runs it, too. The [`host`] makes a round of a process:
 //! what it takes in, in which order and within which bounds, at which time, and what it passes on. The
 //! [`storage`] decides what the disk does next: its [`desk`](storage::desk) is the process's side, its
-//! [`writer`](storage::writer) has one job at a time carried out on a log and a state. The durable log and the records stand on
+//! [`scheduler`](storage::scheduler) has one job at a time carried out on a log and a state. The durable log and the records stand on
 //! [`Files`](engine::files::Files), which the simulator has its own of. A driver only waits, carries jobs out in threads, and
 //! sends. What of all this is simulated and what is not is told at the top of `lockstep-tests`.
 //!

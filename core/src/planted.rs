@@ -224,7 +224,7 @@ mod switch {
         RejectsAppended = "a write is rejected that is in the log",
         NoUncommittedLimit = "a primary takes writes without a limit",
 
-        // The writer: what the disk does next.
+        // The scheduler: what the disk does next.
         ReportedUnsynced = "a write is reported before the sync that makes it durable",
         ReportedWithFormerGroup = "a write that came during a sync is reported with it",
         RefusedIsOvertaken = "a write that found no room is overtaken by those behind it, and done after them",

@@ -12,7 +12,7 @@ use lockstep_core::limits::{Limits, SessionLimits};
 use lockstep_core::message::Drain;
 use lockstep_core::operation::{Key, Value};
 use lockstep_core::process::{CallBody, Outcome};
-use lockstep_core::storage::writer::WriterOptions;
+use lockstep_core::storage::scheduler::SchedulerOptions;
 use rand::seq::IndexedRandom;
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -165,12 +165,12 @@ impl Plan {
             kills: 0.25,
             crashes_at_jobs: *[0.0, 0.0, 0.02, 0.2].choose(&mut rng).expect("not empty"),
             disk: DiskOptions {
-                writer: WriterOptions {
+                scheduler: SchedulerOptions {
                     group_bytes_max: *[1, 400, 4 << 20].choose(&mut rng).expect("not empty"),
                     apply_bytes_max: *[1, 64 << 10].choose(&mut rng).expect("not empty"),
                     checkpoint_bytes: *[1, 200, 2_000].choose(&mut rng).expect("not empty"),
                     checkpoint_interval: Duration::from_millis(rng.random_range(50..4_000)),
-                    ..WriterOptions::for_log(limits.log_bytes_max)
+                    ..SchedulerOptions::for_log(limits.log_bytes_max)
                 },
                 told_bytes: *[1, 300].choose(&mut rng).expect("not empty"),
                 segment_bytes: *[1, 500, 4 << 10].choose(&mut rng).expect("not empty"),

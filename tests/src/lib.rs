@@ -24,7 +24,7 @@
 //! | --- | --- | --- |
 //! | the protocol: arbiter, replica, client | itself | itself |
 //! | a round: what is taken in, in which order, at which time, within which bounds, and what is passed on (`host`) | itself; the loop waits and sends | itself; the simulation says when something arrives |
-//! | the order of writes, groups under one sync, refusal and resumption, installation, trimming, checkpoints, what is applied at once (`storage`: the writer and the desk) | themselves, in two threads | themselves, job by job, on virtual time |
+//! | the order of writes, groups under one sync, refusal and resumption, installation, trimming, checkpoints, what is applied at once (`storage`: the scheduler and the desk) | themselves, in two threads | themselves, job by job, on virtual time |
 //! | the durable log and the records | themselves, over files of the operating system | themselves, over [`files`] that tear, lose, reorder, refuse and fail |
 //! | the state | fjall | a model, with a cache and without, that falls back to any checkpoint |
 //! | a start: recovery from log and state | itself | itself |
@@ -45,7 +45,7 @@
 //! - **Putting a node together**, its command line, signals and the lock on its directory (`node`): tests and scripts with
 //!   processes.
 //!
-//! The explorer copies and compares whole clusters and has a model for the log as well (`disk::ModelLog`); the writer and the
+//! The explorer copies and compares whole clusters and has a model for the log as well (`disk::ModelLog`); the scheduler and the
 //! desk are the real ones there, too.
 
 pub mod conformance;

@@ -10,8 +10,8 @@ use async_channel::Receiver;
 use futures_lite::Stream;
 
 use crate::driver::clock::Clock;
+use crate::driver::disk::Completion;
 use crate::driver::handle::PendingCall;
-use crate::driver::storage::Completion;
 use crate::driver::{Command, DriverError};
 use crate::host::Arrival;
 use crate::host::intake::{Intake, Sources};

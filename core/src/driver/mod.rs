@@ -2,18 +2,19 @@
 //!
 //! It moves bytes and time in and out and decides nothing: what happens in a round is decided by [`host`](crate::host), what
 //! the disk does by [`storage`](crate::storage). Reading order: [`clock`]; `inbox` (what a process waits for); `run` (the
-//! loop) and `default_runtime` (what it runs on); [`storage`] (the disk, on threads of its own); `usage` (what a node has
+//! loop) and `default_runtime` (what it runs on); [`disk`] (on threads of its own); `usage` (what a node has
 //! used); [`handle`] (calls for programs).
 
 #[cfg(test)]
 mod bench;
 pub mod clock;
 mod default_runtime;
+pub mod disk;
 pub mod handle;
 mod inbox;
 mod run;
 mod start;
-pub mod storage;
+
 #[cfg(test)]
 mod tests;
 mod usage;
@@ -37,9 +38,9 @@ use crate::storage::desk::DeskError;
 use crate::transport::Transport;
 
 use self::default_runtime::AsyncStd;
+use self::disk::Disk;
 use self::handle::PendingCall;
 use self::run::Driver;
-use self::storage::Storage;
 
 pub use self::start::{connect, start_arbiter, start_replica};
 
@@ -48,7 +49,7 @@ pub struct Parts {
     /// Its end of the network; closed when the process ends.
     pub transport: Arc<dyn Transport>,
     /// Its disk.
-    pub storage: Storage,
+    pub disk: Disk,
     /// Who is told what happens.
     pub watch: Arc<dyn Watch>,
 }
@@ -102,7 +103,7 @@ pub enum Exit {
 pub enum DriverError {
     /// The disk did not do what it was asked for; the next start finds out what it has.
     #[error("the storage failed")]
-    Storage(#[from] StoreError),
+    Disk(#[from] StoreError),
     /// The disk did not come to an end when the process did. What was acknowledged is safe; the next start takes longer.
     #[error("the disk did not finish what it was doing in reasonable time")]
     StorageHangs,
@@ -135,7 +136,7 @@ impl From<DeskError> for DriverError {
     fn from(error: DeskError) -> Self {
         match error {
             DeskError::NoStorage => Self::NoStorage,
-            DeskError::Store(error) => Self::Storage(error),
+            DeskError::Store(error) => Self::Disk(error),
         }
     }
 }
@@ -173,7 +174,7 @@ where
     let (commands, receiver) = async_channel::bounded(COMMANDS_MAX);
     let Parts {
         transport,
-        mut storage,
+        mut disk,
         watch,
     } = parts;
     let runtime = runtime_of(transport.as_ref());
@@ -184,7 +185,7 @@ where
             process,
             transport.as_ref(),
             runtime.as_ref(),
-            &mut storage,
+            &mut disk,
             watch.as_ref(),
         );
         let result = AssertUnwindSafe(driver.run(receiver, calls))
@@ -192,7 +193,7 @@ where
             .await
             .unwrap_or_else(|panic| Err(DriverError::Panicked(panic_text(panic.as_ref()))));
         transport.close().await;
-        let closed = storage.close().await;
+        let closed = disk.close().await;
         let exit = result?;
         closed.map(|()| exit)
     };
@@ -273,7 +274,7 @@ impl fmt::Debug for Parts {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Parts")
             .field("local", self.transport.local())
-            .field("storage", &self.storage)
+            .field("disk", &self.disk)
             .finish_non_exhaustive()
     }
 }

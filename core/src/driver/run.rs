@@ -6,9 +6,9 @@ use async_channel::Receiver;
 use futures_lite::future::yield_now;
 
 use crate::driver::clock::Clock;
+use crate::driver::disk::Disk;
 use crate::driver::handle::PendingCall;
 use crate::driver::inbox::Inbox;
-use crate::driver::storage::Storage;
 use crate::driver::{Command, DriverError, Exit, Watch, usage};
 use crate::engine::Engine;
 use crate::host::outgoing::Parcel;
@@ -24,14 +24,14 @@ pub(super) struct Driver<'a, P: Process> {
     host: Host<P>,
     transport: &'a dyn Transport,
     runtime: &'a dyn Runtime,
-    storage: &'a mut Storage,
+    disk: &'a mut Disk,
     watch: &'a dyn Watch,
 }
 
 /// What surrounds the host while a round lasts.
 struct Around<'a> {
     transport: &'a dyn Transport,
-    storage: &'a Storage,
+    disk: &'a Disk,
     watch: &'a dyn Watch,
 }
 
@@ -41,11 +41,11 @@ impl<T: fmt::Debug> Surroundings<T> for Around<'_> {
     }
 
     fn usage(&mut self) -> Usage {
-        usage::measure(self.transport, self.storage)
+        usage::measure(self.transport, self.disk)
     }
 
     fn engine(&self) -> Option<&dyn Engine> {
-        self.storage.engine()
+        self.disk.engine()
     }
 
     fn on_effect(&mut self, effect: &Effect) {
@@ -60,15 +60,15 @@ impl<'a, P: Process> Driver<'a, P> {
         process: P,
         transport: &'a dyn Transport,
         runtime: &'a dyn Runtime,
-        storage: &'a mut Storage,
+        disk: &'a mut Disk,
         watch: &'a dyn Watch,
     ) -> Self {
-        let host = Host::new(process, storage.desk(), transport.local().clone());
+        let host = Host::new(process, disk.desk(), transport.local().clone());
         Self {
             host,
             transport,
             runtime,
-            storage,
+            disk,
             watch,
         }
     }
@@ -82,14 +82,14 @@ impl<'a, P: Process> Driver<'a, P> {
         let mut inbox = Inbox::new(
             self.transport,
             self.runtime,
-            self.storage.completions(),
+            self.disk.completions(),
             calls,
             commands,
         );
         let mut arrivals = Vec::new();
         let mut around = Around {
             transport: self.transport,
-            storage: self.storage,
+            disk: self.disk,
             watch: self.watch,
         };
         self.host.start(&mut around)?;
@@ -102,13 +102,13 @@ impl<'a, P: Process> Driver<'a, P> {
             let more = inbox.take(due, is_hurried, &mut arrivals).await?;
             let mut around = Around {
                 transport: self.transport,
-                storage: self.storage,
+                disk: self.disk,
                 watch: self.watch,
             };
             self.host.round(arrivals.drain(..), &mut around)?;
             match inbox.stopped() {
                 Some(Command::Kill) => {
-                    self.storage.abandon();
+                    self.disk.abandon();
                     return Ok(Exit::Stopped);
                 }
                 Some(Command::Stop | Command::Leave) => {
@@ -136,7 +136,7 @@ impl<'a, P: Process> Driver<'a, P> {
     /// Carries out what a round has led to: the disk and the network then work at the same time.
     async fn pass_on(&mut self, inbox: &mut Inbox<'_>) {
         let passed = &mut self.host.passed;
-        self.storage.hand_on(&mut passed.handed);
+        self.disk.hand_on(&mut passed.handed);
         for (id, outcome) in passed.outcomes.drain(..) {
             inbox.complete(id, outcome);
         }

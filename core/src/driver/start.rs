@@ -5,8 +5,8 @@ use std::sync::Arc;
 use crate::arbiter::{self, Arbiter};
 use crate::client::Client;
 use crate::config::{Address, ClusterId, StartId};
+use crate::driver::disk::Disk;
 use crate::driver::handle::{ClientOptions, Handle};
-use crate::driver::storage::Storage;
 use crate::driver::{DriverError, Parts, Running, Watch, spawn};
 use crate::engine::recovery::recover;
 use crate::engine::{ArbiterStore, Engine, LogStore};
@@ -32,10 +32,10 @@ pub fn start_replica(
         &options.limits.sessions,
         StartId(draw()),
     )?;
-    let storage = Storage::replica(log, engine, options.limits.log_bytes_max);
+    let disk = Disk::replica(log, engine, options.limits.log_bytes_max);
     let parts = Parts {
         transport,
-        storage,
+        disk,
         watch,
     };
     Ok(spawn(Replica::open(options, recovered), parts))
@@ -53,7 +53,7 @@ pub fn start_arbiter(
         .unwrap_or_else(|| arbiter::first_record(ClusterId(draw()), draw()));
     let parts = Parts {
         transport,
-        storage: Storage::arbiter(store),
+        disk: Disk::arbiter(store),
         watch,
     };
     spawn(Arbiter::open(record), parts)

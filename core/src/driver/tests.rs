@@ -74,17 +74,17 @@ impl Watch for Mutex<Vec<String>> {
 
 impl Stage {
     fn new(
-        storage: Storage,
+        disk: Disk,
         react: impl FnMut(Instant, &Input<u8>, &mut Timers<u8>, &mut Outbox) + Send + 'static,
     ) -> Self {
-        let (stage, start) = Self::held(storage, react);
+        let (stage, start) = Self::held(disk, react);
         start();
         stage
     }
 
     /// With a process that starts only when told, so that things can have arrived before.
     fn held(
-        storage: Storage,
+        disk: Disk,
         react: impl FnMut(Instant, &Input<u8>, &mut Timers<u8>, &mut Outbox) + Send + 'static,
     ) -> (Self, impl FnOnce()) {
         let (release, released) = std::sync::mpsc::channel();
@@ -95,12 +95,12 @@ impl Stage {
             }
             react(now, input, timers, outbox);
         };
-        let stage = Self::on(None, storage, Box::new(held));
+        let stage = Self::on(None, disk, Box::new(held));
         (stage, move || release.send(()).unwrap())
     }
 
     /// On that runtime, or async-std.
-    fn on(runtime: Option<Arc<dyn Runtime>>, storage: Storage, react: React) -> Self {
+    fn on(runtime: Option<Arc<dyn Runtime>>, disk: Disk, react: React) -> Self {
         let (mut transport, arrive, done) = bench();
         transport.runtime = runtime;
         let (report, steps) = async_channel::unbounded();
@@ -112,7 +112,7 @@ impl Stage {
         };
         let parts = Parts {
             transport: Arc::new(transport),
-            storage,
+            disk,
             watch: events.clone(),
         };
         Self {
@@ -181,9 +181,9 @@ fn join(name: String) -> Join {
     }
 }
 
-fn puppet_storage() -> Storage {
+fn puppet_disk() -> Disk {
     let log = Box::new(MemoryLog::new(NodeId(1)));
-    Storage::replica(log, Arc::new(MemoryEngine::new()), 1 << 20)
+    Disk::replica(log, Arc::new(MemoryEngine::new()), 1 << 20)
 }
 
 fn meta_save() -> Save {
@@ -199,7 +199,7 @@ fn meta_save() -> Save {
 
 #[test]
 fn messages_reach_the_process_and_its_answers_the_network() {
-    let stage = Stage::new(Storage::none(), |_, input, _, outbox| {
+    let stage = Stage::new(Disk::none(), |_, input, _, outbox| {
         if let Input::Message { from, message } = input {
             outbox.send(from, message.clone());
         }
@@ -223,7 +223,7 @@ fn messages_reach_the_process_and_its_answers_the_network() {
 
 #[test]
 fn what_one_round_says_to_a_peer_travels_together() {
-    let (stage, start) = Stage::held(Storage::none(), |_, input, _, outbox| {
+    let (stage, start) = Stage::held(Disk::none(), |_, input, _, outbox| {
         if let Input::Message { message, .. } = input {
             outbox.send(&Address::new("b"), message.clone());
         }
@@ -241,7 +241,7 @@ fn what_one_round_says_to_a_peer_travels_together() {
 
 #[test]
 fn a_message_too_large_for_the_transport_is_lost_alone() {
-    let stage = Stage::new(Storage::none(), |_, input, _, outbox| {
+    let stage = Stage::new(Disk::none(), |_, input, _, outbox| {
         if let Input::Start = input {
             let large = Message::ToArbiter(ToArbiter::Join(join("n".repeat(2000))));
             outbox.send(&Address::new("b"), large);
@@ -260,7 +260,7 @@ fn a_message_too_large_for_the_transport_is_lost_alone() {
 
 #[test]
 fn what_a_process_says_to_itself_does_not_touch_the_network() {
-    let mut stage = Stage::new(Storage::none(), |_, input, _, outbox| match input {
+    let mut stage = Stage::new(Disk::none(), |_, input, _, outbox| match input {
         Input::Start => outbox.send(&Address::new("puppet"), request(1)),
         Input::Message { .. } => outbox.notify(Event::Left),
         _ => {}
@@ -274,7 +274,7 @@ fn what_a_process_says_to_itself_does_not_touch_the_network() {
 }
 
 fn check_cut_off(sender: SenderKind, bytes: Bytes, expected: &str) {
-    let stage = Stage::new(Storage::none(), |_, _, _, _| {});
+    let stage = Stage::new(Disk::none(), |_, _, _, _| {});
     stage.arrive("bad", sender, vec![bytes, frame(&request(1))]);
     let Done::Disconnected(peer, reason) = stage.next_done() else {
         panic!("not cut off");
@@ -356,7 +356,7 @@ fn timers_are_stepped_earliest_first_while_messages_never_stop_coming() {
     };
     let parts = Parts {
         transport: Arc::new(transport),
-        storage: Storage::none(),
+        disk: Disk::none(),
         watch: Arc::new(|_: &Event| {}),
     };
     assert_eq!(block_on(spawn(puppet, parts).ended()).unwrap(), Exit::Left);
@@ -371,7 +371,7 @@ fn timers_are_stepped_earliest_first_while_messages_never_stop_coming() {
 
 #[test]
 fn messages_are_stepped_while_a_timer_is_always_due() {
-    let (mut stage, start) = Stage::held(Storage::none(), |now, input, timers, outbox| {
+    let (mut stage, start) = Stage::held(Disk::none(), |now, input, timers, outbox| {
         match input {
             // A timer that is due again at once, always.
             Input::Start | Input::Timer(_) => timers.arm(1, now),
@@ -389,7 +389,7 @@ fn no_step_is_told_a_time_before_its_input_was_there() {
     let (mut stage, start) = {
         let sent = Arc::new(Mutex::new(Instant::ZERO));
         let seen = sent.clone();
-        let (stage, start) = Stage::held(Storage::none(), move |now, input, _, outbox| {
+        let (stage, start) = Stage::held(Disk::none(), move |now, input, _, outbox| {
             if let Input::Message { .. } = input {
                 assert!(*seen.lock().unwrap() <= now, "an old clock");
                 outbox.notify(Event::Left);
@@ -405,7 +405,7 @@ fn no_step_is_told_a_time_before_its_input_was_there() {
 
 #[test]
 fn a_write_is_reported_once_it_is_durable() {
-    let stage = Stage::new(puppet_storage(), |_, input, _, outbox| {
+    let stage = Stage::new(puppet_disk(), |_, input, _, outbox| {
         if let Input::Start = input {
             outbox.persist(Ticket(1), meta_save());
         }
@@ -416,7 +416,7 @@ fn a_write_is_reported_once_it_is_durable() {
 
 #[test]
 fn a_process_without_a_disk_that_wants_to_write_is_ended() {
-    let mut stage = Stage::new(Storage::none(), |_, _, _, outbox| {
+    let mut stage = Stage::new(Disk::none(), |_, _, _, outbox| {
         outbox.persist(Ticket(1), meta_save());
     });
     assert!(matches!(stage.ended(), Err(DriverError::NoStorage)));
@@ -425,7 +425,7 @@ fn a_process_without_a_disk_that_wants_to_write_is_ended() {
 
 #[test]
 fn a_panic_in_a_step_is_a_readable_end() {
-    let mut stage = Stage::new(Storage::none(), |_, _, _, _| panic!("it cannot be"));
+    let mut stage = Stage::new(Disk::none(), |_, _, _, _| panic!("it cannot be"));
     let error = stage.ended().unwrap_err();
     assert_eq!(
         error.to_string(),
@@ -436,7 +436,7 @@ fn a_panic_in_a_step_is_a_readable_end() {
 
 #[test]
 fn a_storage_thread_that_panics_ends_the_process_with_its_reason() {
-    let mut stage = Stage::new(puppet_storage(), |_, input, _, outbox| {
+    let mut stage = Stage::new(puppet_disk(), |_, input, _, outbox| {
         if let Input::Start = input {
             // Below the beginning of the log: what no process asks for.
             let begin = Save::Install {
@@ -456,7 +456,7 @@ fn a_storage_thread_that_panics_ends_the_process_with_its_reason() {
 
 #[test]
 fn a_refused_join_ends_the_process_with_the_reason() {
-    let mut stage = Stage::new(Storage::none(), |_, _, _, outbox| {
+    let mut stage = Stage::new(Disk::none(), |_, _, _, outbox| {
         outbox.notify(Event::JoinRefused(JoinRefusal::WrongToken));
     });
     let error = stage.ended().unwrap_err();
@@ -466,7 +466,7 @@ fn a_refused_join_ends_the_process_with_the_reason() {
 
 #[test]
 fn a_process_leaves_before_it_ends_and_is_told_so() {
-    let stage = Stage::new(Storage::none(), |_, input, _, outbox| {
+    let stage = Stage::new(Disk::none(), |_, input, _, outbox| {
         if let Input::Leave = input {
             outbox.send(&Address::new("arbiter"), node_message());
             outbox.notify(Event::Left);
@@ -480,7 +480,7 @@ fn a_process_leaves_before_it_ends_and_is_told_so() {
 
 #[test]
 fn a_process_ends_when_nobody_is_left_who_could_stop_it() {
-    let mut stage = Stage::new(Storage::none(), |_, _, _, _| {});
+    let mut stage = Stage::new(Disk::none(), |_, _, _, _| {});
     drop(stage.running.take());
     assert_eq!(stage.next_done(), Done::Closed);
 }
@@ -508,7 +508,7 @@ fn kept() -> (Arc<Keeper>, Stage) {
     let keeper = Arc::new(Keeper::default());
     let react: React =
         Box::new(|now, _, timers, _| timers.arm(1, now + Duration::from_millis(300)));
-    let stage = Stage::on(Some(keeper.clone()), Storage::none(), react);
+    let stage = Stage::on(Some(keeper.clone()), Disk::none(), react);
     (keeper, stage)
 }
 
@@ -564,7 +564,7 @@ fn a_process_holds_nothing_any_more_when_its_end_is_told() {
     };
     let parts = Parts {
         transport: Arc::new(transport),
-        storage: Storage::none(),
+        disk: Disk::none(),
         watch: Arc::new(watch),
     };
     *running.lock().unwrap() = Some(spawn(puppet, parts));

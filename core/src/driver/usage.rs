@@ -5,8 +5,8 @@ use std::sync::LazyLock;
 
 use rustix::time::{ClockId, clock_gettime};
 
+use crate::driver::disk::Disk;
 use crate::driver::start;
-use crate::driver::storage::Storage;
 use crate::message::Usage;
 use crate::transport::Transport;
 
@@ -14,9 +14,9 @@ use crate::transport::Transport;
 static PROCESS: LazyLock<u64> = LazyLock::new(start::draw);
 
 /// As of now. What the operating system does not tell is zero.
-pub(super) fn measure(transport: &dyn Transport, storage: &Storage) -> Usage {
+pub(super) fn measure(transport: &dyn Transport, disk: &Disk) -> Usage {
     let traffic = transport.traffic();
-    let log = storage.counts();
+    let log = disk.counts();
     Usage {
         process: *PROCESS,
         cpu_micros: cpu_micros(),

@@ -22,7 +22,7 @@ use crate::event::Event;
 use crate::message::{JoinRefusal, Message, Usage};
 use crate::process::{Call, CallId, Effect, Input, Outbox, Outcome, Process};
 use crate::storage::desk::{Desk, DeskError, DoneAtOnce, Handed};
-use crate::storage::writer::Report;
+use crate::storage::scheduler::Report;
 use crate::storage::{Answer, Query, Ticket};
 use crate::time::Instant;
 use crate::transport::{Received, SenderKind};

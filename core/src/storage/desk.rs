@@ -2,7 +2,7 @@
 //!
 //! - A save that is asked for again is under way, or done: nothing is forgotten behind this, so nothing is handed on twice.
 //! - Entries are applied to the state once the log has them durably ([`committed`](super::committed)): at once where the
-//!   state takes them without waiting for the disk, otherwise by the writer, behind what that has already.
+//!   state takes them without waiting for the disk, otherwise by the scheduler, behind what that has already.
 //! - A Get is answered at once where memory has the value.
 
 use std::num::NonZeroU32;
@@ -14,17 +14,17 @@ use crate::operation::{Entry, Key};
 use crate::sessions::SessionChanges;
 
 use super::committed::{ApplyOrder, Committed};
-use super::writer::Told;
+use super::scheduler::Told;
 use super::{Answer, Cursor, Query, Save, Ticket};
 
-/// The writer, which makes checkpoints, is told every so many bytes what was applied without it.
+/// The scheduler, which makes checkpoints, is told every so many bytes what was applied without it.
 pub const TOLD_BYTES: u64 = 1 << 20;
 
 /// Something handed on, and to whom.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Handed {
-    /// To the writer.
-    Writer(Told),
+    /// To the scheduler.
+    Scheduler(Told),
     /// To those who read single keys.
     Get(Ticket, Key),
     /// To whoever reads in bulk.
@@ -91,11 +91,11 @@ pub struct Desk {
     /// The newest save that was handed on.
     newest: Option<Ticket>,
     order: ApplyOrder,
-    /// The writer has the state apply up to here, and has not reported it.
+    /// The scheduler has the state apply up to here, and has not reported it.
     awaited: Option<Position>,
     /// Applied at once, and not told to the process.
     applied: Option<Position>,
-    /// Applied at once, and not told to the writer.
+    /// Applied at once, and not told to the scheduler.
     untold_bytes: u64,
     told_bytes: u64,
     answers: Vec<(Ticket, Answer)>,
@@ -119,7 +119,7 @@ impl Desk {
         Self::new(Kind::Arbiter, Position::ZERO, TOLD_BYTES)
     }
 
-    /// Of a replica whose log ends at `log_end`. The writer is told of every `told_bytes` that are applied at once,
+    /// Of a replica whose log ends at `log_end`. The scheduler is told of every `told_bytes` that are applied at once,
     /// [`TOLD_BYTES`] in a program.
     pub fn replica(log_end: Position, told_bytes: u64) -> Self {
         Self::new(Kind::Replica, log_end, told_bytes)
@@ -170,7 +170,7 @@ impl Desk {
             // Whatever is being applied is replaced.
             self.awaited = None;
         }
-        out.push(Handed::Writer(Told::Save(ticket, save)));
+        out.push(Handed::Scheduler(Told::Save(ticket, save)));
         Ok(())
     }
 
@@ -215,7 +215,7 @@ impl Desk {
                 after,
                 limit,
             }),
-            Query::Log { from } => Handed::Writer(Told::Read { ticket, from }),
+            Query::Log { from } => Handed::Scheduler(Told::Read { ticket, from }),
             Query::OpenView => Handed::Bulk(BulkRequest::OpenView { ticket }),
             Query::ReadView { view, after } => Handed::Bulk(BulkRequest::ReadView {
                 ticket,
@@ -234,7 +234,7 @@ impl Desk {
 
     /// The process wants the log kept from here on.
     pub fn retain(&mut self, from: Position, out: &mut Vec<Handed>) {
-        out.push(Handed::Writer(Told::Retain(from)));
+        out.push(Handed::Scheduler(Told::Retain(from)));
     }
 
     /// The process is about to be told that a save is durable.
@@ -254,7 +254,7 @@ impl Desk {
         }
     }
 
-    /// The process is about to be told how far the writer has had the state apply.
+    /// The process is about to be told how far the scheduler has had the state apply.
     pub fn on_applied(&mut self, position: Position) {
         self.awaited.take_if(|awaited| *awaited <= position);
     }
@@ -285,13 +285,13 @@ impl Desk {
                         self.on_applied_at_once(end, committed.bytes() as u64, out);
                         continue;
                     }
-                    // The writer tries again until there is room.
+                    // The scheduler tries again until there is room.
                     Err(StoreError::NoRoom { .. }) => {}
                     Err(error) => return Err(error.into()),
                 }
             }
             self.awaited = Some(end);
-            out.push(Handed::Writer(Told::Apply(committed)));
+            out.push(Handed::Scheduler(Told::Apply(committed)));
         }
         Ok(())
     }
@@ -301,7 +301,7 @@ impl Desk {
         self.untold_bytes += bytes;
         if self.untold_bytes >= self.told_bytes {
             let bytes = std::mem::take(&mut self.untold_bytes);
-            out.push(Handed::Writer(Told::AppliedAtOnce { bytes }));
+            out.push(Handed::Scheduler(Told::AppliedAtOnce { bytes }));
         }
     }
 }

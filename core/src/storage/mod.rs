@@ -3,15 +3,15 @@
 //!
 //! - [`desk`]: the process's side, in the thread of its loop.
 //! - [`committed`]: the state never gets ahead of the log.
-//! - [`writer`]: what the disk does next; order, groups, refusal, installation, trimming, checkpoints.
+//! - [`scheduler`]: what the disk does next; order, groups, refusal, installation, trimming, checkpoints.
 //! - `work`: carrying that out on a log and a state.
 //!
 //! All of it is deterministic: a driver gives it threads and files, the laboratory a simulated disk, and both run the same.
 
 pub mod committed;
 pub mod desk;
+pub mod scheduler;
 mod work;
-pub mod writer;
 
 use std::collections::BTreeMap;
 use std::num::NonZeroU32;

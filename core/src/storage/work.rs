@@ -1,4 +1,4 @@
-//! Carrying out what the writer wants: the only place that turns its words into calls of log and state.
+//! Carrying out what the scheduler wants: the only place that turns its words into calls of log and state.
 //!
 //! Lack of room is an outcome; whatever else fails ends the process.
 
@@ -10,10 +10,10 @@ use crate::limits;
 
 use super::committed::Committed;
 use super::desk::BulkRequest;
-use super::writer::{Job, Outcome, Told};
+use super::scheduler::{Job, Outcome, Told};
 use super::{Answer, Cursor, Ticket};
 
-/// Carries out a job of a replica's writer.
+/// Carries out a job of a replica's scheduler.
 ///
 /// # Errors
 /// What is not lack of room. What the disk has is then for the next start to find out.
@@ -48,7 +48,7 @@ pub fn carry_out(
     done_or_refused(outcome)
 }
 
-/// Carries out a job of an arbiter's writer.
+/// Carries out a job of an arbiter's scheduler.
 ///
 /// # Errors
 /// What is not lack of room.
@@ -70,7 +70,7 @@ fn done_or_refused(outcome: Result<(), StoreError>) -> Result<Outcome, StoreErro
     }
 }
 
-/// Carries out `Order::Apply`. Returns what the writer is to be told.
+/// Carries out `Order::Apply`. Returns what the scheduler is to be told.
 ///
 /// # Errors
 /// What is not lack of room.
@@ -83,7 +83,7 @@ pub fn apply(committed: Committed, engine: &dyn Engine) -> Result<Told, StoreErr
 }
 
 /// Carries out `Order::Checkpoint`, where anything was applied since the last, which made `durable` durable. Returns what
-/// the writer is to be told.
+/// the scheduler is to be told.
 ///
 /// # Errors
 /// What is not lack of room.

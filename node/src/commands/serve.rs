@@ -83,7 +83,7 @@ pub(crate) async fn until_role(
 pub(crate) fn failure(error: &DriverError) -> Failure {
     match error {
         DriverError::JoinRefused(reason) => Failure::Refused(reason.to_string()),
-        DriverError::Storage(_)
+        DriverError::Disk(_)
         | DriverError::RecordBehind
         | DriverError::StorageHangs
         | DriverError::NoStorage

@@ -185,10 +185,10 @@ pub fn measure(
         cluster.run_until(cluster.now() + 20 * MS);
     }
     let clients = cluster.clients();
-    let mut writer = Caller::new(clients.start, write);
+    let mut scheduler = Caller::new(clients.start, write);
     let mut reader = Caller::new(clients.start + 1, read);
     let mut callers: Vec<&mut Caller> = Vec::new();
-    callers.extend(setting.writes.then_some(&mut writer));
+    callers.extend(setting.writes.then_some(&mut scheduler));
     callers.extend(setting.reads.then_some(&mut reader));
     // Clients know the primary, and have their lists.
     cluster.run_until(START - 100 * MS);
@@ -210,7 +210,7 @@ pub fn measure(
         caller.note(cluster.now());
     }
     let longest = Longest {
-        writes: writer.longest,
+        writes: scheduler.longest,
         reads: reader.longest,
     };
     Run { longest, cluster }

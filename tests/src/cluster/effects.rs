@@ -10,7 +10,7 @@ use lockstep_core::operation::Key;
 use lockstep_core::process::{CallId, Outcome};
 use lockstep_core::storage::committed::Committed;
 use lockstep_core::storage::desk::Handed;
-use lockstep_core::storage::writer::{Job, Order, Report};
+use lockstep_core::storage::scheduler::{Job, Order, Report};
 use lockstep_core::storage::{Answer, Ticket};
 use lockstep_core::wire;
 use rand::Rng;
@@ -164,7 +164,7 @@ impl Cluster {
 
     fn hand_on(&mut self, index: usize, handed: Handed) {
         match handed {
-            Handed::Writer(told) => {
+            Handed::Scheduler(told) => {
                 if let Some(disk) = self.nodes[index].role.disk_mut() {
                     disk.tell(told);
                 }

@@ -33,7 +33,7 @@ use lockstep_core::replica::{Replica, ReplicaOptions};
 use lockstep_core::storage::Ticket;
 use lockstep_core::storage::committed::Committed;
 use lockstep_core::storage::desk::Desk;
-use lockstep_core::storage::writer::Report;
+use lockstep_core::storage::scheduler::Report;
 use lockstep_core::transport::SenderKind;
 use lockstep_core::wire::{self, GroupId};
 use rand::seq::IndexedRandom;

@@ -13,7 +13,7 @@ use lockstep_core::process::{Call, CallId};
 use lockstep_core::replica::Replica;
 use lockstep_core::storage::Ticket;
 use lockstep_core::storage::desk::{BulkRequest, DeskError};
-use lockstep_core::storage::writer::Report;
+use lockstep_core::storage::scheduler::Report;
 use lockstep_core::time::Instant;
 use lockstep_core::transport::{Received, SenderKind};
 

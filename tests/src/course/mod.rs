@@ -21,7 +21,7 @@ use lockstep_core::operation::{ClientId, Entry, Key, Operation, Origin, ReadLeve
 use lockstep_core::process::{Effect, Input, Outbox, Process};
 use lockstep_core::replica::{Replica, ReplicaOptions, Timer};
 use lockstep_core::storage::desk::{Desk, DeskError, Handed};
-use lockstep_core::storage::writer::Report;
+use lockstep_core::storage::scheduler::Report;
 use lockstep_core::storage::{Save, Ticket};
 use lockstep_core::time::Instant;
 
@@ -384,7 +384,7 @@ impl Bench {
         act(&mut self.desk, &self.disk, &mut handed).expect("the disk works");
         for handed in handed {
             match handed {
-                Handed::Writer(told) => self.disk.tell(told),
+                Handed::Scheduler(told) => self.disk.tell(told),
                 Handed::Get(ticket, key) => {
                     let answer = self.disk.get(&key).expect("the disk works");
                     self.step(Input::Answered(ticket, answer));

@@ -1,6 +1,6 @@
 //! The simulated disk of a node: a log and a state, or a record, and the machine that decides what they do next.
 //!
-//! The machine is the one that programs run ([`Writer`]), and so is what carries its jobs out. In a simulated cluster the log
+//! The machine is the one that programs run ([`Scheduler`]), and so is what carries its jobs out. In a simulated cluster the log
 //! and the arbiter's record are those of programs as well, over simulated files; the state is a model. The explorer, which
 //! copies and compares whole disks, has models of all three. A disk knows no time: its host decides when a job, an
 //! application, a checkpoint or an answer is done, and when it hangs, is full, fails or loses power.
@@ -24,7 +24,7 @@ use lockstep_core::limits::SessionLimits;
 use lockstep_core::operation::{Entry, Key};
 use lockstep_core::storage::committed::Committed;
 use lockstep_core::storage::desk::{BulkRequest, Desk, TOLD_BYTES};
-use lockstep_core::storage::writer::{Job, Order, Report, Told, Writer, WriterOptions};
+use lockstep_core::storage::scheduler::{Job, Order, Report, Scheduler, SchedulerOptions, Told};
 use lockstep_core::storage::{self, Answer, Meta, Recovered, Save, Ticket, Views};
 use lockstep_core::time::Instant;
 use rand::Rng;
@@ -45,9 +45,9 @@ fn no_room() -> StoreError {
     }
 }
 
-/// What the disks of all kinds of nodes have in common: a writer whose jobs are carried out one by one.
+/// What the disks of all kinds of nodes have in common: a scheduler whose jobs are carried out one by one.
 pub trait Drive {
-    /// Hands something to the writer's thread, which takes it up when it is done with its job.
+    /// Hands something to the scheduler's thread, which takes it up when it is done with its job.
     fn tell(&mut self, told: Told);
 
     /// The thread takes up what it was told, and finds out what to do next.
@@ -69,8 +69,8 @@ pub trait Drive {
 /// When a replica's disk does what, and how much is told.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct DiskOptions {
-    /// The writer's.
-    pub writer: WriterOptions,
+    /// The scheduler's.
+    pub scheduler: SchedulerOptions,
     /// Of the desk: see [`Desk::replica`].
     pub told_bytes: u64,
     /// Of the log over files: see [`StoreOptions`](lockstep_core::engine::durable::StoreOptions).
@@ -81,7 +81,7 @@ impl DiskOptions {
     /// What programs have, for a log that keeps so many bytes of entries.
     pub fn for_log(log_bytes_max: u64) -> Self {
         Self {
-            writer: WriterOptions::for_log(log_bytes_max),
+            scheduler: SchedulerOptions::for_log(log_bytes_max),
             told_bytes: TOLD_BYTES,
             // Few, so that a log has several, and is trimmed. That they have 64 MiB in programs makes no other difference.
             segment_bytes: log_bytes_max.min(1 << 10),
@@ -96,7 +96,7 @@ pub struct Disk<L = ModelLog> {
     log: L,
     engine: ModelEngine,
     /// While a process runs.
-    writer: Option<Writer>,
+    scheduler: Option<Scheduler>,
     told: VecDeque<Told>,
     /// The last checkpoint of this process.
     checkpointed: Position,
@@ -120,7 +120,7 @@ impl<L: Medium> Disk<L> {
             options,
             log,
             engine: ModelEngine::default(),
-            writer: None,
+            scheduler: None,
             told: VecDeque::new(),
             checkpointed: Position::ZERO,
             views: BTreeMap::new(),
@@ -161,20 +161,22 @@ impl<L: Medium> Disk<L> {
             Told::Save(_, save) => save.bytes(),
             _ => 0,
         });
-        let writer = self.writer.as_ref().map_or(0, Writer::bytes_waiting);
-        writer + told.sum::<usize>()
+        let scheduler = self.scheduler.as_ref().map_or(0, Scheduler::bytes_waiting);
+        scheduler + told.sum::<usize>()
     }
 
-    /// Is there something that its writer is not done with?
+    /// Is there something that its scheduler is not done with?
     pub fn is_busy(&self) -> bool {
         let is_told = |told: &Told| matches!(told, Told::Save(..) | Told::Read { .. });
-        let writer = self.writer.as_ref();
-        self.told.iter().any(is_told) || writer.is_some_and(|writer| !writer.is_idle())
+        let scheduler = self.scheduler.as_ref();
+        self.told.iter().any(is_told) || scheduler.is_some_and(|scheduler| !scheduler.is_idle())
     }
 
     /// Is a state in its place, and the log still to begin anew behind it?
     pub fn is_between_states(&self) -> bool {
-        self.writer.as_ref().is_some_and(Writer::is_between_states)
+        self.scheduler
+            .as_ref()
+            .is_some_and(Scheduler::is_between_states)
     }
 
     /// States held fixed.
@@ -182,7 +184,7 @@ impl<L: Medium> Disk<L> {
         self.views.len()
     }
 
-    // ------------------------------------------------------------------------------------ beside the writer
+    // ------------------------------------------------------------------------------------ beside the scheduler
 
     /// Carries out `Order::Apply`.
     ///
@@ -252,7 +254,11 @@ impl<L: Medium> Disk<L> {
         let recovered = recover(&mut self.log, &self.engine, limits, start);
         let recovered = recovered.inspect_err(|_| self.log.close())?;
         let (start, end) = (self.log.start(), self.log.end());
-        self.writer = Some(Writer::replica(now, self.options.writer.clone(), start));
+        self.scheduler = Some(Scheduler::replica(
+            now,
+            self.options.scheduler.clone(),
+            start,
+        ));
         Ok((recovered, Desk::replica(end, self.options.told_bytes)))
     }
 
@@ -290,7 +296,7 @@ impl<L: Medium> Disk<L> {
     }
 
     fn forget_process(&mut self) {
-        self.writer = None;
+        self.scheduler = None;
         self.told.clear();
         self.checkpointed = Position::ZERO;
         self.views.clear();
@@ -341,7 +347,7 @@ impl Disk {
         self.power_off(self.log.unsynced(), falls_back);
     }
 
-    /// Lets the writer work until it has reported a write, or has nothing to do. What it wants of others is done at once.
+    /// Lets the scheduler work until it has reported a write, or has nothing to do. What it wants of others is done at once.
     ///
     /// # Errors
     /// What ends the process.
@@ -446,35 +452,35 @@ impl<L: Medium> Drive for Disk<L> {
     }
 
     fn advance(&mut self, now: Instant, orders: &mut Vec<Order>) {
-        if let Some(writer) = &mut self.writer {
+        if let Some(scheduler) = &mut self.scheduler {
             for told in self.told.drain(..) {
-                writer.tell(now, told, orders);
+                scheduler.tell(now, told, orders);
             }
-            writer.advance(now, orders);
+            scheduler.advance(now, orders);
         }
     }
 
     fn job(&self) -> Option<&Job> {
-        self.writer.as_ref()?.job()
+        self.scheduler.as_ref()?.job()
     }
 
     fn finish_job(&mut self, now: Instant, orders: &mut Vec<Order>) -> Result<(), StoreError> {
-        let Some(writer) = &mut self.writer else {
+        let Some(scheduler) = &mut self.scheduler else {
             return Ok(());
         };
-        if let Some(job) = writer.job() {
+        if let Some(job) = scheduler.job() {
             if let Job::Install { at, .. } = job {
                 let applied = self.engine.applied();
                 assert!(applied <= *at, "no state is replaced by an older one");
             }
             let outcome = storage::carry_out(job, &mut self.log, &self.engine)?;
-            writer.done(now, outcome, orders);
+            scheduler.done(now, outcome, orders);
         }
         Ok(())
     }
 
     fn due(&self) -> Option<Instant> {
-        self.writer.as_ref()?.due()
+        self.scheduler.as_ref()?.due()
     }
 }
 

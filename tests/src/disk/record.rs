@@ -6,7 +6,7 @@ use std::path::Path;
 use lockstep_core::engine::durable::{DurableArbiter, open_arbiter_on};
 use lockstep_core::engine::{ArbiterStore, StoreError};
 use lockstep_core::storage::desk::Desk;
-use lockstep_core::storage::writer::{Job, Order, Report, Told, Writer};
+use lockstep_core::storage::scheduler::{Job, Order, Report, Scheduler, Told};
 use lockstep_core::storage::{self, ArbiterRecord};
 use lockstep_core::time::Instant;
 use rand::Rng;
@@ -22,7 +22,7 @@ use crate::files::SimulatedFiles;
 pub struct RecordDisk<S = ModelRecord> {
     store: S,
     /// While a process runs.
-    writer: Option<Writer>,
+    scheduler: Option<Scheduler>,
     told: VecDeque<Told>,
 }
 
@@ -127,7 +127,7 @@ impl RecordDisk {
         Self::of(ModelRecord(record))
     }
 
-    /// Lets the writer work until it has nothing to do.
+    /// Lets the scheduler work until it has nothing to do.
     ///
     /// # Errors
     /// What ends the process.
@@ -205,7 +205,7 @@ impl RecordDisk<FilesRecord> {
             // What it was told nobody hears any more.
             let _ = storage::carry_out_for_arbiter(&job, &mut self.store);
         }
-        self.writer = None;
+        self.scheduler = None;
         self.told.clear();
         self.store.end(ending, rng)
     }
@@ -215,7 +215,7 @@ impl<S: RecordMedium> RecordDisk<S> {
     fn of(store: S) -> Self {
         Self {
             store,
-            writer: None,
+            scheduler: None,
             told: VecDeque::new(),
         }
     }
@@ -231,7 +231,7 @@ impl<S: RecordMedium> RecordDisk<S> {
     /// What keeps it from starting.
     pub fn start(&mut self) -> Result<(ArbiterRecord, Desk), StoreError> {
         self.store.open()?;
-        self.writer = Some(Writer::arbiter());
+        self.scheduler = Some(Scheduler::arbiter());
         Ok((self.store.record().clone(), Desk::arbiter()))
     }
 }
@@ -242,30 +242,30 @@ impl<S: RecordMedium> Drive for RecordDisk<S> {
     }
 
     fn advance(&mut self, now: Instant, orders: &mut Vec<Order>) {
-        if let Some(writer) = &mut self.writer {
+        if let Some(scheduler) = &mut self.scheduler {
             for told in self.told.drain(..) {
-                writer.tell(now, told, orders);
+                scheduler.tell(now, told, orders);
             }
-            writer.advance(now, orders);
+            scheduler.advance(now, orders);
         }
     }
 
     fn job(&self) -> Option<&Job> {
-        self.writer.as_ref()?.job()
+        self.scheduler.as_ref()?.job()
     }
 
     fn finish_job(&mut self, now: Instant, orders: &mut Vec<Order>) -> Result<(), StoreError> {
-        let Some(writer) = &mut self.writer else {
+        let Some(scheduler) = &mut self.scheduler else {
             return Ok(());
         };
-        if let Some(job) = writer.job() {
+        if let Some(job) = scheduler.job() {
             let outcome = storage::carry_out_for_arbiter(job, &mut self.store)?;
-            writer.done(now, outcome, orders);
+            scheduler.done(now, outcome, orders);
         }
         Ok(())
     }
 
     fn due(&self) -> Option<Instant> {
-        self.writer.as_ref()?.due()
+        self.scheduler.as_ref()?.due()
     }
 }

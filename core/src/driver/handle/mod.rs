@@ -15,7 +15,7 @@ use futures_lite::{Stream, stream};
 pub use crate::client::ReadFrom;
 use crate::config::{Address, Position, Seq};
 use crate::driver::clock::Clock;
-use crate::driver::storage::Storage;
+use crate::driver::disk::Disk;
 use crate::driver::{Control, Parts, Running, Watch, spawn_with_calls};
 use crate::event::Event;
 use crate::message::{Drain, NodeStatus};
@@ -159,7 +159,7 @@ impl Handle {
         let (calls, receiver) = async_channel::unbounded();
         let parts = Parts {
             transport,
-            storage: Storage::none(),
+            disk: Disk::none(),
             watch: Arc::new(Unwatched),
         };
         let running = spawn_with_calls(process, parts, Some(receiver));

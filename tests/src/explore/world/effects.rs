@@ -7,7 +7,7 @@ use lockstep_core::event::Event;
 use lockstep_core::message::Message;
 use lockstep_core::process::{Effect, Input, Outbox, Process};
 use lockstep_core::storage::desk::{BulkRequest, Desk, DeskError, Handed};
-use lockstep_core::storage::writer::Report;
+use lockstep_core::storage::scheduler::Report;
 use lockstep_core::storage::{Save, Ticket};
 use lockstep_core::{arbiter, replica};
 
@@ -115,7 +115,7 @@ impl World {
         act(&mut host.desk, &host.disk, &mut handed).map_err(|error| error.to_string())?;
         for handed in handed {
             match handed {
-                Handed::Writer(told) => host.disk.tell(told),
+                Handed::Scheduler(told) => host.disk.tell(told),
                 Handed::Get(ticket, key) => host.questions.push(Question::Get(ticket, key)),
                 Handed::Bulk(BulkRequest::CloseView { view }) => {
                     let closed = host.disk.answer(BulkRequest::CloseView { view });
@@ -325,7 +325,7 @@ impl World {
                 let persisted = office.desk.persist(ticket, save, &mut handed);
                 persisted.map_err(|error| error.to_string())?;
                 for handed in handed {
-                    if let Handed::Writer(told) = handed {
+                    if let Handed::Scheduler(told) = handed {
                         office.disk.tell(told);
                     }
                 }

@@ -1,4 +1,4 @@
-//! What the writer is told, what it wants done, and what comes of that: plain data.
+//! What the scheduler is told, what it wants done, and what comes of that: plain data.
 
 use std::sync::Arc;
 
@@ -9,7 +9,7 @@ use crate::sessions::SessionRows;
 use crate::storage::committed::Committed;
 use crate::storage::{Answer, ArbiterRecord, Meta, Save, Ticket};
 
-/// What the writer is told by others than who carries out its jobs.
+/// What the scheduler is told by others than who carries out its jobs.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Told {
     /// The process asks for a save, for the first time.
@@ -42,7 +42,7 @@ pub enum Told {
     Close,
 }
 
-/// What the writer wants of others than who carries out its jobs.
+/// What the scheduler wants of others than who carries out its jobs.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Order {
     /// Tell the process.

@@ -1,4 +1,4 @@
-//! The writer, with a log and a state in memory that run out of room on command; jobs are carried out one by one.
+//! The scheduler, with a log and a state in memory that run out of room on command; jobs are carried out one by one.
 
 mod bench;
 mod tight;
@@ -111,7 +111,7 @@ fn what_comes_during_a_sync_shares_the_next() {
         entry_bytes: 4 * entry_of(1, 0, 10).size() as u64,
         syncs: 2,
     };
-    assert_eq!(bench.writer.counts(), counts);
+    assert_eq!(bench.scheduler.counts(), counts);
 }
 
 #[test]
@@ -125,9 +125,9 @@ fn what_is_said_together_is_done_together() {
 
 #[test]
 fn a_group_has_a_size() {
-    let mut bench = Bench::with(WriterOptions {
+    let mut bench = Bench::with(SchedulerOptions {
         group_bytes_max: 2 * entry_of(1, 0, 10).size(),
-        ..WriterOptions::for_log(1000)
+        ..SchedulerOptions::for_log(1000)
     });
     for seq in 0..5 {
         bench.ask(seq + 1, append(seq..seq + 1));
@@ -381,7 +381,10 @@ fn a_checkpoint_without_room_is_told_and_made_later() {
         bench.settle(),
         [Report::Applied(Position(40)), Report::Full]
     );
-    assert_eq!(bench.writer.due(), Some(bench.now + limits::ROOM_INTERVAL));
+    assert_eq!(
+        bench.scheduler.due(),
+        Some(bench.now + limits::ROOM_INTERVAL)
+    );
     bench.set_full(Full::Nothing);
     let reports = bench.retry();
     assert_eq!(reports.first(), Some(&Report::Room), "{reports:?}");
@@ -395,9 +398,9 @@ fn a_checkpoint_is_made_from_time_to_time() {
     bench.settle();
     bench.tell(Told::Apply(committed(0..1)));
     bench.settle();
-    let due = bench.writer.due().expect("a checkpoint");
+    let due = bench.scheduler.due().expect("a checkpoint");
     bench.now = due;
-    bench.writer.advance(due, &mut bench.orders);
+    bench.scheduler.advance(due, &mut bench.orders);
     assert_eq!(bench.orders, [Order::Checkpoint]);
     bench.settle();
     assert_eq!(bench.durable, Position(1));
@@ -411,10 +414,10 @@ fn closing_finishes_what_was_handed_over_and_saves_the_state() {
     bench.tell(Told::Apply(committed(0..1)));
     bench.ask(2, append(1..3));
     bench.tell(Told::Close);
-    assert!(!bench.writer.is_finished());
+    assert!(!bench.scheduler.is_finished());
     let reports = bench.settle();
     assert!(reports.contains(&persisted(&[2])), "{reports:?}");
-    assert!(bench.writer.is_finished());
+    assert!(bench.scheduler.is_finished());
     assert_eq!(bench.durable, Position(1));
 }
 
@@ -430,7 +433,7 @@ fn closing_does_not_wait_for_room() {
         bench.settle();
         bench.tell(Told::Close);
         bench.settle();
-        assert!(bench.writer.is_finished(), "{full:?}");
+        assert!(bench.scheduler.is_finished(), "{full:?}");
     }
 }
 
@@ -438,29 +441,29 @@ fn closing_does_not_wait_for_room() {
 fn the_arbiters_newest_record_stands_for_those_before_it_and_never_goes_back() {
     let mut orders = Vec::new();
     let now = Instant::from_millis(1);
-    let mut writer = Writer::arbiter();
-    assert_eq!(writer.due(), None);
+    let mut scheduler = Scheduler::arbiter();
+    assert_eq!(scheduler.due(), None);
     let save = |ticket, version| Told::Save(Ticket(ticket), record(version));
-    writer.tell(now, save(1, 1), &mut orders);
-    writer.tell(now, save(2, 2), &mut orders);
-    writer.advance(now, &mut orders);
+    scheduler.tell(now, save(1, 1), &mut orders);
+    scheduler.tell(now, save(2, 2), &mut orders);
+    scheduler.advance(now, &mut orders);
     let version = |job: Option<&Job>| match job {
         Some(Job::SaveRecord(record)) => record.config.version.0,
         other => panic!("no record: {other:?}"),
     };
-    assert_eq!(version(writer.job()), 2);
-    writer.done(now, Outcome::Refused, &mut orders);
-    writer.tell(now, save(3, 3), &mut orders);
-    writer.advance(now, &mut orders);
-    assert_eq!(writer.job(), None);
-    let later = writer.due().expect("it tries again");
-    writer.advance(later, &mut orders);
-    assert_eq!(version(writer.job()), 2);
-    writer.done(later, Outcome::Done, &mut orders);
-    writer.advance(later, &mut orders);
-    assert_eq!(version(writer.job()), 3);
-    writer.done(later, Outcome::Done, &mut orders);
-    writer.advance(later, &mut orders);
+    assert_eq!(version(scheduler.job()), 2);
+    scheduler.done(now, Outcome::Refused, &mut orders);
+    scheduler.tell(now, save(3, 3), &mut orders);
+    scheduler.advance(now, &mut orders);
+    assert_eq!(scheduler.job(), None);
+    let later = scheduler.due().expect("it tries again");
+    scheduler.advance(later, &mut orders);
+    assert_eq!(version(scheduler.job()), 2);
+    scheduler.done(later, Outcome::Done, &mut orders);
+    scheduler.advance(later, &mut orders);
+    assert_eq!(version(scheduler.job()), 3);
+    scheduler.done(later, Outcome::Done, &mut orders);
+    scheduler.advance(later, &mut orders);
     let expected = [
         Report::Full,
         persisted(&[1, 2]),
@@ -468,7 +471,7 @@ fn the_arbiters_newest_record_stands_for_those_before_it_and_never_goes_back() {
         persisted(&[3]),
     ];
     assert_eq!(orders, expected.map(Order::Report));
-    writer.tell(later, Told::Close, &mut orders);
-    writer.advance(later, &mut orders);
-    assert!(writer.is_finished());
+    scheduler.tell(later, Told::Close, &mut orders);
+    scheduler.advance(later, &mut orders);
+    assert!(scheduler.is_finished());
 }

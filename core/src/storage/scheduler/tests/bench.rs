@@ -1,11 +1,11 @@
-//! A writer whose jobs are carried out one by one.
+//! A scheduler whose jobs are carried out one by one.
 
 use super::tight::{Room, TightEngine, TightLog};
 use super::*;
 
-/// A writer, and what its jobs are carried out on.
+/// A scheduler, and what its jobs are carried out on.
 pub(super) struct Bench {
-    pub(super) writer: Writer,
+    pub(super) scheduler: Scheduler,
     pub(super) log: MemoryLog,
     pub(super) engine: MemoryEngine,
     pub(super) room: Room,
@@ -18,13 +18,13 @@ pub(super) struct Bench {
 
 impl Bench {
     pub(super) fn new() -> Self {
-        Self::with(WriterOptions::for_log(1000))
+        Self::with(SchedulerOptions::for_log(1000))
     }
 
-    pub(super) fn with(options: WriterOptions) -> Self {
+    pub(super) fn with(options: SchedulerOptions) -> Self {
         let now = Instant::from_millis(1);
         Self {
-            writer: Writer::replica(now, options, Position::ZERO),
+            scheduler: Scheduler::replica(now, options, Position::ZERO),
             log: MemoryLog::new(NodeId(1)),
             engine: MemoryEngine::new(),
             room: Room::default(),
@@ -40,7 +40,7 @@ impl Bench {
     }
 
     pub(super) fn tell(&mut self, told: Told) {
-        self.writer.tell(self.now, told, &mut self.orders);
+        self.scheduler.tell(self.now, told, &mut self.orders);
     }
 
     pub(super) fn ask(&mut self, ticket: u64, save: Save) {
@@ -49,8 +49,8 @@ impl Bench {
 
     /// Carries out one job, if there is one.
     pub(super) fn carry_out(&mut self) -> bool {
-        self.writer.advance(self.now, &mut self.orders);
-        let Some(job) = self.writer.job() else {
+        self.scheduler.advance(self.now, &mut self.orders);
+        let Some(job) = self.scheduler.job() else {
             return false;
         };
         let name = match job {
@@ -75,15 +75,15 @@ impl Bench {
         if outcome != Outcome::Refused {
             self.done.push(name);
         }
-        self.writer.done(self.now, outcome, &mut self.orders);
+        self.scheduler.done(self.now, outcome, &mut self.orders);
         true
     }
 
-    /// Carries out what the writer wants, until it wants nothing. Returns what it has reported.
+    /// Carries out what the scheduler wants, until it wants nothing. Returns what it has reported.
     pub(super) fn settle(&mut self) -> Vec<Report> {
         let mut reports = Vec::new();
         loop {
-            self.writer.advance(self.now, &mut self.orders);
+            self.scheduler.advance(self.now, &mut self.orders);
             let orders = std::mem::take(&mut self.orders);
             let is_busy = !orders.is_empty();
             for order in orders {

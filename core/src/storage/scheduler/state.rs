@@ -6,7 +6,7 @@ use crate::config::Position;
 use crate::storage::committed::Committed;
 use crate::time::Instant;
 
-use super::{Order, WriterOptions};
+use super::{Order, SchedulerOptions};
 
 /// Applying and checkpoints of one replica.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -31,7 +31,7 @@ struct Applying {
 }
 
 impl State {
-    pub(super) fn new(now: Instant, options: &WriterOptions) -> Self {
+    pub(super) fn new(now: Instant, options: &SchedulerOptions) -> Self {
         Self {
             waiting: VecDeque::new(),
             applying: None,
@@ -74,14 +74,14 @@ impl State {
     }
 
     /// Has the entries applied that wait, unless they wait for room.
-    pub(super) fn apply(&mut self, options: &WriterOptions, orders: &mut Vec<Order>) {
+    pub(super) fn apply(&mut self, options: &SchedulerOptions, orders: &mut Vec<Order>) {
         if !self.is_apply_refused {
             self.apply_next(options, orders);
         }
     }
 
     /// Many small ones are applied as one.
-    fn apply_next(&mut self, options: &WriterOptions, orders: &mut Vec<Order>) {
+    fn apply_next(&mut self, options: &SchedulerOptions, orders: &mut Vec<Order>) {
         if self.is_applying() {
             return;
         }
@@ -126,7 +126,7 @@ impl State {
     pub(super) fn consider_checkpoint(
         &mut self,
         now: Instant,
-        options: &WriterOptions,
+        options: &SchedulerOptions,
         orders: &mut Vec<Order>,
     ) {
         let is_due =
@@ -139,7 +139,7 @@ impl State {
     pub(super) fn checkpoint(
         &mut self,
         now: Instant,
-        options: &WriterOptions,
+        options: &SchedulerOptions,
         orders: &mut Vec<Order>,
     ) {
         self.is_checkpointing = true;
@@ -159,7 +159,12 @@ impl State {
     }
 
     /// Tries again what was refused. It counts as refused until that has succeeded.
-    pub(super) fn retry(&mut self, now: Instant, options: &WriterOptions, orders: &mut Vec<Order>) {
+    pub(super) fn retry(
+        &mut self,
+        now: Instant,
+        options: &SchedulerOptions,
+        orders: &mut Vec<Order>,
+    ) {
         if self.is_apply_refused {
             self.apply_next(options, orders);
         }

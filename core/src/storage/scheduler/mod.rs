@@ -36,7 +36,7 @@ use super::{Answer, Save, Ticket};
 
 /// When the disk of a replica does what.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct WriterOptions {
+pub struct SchedulerOptions {
     /// Entries kept in the log for replicas that come back, in bytes.
     pub log_bytes_max: u64,
     /// Entries made durable by one sync, in bytes: what a disk takes in a few milliseconds, so that the first of them
@@ -51,7 +51,7 @@ pub struct WriterOptions {
     pub checkpoint_interval: Duration,
 }
 
-impl WriterOptions {
+impl SchedulerOptions {
     /// For a log that keeps so many bytes of entries.
     pub fn for_log(log_bytes_max: u64) -> Self {
         Self {
@@ -86,8 +86,8 @@ impl Hash for Counts {
 /// - `group` is carried out and waits for its sync.
 /// - While anything is refused, `retry_at` is when it is tried again.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct Writer {
-    options: WriterOptions,
+pub struct Scheduler {
+    options: SchedulerOptions,
     queue: VecDeque<(Ticket, Save)>,
     head: Option<Head>,
     group: Group,
@@ -133,7 +133,7 @@ enum Doing {
     Read(Ticket, Job),
 }
 
-/// How far the writer is in coming to its end.
+/// How far the scheduler is in coming to its end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 enum End {
     /// The process runs.
@@ -146,20 +146,20 @@ enum End {
     Finished,
 }
 
-impl Writer {
+impl Scheduler {
     /// The disk of a replica that starts with a log that begins at `log_start`.
-    pub fn replica(now: Instant, options: WriterOptions, log_start: Position) -> Self {
+    pub fn replica(now: Instant, options: SchedulerOptions, log_start: Position) -> Self {
         let state = Some(State::new(now, &options));
         Self::new(options, Trimming::new(log_start), state)
     }
 
     /// The disk of an arbiter.
     pub fn arbiter() -> Self {
-        let options = WriterOptions::for_log(0);
+        let options = SchedulerOptions::for_log(0);
         Self::new(options, Trimming::new(Position::ZERO), None)
     }
 
-    fn new(options: WriterOptions, trimming: Trimming, state: Option<State>) -> Self {
+    fn new(options: SchedulerOptions, trimming: Trimming, state: Option<State>) -> Self {
         Self {
             options,
             queue: VecDeque::new(),
@@ -532,7 +532,7 @@ impl Writer {
 
 /// What goes wrong with the mistakes that tests switch on and that take more than a condition.
 #[cfg(feature = "planted")]
-impl Writer {
+impl Scheduler {
     fn with_queued(&mut self, mut group: Group) -> Group {
         let is_append = |(_, save): &&(Ticket, Save)| matches!(save, Save::Append { .. });
         let queued = self.queue.iter().take_while(is_append);

@@ -1,8 +1,8 @@
-//! What the log has done since it was opened: told by the writer's thread, read by whoever wants to know.
+//! What the log has done since it was opened: told by the scheduler's thread, read by whoever wants to know.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use crate::storage::writer::Counts;
+use crate::storage::scheduler::Counts;
 
 /// Numbers at a moment, shared between threads.
 #[derive(Debug, Default)]

@@ -1,6 +1,6 @@
 //! The threads of a disk: each owns what it works on, waits for orders, and decides nothing.
 //!
-//! The writer's thread steps the machine that decides ([`Writer`]) and carries out its jobs, since whoever is done with a
+//! The scheduler's thread steps the machine that decides ([`Scheduler`]) and carries out its jobs, since whoever is done with a
 //! sync knows best what the next one is for.
 
 use std::sync::mpsc::{self, RecvTimeoutError};
@@ -15,7 +15,7 @@ use crate::engine::{ArbiterStore, Engine, LogStore, StoreError};
 use crate::operation::Key;
 use crate::storage::committed::Committed;
 use crate::storage::desk::BulkRequest;
-use crate::storage::writer::{Job, Order, Outcome, Report, Told, Writer};
+use crate::storage::scheduler::{Job, Order, Outcome, Report, Scheduler, Told};
 use crate::storage::{self, Answer, Ticket, Views};
 
 use super::counts::Counters;
@@ -27,7 +27,7 @@ const WAIT_MAX: Duration = Duration::from_secs(60);
 /// Gets answered before the answers are handed back, so that the first need not wait for too many others.
 const GETS_AT_ONCE: usize = 64;
 
-/// What a writer's jobs are carried out on.
+/// What a scheduler's jobs are carried out on.
 pub(super) enum Store {
     Replica {
         log: Box<dyn LogStore>,
@@ -45,7 +45,7 @@ impl Store {
     }
 }
 
-/// Where the writer's orders go.
+/// Where the scheduler's orders go.
 pub(super) struct Desks {
     pub(super) report: Sender<Completion>,
     /// Nobody applies or makes checkpoints at an arbiter.
@@ -70,9 +70,9 @@ impl Desks {
     }
 }
 
-/// Steps the writer and carries out its jobs, until it is finished.
+/// Steps the scheduler and carries out its jobs, until it is finished.
 pub(super) fn write(
-    mut writer: Writer,
+    mut scheduler: Scheduler,
     mut store: Store,
     told: &Receiver<Vec<Told>>,
     desks: &Desks,
@@ -81,11 +81,11 @@ pub(super) fn write(
 ) -> Result<(), StoreError> {
     let mut orders = Vec::new();
     let mut is_idle = true;
-    while !writer.is_finished() {
+    while !scheduler.is_finished() {
         let mut batch = Vec::new();
         if is_idle {
             let now = Clock.now();
-            let wait = writer.due().map_or(WAIT_MAX, |due| due - now);
+            let wait = scheduler.due().map_or(WAIT_MAX, |due| due - now);
             match told.recv_timeout(wait) {
                 Ok(first) => batch = first,
                 Err(RecvTimeoutError::Timeout) => {}
@@ -99,16 +99,16 @@ pub(super) fn write(
         }
         let now = Clock.now();
         for told in batch {
-            writer.tell(now, told, &mut orders);
+            scheduler.tell(now, told, &mut orders);
         }
-        writer.advance(now, &mut orders);
+        scheduler.advance(now, &mut orders);
         desks.pass_on(&mut orders);
-        let job = writer.job();
+        let job = scheduler.job();
         is_idle = job.is_none();
         if let Some(job) = job {
             let outcome = store.carry_out(job)?;
-            writer.done(Clock.now(), outcome, &mut orders);
-            counters.set(writer.counts());
+            scheduler.done(Clock.now(), outcome, &mut orders);
+            counters.set(scheduler.counts());
             desks.pass_on(&mut orders);
         }
     }
@@ -119,12 +119,12 @@ pub(super) fn write(
 pub(super) fn apply(
     engine: &dyn Engine,
     applies: &Receiver<Committed>,
-    writer: &mpsc::Sender<Vec<Told>>,
+    scheduler: &mpsc::Sender<Vec<Told>>,
 ) -> Result<(), StoreError> {
     for committed in applies {
         let told = storage::apply(committed, engine)?;
-        // Fails only when the writer has ended, and it has told why.
-        let _ended = writer.send(vec![told]);
+        // Fails only when the scheduler has ended, and it has told why.
+        let _ended = scheduler.send(vec![told]);
     }
     Ok(())
 }
@@ -133,13 +133,13 @@ pub(super) fn apply(
 pub(super) fn make_checkpoints(
     engine: &dyn Engine,
     wanted: &Receiver<()>,
-    writer: &mpsc::Sender<Vec<Told>>,
+    scheduler: &mpsc::Sender<Vec<Told>>,
 ) -> Result<(), StoreError> {
     let mut durable = Position::ZERO;
     for () in wanted {
         let told = storage::checkpoint(&mut durable, engine)?;
-        // Fails only when the writer has ended, and it has told why.
-        let _ended = writer.send(vec![told]);
+        // Fails only when the scheduler has ended, and it has told why.
+        let _ended = scheduler.send(vec![told]);
     }
     Ok(())
 }

@@ -1,4 +1,4 @@
-//! The storage side against a log and an engine that stop on command, run out of room, and count.
+//! The disk against a log and an engine that stop on command, run out of room, and count.
 
 use std::num::NonZeroU32;
 use std::path::Path;
@@ -70,7 +70,7 @@ struct BenchEngine {
 }
 
 impl Bench {
-    fn storage(&self) -> Loop {
+    fn disk(&self) -> Loop {
         self.open(None)
     }
 
@@ -93,7 +93,7 @@ impl Bench {
             inner: MemoryEngine::new(),
             bench: self.clone(),
         };
-        Loop::over(Storage::replica(Box::new(log), Arc::new(engine), 1000))
+        Loop::over(Disk::replica(Box::new(log), Arc::new(engine), 1000))
     }
 
     fn counts(&self) -> (usize, usize, usize) {
@@ -238,22 +238,22 @@ impl Engine for BenchEngine {
 
 /// What the loop of a process does with its disk, one save or question at a time.
 struct Loop {
-    storage: Storage,
+    disk: Disk,
     desk: Desk,
     handed: Vec<Handed>,
 }
 
 impl Loop {
-    fn over(storage: Storage) -> Self {
+    fn over(disk: Disk) -> Self {
         Self {
-            desk: storage.desk(),
-            storage,
+            desk: disk.desk(),
+            disk,
             handed: Vec::new(),
         }
     }
 
     fn flush(&mut self) {
-        self.storage.hand_on(&mut self.handed);
+        self.disk.hand_on(&mut self.handed);
     }
 
     fn persist(&mut self, ticket: u64, save: Save) {
@@ -262,7 +262,7 @@ impl Loop {
     }
 
     fn apply(&mut self, entries: Vec<Arc<Entry>>) {
-        let (engine, sessions) = (self.storage.engine(), SessionChanges::default());
+        let (engine, sessions) = (self.disk.engine(), SessionChanges::default());
         let applied = self.desk.apply(engine, entries, sessions, &mut self.handed);
         applied.unwrap();
     }
@@ -273,7 +273,7 @@ impl Loop {
     }
 
     fn query(&mut self, ticket: u64, query: Query) {
-        let (engine, ticket) = (self.storage.engine(), Ticket(ticket));
+        let (engine, ticket) = (self.disk.engine(), Ticket(ticket));
         let asked = self.desk.query(engine, ticket, query, &mut self.handed);
         asked.unwrap();
         self.flush();
@@ -301,14 +301,14 @@ impl Loop {
         if !answers.is_empty() {
             return Report::Answered(answers);
         }
-        let report = match block_on(self.storage.completions.recv()).unwrap() {
+        let report = match block_on(self.disk.completions.recv()).unwrap() {
             Completion::Report(report) => report,
             Completion::Failed(error) => panic!("failed: {error:?}"),
         };
         match &report {
             Report::Persisted(tickets) => {
                 for ticket in tickets {
-                    let (engine, handed) = (self.storage.engine(), &mut self.handed);
+                    let (engine, handed) = (self.disk.engine(), &mut self.handed);
                     self.desk.on_persisted(engine, *ticket, handed).unwrap();
                 }
             }
@@ -336,60 +336,60 @@ impl Loop {
 #[test]
 fn writes_that_arrive_during_a_sync_share_the_next() {
     let bench = Bench::default();
-    let (mut storage, gate) = bench.gated();
-    storage.ask(1, append(0..1));
+    let (mut disk, gate) = bench.gated();
+    disk.ask(1, append(0..1));
     gate.begun.recv().unwrap();
     for seq in 1..5 {
-        storage.ask(seq + 1, append(seq..seq + 1));
+        disk.ask(seq + 1, append(seq..seq + 1));
     }
     gate.release.send(()).unwrap();
-    storage.expect_persisted(&[1]);
+    disk.expect_persisted(&[1]);
     gate.begun.recv().unwrap();
     gate.release.send(()).unwrap();
-    storage.expect_persisted(&[2, 3, 4, 5]);
+    disk.expect_persisted(&[2, 3, 4, 5]);
     assert_eq!(bench.counts(), (2, 2, 5));
 }
 
 #[test]
 fn what_is_asked_for_again_is_not_done_again() {
     let bench = Bench::default();
-    let (mut storage, gate) = bench.gated();
-    storage.ask(1, append(0..2));
+    let (mut disk, gate) = bench.gated();
+    disk.ask(1, append(0..2));
     gate.begun.recv().unwrap();
-    storage.ask(2, append(2..3));
-    storage.ask(1, append(0..2));
-    storage.ask(2, append(2..3));
+    disk.ask(2, append(2..3));
+    disk.ask(1, append(0..2));
+    disk.ask(2, append(2..3));
     gate.release.send(()).unwrap();
     gate.release.send(()).unwrap();
-    storage.expect_persisted(&[1]);
-    storage.expect_persisted(&[2]);
-    storage.ask(1, append(0..2));
-    assert_eq!(storage.log_end(3, 0), 3);
+    disk.expect_persisted(&[1]);
+    disk.expect_persisted(&[2]);
+    disk.ask(1, append(0..2));
+    assert_eq!(disk.log_end(3, 0), 3);
     assert_eq!(bench.counts(), (2, 2, 3));
 }
 
 #[test]
 fn an_installed_state_begins_the_log_anew() {
     let bench = Bench::default();
-    let mut storage = bench.storage();
+    let mut disk = bench.disk();
     let history = EpochHistory::from_runs(vec![(Epoch(1), Position(0))]).unwrap();
     let save = Save::Stage {
         records: vec![("k".into(), "v".into())],
         sessions: SessionRows::default(),
     };
-    storage.persist(1, append(0..3));
-    storage.persist(2, Save::StageBegin);
-    storage.persist(3, save);
+    disk.persist(1, append(0..3));
+    disk.persist(2, Save::StageBegin);
+    disk.persist(3, save);
     let at = Position(7);
-    storage.persist(4, Save::Install { at, history });
-    storage.persist(5, append(7..8));
-    storage.apply(vec![entry(7, 1)]);
-    storage.flush();
+    disk.persist(4, Save::Install { at, history });
+    disk.persist(5, append(7..8));
+    disk.apply(vec![entry(7, 1)]);
+    disk.flush();
     let mut persisted = Vec::new();
     let mut applied = None;
     while persisted.len() < 5 || applied.is_none() {
-        storage.flush();
-        match storage.next() {
+        disk.flush();
+        match disk.next() {
             Report::Persisted(tickets) => persisted.extend(tickets),
             Report::Applied(position) => applied = Some(position),
             other => panic!("unexpected: {other:?}"),
@@ -398,13 +398,13 @@ fn an_installed_state_begins_the_log_anew() {
     let place = |ticket| persisted.iter().position(|p| *p == Ticket(ticket));
     assert!(place(1) < place(4) && place(3) < place(4) && place(4) < place(5));
     assert_eq!(applied, Some(Position(8)));
-    assert_eq!(storage.log_end(6, 7), 8);
-    let value = storage.put_question(7, Query::Get { key: "k".into() });
+    assert_eq!(disk.log_end(6, 7), 8);
+    let value = disk.put_question(7, Query::Get { key: "k".into() });
     assert_eq!(value, Answer::Value(Some("v".into())));
 }
 
 /// Has the log and the state take in the entry `seq`, which is the next.
-fn commit(storage: &mut Loop, seq: u64, bytes: usize) {
+fn commit(disk: &mut Loop, seq: u64, bytes: usize) {
     let entries = vec![entry(seq, bytes)];
     let committed = Position::ZERO;
     let ticket = 1000 + seq;
@@ -412,12 +412,12 @@ fn commit(storage: &mut Loop, seq: u64, bytes: usize) {
         entries: entries.clone(),
         committed,
     };
-    storage.persist(ticket, save);
-    storage.apply(entries);
-    storage.flush();
-    storage.expect_persisted(&[ticket]);
-    storage.flush();
-    let applied = storage.next();
+    disk.persist(ticket, save);
+    disk.apply(entries);
+    disk.flush();
+    disk.expect_persisted(&[ticket]);
+    disk.flush();
+    let applied = disk.next();
     assert!(
         matches!(applied, Report::Applied(position) if position == Position(seq + 1)),
         "{applied:?}"
@@ -427,66 +427,66 @@ fn commit(storage: &mut Loop, seq: u64, bytes: usize) {
 #[test]
 fn the_state_never_gets_ahead_of_the_log() {
     let bench = Bench::default();
-    let (mut storage, gate) = bench.gated();
-    storage.persist(1, append(0..2));
-    storage.apply(vec![entry(0, 10), entry(1, 10)]);
-    storage.flush();
+    let (mut disk, gate) = bench.gated();
+    disk.persist(1, append(0..2));
+    disk.apply(vec![entry(0, 10), entry(1, 10)]);
+    disk.flush();
     gate.begun.recv().unwrap();
     let key = || Query::Get { key: "k0".into() };
-    let early = storage.put_question(2, key());
+    let early = disk.put_question(2, key());
     assert_eq!(early, Answer::Value(None), "applied before it was durable");
     gate.release.send(()).unwrap();
-    storage.expect_persisted(&[1]);
-    storage.flush();
-    assert!(matches!(storage.next(), Report::Applied(Position(2))));
-    let late = storage.put_question(3, key());
+    disk.expect_persisted(&[1]);
+    disk.flush();
+    assert!(matches!(disk.next(), Report::Applied(Position(2))));
+    let late = disk.put_question(3, key());
     assert!(matches!(late, Answer::Value(Some(_))), "{late:?}");
 }
 
 /// Has the log take in the entry `seq`, which is the next, and the state as soon as it can.
-fn write_and_apply(storage: &mut Loop, seq: u64) {
+fn write_and_apply(disk: &mut Loop, seq: u64) {
     let entries = vec![entry(seq, 1)];
-    storage.apply(entries);
-    storage.ask(seq, append(seq..seq + 1));
-    storage.expect_persisted(&[seq]);
+    disk.apply(entries);
+    disk.ask(seq, append(seq..seq + 1));
+    disk.expect_persisted(&[seq]);
 }
 
 #[test]
 fn entries_are_applied_at_once_but_never_past_those_that_wait_for_room() {
     let bench = Bench::default();
-    let mut storage = bench.storage();
+    let mut disk = bench.disk();
     let shared = &bench.shared;
     shared.applies_at_once.store(true, Ordering::SeqCst);
-    write_and_apply(&mut storage, 0);
-    assert_eq!(storage.desk.take_done().applied, Some(Position(1)));
+    write_and_apply(&mut disk, 0);
+    assert_eq!(disk.desk.take_done().applied, Some(Position(1)));
 
     shared.state_is_full.store(true, Ordering::SeqCst);
-    write_and_apply(&mut storage, 1);
-    storage.flush();
-    assert_eq!(storage.next(), Report::Full);
+    write_and_apply(&mut disk, 1);
+    disk.flush();
+    assert_eq!(disk.next(), Report::Full);
     shared.state_is_full.store(false, Ordering::SeqCst);
-    write_and_apply(&mut storage, 2);
-    assert_eq!(storage.desk.take_done().applied, None);
-    storage.flush();
-    while storage.next() != Report::Room {}
+    write_and_apply(&mut disk, 2);
+    assert_eq!(disk.desk.take_done().applied, None);
+    disk.flush();
+    while disk.next() != Report::Room {}
 
-    write_and_apply(&mut storage, 3);
-    assert_eq!(storage.desk.take_done().applied, Some(Position(4)));
+    write_and_apply(&mut disk, 3);
+    assert_eq!(disk.desk.take_done().applied, Some(Position(4)));
 }
 
 #[test]
 fn a_get_sees_what_was_reported_as_applied() {
-    let mut storage = Bench::default().storage();
-    commit(&mut storage, 0, 3);
-    let value = storage.put_question(2000, Query::Get { key: "k0".into() });
+    let mut disk = Bench::default().disk();
+    commit(&mut disk, 0, 3);
+    let value = disk.put_question(2000, Query::Get { key: "k0".into() });
     assert_eq!(value, Answer::Value(Some("vvv".into())));
 }
 
 #[test]
 fn a_view_stands_still_until_it_is_closed() {
-    let mut storage = Bench::default().storage();
-    commit(&mut storage, 0, 1);
-    let opened = storage.put_question(2000, Query::OpenView);
+    let mut disk = Bench::default().disk();
+    commit(&mut disk, 0, 1);
+    let opened = disk.put_question(2000, Query::OpenView);
     assert_eq!(
         opened,
         Answer::View {
@@ -494,18 +494,18 @@ fn a_view_stands_still_until_it_is_closed() {
             records: 1
         }
     );
-    commit(&mut storage, 1, 1);
+    commit(&mut disk, 1, 1);
     let view = Query::ReadView {
         view: Ticket(2000),
         after: Cursor::Records(None),
     };
-    let Answer::Page { records, more } = storage.put_question(2001, view.clone()) else {
+    let Answer::Page { records, more } = disk.put_question(2001, view.clone()) else {
         panic!("not a page");
     };
     assert_eq!((records.len(), more), (1, false));
-    storage.desk.close_view(Ticket(2000), &mut storage.handed);
-    storage.query(2002, view);
-    let Answer::Page { records, .. } = storage.put_question(
+    disk.desk.close_view(Ticket(2000), &mut disk.handed);
+    disk.query(2002, view);
+    let Answer::Page { records, .. } = disk.put_question(
         2003,
         Query::Scan {
             after: None,
@@ -520,11 +520,11 @@ fn a_view_stands_still_until_it_is_closed() {
 #[test]
 fn a_failed_sync_is_the_end() {
     let bench = Bench::default();
-    let mut storage = bench.storage();
+    let mut disk = bench.disk();
     bench.shared.is_broken.store(true, Ordering::SeqCst);
-    storage.ask(1, append(0..1));
-    match block_on(storage.storage.completions.recv()).unwrap() {
-        Completion::Failed(DriverError::Storage(error)) => {
+    disk.ask(1, append(0..1));
+    match block_on(disk.disk.completions.recv()).unwrap() {
+        Completion::Failed(DriverError::Disk(error)) => {
             assert_eq!(
                 error.to_string(),
                 "the storage engine failed: the disk is on fire"
@@ -532,35 +532,32 @@ fn a_failed_sync_is_the_end() {
         }
         other => panic!("not a failure: {other:?}"),
     }
-    assert!(
-        block_on(storage.storage.close()).is_ok(),
-        "it was told already"
-    );
+    assert!(block_on(disk.disk.close()).is_ok(), "it was told already");
 }
 
 #[test]
 fn closing_finishes_what_was_handed_over_and_makes_the_state_durable() {
     let bench = Bench::default();
-    let mut storage = bench.storage();
-    commit(&mut storage, 0, 1);
-    storage.persist(2000, append(1..3));
-    storage.flush();
-    block_on(storage.storage.close()).unwrap();
+    let mut disk = bench.disk();
+    commit(&mut disk, 0, 1);
+    disk.persist(2000, append(1..3));
+    disk.flush();
+    block_on(disk.disk.close()).unwrap();
     assert_eq!(bench.counts(), (2, 2, 3));
     assert_eq!(bench.shared.checkpoints.load(Ordering::SeqCst), 1);
 }
 
 #[test]
 fn the_arbiters_newest_record_stands_for_those_before_it() {
-    let mut storage = Loop::over(Storage::arbiter(Box::new(MemoryArbiter::new())));
+    let mut disk = Loop::over(Disk::arbiter(Box::new(MemoryArbiter::new())));
     let record = ArbiterRecord {
         config: crate::config::Config::new(crate::config::ClusterId(1)),
         nodes: std::collections::BTreeMap::new(),
         secret: 1,
     };
     for ticket in 1..4 {
-        storage.persist(ticket, Save::Arbiter(Box::new(record.clone())));
+        disk.persist(ticket, Save::Arbiter(Box::new(record.clone())));
     }
-    storage.flush();
-    storage.expect_persisted(&[1, 2, 3]);
+    disk.flush();
+    disk.expect_persisted(&[1, 2, 3]);
 }

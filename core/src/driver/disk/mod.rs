@@ -1,8 +1,8 @@
 //! The disk of a process: threads that carry out what the machines in [`crate::storage`] decide, so that no step of the
 //! process ever waits for the disk, and whatever arrives while a sync runs shares the next one.
 //!
-//! - the writer's thread steps the [`Writer`] and carries out its jobs: order and durability of writes, group commit;
-//! - another applies entries, where that may have to wait, and one makes checkpoints, both as the writer wants;
+//! - the scheduler's thread steps the [`Scheduler`] and carries out its jobs: order and durability of writes, group commit;
+//! - another applies entries, where that may have to wait, and one makes checkpoints, both as the scheduler wants;
 //! - Gets that need the disk have threads of their own, scans and views another.
 //!
 //! The queues to the threads are unbounded: a process bounds what it has asked for and not got (`limits`).
@@ -28,7 +28,7 @@ use crate::engine::{ArbiterStore, Engine, LogStore, StoreError};
 use crate::operation::Key;
 use crate::storage::Ticket;
 use crate::storage::desk::{BulkRequest, Desk, Handed, TOLD_BYTES};
-use crate::storage::writer::{Counts, Report, Told, Writer, WriterOptions};
+use crate::storage::scheduler::{Counts, Report, Scheduler, SchedulerOptions, Told};
 
 use self::counts::Counters;
 use self::threads::{Desks, Store};
@@ -40,7 +40,7 @@ const READERS: usize = 2;
 const CLOSE_PATIENCE: Duration = Duration::from_secs(10);
 
 /// The disk of one process. Made by the caller, handed to [`spawn`](crate::driver::spawn).
-pub struct Storage {
+pub struct Disk {
     desk: Desk,
     engine: Option<Arc<dyn Engine>>,
     queues: Option<Queues>,
@@ -51,7 +51,7 @@ pub struct Storage {
 
 /// Where the threads take their orders from.
 struct Queues {
-    writer: Queue<Told>,
+    scheduler: Queue<Told>,
     bulk: Queue<BulkRequest>,
     gets: Sender<(Ticket, Key)>,
 }
@@ -65,12 +65,12 @@ pub(super) enum Completion {
     Failed(DriverError),
 }
 
-impl Storage {
+impl Disk {
     /// The disk of a replica. `log_bytes_max`: entries kept in the log for replicas that come back.
     pub fn replica(log: Box<dyn LogStore>, engine: Arc<dyn Engine>, log_bytes_max: u64) -> Self {
         let desk = Desk::replica(log.end(), TOLD_BYTES);
-        let options = WriterOptions::for_log(log_bytes_max);
-        let writer = Writer::replica(Clock.now(), options, log.start());
+        let options = SchedulerOptions::for_log(log_bytes_max);
+        let scheduler = Scheduler::replica(Clock.now(), options, log.start());
 
         let (report, completions) = async_channel::unbounded();
         let threads = Threads::new(report);
@@ -88,13 +88,13 @@ impl Storage {
             applies: Some(applies),
             checkpoints: Some(checkpoints),
         };
-        threads.spawn_writer(writer, store, ends.told, desks, &counters);
+        threads.spawn_scheduler(scheduler, store, ends.told, desks, &counters);
 
-        let (state, tell) = (engine.clone(), queues.writer.sender.clone());
+        let (state, tell) = (engine.clone(), queues.scheduler.sender.clone());
         threads.spawn("lockstep-apply", move || {
             threads::apply(state.as_ref(), &applied, &tell)
         });
-        let (state, tell) = (engine.clone(), queues.writer.sender.clone());
+        let (state, tell) = (engine.clone(), queues.scheduler.sender.clone());
         threads.spawn("lockstep-checkpoint", move || {
             threads::make_checkpoints(state.as_ref(), &wanted, &tell)
         });
@@ -131,7 +131,7 @@ impl Storage {
             checkpoints: None,
         };
         let store = Store::Arbiter(store);
-        threads.spawn_writer(Writer::arbiter(), store, ends.told, desks, &counters);
+        threads.spawn_scheduler(Scheduler::arbiter(), store, ends.told, desks, &counters);
         Self {
             desk: Desk::arbiter(),
             engine: None,
@@ -145,7 +145,7 @@ impl Storage {
     /// No disk: for clients. A process that asks for one anyhow is ended.
     pub fn none() -> Self {
         let (report, completions) = async_channel::unbounded();
-        // Kept open by nobody: such a storage never has anything to report.
+        // Kept open by nobody: such a disk never has anything to report.
         drop(report);
         Self {
             desk: Desk::none(),
@@ -184,7 +184,7 @@ impl Storage {
         };
         for handed in handed.drain(..) {
             match handed {
-                Handed::Writer(told) => queues.writer.push(told),
+                Handed::Scheduler(told) => queues.scheduler.push(told),
                 Handed::Bulk(request) => queues.bulk.push(request),
                 Handed::Get(ticket, key) => {
                     // Fails only when the readers have ended, and they have told why.
@@ -192,7 +192,7 @@ impl Storage {
                 }
             }
         }
-        queues.writer.flush();
+        queues.scheduler.flush();
         queues.bulk.flush();
     }
 
@@ -225,22 +225,22 @@ impl Storage {
     /// Without their queues the threads come to their end, and the last one closes the channel of the reports.
     fn end(&mut self) {
         if let Some(mut queues) = self.queues.take() {
-            queues.writer.push(Told::Close);
-            queues.writer.flush();
+            queues.scheduler.push(Told::Close);
+            queues.scheduler.flush();
         }
     }
 }
 
-impl fmt::Debug for Storage {
+impl fmt::Debug for Disk {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Storage")
+        f.debug_struct("Disk")
             .field("desk", &self.desk)
             .field("fate", &self.fate)
             .finish_non_exhaustive()
     }
 }
 
-impl Drop for Storage {
+impl Drop for Disk {
     fn drop(&mut self) {
         self.end();
     }
@@ -255,7 +255,7 @@ struct Ends {
 
 impl Queues {
     fn new() -> (Self, Ends) {
-        let (writer, told) = Queue::new();
+        let (scheduler, told) = Queue::new();
         let (bulk, requests) = Queue::new();
         let (gets, asked) = async_channel::unbounded();
         let ends = Ends {
@@ -263,7 +263,14 @@ impl Queues {
             bulk: requests,
             gets: asked,
         };
-        (Self { writer, bulk, gets }, ends)
+        (
+            Self {
+                scheduler,
+                bulk,
+                gets,
+            },
+            ends,
+        )
     }
 }
 
@@ -310,7 +317,7 @@ impl Fate {
     }
 }
 
-/// Starts the threads of one storage. Nobody joins them: each ends with its queue.
+/// Starts the threads of one disk. Nobody joins them: each ends with its queue.
 struct Threads {
     report: Sender<Completion>,
     fate: Fate,
@@ -322,9 +329,9 @@ impl Threads {
         Self { report, fate }
     }
 
-    fn spawn_writer(
+    fn spawn_scheduler(
         &self,
-        writer: Writer,
+        scheduler: Scheduler,
         store: Store,
         told: mpsc::Receiver<Vec<Told>>,
         desks: Desks,
@@ -332,7 +339,7 @@ impl Threads {
     ) {
         let (counters, fate) = (counters.clone(), self.fate.clone());
         self.spawn("lockstep-log", move || {
-            threads::write(writer, store, &told, &desks, &counters, &fate)
+            threads::write(scheduler, store, &told, &desks, &counters, &fate)
         });
     }
 
@@ -342,7 +349,7 @@ impl Threads {
         let guarded = move || {
             let error = match catch_unwind(AssertUnwindSafe(body)) {
                 Ok(Ok(())) => return,
-                Ok(Err(error)) => DriverError::Storage(error),
+                Ok(Err(error)) => DriverError::Disk(error),
                 Err(panic) => DriverError::Panicked(panic_text(panic.as_ref())),
             };
             fate.abandon();
