@@ -39,8 +39,8 @@ pub enum Event {
     Installed(Position),
     /// The primary answered a write with `OperationAck`.
     Acknowledged(Seq),
-    /// The primary answered a write with `OperationFailed`.
-    Failed(Seq),
+    /// The primary could not confirm a write within its second, and answered `OperationFailed`: whether it takes effect is open.
+    Unconfirmed(Seq),
     /// The primary made a Replicator for a node.
     ReplicatorStarted(NodeId),
     /// The primary ended its Replicator for a node.

@@ -72,7 +72,7 @@ fn log(node: &str, event: &Event) {
         Event::Truncated { from, to } => info!(node, %from, %to, "cut the log off"),
         Event::Installed(at) => info!(node, %at, "put the full state in place"),
         Event::Acknowledged(seq) => trace!(node, %seq, "acknowledged"),
-        Event::Failed(seq) => debug!(node, %seq, "could not confirm a write in time"),
+        Event::Unconfirmed(seq) => debug!(node, %seq, "could not confirm a write in time"),
         Event::ReplicatorStarted(peer) => info!(node, %peer, "replicator started"),
         Event::ReplicatorStopped(peer) => info!(node, %peer, "replicator stopped"),
         Event::Synced { node: peer, from } => info!(node, %peer, %from, "handshake completed"),

@@ -62,7 +62,7 @@ impl PathFinder {
     fn event(&mut self, cluster: &Cluster, node: usize, event: &Event, counts: &mut Counts) {
         let path = match event {
             Event::Truncated { .. } => Path::Truncation,
-            Event::Failed(_) => Path::OperationFailed,
+            Event::Unconfirmed(_) => Path::OperationFailed,
             Event::DiskFull => Path::DiskFull,
             Event::DiskHasRoom => Path::DiskHasRoom,
             Event::Stale { .. } => Path::Stale,

@@ -127,7 +127,7 @@ impl Trace {
                 | Event::Persisted(_)
                 | Event::Committed(_)
                 | Event::Acknowledged(_)
-                | Event::Failed(_)
+                | Event::Unconfirmed(_)
         );
         if !self.hides(is_routine) {
             self.push(now, format_args!("{name} * {event:?}"));

@@ -15,7 +15,7 @@ use crate::storage::{Answer, Ticket};
 use crate::time::Instant;
 
 use self::hand_over::Resignation;
-use self::writes::{Pending, fail};
+use self::writes::{Pending, answer_unconfirmed};
 use super::Timer;
 use super::context::Context;
 use super::replicator::Replicator;
@@ -84,7 +84,7 @@ impl Primary {
         self.deadlines.clear();
         for (seq, pending) in std::mem::take(&mut self.pending) {
             if !planted!(TenureEndsSilently) {
-                fail(cx, seq, &pending);
+                answer_unconfirmed(cx, seq, &pending);
             }
         }
         for replicator in self.replicators.values() {

@@ -234,7 +234,7 @@ impl Primary {
         {
             self.deadlines.remove(&(deadline, seq));
             if let Some(pending) = self.pending.remove(&seq) {
-                fail(cx, seq, &pending);
+                answer_unconfirmed(cx, seq, &pending);
                 if planted!(FailedAnsweredAgain) {
                     self.wait(cx, seq, pending.asker, pending.wants, pending.is_cancel);
                 }
@@ -265,8 +265,8 @@ fn answer(asker: &Asker, wants: Wants, done: Done) -> ReplyBody {
     }
 }
 
-pub(super) fn fail(cx: &mut Context<'_>, seq: Seq, pending: &Pending) {
-    cx.out.notify(Event::Failed(seq));
+pub(super) fn answer_unconfirmed(cx: &mut Context<'_>, seq: Seq, pending: &Pending) {
+    cx.out.notify(Event::Unconfirmed(seq));
     let body =
         planted!(AcksUnconfirmed => ReplyBody::OperationAck { seq }, ReplyBody::OperationFailed);
     cx.reply(&pending.asker, body);
