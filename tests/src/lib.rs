@@ -33,7 +33,7 @@
 //! Only in a program, each with what is done instead:
 //!
 //! - **Waiting**: timers, channels and wake-ups of the runtimes (`core/src/driver/run.rs`), threads and their scheduling
-//!   (`driver/storage/threads.rs`), answers to a caller's futures (`driver/handle.rs`). They decide nothing; the driver's own
+//!   (`driver/disk/threads.rs`), answers to a caller's futures (`driver/handle`). They decide nothing; the driver's own
 //!   tests, the integration tests and the real processes run them.
 //! - **Transports**, QUIC's congestion control and certificates among them: they promise little ([`lockstep_core::transport`]),
 //!   the simulated network promises no more, and `conformance` holds every one to it.
