@@ -64,8 +64,8 @@ use lockstep_core::message::NodeStatus;
 use lockstep_core::replica::ReplicaOptions;
 use lockstep_core::transport::Transport;
 
-use crate::Network;
 use crate::disk::{ReplicaDisk, Shelf, arbiter_disk};
+use crate::network::Network;
 
 /// The arbiter's address.
 const ARBITER: &str = "arbiter";

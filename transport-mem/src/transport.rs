@@ -1,4 +1,4 @@
-//! One end of a [`Network`]: what a process sends and receives through.
+//! One end of a network: what a process sends and receives through.
 
 use std::sync::Arc;
 
@@ -9,25 +9,22 @@ use lockstep_core::limits;
 use lockstep_core::transport::{Lane, Received, SenderKind, Traffic, Transport, TransportError};
 
 use crate::inbox::Inbox;
-use crate::network::Network;
+use crate::switch::Switch;
 
 /// A process's end of a network in memory. Dropping it closes it.
 pub struct MemTransport {
-    network: Network,
+    switch: Switch,
     local: Address,
     kind: SenderKind,
     inbox: Arc<Inbox>,
 }
 
 impl MemTransport {
-    pub(crate) fn new(
-        network: Network,
-        local: Address,
-        kind: SenderKind,
-        inbox: Arc<Inbox>,
-    ) -> Self {
+    /// An end at `local`, which is there from now on.
+    pub(crate) fn new(switch: Switch, local: Address, kind: SenderKind) -> Self {
+        let inbox = switch.register(&local);
         Self {
-            network,
+            switch,
             local,
             kind,
             inbox,
@@ -54,7 +51,14 @@ impl Transport for MemTransport {
         if self.inbox.is_closed() {
             return Err(TransportError::Closed);
         }
-        self.network.send(&self.local, self.kind, to, lane, frames)
+        let limit = self.frame_bytes_max();
+        if let Some(frame) = frames.iter().find(|frame| frame.len() > limit) {
+            return Err(TransportError::TooLarge {
+                size: frame.len(),
+                limit,
+            });
+        }
+        self.switch.send(&self.local, self.kind, to, lane, frames)
     }
 
     async fn recv(&self) -> Result<Received, TransportError> {
@@ -63,21 +67,21 @@ impl Transport for MemTransport {
 
     /// There are no connections here: what the two have waiting from each other is lost, as it would be with one.
     async fn disconnect(&self, peer: &Address, _reason: &str) {
-        self.network.forget(&self.inbox, &self.local, peer);
+        self.switch.forget(&self.local, &self.inbox, peer);
     }
 
     async fn close(&self) {
-        self.network.unregister(&self.local, &self.inbox);
+        self.switch.unregister(&self.local, &self.inbox);
     }
 
     /// Without what went over links to clients that have gone.
     fn traffic(&self) -> Traffic {
-        self.network.traffic(&self.local)
+        self.switch.lock().links.traffic(&self.local)
     }
 }
 
 impl Drop for MemTransport {
     fn drop(&mut self) {
-        self.network.unregister(&self.local, &self.inbox);
+        self.switch.unregister(&self.local, &self.inbox);
     }
 }
