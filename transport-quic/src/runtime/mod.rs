@@ -4,11 +4,14 @@
 //! reactor another thread would wait for the socket as soon as the executor is busy, and every packet that comes meanwhile
 //! would cost two hand-overs; on small machines those are most of what a lone request costs.
 
+mod alarm;
 mod reactor;
+mod sockets;
 #[cfg(test)]
 mod tests;
 mod timers;
 mod udp;
+mod watched;
 
 use std::fmt;
 use std::future::{Future, pending};
@@ -26,7 +29,8 @@ use lockstep_core::runtime::Task;
 use quinn::{AsyncTimer, AsyncUdpSocket};
 use tracing::error;
 
-use self::reactor::Sockets;
+use self::reactor::Reactor;
+use self::sockets::Sockets;
 use self::timers::{Timer, Timers};
 
 /// Processors for each thread. A message passes through several short tasks on its way, and waking another thread for each
@@ -60,22 +64,15 @@ impl Runtime {
     }
 
     fn start() -> io::Result<Self> {
-        let (poll, alarm, sockets) = reactor::new()?;
+        let reactor = Reactor::new()?;
         let shared = Arc::new(Shared {
             executor: Executor::new(),
-            timers: Timers::new(Arc::clone(&alarm)),
-            sockets,
+            timers: reactor.timers.clone(),
+            sockets: reactor.sockets.clone(),
         });
         let waiting = Arc::clone(&shared);
         let name = || thread::Builder::new().name("lockstep-quic".to_owned());
-        name().spawn(move || {
-            let Shared {
-                executor,
-                timers,
-                sockets,
-            } = &*waiting;
-            reactor::run(executor, timers, sockets, &alarm, poll);
-        })?;
+        name().spawn(move || reactor.run(&waiting.executor))?;
         let processors = thread::available_parallelism().map_or(1, NonZero::get);
         for _ in 1..(processors / PROCESSORS_PER_THREAD).max(1) {
             let helping = Arc::clone(&shared);

@@ -5,8 +5,7 @@ use std::task::{Context, Poll, Wake, Waker};
 
 use async_std::task::block_on;
 
-use super::reactor;
-use super::udp::Watched;
+use super::watched::Watched;
 use super::*;
 
 /// Counts how often it is woken.
@@ -34,9 +33,8 @@ struct Stage {
 
 impl Stage {
     fn new() -> Self {
-        let (_poll, alarm, _sockets) = reactor::new().unwrap();
         Self {
-            timers: Timers::new(alarm),
+            timers: Reactor::new().unwrap().timers,
             begin: Instant::now(),
             woken: Arc::default(),
         }

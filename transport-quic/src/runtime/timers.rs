@@ -10,7 +10,7 @@ use std::time::Instant;
 
 use quinn::AsyncTimer;
 
-use super::reactor::Alarm;
+use super::alarm::Alarm;
 
 /// All timers that somebody waits for; cheap to clone.
 #[derive(Clone, Debug)]
