@@ -2,23 +2,25 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use async_std::future::timeout;
 use lockstep_core::transport::SenderKind;
-use quinn::{Connection, Endpoint, Incoming};
+use quinn::{Connection, Incoming};
 use rustls::pki_types::CertificateDer;
 use tracing::{debug, warn};
 
 use crate::address::Target;
 use crate::closing::{self, Code, Weight};
-use crate::connection::{self, OpenError};
-use crate::endpoint::Shared;
+use crate::connection::{self, Ended};
+use crate::dial;
 use crate::hello::Hello;
 use crate::identity::Identity;
+use crate::opening::{self, OpenError, Opened};
 use crate::peer::{Active, OpenedBy, Peer};
-use crate::socket;
+use crate::permits::{Permit, Permits};
+use crate::settings;
+use crate::shared::Shared;
 
 /// From the first packet to the Hello.
 const HANDSHAKE: Duration = Duration::from_secs(5);
@@ -30,51 +32,30 @@ const HANDSHAKES_UNPROVEN_MAX: usize = 64;
 const HANDSHAKES_MAX: usize = 1024;
 
 /// Takes connections until the transport is closed.
-pub(crate) async fn run(shared: Arc<Shared>, endpoint: Endpoint) {
-    let handshakes = Arc::new(AtomicUsize::new(0));
+pub(crate) async fn run(shared: Arc<Shared>) {
+    let Some(endpoint) = shared.endpoint() else {
+        return;
+    };
+    let handshakes = Permits::new(HANDSHAKES_MAX);
     while let Some(incoming) = endpoint.accept().await {
-        let under_way = handshakes.load(Ordering::Relaxed);
-        if under_way >= HANDSHAKES_MAX {
+        let under_way = handshakes.given();
+        let Some(handshake) = handshakes.give() else {
             incoming.refuse();
-        } else if under_way >= HANDSHAKES_UNPROVEN_MAX && incoming.may_retry() {
+            continue;
+        };
+        if under_way >= HANDSHAKES_UNPROVEN_MAX && incoming.may_retry() {
             // Fails only where `may_retry` is false.
             let _ = incoming.retry();
-        } else {
-            let handshake = Counted::new(&handshakes);
-            shared
-                .runtime
-                .spawn(take(Arc::clone(&shared), incoming, handshake));
+            continue;
         }
-    }
-}
-
-/// One of a bounded number, for as long as it lives.
-pub(crate) struct Counted(Arc<AtomicUsize>);
-
-impl Counted {
-    fn new(count: &Arc<AtomicUsize>) -> Self {
-        count.fetch_add(1, Ordering::Relaxed);
-        Self(Arc::clone(count))
-    }
-
-    /// One more, unless there are `max`.
-    fn within(count: &Arc<AtomicUsize>, max: usize) -> Option<Self> {
-        let one_more = |number: usize| (number < max).then_some(number + 1);
-        count
-            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, one_more)
-            .ok()
-            .map(|_| Self(Arc::clone(count)))
-    }
-}
-
-impl Drop for Counted {
-    fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::Relaxed);
+        shared
+            .runtime
+            .spawn(take(Arc::clone(&shared), incoming, handshake));
     }
 }
 
 /// Takes one connection, and runs it until it ends.
-async fn take(shared: Arc<Shared>, incoming: Incoming, handshake: Counted) {
+async fn take(shared: Arc<Shared>, incoming: Incoming, handshake: Permit) {
     let remote = incoming.remote_address();
     let connection = match timeout(HANDSHAKE, async { incoming.accept()?.await }).await {
         Ok(Ok(connection)) => connection,
@@ -87,7 +68,7 @@ async fn take(shared: Arc<Shared>, incoming: Incoming, handshake: Counted) {
             return;
         }
     };
-    let greeted = timeout(HANDSHAKE, connection::read_hello(&connection)).await;
+    let greeted = timeout(HANDSHAKE, opening::read_hello(&connection)).await;
     let (hello, control) = match greeted {
         Ok(Ok(greeted)) => greeted,
         Ok(Err(error)) => {
@@ -102,7 +83,7 @@ async fn take(shared: Arc<Shared>, incoming: Incoming, handshake: Counted) {
             return;
         }
     };
-    let (peer, client) = match admit(&shared, &connection, &hello) {
+    let (peer, as_client) = match admit(&shared, &connection, &hello) {
         Ok(admitted) => admitted,
         Err((code, reason)) => {
             refuse(&connection, code, &reason);
@@ -110,35 +91,36 @@ async fn take(shared: Arc<Shared>, incoming: Incoming, handshake: Counted) {
         }
     };
     drop(handshake);
-    match connection::open_streams(&connection, &shared.hello).await {
+    match opening::open_streams(&connection, &shared.hello).await {
         Ok(streams) => {
             let active = Active {
                 connection,
-                session: hello.session,
+                start: hello.start,
                 opened_by: OpenedBy::Them,
             };
-            connection::run(
-                Arc::clone(&shared),
-                Arc::clone(&peer),
+            let opened = Opened {
                 active,
                 streams,
                 control,
-            )
-            .await;
+            };
+            match connection::run(&shared, &peer, opened).await {
+                Ended::Done => {}
+                Ended::Dial => dial::spawn(&shared, &peer),
+            }
         }
         Err(error) => log_failure(remote, error),
     }
-    if client.is_some() {
+    if as_client.is_some() {
         shared.peers.remove(&peer.address);
     }
 }
 
-/// Finds the peer that this connection belongs to, or the reason why it is not wanted. For a client, counts it.
+/// Finds the peer that this connection belongs to, or the reason why it is not wanted. A client needs a permit.
 fn admit(
     shared: &Shared,
     connection: &Connection,
     hello: &Hello,
-) -> Result<(Arc<Peer>, Option<Counted>), (Code, String)> {
+) -> Result<(Arc<Peer>, Option<Permit>), (Code, String)> {
     let identity = identity_of(connection)?;
     match identity.kind {
         SenderKind::Node => {
@@ -157,21 +139,20 @@ fn admit(
                     hello.address
                 )));
             }
-            connection.set_receive_window(socket::node_window());
+            connection.set_receive_window(settings::node_window());
             let peer = shared.peers.node(&hello.address, target, shared.dial);
             let peer = peer.ok_or((Code::TooMany, "too many nodes are connected".to_owned()))?;
             Ok((peer, None))
         }
         SenderKind::Client => {
-            let counted =
-                Counted::within(&shared.clients, shared.clients_max).ok_or_else(|| {
-                    let reason = format!(
-                        "{} clients are connected, which is the limit",
-                        shared.clients_max
-                    );
-                    (Code::TooMany, reason)
-                })?;
-            Ok((shared.peers.client(&identity.name), Some(counted)))
+            let permit = shared.clients.give().ok_or_else(|| {
+                let reason = format!(
+                    "{} clients are connected, which is the limit",
+                    shared.clients.max
+                );
+                (Code::TooMany, reason)
+            })?;
+            Ok((shared.peers.client(&identity.name), Some(permit)))
         }
     }
 }

@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 
 use lockstep_core::limits;
 
+use crate::address::Target;
 use crate::tls::Credentials;
 
 /// Clients connected to a node at the same time, unless configured otherwise: some 15 KiB each, and a second's keep-alives.
@@ -46,6 +47,27 @@ impl QuicConfig {
             dial: Dial::Peers,
             frame_bytes_max: limits::FRAME_BYTES_MAX,
             clients_max: CLIENTS_MAX,
+        }
+    }
+
+    /// The `HOST:PORT` to tell others; the socket is bound to `bound`.
+    pub(crate) fn advertised(&self, bound: SocketAddr) -> Result<String, QuicError> {
+        let Some(advertise) = &self.advertise else {
+            if bound.ip().is_unspecified() {
+                return Err(QuicError::NoAdvertisedAddress { listen: bound });
+            }
+            return Ok(bound.to_string());
+        };
+        match Target::parse(advertise) {
+            Ok(mut target) if target.name.is_none() => {
+                if target.port == 0 {
+                    target.port = bound.port();
+                }
+                Ok(target.to_string())
+            }
+            Ok(_) | Err(_) => Err(QuicError::BadAdvertisedAddress {
+                advertise: advertise.clone(),
+            }),
         }
     }
 }

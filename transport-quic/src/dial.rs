@@ -1,4 +1,4 @@
-//! Connecting to a peer: again and again with growing pauses, while there is something to send.
+//! Connecting to a peer: again and again, while there is something to send; with growing pauses where that fails.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -7,16 +7,16 @@ use std::time::Duration;
 use async_std::future::timeout;
 use async_std::net::ToSocketAddrs;
 use async_std::task;
-use lockstep_core::transport::SenderKind;
 use quinn::Endpoint;
 use quinn::crypto::rustls::QuicClientConfig;
 
 use crate::address::Target;
 use crate::closing::{self, Code};
-use crate::connection::{self, Control, OpenError};
-use crate::endpoint::Shared;
-use crate::peer::{Active, OpenedBy, Peer, Streams};
-use crate::socket::{self, Dialler};
+use crate::connection::{self, Ended};
+use crate::opening::{self, OpenError, Opened};
+use crate::peer::{Active, OpenedBy, Peer};
+use crate::settings;
+use crate::shared::Shared;
 use crate::verifier;
 
 /// One address of a peer gets this long. Nobody answers at the port of a program that is not there, so this also is
@@ -29,8 +29,8 @@ const LOOKUP: Duration = Duration::from_millis(3000);
 /// Addresses tried for one name.
 const ADDRESSES_MAX: usize = 8;
 
-/// Starts the task that dials; whoever calls this was told to by `Peer::begin_dialling`. It ends with the transport, when
-/// nothing is left to be sent, or as the task of the connection.
+/// Starts the task that dials, and runs the connections it gets; whoever calls this was told to by `Peer::begin_dialling`.
+/// It ends with the transport, and when nothing is left to be sent.
 pub(crate) fn spawn(shared: &Arc<Shared>, peer: &Arc<Peer>) {
     shared
         .runtime
@@ -47,18 +47,12 @@ async fn dial(shared: Arc<Shared>, peer: Arc<Peer>) {
             return;
         };
         match attempt(&shared, &endpoint, target).await {
-            Ok((active, streams, control)) => {
+            Ok(opened) => {
                 drop(endpoint);
-                peer.end_dialling();
-                connection::run(
-                    Arc::clone(&shared),
-                    Arc::clone(&peer),
-                    active,
-                    streams,
-                    control,
-                )
-                .await;
-                return;
+                match connection::run(&shared, &peer, opened).await {
+                    Ended::Done => return,
+                    Ended::Dial => {}
+                }
             }
             Err(reason) => {
                 shared
@@ -72,10 +66,8 @@ async fn dial(shared: Arc<Shared>, peer: Arc<Peer>) {
     }
 }
 
-type Dialled = (Active, Streams, Control);
-
 /// Tries every address of the target; the error is the last one's.
-async fn attempt(shared: &Shared, endpoint: &Endpoint, target: &Target) -> Result<Dialled, String> {
+async fn attempt(shared: &Shared, endpoint: &Endpoint, target: &Target) -> Result<Opened, String> {
     let tls = verifier::client(&shared.credentials, target).map_err(|error| error.to_string())?;
     let tls = Arc::new(tls);
     let mut failure = format!("{} has no address", target.host);
@@ -86,7 +78,7 @@ async fn attempt(shared: &Shared, endpoint: &Endpoint, target: &Target) -> Resul
         )
         .await
         {
-            Ok(Ok(dialled)) => return Ok(dialled),
+            Ok(Ok(opened)) => return Ok(opened),
             Ok(Err(reason)) => failure = reason,
             Err(_) => failure = format!("no answer from {address}"),
         }
@@ -108,31 +100,31 @@ async fn connect(
     endpoint: &Endpoint,
     tls: Arc<QuicClientConfig>,
     address: SocketAddr,
-) -> Result<Dialled, String> {
-    let dialler = match shared.credentials.identity.kind {
-        SenderKind::Node => Dialler::Node,
-        SenderKind::Client => Dialler::Client,
-    };
+) -> Result<Opened, String> {
     let mut config = quinn::ClientConfig::new(tls);
-    config.transport_config(socket::dialling(dialler));
+    config.transport_config(settings::dialling(shared.credentials.identity.kind));
     let connection = endpoint
         .connect_with(config, address, verifier::SERVER_NAME)
         .map_err(|error| format!("cannot reach {address} from where this end listens: {error}"))?
         .await
         .map_err(|error| reason_of(OpenError::Connection(error)))?;
-    let opened = async {
-        let streams = connection::open_streams(&connection, &shared.hello).await?;
-        let (hello, control) = connection::read_hello(&connection).await?;
+    let greeting = async {
+        let streams = opening::open_streams(&connection, &shared.hello).await?;
+        let (hello, control) = opening::read_hello(&connection).await?;
         Ok((hello, streams, control))
     };
-    match opened.await {
+    match greeting.await {
         Ok((hello, streams, control)) => {
             let active = Active {
                 connection,
-                session: hello.session,
+                start: hello.start,
                 opened_by: OpenedBy::Us,
             };
-            Ok((active, streams, control))
+            Ok(Opened {
+                active,
+                streams,
+                control,
+            })
         }
         Err(error) => {
             let reason = reason_of(error);

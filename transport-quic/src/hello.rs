@@ -7,7 +7,7 @@ use lockstep_core::limits;
 /// Version of what follows the TLS handshake. ALPN names the version of the whole transport; this one can tell finer.
 const VERSION: u16 = 1;
 
-/// Version and session.
+/// Version and start.
 const FIXED_BYTES: usize = 2 + 8;
 
 /// Longest Hello, in bytes.
@@ -16,8 +16,9 @@ pub(crate) const BYTES_MAX: usize = FIXED_BYTES + limits::ADDRESS_BYTES_MAX;
 /// What either side says first.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Hello {
-    /// Drawn at random when a transport is started: two connections of the same session lead to the same process.
-    pub(crate) session: u64,
+    /// Which start of the speaker's transport: drawn at random, so that two connections with the same one lead to the same
+    /// process.
+    pub(crate) start: u64,
     /// Where the speaker is reached; of no meaning for a client.
     pub(crate) address: Address,
 }
@@ -37,7 +38,7 @@ impl Hello {
     pub(crate) fn encode(&self) -> Bytes {
         let mut bytes = BytesMut::with_capacity(BYTES_MAX);
         bytes.put_u16(VERSION);
-        bytes.put_u64(self.session);
+        bytes.put_u64(self.start);
         bytes.extend_from_slice(self.address.as_str().as_bytes());
         bytes.freeze()
     }
@@ -54,10 +55,10 @@ impl Hello {
         if bytes.len() < 8 || bytes.len() > 8 + limits::ADDRESS_BYTES_MAX {
             return Err(HelloError::Malformed);
         }
-        let session = bytes.get_u64();
+        let start = bytes.get_u64();
         let address = str::from_utf8(&bytes).map_err(|_| HelloError::Malformed)?;
         Ok(Self {
-            session,
+            start,
             address: Address::new(address),
         })
     }
@@ -70,7 +71,7 @@ mod tests {
     #[test]
     fn its_bytes_are_pinned() {
         let hello = Hello {
-            session: 0x0102_0304_0506_0708,
+            start: 0x0102_0304_0506_0708,
             address: Address::new("r1@h:1"),
         };
         let bytes = hello.encode();

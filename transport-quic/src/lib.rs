@@ -6,21 +6,22 @@
 //!
 //! # How a connection begins
 //! The TLS handshake establishes that both belong to the cluster, and that a node has the name it was dialled by. Then each
-//! side sends a Hello as the first frame of its control stream: the session (drawn at every start) and, from a node, the
+//! side sends a Hello as the first frame of its control stream: a number drawn at its start and, from a node, the
 //! address at which it is reached. The side that was dialled checks that the address has the name of the certificate, answers
 //! with its own Hello, and from then on takes frames. An end that disagrees closes the connection with a reason, which both log.
 //!
 //! # One connection for each pair
-//! Two nodes that dial each other at the same time get two connections. Both know both sessions, so both choose the same
-//! one: the one dialled by the node with the smaller address. What was sent on the other is still read for a while. A
-//! connection of another session takes the place of the old one at once: the peer has restarted.
+//! Two nodes that dial each other at the same time get two connections. Both compare the same addresses, so both
+//! choose the same one: the one dialled by the node with the smaller address. What was sent on the other is still read for a
+//! while. A connection with another start of the peer takes the place of the old one at once: the peer has restarted.
 //!
 //! # The parts, in reading order
-//! [`identity`] and [`address`] (who, and where); [`authority`], [`tls`] and `verifier` (certificates); `frame`, `hello` and
-//! `closing` (what goes over the wire); `socket` (the settings of QUIC) and `runtime`
-//! (what everything runs on, the processes over it included); `inbox` and `outbox` (what waits); `peer` and `peers` (the
-//! other ends), `failures` (why one is not reached), `dial` and `accept` (how connections begin), `connection` (how they live and end); [`config`] and
-//! `endpoint` (the transport itself).
+//! [`identity`] and [`address`] (who, and where); [`authority`], [`tls`] and `verifier` (certificates); [`config`]; `frame`,
+//! `streams`, `hello` and `closing` (what goes over the wire); `socket`, `settings` (of QUIC) and `runtime` (what everything
+//! runs on, the processes over it included); `inbox` and `outbox` (what waits); `backoff`, `peer` and `peers` (the other
+//! ends), `failures` (why one is not reached), `traffic`, `permits` and `shared` (what the tasks share); `opening` (the
+//! Hellos), `reader`, `connection` (how one lives and ends), `dial` and `accept` (who gets them); `farewell` (how all end)
+//! and `transport` (the transport itself).
 
 pub mod address;
 pub mod authority;
@@ -29,23 +30,31 @@ pub mod identity;
 pub mod tls;
 
 mod accept;
+mod backoff;
 mod closing;
 mod connection;
 mod dial;
-mod endpoint;
 mod failures;
+mod farewell;
 mod frame;
 mod hello;
 mod inbox;
+mod opening;
 mod outbox;
 mod peer;
 mod peers;
+mod permits;
+mod reader;
 mod runtime;
+mod settings;
+mod shared;
 mod socket;
+mod streams;
 mod traffic;
+mod transport;
 mod verifier;
 
 pub use address::endpoint_of;
 pub use config::{Dial, QuicConfig, QuicError};
-pub use endpoint::QuicTransport;
 pub use tls::Credentials;
+pub use transport::QuicTransport;

@@ -9,15 +9,12 @@ use bytes::Bytes;
 use lockstep_core::config::Address;
 use lockstep_core::transport::{Lane, SenderKind};
 use quinn::{Connection, SendStream};
-use rand::Rng;
 
 use crate::address::Target;
+use crate::backoff::Backoff;
 use crate::closing::{self, Code};
 use crate::outbox::{Offered, OutQueue, Unconnected};
-
-/// Pause before a dial that follows a failed one; doubled each time.
-const BACKOFF_MIN: Duration = Duration::from_millis(50);
-const BACKOFF_MAX: Duration = Duration::from_millis(1000);
+use crate::streams::Streams;
 
 /// A connection that is given up for another one is read for this long, for what was sent on it before the other side knew.
 const RETIREMENT: Duration = Duration::from_secs(1);
@@ -43,8 +40,8 @@ struct Link {
 #[derive(Clone)]
 pub(crate) struct Active {
     pub(crate) connection: Connection,
-    /// Of the process at the other end.
-    pub(crate) session: u64,
+    /// Which start of the other end it leads to.
+    pub(crate) start: u64,
     pub(crate) opened_by: OpenedBy,
 }
 
@@ -54,9 +51,6 @@ pub(crate) enum OpenedBy {
     Us,
     Them,
 }
-
-/// This side's streams of a connection, by lane, each with what has to stand at its beginning.
-pub(crate) type Streams = [(SendStream, Option<Bytes>); Lane::ALL.len()];
 
 /// What the caller of `send` has to do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -98,7 +92,7 @@ impl Peer {
         }
     }
 
-    /// Should the caller dial? Only one is told so until `end_dialling`.
+    /// Should the caller dial? Only one is told so until dialling has ended.
     pub(crate) fn begin_dialling(&self) -> bool {
         let mut link = self.link();
         let begins = self.target.is_some() && link.active.is_none() && !link.is_dialling;
@@ -128,11 +122,6 @@ impl Peer {
         link.is_dialling
     }
 
-    /// A dial has led to a connection.
-    pub(crate) fn end_dialling(&self) {
-        self.link().is_dialling = false;
-    }
-
     /// Makes `candidate` the connection of this peer, unless there is a better one. `task` writes on where it has to wait.
     pub(crate) fn install(
         &self,
@@ -142,10 +131,13 @@ impl Peer {
         task: &Waker,
     ) -> bool {
         let mut link = self.link();
+        if candidate.opened_by == OpenedBy::Us {
+            link.is_dialling = false;
+        }
         if let Some(old) = &link.active
             && old.connection.close_reason().is_none()
         {
-            if old.session != candidate.session {
+            if old.start != candidate.start {
                 closing::close(
                     &old.connection,
                     Code::Replaced,
@@ -241,28 +233,4 @@ fn retire(connection: Connection) {
         task::sleep(RETIREMENT).await;
         closing::close(&connection, Code::Replaced, "another connection is in use");
     });
-}
-
-/// When to dial next. The pause counts from the beginning of the last try: one that took long needs none after it.
-#[derive(Default)]
-struct Backoff {
-    pause: Duration,
-    last: Option<Instant>,
-}
-
-impl Backoff {
-    /// A try begins after the pause that is returned.
-    fn begin(&mut self, now: Instant) -> Duration {
-        let pause = self.last.map_or(Duration::ZERO, |last| {
-            (last + self.pause).saturating_duration_since(now)
-        });
-        self.last = Some(now + pause);
-        pause
-    }
-
-    fn grow(&mut self) {
-        let doubled = (self.pause * 2).clamp(BACKOFF_MIN, BACKOFF_MAX);
-        // Jitter keeps peers that lost the same node from dialling it in step.
-        self.pause = doubled.mul_f64(rand::rng().random_range(0.75..=1.0));
-    }
 }

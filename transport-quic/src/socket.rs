@@ -1,60 +1,12 @@
-//! The UDP socket and the settings of QUIC: windows, time-outs, and what lets a peer notice a restart at once.
+//! The UDP socket.
 
 use std::io;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
-use std::sync::Arc;
-use std::time::Duration;
 
-use lockstep_core::transport::Lane;
-use quinn::{
-    AckFrequencyConfig, ConnectionId, ConnectionIdGenerator, EndpointConfig, IdleTimeout,
-    TransportConfig, VarInt,
-};
-use rand::RngCore;
-use ring::hmac;
-use rustls::pki_types::PrivateKeyDer;
 use socket2::{Domain, Protocol, Socket, Type};
 
 /// Asked of the system for each direction of the socket, so that a burst to a busy process is not lost; it may give less.
 const SOCKET_BUFFER_BYTES: usize = 4 << 20;
-
-/// Sent on one lane and not yet read by the receiver: 10 Gbit/s over 3 ms, 1 Gbit/s over 30 ms.
-const STREAM_WINDOW_BYTES: u32 = 4 << 20;
-
-/// Sent on all lanes and not yet read: what the lanes may have together, so that none takes window from another.
-const CONNECTION_WINDOW_BYTES: u32 = STREAM_WINDOW_BYTES * Lane::ALL.len() as u32;
-
-/// The same for what a client sends, of which there are many.
-pub(crate) const CLIENT_WINDOW_BYTES: u32 = 1 << 20;
-
-/// Not acknowledged by the receiver's QUIC; above the window, so that only windows ever stop a lane.
-const SEND_WINDOW_BYTES: u64 = 2 * CONNECTION_WINDOW_BYTES as u64;
-
-/// Between nodes, a peer silent for this long is gone; several keep-alives may be lost before.
-const NODE_IDLE: Duration = Duration::from_secs(3);
-const NODE_KEEP_ALIVE: Duration = Duration::from_millis(750);
-
-/// The same for clients, relaxed, since there are many of them.
-const CLIENT_IDLE: Duration = Duration::from_secs(6);
-const CLIENT_KEEP_ALIVE: Duration = Duration::from_secs(2);
-
-/// Assumed round trip before one was measured. A lost first packet is repeated after three times this.
-const INITIAL_RTT: Duration = Duration::from_millis(80);
-
-/// Packets that the receiver may leave unacknowledged for up to 25 ms. What it has to say meanwhile, an answer most often,
-/// takes the acknowledgement along, which otherwise is a packet of its own for every two that come, and wakes the sender for
-/// nothing. Fewer than a connection may have in flight at its beginning, ten, so that no sender waits for it.
-const PACKETS_UNACKNOWLEDGED_MAX: u32 = 8;
-
-/// Bytes of a connection id, drawn at random.
-const CONNECTION_ID_BYTES: usize = 8;
-
-/// Who dials.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Dialler {
-    Node,
-    Client,
-}
 
 /// A socket at `listen`; one for an IPv6 wildcard takes IPv4 as well.
 pub(crate) fn open(listen: SocketAddr) -> io::Result<std::net::UdpSocket> {
@@ -76,86 +28,4 @@ pub(crate) fn open(listen: SocketAddr) -> io::Result<std::net::UdpSocket> {
 /// A socket at any port, for IPv6 and IPv4 where the system has both.
 pub(crate) fn open_any() -> io::Result<std::net::UdpSocket> {
     open((Ipv6Addr::UNSPECIFIED, 0).into()).or_else(|_| open((Ipv4Addr::UNSPECIFIED, 0).into()))
-}
-
-/// Connection ids that a restarted process takes for its own, and a key for stateless resets that survives the restart:
-/// a peer that goes on sending to the former process learns with its first packet that the connection is gone.
-pub(crate) fn endpoint_config(key: &PrivateKeyDer<'_>) -> EndpointConfig {
-    let secret = hmac::Key::new(hmac::HMAC_SHA256, key.secret_der());
-    let secret = hmac::sign(&secret, b"lockstep stateless reset");
-    let reset_key = hmac::Key::new(hmac::HMAC_SHA256, secret.as_ref());
-    let mut config = EndpointConfig::new(Arc::new(reset_key));
-    config.cid_generator(|| Box::new(RandomIds));
-    config
-}
-
-/// Settings for connections that others open.
-pub(crate) fn accepting() -> Arc<TransportConfig> {
-    let mut config = common();
-    // The dialling side's shorter time counts, and it alone keeps the connection alive.
-    config.max_idle_timeout(Some(idle(CLIENT_IDLE)));
-    // Whether it is a client's is known after the handshake only; a node's window is opened then.
-    config.receive_window(VarInt::from_u32(CLIENT_WINDOW_BYTES));
-    Arc::new(config)
-}
-
-/// Settings for connections this side opens.
-pub(crate) fn dialling(dialler: Dialler) -> Arc<TransportConfig> {
-    let mut config = common();
-    let (silence, keep_alive) = match dialler {
-        Dialler::Node => (NODE_IDLE, NODE_KEEP_ALIVE),
-        Dialler::Client => (CLIENT_IDLE, CLIENT_KEEP_ALIVE),
-    };
-    config.max_idle_timeout(Some(idle(silence)));
-    config.keep_alive_interval(Some(keep_alive));
-    Arc::new(config)
-}
-
-/// The receive window of a connection to a node.
-pub(crate) fn node_window() -> VarInt {
-    VarInt::from_u32(CONNECTION_WINDOW_BYTES)
-}
-
-fn common() -> TransportConfig {
-    let mut config = TransportConfig::default();
-    config
-        .max_concurrent_uni_streams(VarInt::from_u32(Lane::ALL.len() as u32))
-        .max_concurrent_bidi_streams(VarInt::from_u32(0))
-        .stream_receive_window(VarInt::from_u32(STREAM_WINDOW_BYTES))
-        .receive_window(node_window())
-        .send_window(SEND_WINDOW_BYTES)
-        .datagram_receive_buffer_size(None)
-        .initial_rtt(INITIAL_RTT)
-        .ack_frequency_config(Some(ack_frequency()));
-    config
-}
-
-fn ack_frequency() -> AckFrequencyConfig {
-    let mut config = AckFrequencyConfig::default();
-    config.ack_eliciting_threshold(VarInt::from_u32(PACKETS_UNACKNOWLEDGED_MAX));
-    config
-}
-
-fn idle(after: Duration) -> IdleTimeout {
-    after
-        .try_into()
-        .expect("a few seconds fit into QUIC's milliseconds")
-}
-
-struct RandomIds;
-
-impl ConnectionIdGenerator for RandomIds {
-    fn generate_cid(&mut self) -> ConnectionId {
-        let mut id = [0; CONNECTION_ID_BYTES];
-        rand::rng().fill_bytes(&mut id);
-        ConnectionId::new(&id)
-    }
-
-    fn cid_len(&self) -> usize {
-        CONNECTION_ID_BYTES
-    }
-
-    fn cid_lifetime(&self) -> Option<Duration> {
-        None
-    }
 }

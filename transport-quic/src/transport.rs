@@ -1,0 +1,212 @@
+//! The transport itself: how it starts, sends and receives.
+
+use std::net::{SocketAddr, UdpSocket};
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use lockstep_core::config::Address;
+use lockstep_core::transport::{Lane, Received, Traffic, Transport, TransportError};
+use quinn::{Endpoint, ServerConfig};
+
+use crate::accept;
+use crate::address::{self, Target};
+use crate::closing::{self, Code};
+use crate::config::{Dial, QuicConfig, QuicError};
+use crate::dial;
+use crate::farewell;
+use crate::inbox::InQueue;
+use crate::peer::{Peer, Sent};
+use crate::runtime::Runtime;
+use crate::settings;
+use crate::shared::Shared;
+use crate::socket;
+use crate::tls::Credentials;
+use crate::verifier;
+
+/// A node's or client's end of the network. Dropping it ends all connections at once; `close` does so in good order.
+pub struct QuicTransport {
+    shared: Arc<Shared>,
+    listens_at: SocketAddr,
+    /// Frames to this end itself.
+    loopback: Arc<InQueue>,
+}
+
+impl QuicTransport {
+    /// Starts a node's end: it listens, and connects to those it has something to send to.
+    ///
+    /// # Errors
+    /// The address cannot be used, or the certificate is refused.
+    pub fn bind(config: QuicConfig) -> Result<Self, QuicError> {
+        let failed = |source| QuicError::socket(config.listen, source);
+        let socket = socket::open(config.listen).map_err(failed)?;
+        let bound = socket.local_addr().map_err(failed)?;
+        let advertised = config.advertised(bound)?;
+        let local = Address::new(format!("{}@{advertised}", config.credentials.name()));
+        let tls = verifier::server(&config.credentials)?;
+        let mut server = ServerConfig::with_crypto(Arc::new(tls));
+        server.transport_config(settings::accepting());
+        let transport = Self::start(socket, Some(server), local, config)?;
+        let accepting = accept::run(Arc::clone(&transport.shared));
+        transport.shared.runtime.spawn(accepting);
+        Ok(transport)
+    }
+
+    /// Starts a client's end: it connects to nodes, over IPv4 and IPv6, and nobody connects to it.
+    ///
+    /// # Errors
+    /// No socket is to be had, or the certificate is refused.
+    pub fn client(credentials: Credentials) -> Result<Self, QuicError> {
+        let any = SocketAddr::from(([0, 0, 0, 0], 0));
+        let socket = socket::open_any().map_err(|source| QuicError::socket(any, source))?;
+        let local = address::of_self_as_client(credentials.name());
+        Self::start(socket, None, local, QuicConfig::new(any, credentials))
+    }
+
+    fn start(
+        socket: UdpSocket,
+        server: Option<ServerConfig>,
+        local: Address,
+        config: QuicConfig,
+    ) -> Result<Self, QuicError> {
+        let failed = |source| QuicError::socket(config.listen, source);
+        let listens_at = socket.local_addr().map_err(failed)?;
+        let runtime = Runtime::get().map_err(failed)?;
+        let endpoint = Endpoint::new(
+            settings::endpoint(&config.credentials.key),
+            server,
+            socket,
+            Arc::new(runtime.clone()),
+        )
+        .map_err(failed)?;
+        let kind = config.credentials.identity.kind;
+        let shared = Shared::new(runtime, endpoint, local, config);
+        Ok(Self {
+            loopback: shared.inbox.queue(shared.local.clone(), kind),
+            shared: Arc::new(shared),
+            listens_at,
+        })
+    }
+
+    /// Where it listens, or sends from; not necessarily where others reach it.
+    pub fn listens_at(&self) -> SocketAddr {
+        self.listens_at
+    }
+
+    /// The peer at `to`, which is added if it is new.
+    fn peer(&self, to: &Address) -> Result<Arc<Peer>, TransportError> {
+        if let Some(peer) = self.shared.peers.get(to) {
+            return Ok(peer);
+        }
+        let not_connected = || TransportError::NotConnected {
+            address: to.clone(),
+        };
+        if address::is_client(to) {
+            return Err(not_connected());
+        }
+        let target = Target::parse(to.as_str()).map_err(|_| TransportError::BadAddress {
+            address: to.clone(),
+        })?;
+        match self.shared.dial {
+            Dial::Peers => self
+                .shared
+                .peers
+                .node(to, target, Dial::Peers)
+                .ok_or_else(not_connected),
+            Dial::Never => Err(not_connected()),
+        }
+    }
+
+    fn send_to_self(&self, frames: Vec<Bytes>) -> Result<(), TransportError> {
+        if self.loopback.is_full() {
+            return Err(TransportError::QueueFull {
+                address: self.shared.local.clone(),
+            });
+        }
+        self.loopback.push(frames);
+        Ok(())
+    }
+}
+
+#[async_trait]
+impl Transport for QuicTransport {
+    fn local(&self) -> &Address {
+        &self.shared.local
+    }
+
+    fn frame_bytes_max(&self) -> usize {
+        self.shared.frame_bytes_max
+    }
+
+    async fn send(
+        &self,
+        to: &Address,
+        lane: Lane,
+        frames: Vec<Bytes>,
+    ) -> Result<(), TransportError> {
+        let limit = self.shared.frame_bytes_max;
+        if let Some(frame) = frames.iter().find(|frame| frame.len() > limit) {
+            return Err(TransportError::TooLarge {
+                size: frame.len(),
+                limit,
+            });
+        }
+        if self.shared.inbox.is_closed() {
+            return Err(TransportError::Closed);
+        }
+        if *to == self.shared.local {
+            return self.send_to_self(frames);
+        }
+        let peer = self.peer(to)?;
+        match peer.send(lane, frames) {
+            Sent::Done => Ok(()),
+            Sent::Dial => {
+                dial::spawn(&self.shared, &peer);
+                Ok(())
+            }
+            Sent::Full => Err(TransportError::QueueFull {
+                address: to.clone(),
+            }),
+            Sent::NoConnection => Err(TransportError::NotConnected {
+                address: to.clone(),
+            }),
+        }
+    }
+
+    async fn recv(&self) -> Result<Received, TransportError> {
+        self.shared.inbox.pop().await.ok_or(TransportError::Closed)
+    }
+
+    async fn disconnect(&self, peer: &Address, reason: &str) {
+        let connection = self.shared.peers.get(peer).and_then(|peer| peer.active());
+        if let Some(connection) = connection {
+            closing::close(&connection, Code::Disconnected, reason);
+        }
+    }
+
+    async fn close(&self) {
+        if let Some(endpoint) = self.shared.close() {
+            farewell::in_order(&endpoint, &self.shared.peers).await;
+        }
+    }
+
+    fn runtime(&self) -> Option<Arc<dyn lockstep_core::runtime::Runtime>> {
+        Some(Arc::new(self.shared.runtime.clone()))
+    }
+
+    fn traffic(&self) -> Traffic {
+        self.shared.past.with_present(&self.shared.peers)
+    }
+
+    fn last_failure(&self, peer: &Address) -> Option<String> {
+        self.shared.failures.last(peer)
+    }
+}
+
+impl Drop for QuicTransport {
+    fn drop(&mut self) {
+        if let Some(endpoint) = self.shared.close() {
+            farewell::at_once(&endpoint);
+        }
+    }
+}
