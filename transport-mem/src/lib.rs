@@ -1,9 +1,7 @@
-//! Frames between the processes of one program, through queues in memory and a network that tests can disturb.
+#![doc = include_str!("../README.md")]
 //!
-//! Undisturbed, a frame is in its receiver's queue when `send` returns: no timers, no tasks. Disturbed, frames are lost,
-//! delayed, duplicated and overtaken as a seed decides, per link and direction.
-//!
-//! Reading order: [`conditions`] (what can be wrong with a link), [`counts`], `links` (all of them, and what becomes of
+//! # The parts, in reading order
+//! [`conditions`] (what can be wrong with a link), [`counts`], `links` (all of them, and what becomes of
 //! frames), `address`, `inbox` (what waits for a receiver), `switch` (who is there, and how a frame gets from one end to
 //! another), `transport` (one end), [`network`] (what its users hold), [`cluster`] (all of it in use: a cluster for the
 //! tests of other programs).

@@ -1,5 +1,6 @@
-//! Frames over QUIC, always with mutual TLS 1.3.
+#![doc = include_str!("../README.md")]
 //!
+//! # Connections and streams
 //! One connection for each pair of nodes, and for each client and node; on it one stream for each lane and direction,
 //! which live as long as the connection. On a stream, frames are preceded by their length. Who somebody is and what he may
 //! say stands in his certificate, which the cluster's own authority issues ([`authority`]).

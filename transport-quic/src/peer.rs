@@ -132,6 +132,7 @@ impl Peer {
     ) -> bool {
         let mut link = self.link();
         if candidate.opened_by == OpenedBy::Us {
+            // Under the lock: nobody dials beside it.
             link.is_dialling = false;
         }
         if let Some(old) = &link.active
