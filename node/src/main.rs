@@ -11,7 +11,6 @@ mod commands;
 mod config_file;
 mod events;
 mod import;
-mod latencies;
 mod logging;
 mod output;
 mod records;

@@ -104,7 +104,7 @@ pub(crate) struct LoadArgs {
 
     /// How keys are chosen [default: what the workload says, else uniform]
     #[arg(long, value_enum)]
-    pub(crate) distribution: Option<Distribution>,
+    pub(crate) distribution: Option<DistributionName>,
 
     /// Makes the choice of keys and operations repeatable [default: drawn, and told]
     #[arg(long, value_name = "NUMBER")]
@@ -132,7 +132,7 @@ pub(crate) struct LoadArgs {
 pub(crate) struct ReadingLoadArgs {
     /// How fresh what is read must be
     #[arg(long, value_enum, default_value_t)]
-    pub(crate) level: BenchLevel,
+    pub(crate) level: LevelName,
 
     /// Where to read
     #[arg(long, value_enum, default_value_t, conflicts_with = "replica")]
@@ -188,7 +188,7 @@ pub(crate) struct FailoverArgs {
 
 /// How keys are chosen.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(crate) enum Distribution {
+pub(crate) enum DistributionName {
     /// Each as often as any other.
     Uniform,
     /// A few very often (zipfian, 0.99), scattered over all keys.
@@ -201,7 +201,7 @@ pub(crate) enum Distribution {
 
 /// How fresh what is read must be.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
-pub(crate) enum BenchLevel {
+pub(crate) enum LevelName {
     /// Every write acknowledged before, whoever wrote it.
     #[default]
     Linearizable,

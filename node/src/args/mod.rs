@@ -10,7 +10,7 @@ use std::path::PathBuf;
 use clap::{Parser, Subcommand, ValueEnum};
 
 pub(crate) use bench::{
-    BenchArgs, BenchLevel, Distribution, FailoverArgs, LoadArgs, MixedArgs, ReadFromName,
+    BenchArgs, DistributionName, FailoverArgs, LevelName, LoadArgs, MixedArgs, ReadFromName,
     ReadingLoadArgs, ScanningLoadArgs, WorkloadArgs,
 };
 pub(crate) use client::{

@@ -5,12 +5,12 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use async_std::task;
+use lockstep_bench::client::Course;
+use lockstep_bench::notes::{Notes, Stage, Stages};
 use lockstep_core::config::NodeId;
 use lockstep_core::message::NodeStatus;
 use serde_json::{Value as Json, json};
 
-use crate::bench::client::Course;
-use crate::bench::notes::{Notes, Stage, Stages};
 use crate::bench::report;
 use crate::output;
 use crate::status;

@@ -4,13 +4,13 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use async_std::task;
+use lockstep_bench::client::Course;
+use lockstep_bench::pauses::{Pause, Pauses};
 use lockstep_core::config::{Address, Config};
 use lockstep_core::message::Drain;
 use serde_json::{Value as Json, json};
 
 use crate::bench::changes;
-use crate::bench::client::Course;
-use crate::bench::pauses::{Pause, Pauses};
 use crate::output::{self, Failure};
 use crate::status;
 use crate::store::Store;

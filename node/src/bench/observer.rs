@@ -4,13 +4,13 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use async_std::task::{self, JoinHandle};
+use lockstep_bench::client::Course;
+use lockstep_bench::notes::Notes;
 use lockstep_core::config::Address;
 use serde_json::Value as Json;
 
 use crate::bench::catch_up::{self, Join};
-use crate::bench::client::Course;
 use crate::bench::failover::{self, Event, Failover};
-use crate::bench::notes::Notes;
 use crate::bench::settings::Subject;
 use crate::output::Failure;
 use crate::store::Store;

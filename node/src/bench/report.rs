@@ -3,12 +3,12 @@
 use std::time::Duration;
 
 use hdrhistogram::Histogram;
+use lockstep_bench::latencies::millis;
+use lockstep_bench::tally::{Errors, Kind, Totals};
 use serde_json::{Value as Json, json};
 
 use crate::bench::costs::Costs;
 use crate::bench::settings::Settings;
-use crate::bench::tally::{Errors, Kind, Totals};
-use crate::latencies::millis;
 use crate::output;
 
 /// The quantiles that are told, with what they are called.

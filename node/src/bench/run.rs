@@ -6,25 +6,23 @@ use std::time::{Duration, Instant};
 
 use async_std::task;
 use futures_lite::FutureExt;
-use indicatif::{ProgressBar, ProgressStyle};
+use indicatif::{ProgressBar, ProgressFinish, ProgressStyle};
+use lockstep_bench::client::{self, Bench, Course};
+use lockstep_bench::findings::Trouble;
+use lockstep_bench::keys::Chooser;
+use lockstep_bench::schedule::Schedule;
+use lockstep_bench::spread::{self, Errand};
+use lockstep_bench::tally::{Kind, Totals};
 use serde_json::Value as Json;
 
 use crate::args::Format;
-use crate::bench::client::{Bench, Client, Course, Findings};
 use crate::bench::costs::{Costs, Sample};
-use crate::bench::keys::{Chooser, Keys};
-use crate::bench::ledger::Ledger;
-use crate::bench::notes::Notes;
 use crate::bench::observer::Observer;
 use crate::bench::report::{Filled, KindResult, Outcome, Second, Verified};
-use crate::bench::schedule::Schedule;
 use crate::bench::settings::Settings;
-use crate::bench::spread::{self, Errand};
-use crate::bench::tally::{Kind, Tally, Totals};
-use crate::bench::values::Values;
 use crate::output::Failure;
 use crate::signals::EndSignals;
-use crate::store::{Joined, Store};
+use crate::store::Store;
 
 /// How often the watcher has something to say.
 const TICK: Duration = Duration::from_secs(1);
@@ -35,33 +33,27 @@ pub(crate) async fn run(
     stores: &[Store],
     format: Format,
 ) -> Result<Outcome, Failure> {
-    let usage = |error: &dyn std::error::Error| Failure::Usage(error.to_string());
-    let load = &settings.load;
-    let keys = Keys::new(&load.prefix, load.key_size.as_usize(), load.keys);
-    let values = Values::new(rand::random(), load.value_size.as_usize());
     let replica = match &settings.replica {
         Some(name) => Some(stores[0].find_replica(name).await?),
         None => None,
     };
-    let bench = Arc::new(Bench {
-        workload: settings.workload,
-        level: settings.level,
-        replica,
-        keys: keys.map_err(|error| usage(&error))?,
-        values: values.map_err(|error| usage(&error))?,
-        ledger: Ledger::new(),
-        tally: Tally::new(),
-        findings: Findings::default(),
-    });
+    let (keys, values) = (settings.keys()?, settings.values(rand::random())?);
+    let bench = Bench::new(settings.workload, settings.level, keys, values);
+    let bench = Arc::new(Bench { replica, ..bench });
     let filled = match settings.loads {
         true => Some(fill(&bench, stores, format).await?),
         false => None,
     };
     let measured = measure(settings, &bench, stores, format).await?;
     if let Some(fatal) = bench.findings.found().fatal {
-        return Err(fatal);
+        return Err(match fatal {
+            Trouble::Failed(failure) => failure,
+            Trouble::NoMoreKeys => {
+                Failure::Usage(format!("{fatal}: give more bytes with --key-size"))
+            }
+        });
     }
-    let verified = match load.no_verify {
+    let verified = match settings.load.no_verify {
         true => None,
         false => Some(verify(&bench, stores, format).await?),
     };
@@ -94,18 +86,26 @@ pub(crate) async fn run(
     })
 }
 
-async fn fill(bench: &Arc<Bench>, stores: &[Store], format: Format) -> Result<Filled, Failure> {
+async fn fill(
+    bench: &Arc<Bench<Failure>>,
+    stores: &[Store],
+    format: Format,
+) -> Result<Filled, Failure> {
     let begun = Instant::now();
     let progress = progress("writing the keys", format);
-    let keys = spread::all_keys(bench, stores, Errand::Load, &progress).await?;
+    let keys = spread::all_keys(bench, stores, Errand::Load, progress).await?;
     let seconds = begun.elapsed().as_secs_f64();
     Ok(Filled { keys, seconds })
 }
 
-async fn verify(bench: &Arc<Bench>, stores: &[Store], format: Format) -> Result<Verified, Failure> {
+async fn verify(
+    bench: &Arc<Bench<Failure>>,
+    stores: &[Store],
+    format: Format,
+) -> Result<Verified, Failure> {
     let begun = Instant::now();
     let progress = progress("reading back what was written", format);
-    let keys = spread::all_keys(bench, stores, Errand::Verify, &progress).await?;
+    let keys = spread::all_keys(bench, stores, Errand::Verify, progress).await?;
     let seconds = begun.elapsed().as_secs_f64();
     Ok(Verified { keys, seconds })
 }
@@ -123,7 +123,7 @@ struct Measured {
 
 async fn measure(
     settings: &Settings,
-    bench: &Arc<Bench>,
+    bench: &Arc<Bench<Failure>>,
     stores: &[Store],
     format: Format,
 ) -> Result<Measured, Failure> {
@@ -132,12 +132,10 @@ async fn measure(
     let mut signals = EndSignals::watch()?;
     let length = load.warm_up + settings.duration();
     let schedule = Schedule::begin(length, load.rate);
-    let course = Arc::new(Course {
-        measured_from: schedule.begun() + load.warm_up,
-        schedule,
-        notes: Notes::of(&settings.subject),
-    });
-    let clients = spawn(settings, bench, &course, stores);
+    let course = Arc::new(Course::new(schedule, load.warm_up, settings.notes()));
+    let chooser = Chooser::new(settings.distribution(), load.keys);
+    let clients = settings.clients() as usize;
+    let clients = client::start(bench, &course, stores, clients, chooser, settings.seed);
     observer.begin(&course);
 
     let mut watcher = Watcher::new(bench, &course.schedule, format);
@@ -180,31 +178,8 @@ async fn measure(
     })
 }
 
-/// Sets the clients to work. They end with the schedule, and the deadline of their last operation.
-fn spawn(
-    settings: &Settings,
-    bench: &Arc<Bench>,
-    course: &Arc<Course>,
-    stores: &[Store],
-) -> Vec<Joined<()>> {
-    let chooser = Chooser::new(settings.distribution(), settings.load.keys);
-    let clients = stores
-        .iter()
-        .cycle()
-        .take(settings.clients() as usize)
-        .enumerate();
-    clients
-        .map(|(number, store)| {
-            let (bench, course, store) = (bench.clone(), course.clone(), store.clone());
-            let runner = store.clone();
-            let client = Client::new(bench, course, store, number, chooser, settings.seed);
-            runner.spawn(client.run())
-        })
-        .collect()
-}
-
 /// What the nodes have used so far, and for how many operations.
-async fn sample(bench: Arc<Bench>, store: Store) -> Sample {
+async fn sample(bench: Arc<Bench<Failure>>, store: Store) -> Sample {
     // Without an answer there is nothing to tell, and nothing else is wrong.
     let answers = store.statuses().await.unwrap_or_default();
     Sample::new(&answers, bench.tally.totals().operations())
@@ -219,7 +194,7 @@ enum Phase {
 
 /// Says and notes down every second what was done in it.
 struct Watcher<'a> {
-    bench: &'a Bench,
+    bench: &'a Bench<Failure>,
     schedule: &'a Schedule,
     format: Format,
     /// What was done when it looked last, and when that was.
@@ -230,7 +205,7 @@ struct Watcher<'a> {
 }
 
 impl<'a> Watcher<'a> {
-    fn new(bench: &'a Bench, schedule: &'a Schedule, format: Format) -> Self {
+    fn new(bench: &'a Bench<Failure>, schedule: &'a Schedule, format: Format) -> Self {
         bench.tally.take_recent();
         Self {
             bench,
@@ -282,14 +257,17 @@ impl<'a> Watcher<'a> {
     }
 }
 
-/// A bar where a person looks.
-fn progress(what: &'static str, format: Format) -> ProgressBar {
-    if format == Format::Json || !io::stderr().is_terminal() {
-        return ProgressBar::hidden();
-    }
-    let bar = ProgressBar::new(0).with_message(what);
+/// A bar where a person looks, which disappears when it is over.
+fn progress(what: &'static str, format: Format) -> impl FnMut(u64, u64) {
+    let bar = match format == Format::Json || !io::stderr().is_terminal() {
+        true => ProgressBar::hidden(),
+        false => ProgressBar::new(0).with_message(what),
+    };
     let template = "{bar:30} {percent:>3} %  {msg}  {eta} left";
     let style = ProgressStyle::with_template(template).expect("the template is well formed");
-    bar.set_style(style);
-    bar
+    let bar = bar.with_style(style).with_finish(ProgressFinish::AndClear);
+    move |begun, count| {
+        bar.set_length(count);
+        bar.set_position(begun);
+    }
 }

@@ -2,14 +2,19 @@
 
 use std::time::Duration;
 
+use lockstep_bench::client::Level;
+use lockstep_bench::keys::{Distribution, Keys, KeysError};
+use lockstep_bench::notes::Notes;
+use lockstep_bench::values::{ValueSizeError, Values};
+use lockstep_bench::workload::Workload;
 use lockstep_core::driver::handle::ReadFrom;
 use serde::Serialize;
 
 use crate::args::{
-    BenchLevel, Distribution, FailoverArgs, LoadArgs, MixedArgs, ReadFromName, ReadingLoadArgs,
+    DistributionName, FailoverArgs, LevelName, LoadArgs, MixedArgs, ReadFromName, ReadingLoadArgs,
     ScanningLoadArgs, WorkloadArgs,
 };
-use crate::bench::workload::Workload;
+use crate::output::Failure;
 
 /// Clients of a closed loop.
 const CLIENTS: u32 = 64;
@@ -31,7 +36,7 @@ pub(crate) struct Settings {
     /// Flags of every workload.
     pub(crate) load: LoadArgs,
     /// How fresh what is read must be.
-    pub(crate) level: BenchLevel,
+    pub(crate) level: Level,
     /// Where to read.
     pub(crate) read_from: ReadFrom,
     /// At which replica to read, as the user named it.
@@ -108,7 +113,7 @@ impl Settings {
             workload,
             seed: load.seed.unwrap_or_else(rand::random),
             load,
-            level: BenchLevel::default(),
+            level: Level::default(),
             read_from: ReadFrom::default(),
             replica: None,
             loads: false,
@@ -118,7 +123,11 @@ impl Settings {
 
     fn reading(workload: Workload, args: ReadingLoadArgs) -> Self {
         Self {
-            level: args.level,
+            level: match args.level {
+                LevelName::Linearizable => Level::Linearizable,
+                LevelName::Local => Level::Local,
+                LevelName::AtLeast => Level::AtLeast,
+            },
             read_from: match args.read_from {
                 ReadFromName::Any => ReadFrom::Any,
                 ReadFromName::Primary => ReadFrom::Primary,
@@ -130,7 +139,7 @@ impl Settings {
     fn scanning(workload: Workload, args: ScanningLoadArgs) -> Self {
         Self {
             // Scans have no other one.
-            level: BenchLevel::Local,
+            level: Level::Local,
             replica: args.replica,
             loads: workload.reads() && !args.no_load,
             ..Self::writing(workload, args.load)
@@ -161,8 +170,47 @@ impl Settings {
 
     /// How keys are chosen.
     pub(crate) fn distribution(&self) -> Distribution {
-        let own = self.workload.distribution;
-        self.load.distribution.unwrap_or(own)
+        match self.load.distribution {
+            None => self.workload.distribution,
+            Some(DistributionName::Uniform) => Distribution::Uniform,
+            Some(DistributionName::Zipfian) => Distribution::Zipfian,
+            Some(DistributionName::Latest) => Distribution::Latest,
+            Some(DistributionName::Sequential) => Distribution::Sequential,
+        }
+    }
+
+    /// The keys that the flags ask for.
+    pub(crate) fn keys(&self) -> Result<Keys, Failure> {
+        let load = &self.load;
+        let keys = Keys::new(&load.prefix, load.key_size.as_usize(), load.keys);
+        keys.map_err(|error| {
+            Failure::Usage(match error {
+                KeysError::TooShort { .. } => {
+                    format!("{error}: give more with --key-size, or a shorter --prefix")
+                }
+                KeysError::TooLong { size, limit } => format!(
+                    "--key-size {size} is above {limit}, which is the most a cluster can be configured to take"
+                ),
+            })
+        })
+    }
+
+    /// The values that the flags ask for, of the run of this number.
+    pub(crate) fn values(&self, run: u64) -> Result<Values, Failure> {
+        let values = Values::new(run, self.load.value_size.as_usize());
+        values.map_err(|error| {
+            let ValueSizeError { size } = error;
+            Failure::Usage(format!("--value-size {size} is not possible: {error}"))
+        })
+    }
+
+    /// What is to be noted down of each operation.
+    pub(crate) fn notes(&self) -> Notes {
+        match self.subject {
+            Subject::Load => Notes::Nothing,
+            Subject::Failover { .. } => Notes::pauses(),
+            Subject::CatchUp => Notes::stages(),
+        }
     }
 
     /// In words for programs.
@@ -187,9 +235,9 @@ impl Settings {
                 Distribution::Sequential => "sequential",
             },
             level: reads.then_some(match self.level {
-                BenchLevel::Linearizable => "linearizable",
-                BenchLevel::Local => "local",
-                BenchLevel::AtLeast => "at-least",
+                Level::Linearizable => "linearizable",
+                Level::Local => "local",
+                Level::AtLeast => "at-least",
             }),
             read_from: reads.then(|| match (&self.replica, self.read_from) {
                 (Some(replica), _) => replica.clone(),

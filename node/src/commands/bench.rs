@@ -1,5 +1,6 @@
 //! `bench`: load on a cluster, what it takes, and whether everything is there afterwards.
 
+use lockstep_bench::spread;
 use lockstep_core::config::Address;
 use lockstep_core::driver::handle::ClientOptions;
 use lockstep_transport_mem::Cluster;
@@ -9,7 +10,6 @@ use crate::assemble;
 use crate::bench::report::Outcome;
 use crate::bench::run;
 use crate::bench::settings::Settings;
-use crate::bench::spread;
 use crate::output::{self, Exit, Failure};
 use crate::store::Store;
 

@@ -8,6 +8,7 @@ use async_std::task;
 use futures_lite::FutureExt;
 use hdrhistogram::Histogram;
 use indicatif::{ProgressBar, ProgressStyle};
+use lockstep_bench::latencies;
 use lockstep_core::operation::Rejection;
 use serde_json::json;
 
@@ -15,7 +16,6 @@ use crate::args::{Format, ImportArgs};
 use crate::assemble;
 use crate::import::reader::{Batch, Item, Line, Reader};
 use crate::import::window::Window;
-use crate::latencies;
 use crate::output::{self, Exit, Failure};
 use crate::store::{NotWritten, Store};
 

@@ -1,19 +1,19 @@
 //! One scan: it goes on over pages until it has its records, and each of them is judged.
 
 use std::num::NonZeroU32;
+use std::ops::Bound;
 
 use lockstep_core::operation::{Key, Value};
 
-use crate::bench::client::Bench;
-use crate::bench::ledger::Mismatch;
-use crate::output::Failure;
-use crate::store::{Store, just_before};
+use crate::client::Bench;
+use crate::ledger::Mismatch;
+use crate::target::{Failure, Target};
 
 /// What a scan still wants.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Wanted {
-    /// Records behind this key; `None` for the first ones.
-    after: Option<Key>,
+    /// Records from there on.
+    start: Bound<Key>,
     /// So many.
     left: u32,
     /// Of so many.
@@ -23,10 +23,15 @@ struct Wanted {
 impl Wanted {
     /// Takes a record in, unless it is none of those that are wanted.
     fn take(&mut self, key: &Key) -> Result<(), Mismatch> {
-        if self.after.as_ref().is_some_and(|after| key <= after) {
+        let is_behind = match &self.start {
+            Bound::Included(first) => key >= first,
+            Bound::Excluded(before) => key > before,
+            Bound::Unbounded => true,
+        };
+        if !is_behind {
             return Err(Mismatch::OutOfOrder);
         }
-        self.after = Some(key.clone());
+        self.start = Bound::Excluded(key.clone());
         let limit = self.limit;
         self.left = self
             .left
@@ -36,19 +41,22 @@ impl Wanted {
     }
 }
 
-impl Bench {
+impl<F: Failure> Bench<F> {
     /// Reads as many records, from a key on, or all there are, and judges what they hold.
-    pub(crate) async fn scan(&self, store: &Store, from: u64, records: u32) -> Result<(), Failure> {
+    pub async fn scan<T: Target<Failure = F>>(
+        &self,
+        target: &T,
+        from: u64,
+        records: u32,
+    ) -> Result<(), F> {
         let mut wanted = Wanted {
-            after: just_before(self.keys.name(from).as_ref()),
+            start: Bound::Included(self.keys.name(from)),
             left: records,
             limit: records,
         };
         while let Some(limit) = NonZeroU32::new(wanted.left) {
-            let after = wanted.after.clone();
-            let page = store
-                .scan(after, Some(limit), self.replica.as_ref())
-                .await?;
+            let start = wanted.start.clone();
+            let page = target.scan(start, limit, self.replica.as_ref()).await?;
             for (key, value) in &page.records {
                 let judged = wanted
                     .take(key)
@@ -58,14 +66,14 @@ impl Bench {
                 }
             }
             match page.resume {
-                Some(resume) => wanted.after = Some(resume),
+                Some(resume) => wanted.start = Bound::Excluded(resume),
                 None => break,
             }
         }
         Ok(())
     }
 
-    /// Judges what a key holds. Others may have written keys that lie between those of the bench, or behind them.
+    /// Judges what a key holds. Others may have written keys that lie between ours, or behind them.
     fn judge_record(&self, key: &Key, value: &Value) -> Result<(), Mismatch> {
         match self.keys.number(key) {
             Some(number) => self.ledger.judge(&self.values, number, Some(value), None),
@@ -80,7 +88,7 @@ mod tests {
 
     fn check(limit: u32, keys: &[&str], expected: Result<(), Mismatch>) {
         let mut wanted = Wanted {
-            after: Some("b".into()),
+            start: Bound::Excluded("b".into()),
             left: limit,
             limit,
         };

@@ -14,18 +14,18 @@ const BLOCK_BYTES_MIN: usize = 1 << 20;
 
 /// What a value says of itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Stamp {
+pub struct Stamp {
     /// The run that wrote it.
-    pub(crate) run: u64,
+    pub run: u64,
     /// The number of the key it is for.
-    pub(crate) key: u64,
+    pub key: u64,
     /// Which of the run's writes of the key it is, from 1.
-    pub(crate) write: u32,
+    pub write: u32,
 }
 
 /// Makes and checks values.
 #[derive(Debug)]
-pub(crate) struct Values {
+pub struct Values {
     run: u64,
     size: usize,
     block: Vec<u8>,
@@ -34,16 +34,17 @@ pub(crate) struct Values {
 /// Values cannot be of this size.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "--value-size {size} is not possible: it takes {STAMP_BYTES} bytes to tell who wrote a value, and no cluster takes more than {}",
+    "it takes {STAMP_BYTES} bytes to tell who wrote a value, and no cluster takes more than {}",
     Limits::VALUE_BYTES_CEILING
 )]
-pub(crate) struct ValueSizeError {
-    size: usize,
+pub struct ValueSizeError {
+    /// Bytes of a value that were asked for.
+    pub size: usize,
 }
 
 impl Values {
     /// Values of `size` bytes, written by the run of this number.
-    pub(crate) fn new(run: u64, size: usize) -> Result<Self, ValueSizeError> {
+    pub fn new(run: u64, size: usize) -> Result<Self, ValueSizeError> {
         if !(STAMP_BYTES..=Limits::VALUE_BYTES_CEILING).contains(&size) {
             return Err(ValueSizeError { size });
         }
@@ -53,12 +54,12 @@ impl Values {
     }
 
     /// The run that writes them.
-    pub(crate) fn run(&self) -> u64 {
+    pub fn run(&self) -> u64 {
         self.run
     }
 
     /// The value that the run's write of this number sets the key to.
-    pub(crate) fn value(&self, key: u64, write: u32) -> Value {
+    pub fn value(&self, key: u64, write: u32) -> Value {
         let mut bytes = Vec::with_capacity(self.size);
         bytes.extend(self.run.to_le_bytes());
         bytes.extend(key.to_le_bytes());
@@ -68,7 +69,7 @@ impl Values {
     }
 
     /// What a value says of itself; `None` if it is no value that this run could have written, nor any other run.
-    pub(crate) fn stamp(&self, value: &Value) -> Option<Stamp> {
+    pub fn stamp(&self, value: &Value) -> Option<Stamp> {
         let bytes = value.as_ref();
         let (run, rest) = bytes.split_first_chunk()?;
         let (key, rest) = rest.split_first_chunk()?;

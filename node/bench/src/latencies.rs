@@ -11,18 +11,18 @@ const LONGEST: Duration = Duration::from_secs(300);
 const DIGITS: u8 = 3;
 
 /// An empty one.
-pub(crate) fn histogram() -> Histogram<u64> {
+pub fn histogram() -> Histogram<u64> {
     let (low, high) = (SHORTEST.as_nanos() as u64, LONGEST.as_nanos() as u64);
     Histogram::new_with_bounds(low, high, DIGITS).expect("the bounds are in order")
 }
 
 /// Counts one.
-pub(crate) fn record(latencies: &mut Histogram<u64>, latency: Duration) {
+pub fn record(latencies: &mut Histogram<u64>, latency: Duration) {
     latencies.saturating_record(u64::try_from(latency.as_nanos()).unwrap_or(u64::MAX));
 }
 
 /// A value of a histogram in milliseconds.
-pub(crate) fn millis(nanos: u64) -> f64 {
+pub fn millis(nanos: u64) -> f64 {
     nanos as f64 / 1e6
 }
 

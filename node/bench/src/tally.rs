@@ -6,14 +6,13 @@ use std::time::Duration;
 use hdrhistogram::Histogram;
 
 use crate::latencies::{self, histogram};
-use crate::output::Exit;
 
 /// Clients that record at the same time rarely wait for each other.
 const PARTS: usize = 8;
 
 /// What is counted apart.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Kind {
+pub enum Kind {
     /// Reads.
     Read,
     /// Updates and inserts.
@@ -26,10 +25,10 @@ pub(crate) enum Kind {
 
 impl Kind {
     /// All of them.
-    pub(crate) const ALL: [Self; 4] = [Self::Read, Self::Write, Self::ReadModifyWrite, Self::Scan];
+    pub const ALL: [Self; 4] = [Self::Read, Self::Write, Self::ReadModifyWrite, Self::Scan];
 
     /// For people and programs.
-    pub(crate) fn name(self) -> &'static str {
+    pub fn name(self) -> &'static str {
         match self {
             Self::Read => "read",
             Self::Write => "write",
@@ -41,41 +40,47 @@ impl Kind {
 
 /// Does the latency of an operation count?
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Measured {
+pub enum Measured {
     /// It was due in the time that is measured.
     Yes,
     /// It was due before.
     WarmUp,
 }
 
-/// Operations that did not succeed, by how.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Errors {
-    /// Not executed, for a reason that a replica gave.
-    pub(crate) rejected: u64,
-    /// Writes that may or may not take effect.
-    pub(crate) unknown: u64,
+/// Why an operation did not succeed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Cause {
+    /// It was not executed, for a reason that the cluster gave.
+    Rejected,
+    /// A write may or may not take effect.
+    Unknown,
     /// Nobody answered.
-    pub(crate) unreachable: u64,
+    Unreachable,
+}
+
+/// Operations that did not succeed, by cause.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Errors {
+    /// Not executed, for a reason that a replica gave.
+    pub rejected: u64,
+    /// Writes that may or may not take effect.
+    pub unknown: u64,
+    /// Nobody answered.
+    pub unreachable: u64,
 }
 
 impl Errors {
     /// All together.
-    pub(crate) fn total(&self) -> u64 {
+    pub fn total(&self) -> u64 {
         self.rejected + self.unknown + self.unreachable
     }
 
     /// One more.
-    pub(crate) fn count(&mut self, exit: Exit) {
-        match exit {
-            Exit::Rejected => self.rejected += 1,
-            Exit::Unknown => self.unknown += 1,
-            Exit::Done
-            | Exit::NotFound
-            | Exit::Usage
-            | Exit::Unreachable
-            | Exit::Broken
-            | Exit::Mismatch => self.unreachable += 1,
+    pub fn count(&mut self, cause: Cause) {
+        match cause {
+            Cause::Rejected => self.rejected += 1,
+            Cause::Unknown => self.unknown += 1,
+            Cause::Unreachable => self.unreachable += 1,
         }
     }
 
@@ -86,7 +91,7 @@ impl Errors {
     }
 
     /// Those that came behind `earlier`.
-    pub(crate) fn since(&self, earlier: &Self) -> Self {
+    pub fn since(&self, earlier: &Self) -> Self {
         Self {
             rejected: self.rejected - earlier.rejected,
             unknown: self.unknown - earlier.unknown,
@@ -96,7 +101,7 @@ impl Errors {
 }
 
 /// Counts everything.
-pub(crate) struct Tally {
+pub struct Tally {
     parts: [Mutex<Part>; PARTS],
 }
 
@@ -111,21 +116,21 @@ struct Part {
 
 /// What has been done from the beginning to some moment, the warm-up included.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Totals {
+pub struct Totals {
     /// Operations that succeeded, by kind.
-    pub(crate) done: [u64; Kind::ALL.len()],
+    pub done: [u64; Kind::ALL.len()],
     /// Those that did not.
-    pub(crate) errors: Errors,
+    pub errors: Errors,
 }
 
 impl Totals {
     /// Operations that succeeded.
-    pub(crate) fn operations(&self) -> u64 {
+    pub fn operations(&self) -> u64 {
         self.done.iter().sum()
     }
 
     /// What was done behind `earlier`.
-    pub(crate) fn since(&self, earlier: &Self) -> Self {
+    pub fn since(&self, earlier: &Self) -> Self {
         Self {
             done: std::array::from_fn(|kind| self.done[kind] - earlier.done[kind]),
             errors: self.errors.since(&earlier.errors),
@@ -133,9 +138,9 @@ impl Totals {
     }
 }
 
-impl Tally {
+impl Default for Tally {
     /// Nothing was done.
-    pub(crate) fn new() -> Self {
+    fn default() -> Self {
         let part = |_| {
             Mutex::new(Part {
                 done: [0; Kind::ALL.len()],
@@ -148,9 +153,11 @@ impl Tally {
             parts: std::array::from_fn(part),
         }
     }
+}
 
+impl Tally {
     /// An operation of this client has succeeded.
-    pub(crate) fn done(&self, client: usize, kind: Kind, latency: Duration, measured: Measured) {
+    pub fn done(&self, client: usize, kind: Kind, latency: Duration, measured: Measured) {
         let mut part = self.part(client);
         part.done[kind as usize] += 1;
         latencies::record(&mut part.recent, latency);
@@ -160,12 +167,12 @@ impl Tally {
     }
 
     /// An operation of this client has not succeeded.
-    pub(crate) fn failed(&self, client: usize, exit: Exit) {
-        self.part(client).errors.count(exit);
+    pub fn failed(&self, client: usize, cause: Cause) {
+        self.part(client).errors.count(cause);
     }
 
     /// What has been done so far.
-    pub(crate) fn totals(&self) -> Totals {
+    pub fn totals(&self) -> Totals {
         let mut totals = Totals::default();
         for part in (0..PARTS).map(|part| self.part(part)) {
             for (total, done) in totals.done.iter_mut().zip(part.done) {
@@ -177,7 +184,7 @@ impl Tally {
     }
 
     /// The latencies since the last call, of all kinds.
-    pub(crate) fn take_recent(&self) -> Histogram<u64> {
+    pub fn take_recent(&self) -> Histogram<u64> {
         let mut all = histogram();
         for mut part in (0..PARTS).map(|part| self.part(part)) {
             all += &part.recent;
@@ -187,7 +194,7 @@ impl Tally {
     }
 
     /// The latencies that are measured.
-    pub(crate) fn latencies(&self, kind: Kind) -> Histogram<u64> {
+    pub fn latencies(&self, kind: Kind) -> Histogram<u64> {
         let mut all = histogram();
         for part in (0..PARTS).map(|part| self.part(part)) {
             all += &part.latencies[kind as usize];
@@ -207,13 +214,13 @@ mod tests {
 
     #[test]
     fn what_clients_record_is_added_up() {
-        let tally = Tally::new();
+        let tally = Tally::default();
         for client in 0..20 {
             let latency = Duration::from_millis(1 + client as u64);
             tally.done(client, Kind::Read, latency, Measured::Yes);
             tally.done(client, Kind::Write, latency, Measured::WarmUp);
         }
-        tally.failed(3, Exit::Unknown);
+        tally.failed(3, Cause::Unknown);
         let totals = tally.totals();
         assert_eq!(totals.operations(), 40);
         assert_eq!((totals.errors.unknown, totals.errors.total()), (1, 1));
@@ -234,12 +241,12 @@ mod tests {
 
     #[test]
     fn what_came_behind_a_moment_is_the_difference() {
-        let tally = Tally::new();
+        let tally = Tally::default();
         tally.done(0, Kind::Read, Duration::ZERO, Measured::WarmUp);
-        tally.failed(0, Exit::Rejected);
+        tally.failed(0, Cause::Rejected);
         let earlier = tally.totals();
         tally.done(1, Kind::Read, Duration::from_secs(1), Measured::Yes);
-        tally.failed(1, Exit::Unreachable);
+        tally.failed(1, Cause::Unreachable);
         let since = tally.totals().since(&earlier);
         assert_eq!(since.operations(), 1);
         assert_eq!((since.errors.rejected, since.errors.unreachable), (0, 1));

@@ -1,4 +1,4 @@
-//! Which keys a bench works with: what they are called, and which one comes next.
+//! Which keys clients work with: what they are called, and which one comes next.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -7,14 +7,12 @@ use lockstep_core::operation::Key;
 use rand::Rng;
 use rand_distr::Zipf;
 
-use crate::args::Distribution;
-
 /// The skew of YCSB.
 const EXPONENT: f64 = 0.99;
 
 /// The keys, by number: the prefix and the number, with zeros in between.
 #[derive(Debug)]
-pub(crate) struct Keys {
+pub struct Keys {
     prefix: Vec<u8>,
     size: usize,
     /// Keys below are taken to be there.
@@ -25,11 +23,9 @@ pub(crate) struct Keys {
 
 /// The keys that were asked for cannot be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub(crate) enum KeysError {
+pub enum KeysError {
     /// Their numbers do not fit behind the prefix.
-    #[error(
-        "{count} keys do not fit into keys of {size} bytes, {prefix} of which are the prefix: give more with --key-size, or a shorter --prefix"
-    )]
+    #[error("{count} keys do not fit into keys of {size} bytes, {prefix} of which are the prefix")]
     TooShort {
         /// How many.
         count: u64,
@@ -39,9 +35,7 @@ pub(crate) enum KeysError {
         prefix: usize,
     },
     /// No cluster takes them.
-    #[error(
-        "--key-size {size} is above {limit}, which is the most a cluster can be configured to take"
-    )]
+    #[error("keys of {size} bytes are above {limit}, which is the most a cluster takes")]
     TooLong {
         /// Their size.
         size: usize,
@@ -52,7 +46,7 @@ pub(crate) enum KeysError {
 
 impl Keys {
     /// `count` keys of `size` bytes.
-    pub(crate) fn new(prefix: &str, size: usize, count: u64) -> Result<Self, KeysError> {
+    pub fn new(prefix: &str, size: usize, count: u64) -> Result<Self, KeysError> {
         let limit = Limits::KEY_BYTES_CEILING;
         if size > limit {
             return Err(KeysError::TooLong { size, limit });
@@ -76,7 +70,7 @@ impl Keys {
     }
 
     /// What the key of this number is called.
-    pub(crate) fn name(&self, number: u64) -> Key {
+    pub fn name(&self, number: u64) -> Key {
         let mut bytes = Vec::with_capacity(self.size);
         bytes.extend(&self.prefix);
         bytes.resize(self.size, b'0');
@@ -89,7 +83,7 @@ impl Keys {
     }
 
     /// The number of the key that is called so; `None` if none is.
-    pub(crate) fn number(&self, name: &Key) -> Option<u64> {
+    pub fn number(&self, name: &Key) -> Option<u64> {
         let digits = name.as_ref().strip_prefix(&self.prefix[..])?;
         let is_own = name.as_ref().len() == self.size && digits.iter().all(u8::is_ascii_digit);
         if !is_own {
@@ -101,12 +95,12 @@ impl Keys {
     }
 
     /// Keys that are there.
-    pub(crate) fn count(&self) -> u64 {
+    pub fn count(&self) -> u64 {
         self.count.load(Ordering::Relaxed)
     }
 
     /// The number of a key that is not there; `None` when there are no more.
-    pub(crate) fn insert(&self) -> Option<u64> {
+    pub fn insert(&self) -> Option<u64> {
         let number = self.next_insert.fetch_add(1, Ordering::Relaxed);
         let digits = (self.size - self.prefix.len()) as u32;
         let is_free = 10_u64.checked_pow(digits).is_none_or(|room| number < room);
@@ -114,14 +108,27 @@ impl Keys {
     }
 
     /// The key is there.
-    pub(crate) fn inserted(&self, number: u64) {
+    pub fn inserted(&self, number: u64) {
         self.count.fetch_max(number + 1, Ordering::Relaxed);
     }
 }
 
+/// How keys are chosen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Distribution {
+    /// Each as often as any other.
+    Uniform,
+    /// A few very often (zipfian, 0.99), scattered over all keys.
+    Zipfian,
+    /// Those that were inserted last most often.
+    Latest,
+    /// One after the other, and from the beginning again.
+    Sequential,
+}
+
 /// Chooses keys.
 #[derive(Clone, Copy, Debug)]
-pub(crate) enum Chooser {
+pub enum Chooser {
     /// See [`Distribution`].
     Uniform,
     /// The most frequent ones scattered over all.
@@ -134,7 +141,7 @@ pub(crate) enum Chooser {
 
 impl Chooser {
     /// Chooses among `count` keys, at least one.
-    pub(crate) fn new(distribution: Distribution, count: u64) -> Self {
+    pub fn new(distribution: Distribution, count: u64) -> Self {
         let zipf = || Zipf::new(count as f64, EXPONENT).expect("there are keys");
         match distribution {
             Distribution::Uniform => Self::Uniform,
@@ -145,7 +152,7 @@ impl Chooser {
     }
 
     /// The number of the next key.
-    pub(crate) fn next(&self, keys: &Keys, rng: &mut impl Rng) -> u64 {
+    pub fn next(&self, keys: &Keys, rng: &mut impl Rng) -> u64 {
         let count = keys.count();
         match self {
             Self::Uniform => rng.random_range(0..count),

@@ -2,11 +2,11 @@
 
 use rand::Rng;
 
-use crate::args::Distribution;
+use crate::keys::Distribution;
 
 /// One operation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Operation {
+pub enum Operation {
     /// Reads a key.
     Read,
     /// Writes a key that is there.
@@ -20,21 +20,21 @@ pub(crate) enum Operation {
 }
 
 /// Records of the longest scan; each length up to this is as frequent.
-pub(crate) const SCAN_RECORDS_MAX: u32 = 100;
+pub const SCAN_RECORDS_MAX: u32 = 100;
 
 /// A workload.
 ///
 /// - The shares are of 1, and what is missing are updates.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(crate) struct Workload {
+pub struct Workload {
     /// What people call it.
-    pub(crate) name: &'static str,
+    pub name: &'static str,
     reads: f64,
     inserts: f64,
     read_modify_writes: f64,
     scans: f64,
     /// How keys are chosen, unless the user says otherwise.
-    pub(crate) distribution: Distribution,
+    pub distribution: Distribution,
 }
 
 impl Workload {
@@ -50,44 +50,44 @@ impl Workload {
     }
 
     /// Writes only.
-    pub(crate) const PUT: Self = Self::new("put", 0.0, Distribution::Uniform);
+    pub const PUT: Self = Self::new("put", 0.0, Distribution::Uniform);
     /// Reads only.
-    pub(crate) const GET: Self = Self::new("get", 1.0, Distribution::Uniform);
+    pub const GET: Self = Self::new("get", 1.0, Distribution::Uniform);
     /// Update heavy.
-    pub(crate) const YCSB_A: Self = Self::new("ycsb-a", 0.5, Distribution::Zipfian);
+    pub const YCSB_A: Self = Self::new("ycsb-a", 0.5, Distribution::Zipfian);
     /// Read mostly.
-    pub(crate) const YCSB_B: Self = Self::new("ycsb-b", 0.95, Distribution::Zipfian);
+    pub const YCSB_B: Self = Self::new("ycsb-b", 0.95, Distribution::Zipfian);
     /// Read only.
-    pub(crate) const YCSB_C: Self = Self::new("ycsb-c", 1.0, Distribution::Zipfian);
+    pub const YCSB_C: Self = Self::new("ycsb-c", 1.0, Distribution::Zipfian);
     /// Read latest.
-    pub(crate) const YCSB_D: Self = Self {
+    pub const YCSB_D: Self = Self {
         inserts: 0.05,
         ..Self::new("ycsb-d", 0.95, Distribution::Latest)
     };
     /// Short scans.
-    pub(crate) const YCSB_E: Self = Self {
+    pub const YCSB_E: Self = Self {
         scans: 0.95,
         inserts: 0.05,
         ..Self::new("ycsb-e", 0.0, Distribution::Zipfian)
     };
     /// Read-modify-write.
-    pub(crate) const YCSB_F: Self = Self {
+    pub const YCSB_F: Self = Self {
         read_modify_writes: 0.5,
         ..Self::new("ycsb-f", 0.5, Distribution::Zipfian)
     };
 
     /// Half reads, half updates.
-    pub(crate) const FAILOVER: Self = Self::new("failover", 0.5, Distribution::Uniform);
+    pub const FAILOVER: Self = Self::new("failover", 0.5, Distribution::Uniform);
     /// Writes only.
-    pub(crate) const CATCH_UP: Self = Self::new("catch-up", 0.0, Distribution::Uniform);
+    pub const CATCH_UP: Self = Self::new("catch-up", 0.0, Distribution::Uniform);
 
     /// Reads and updates.
-    pub(crate) const fn mixed(reads: f64) -> Self {
+    pub const fn mixed(reads: f64) -> Self {
         Self::new("mixed", reads, Distribution::Uniform)
     }
 
     /// The next operation.
-    pub(crate) fn draw(&self, rng: &mut impl Rng) -> Operation {
+    pub fn draw(&self, rng: &mut impl Rng) -> Operation {
         let drawn: f64 = rng.random();
         if drawn < self.reads {
             Operation::Read
@@ -103,12 +103,12 @@ impl Workload {
     }
 
     /// Does it need keys that are there?
-    pub(crate) fn reads(&self) -> bool {
+    pub fn reads(&self) -> bool {
         self.reads > 0.0 || self.read_modify_writes > 0.0 || self.scans()
     }
 
     /// Does it scan?
-    pub(crate) fn scans(&self) -> bool {
+    pub fn scans(&self) -> bool {
         self.scans > 0.0
     }
 }

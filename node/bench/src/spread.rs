@@ -4,54 +4,52 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use async_std::future::timeout;
-use indicatif::ProgressBar;
+use futures_lite::FutureExt;
 use lockstep_core::operation::ReadLevel;
 
-use crate::bench::client::Bench;
-use crate::output::Failure;
-use crate::store::{Joined, Store};
+use crate::client::Bench;
+use crate::target::{Joined, Target};
 
 /// Operations under way at once: enough to keep a cluster busy.
-pub(crate) const AT_ONCE: usize = 512;
+pub const AT_ONCE: usize = 512;
 
 /// How often the progress is shown.
 const SHOWN: Duration = Duration::from_millis(200);
 
 /// What is done with each key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Errand {
+pub enum Errand {
     /// Writes it.
     Load,
     /// Reads it, if it was written, and judges what it holds.
     Verify,
 }
 
-/// Does it with all keys. Returns with how many it was done.
-pub(crate) async fn all_keys(
-    bench: &Arc<Bench>,
-    stores: &[Store],
+/// Does it with all keys, and tells `progress` now and then with how many it has begun, of how many. Returns with how many it
+/// was done.
+pub async fn all_keys<T: Target>(
+    bench: &Arc<Bench<T::Failure>>,
+    targets: &[T],
     errand: Errand,
-    progress: &ProgressBar,
-) -> Result<u64, Failure> {
+    mut progress: impl FnMut(u64, u64),
+) -> Result<u64, T::Failure> {
     let count = bench.keys.count();
-    progress.set_length(count);
+    progress(0, count);
     let next = Arc::new(AtomicU64::new(0));
-    let tasks: Vec<Joined<Result<u64, Failure>>> = stores
+    let tasks: Vec<Joined<Result<u64, T::Failure>>> = targets
         .iter()
         .cycle()
         .take(AT_ONCE)
-        .map(|store| {
-            let (bench, store, next) = (bench.clone(), store.clone(), next.clone());
-            let runner = store.clone();
-            runner.spawn(async move {
+        .map(|target| {
+            let (bench, own, next) = (bench.clone(), target.clone(), next.clone());
+            target.spawn(async move {
                 let mut done = 0;
                 loop {
                     let key = next.fetch_add(1, Ordering::Relaxed);
                     if key >= count {
                         return Ok(done);
                     }
-                    let outcome = one_key(&bench, &store, errand, key).await;
+                    let outcome = one_key(&bench, &own, errand, key).await;
                     match outcome {
                         Ok(was_needed) => done += u64::from(was_needed),
                         Err(failure) => {
@@ -66,11 +64,16 @@ pub(crate) async fn all_keys(
         .collect();
     let mut done = 0;
     let mut result = Ok(());
-    for mut task in tasks {
+    for (mut task, target) in tasks.into_iter().zip(targets.iter().cycle()) {
         let outcome = loop {
-            match timeout(SHOWN, &mut task).await {
-                Ok(outcome) => break outcome,
-                Err(_) => progress.set_position(next.load(Ordering::Relaxed).min(count)),
+            let ended = async { Some((&mut task).await) };
+            let not_yet = async {
+                target.sleep(SHOWN).await;
+                None
+            };
+            match ended.or(not_yet).await {
+                Some(outcome) => break outcome,
+                None => progress(next.load(Ordering::Relaxed).min(count), count),
             }
         };
         match outcome {
@@ -78,20 +81,24 @@ pub(crate) async fn all_keys(
             Err(failure) => result = result.and(Err(failure)),
         }
     }
-    progress.finish_and_clear();
     result.map(|()| done)
 }
 
-async fn one_key(bench: &Bench, store: &Store, errand: Errand, key: u64) -> Result<bool, Failure> {
+async fn one_key<T: Target>(
+    bench: &Bench<T::Failure>,
+    target: &T,
+    errand: Errand,
+    key: u64,
+) -> Result<bool, T::Failure> {
     match errand {
         Errand::Load => {
-            bench.write(store, key).await?;
+            bench.write(target, key).await?;
             Ok(true)
         }
         Errand::Verify if !bench.ledger.is_touched(key) => Ok(false),
         Errand::Verify => {
             let name = bench.keys.name(key);
-            let read = store.get(name, ReadLevel::Linearizable, None).await?;
+            let read = target.get(name, ReadLevel::Linearizable, None).await?;
             bench.judge_last(key, read.value.as_ref());
             Ok(true)
         }

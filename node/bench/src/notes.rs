@@ -1,4 +1,4 @@
-//! What is noted down of each operation besides its latency, where a bench looks at something besides.
+//! What is noted down of each operation besides its latency, where somebody looks at something besides.
 
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -6,17 +6,16 @@ use std::time::{Duration, Instant};
 
 use hdrhistogram::Histogram;
 
-use crate::bench::pauses::Pauses;
-use crate::bench::settings::Subject;
-use crate::bench::tally::Kind;
 use crate::latencies;
+use crate::pauses::Pauses;
+use crate::tally::Kind;
 
 /// Shorter times without a success are nothing special.
 const PAUSE: Duration = Duration::from_millis(20);
 
 /// What is noted down.
 #[derive(Debug)]
-pub(crate) enum Notes {
+pub enum Notes {
     /// Nothing.
     Nothing,
     /// The times without a success.
@@ -31,23 +30,22 @@ pub(crate) enum Notes {
 }
 
 impl Notes {
-    /// What is to be noted down; from now on.
-    pub(crate) fn of(subject: &Subject) -> Self {
-        match subject {
-            Subject::Load => Self::Nothing,
-            Subject::Failover { .. } => {
-                let begun = Instant::now();
-                Self::Pauses {
-                    reads: Pauses::begin(begun, PAUSE),
-                    writes: Pauses::begin(begun, PAUSE),
-                }
-            }
-            Subject::CatchUp => Self::Stages(Stages::new()),
+    /// The times without a success are, from now on.
+    pub fn pauses() -> Self {
+        let begun = Instant::now();
+        Self::Pauses {
+            reads: Pauses::begin(begun, PAUSE),
+            writes: Pauses::begin(begun, PAUSE),
         }
     }
 
+    /// Latencies by what is going on are.
+    pub fn stages() -> Self {
+        Self::Stages(Stages::new())
+    }
+
     /// An operation has succeeded.
-    pub(crate) fn succeeded(&self, kind: Kind, now: Instant, latency: Duration) {
+    pub fn succeeded(&self, kind: Kind, now: Instant, latency: Duration) {
         match (self, kind) {
             (Self::Nothing, _) => {}
             (Self::Pauses { reads, .. }, Kind::Read | Kind::Scan) => reads.succeeded(now),
@@ -59,7 +57,7 @@ impl Notes {
     }
 
     /// An operation that was due then has failed.
-    pub(crate) fn failed(&self, kind: Kind, due: Instant) {
+    pub fn failed(&self, kind: Kind, due: Instant) {
         match (self, kind) {
             (Self::Nothing | Self::Stages(_), _) => {}
             (Self::Pauses { reads, .. }, Kind::Read | Kind::Scan) => reads.failed(due),
@@ -72,7 +70,7 @@ impl Notes {
 
 /// What is going on while a replica catches up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Stage {
+pub enum Stage {
     /// Nobody has joined.
     Before,
     /// A replica is joining.
@@ -83,10 +81,10 @@ pub(crate) enum Stage {
 
 impl Stage {
     /// All of them.
-    pub(crate) const ALL: [Self; 3] = [Self::Before, Self::During, Self::After];
+    pub const ALL: [Self; 3] = [Self::Before, Self::During, Self::After];
 
     /// For people and programs.
-    pub(crate) fn name(self) -> &'static str {
+    pub fn name(self) -> &'static str {
         match self {
             Self::Before => "before",
             Self::During => "during",
@@ -97,14 +95,14 @@ impl Stage {
 
 /// Latencies by what was going on when the operations ended.
 #[derive(Debug)]
-pub(crate) struct Stages {
+pub struct Stages {
     present: AtomicUsize,
     latencies: Mutex<[Histogram<u64>; Stage::ALL.len()]>,
 }
 
 impl Stages {
     /// Nobody has joined.
-    pub(crate) fn new() -> Self {
+    fn new() -> Self {
         Self {
             present: AtomicUsize::new(Stage::Before as usize),
             latencies: Mutex::new(Stage::ALL.map(|_| latencies::histogram())),
@@ -112,7 +110,7 @@ impl Stages {
     }
 
     /// This is going on.
-    pub(crate) fn enter(&self, stage: Stage) {
+    pub fn enter(&self, stage: Stage) {
         self.present.store(stage as usize, Ordering::Relaxed);
     }
 
@@ -123,7 +121,7 @@ impl Stages {
     }
 
     /// What was counted.
-    pub(crate) fn latencies(&self, stage: Stage) -> Histogram<u64> {
+    pub fn latencies(&self, stage: Stage) -> Histogram<u64> {
         let all = self.latencies.lock().expect("nobody panics with it");
         all[stage as usize].clone()
     }

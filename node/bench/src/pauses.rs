@@ -8,7 +8,7 @@ const FAILURES_MAX: usize = 1 << 20;
 
 /// Of reads or writes, by all clients together. All times count from the beginning.
 #[derive(Debug)]
-pub(crate) struct Pauses {
+pub struct Pauses {
     begun: Instant,
     /// Shorter ones are not noted down.
     noted_from: Duration,
@@ -25,23 +25,23 @@ struct Inner {
 
 /// A time without a success.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Pause {
+pub struct Pause {
     /// The last success before.
-    pub(crate) from: Duration,
+    pub from: Duration,
     /// The first one after, or the end.
-    pub(crate) to: Duration,
+    pub to: Duration,
 }
 
 impl Pause {
     /// How long it was.
-    pub(crate) fn length(&self) -> Duration {
+    pub fn length(&self) -> Duration {
         self.to - self.from
     }
 }
 
 impl Pauses {
     /// Begins now. Pauses shorter than `noted_from` are of no interest.
-    pub(crate) fn begin(begun: Instant, noted_from: Duration) -> Self {
+    pub fn begin(begun: Instant, noted_from: Duration) -> Self {
         Self {
             begun,
             noted_from,
@@ -50,7 +50,7 @@ impl Pauses {
     }
 
     /// Something has succeeded.
-    pub(crate) fn succeeded(&self, now: Instant) {
+    pub fn succeeded(&self, now: Instant) {
         let now = now.saturating_duration_since(self.begun);
         let mut inner = self.lock();
         let from = inner.last_success;
@@ -61,7 +61,7 @@ impl Pauses {
     }
 
     /// Something that was due then has failed.
-    pub(crate) fn failed(&self, due: Instant) {
+    pub fn failed(&self, due: Instant) {
         let mut inner = self.lock();
         inner.failures_all += 1;
         if inner.failures.len() < FAILURES_MAX {
@@ -72,7 +72,7 @@ impl Pauses {
     }
 
     /// The longest pause of which a part lies between the two times; `None` if there was none worth noting.
-    pub(crate) fn longest(&self, from: Duration, to: Duration) -> Option<Pause> {
+    pub fn longest(&self, from: Duration, to: Duration) -> Option<Pause> {
         let inner = self.lock();
         let between = inner
             .long
@@ -82,19 +82,19 @@ impl Pauses {
     }
 
     /// What failed of what was due between the two times.
-    pub(crate) fn failures(&self, from: Duration, to: Duration) -> u64 {
+    pub fn failures(&self, from: Duration, to: Duration) -> u64 {
         let inner = self.lock();
         let is_between = |due: &&Duration| (from..=to).contains(*due);
         inner.failures.iter().filter(is_between).count() as u64
     }
 
     /// Everything that failed.
-    pub(crate) fn failures_all(&self) -> u64 {
+    pub fn failures_all(&self) -> u64 {
         self.lock().failures_all
     }
 
     /// No more is to come: what has not succeeded since the last success is a pause as well.
-    pub(crate) fn end(&self, now: Instant) {
+    pub fn end(&self, now: Instant) {
         self.succeeded(now);
     }
 

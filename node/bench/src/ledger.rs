@@ -9,14 +9,14 @@ use std::sync::{Mutex, MutexGuard};
 use lockstep_core::config::Seq;
 use lockstep_core::operation::Value;
 
-use crate::bench::values::{Stamp, Values};
+use crate::values::{Stamp, Values};
 
 /// Clients that work with different keys rarely wait for each other.
 const PARTS: u64 = 256;
 
 /// What is known of all keys.
 #[derive(Debug)]
-pub(crate) struct Ledger {
+pub struct Ledger {
     parts: Box<[Mutex<Part>]>,
 }
 
@@ -46,25 +46,25 @@ struct Entry {
 
 /// A write under way.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Write {
+pub struct Write {
     /// The number of its key.
-    pub(crate) key: u64,
+    pub key: u64,
     /// Its own number among the writes of the key.
-    pub(crate) number: u32,
+    pub number: u32,
     /// Writes of the key up to this one had ended when it was begun.
     ended: u32,
 }
 
 /// What a read that begins now must not miss.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Expected {
+pub struct Expected {
     stale: u32,
     is_written: bool,
 }
 
 /// Why what was read is not what was written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub(crate) enum Mismatch {
+pub enum Mismatch {
     /// A write was acknowledged, and the key is absent.
     #[error("it is absent, although a write of it was acknowledged")]
     Absent,
@@ -102,15 +102,17 @@ pub(crate) enum Mismatch {
     },
 }
 
-impl Ledger {
+impl Default for Ledger {
     /// Nothing is known.
-    pub(crate) fn new() -> Self {
+    fn default() -> Self {
         let parts = (0..PARTS).map(|_| Mutex::default()).collect();
         Self { parts }
     }
+}
 
+impl Ledger {
     /// A write of the key begins.
-    pub(crate) fn begin(&self, key: u64) -> Write {
+    pub fn begin(&self, key: u64) -> Write {
         let mut part = self.part(key);
         let entry = part.entry(key);
         let ended = if entry.open == 0 { entry.begun } else { 0 };
@@ -124,7 +126,7 @@ impl Ledger {
     }
 
     /// The write has this place among all writes.
-    pub(crate) fn acknowledged(&self, write: Write, seq: Seq) {
+    pub fn acknowledged(&self, write: Write, seq: Seq) {
         let mut part = self.part(write.key);
         let entry = part.entry(write.key);
         entry.open -= 1;
@@ -136,28 +138,28 @@ impl Ledger {
     }
 
     /// The write was certainly not executed.
-    pub(crate) fn not_executed(&self, write: Write) {
+    pub fn not_executed(&self, write: Write) {
         self.part(write.key).entry(write.key).open -= 1;
     }
 
     /// Whether the write was or will be executed is not known. It stays open.
-    pub(crate) fn unknown(&self, write: Write) {
+    pub fn unknown(&self, write: Write) {
         let mut part = self.part(write.key);
         part.unknown.insert((write.key, write.number));
     }
 
     /// Writes whose outcome is not known.
-    pub(crate) fn unknown_count(&self) -> u64 {
+    pub fn unknown_count(&self) -> u64 {
         self.parts().map(|part| part.unknown.len() as u64).sum()
     }
 
     /// Was a write of the key begun?
-    pub(crate) fn is_touched(&self, key: u64) -> bool {
+    pub fn is_touched(&self, key: u64) -> bool {
         self.part(key).find(key).begun > 0
     }
 
     /// Before a linearizable read of the key.
-    pub(crate) fn expect(&self, key: u64) -> Expected {
+    pub fn expect(&self, key: u64) -> Expected {
         let entry = self.part(key).find(key);
         Expected {
             stale: entry.stale,
@@ -166,7 +168,7 @@ impl Ledger {
     }
 
     /// Judges what was read, by what was known before the read; `None` where the level promises nothing.
-    pub(crate) fn judge(
+    pub fn judge(
         &self,
         values: &Values,
         key: u64,
@@ -192,7 +194,7 @@ impl Ledger {
     }
 
     /// Judges what a key holds when no write is under way.
-    pub(crate) fn judge_last(
+    pub fn judge_last(
         &self,
         values: &Values,
         key: u64,
@@ -292,7 +294,7 @@ mod tests {
 
     #[test]
     fn the_write_with_the_highest_place_is_the_last() {
-        let ledger = Ledger::new();
+        let ledger = Ledger::default();
         let writes = [(); 3].map(|()| ledger.begin(KEY));
         ledger.acknowledged(writes[0], Seq(11));
         ledger.acknowledged(writes[1], Seq(12));
@@ -308,7 +310,7 @@ mod tests {
 
     #[test]
     fn a_write_without_an_outcome_may_be_the_last_and_one_that_was_rejected_not() {
-        let ledger = Ledger::new();
+        let ledger = Ledger::default();
         let [acknowledged, unknown, rejected] = [(); 3].map(|()| ledger.begin(KEY));
         ledger.unknown(unknown);
         ledger.not_executed(rejected);
@@ -323,7 +325,7 @@ mod tests {
 
     #[test]
     fn a_value_of_another_key_or_run_or_of_nobody_is_seen() {
-        let ledger = Ledger::new();
+        let ledger = Ledger::default();
         let values = values();
         let check = |value: Value, expected| {
             assert_eq!(ledger.judge_last(&values, KEY, Some(&value)), expected);
@@ -341,7 +343,7 @@ mod tests {
 
     #[test]
     fn a_read_sees_what_was_acknowledged_before_it_began() {
-        let ledger = Ledger::new();
+        let ledger = Ledger::default();
         let first = ledger.begin(KEY);
         let before = ledger.expect(KEY);
         ledger.acknowledged(first, Seq(0));
@@ -359,7 +361,7 @@ mod tests {
 
     #[test]
     fn writes_at_the_same_time_may_have_either_order() {
-        let ledger = Ledger::new();
+        let ledger = Ledger::default();
         let writes = [(); 2].map(|()| ledger.begin(KEY));
         ledger.acknowledged(writes[1], Seq(0));
         ledger.acknowledged(writes[0], Seq(1));
@@ -370,7 +372,7 @@ mod tests {
 
     #[test]
     fn a_write_without_an_outcome_may_come_late() {
-        let ledger = Ledger::new();
+        let ledger = Ledger::default();
         let unknown = ledger.begin(KEY);
         ledger.unknown(unknown);
         for seq in 0..3 {

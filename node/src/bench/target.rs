@@ -1,0 +1,112 @@
+//! A cluster as the load generator sees it.
+
+use std::num::NonZeroU32;
+use std::ops::Bound;
+use std::time::Duration;
+
+use async_std::task;
+use lockstep_bench::Target;
+use lockstep_bench::tally::Cause;
+use lockstep_bench::target::{Joined, Page, Read};
+use lockstep_core::config::{Address, Seq};
+use lockstep_core::operation::{Key, ReadLevel, Rejection, Value};
+
+use crate::output::{Exit, Failure};
+use crate::store::{Store, just_before};
+
+impl Target for Store {
+    type Failure = Failure;
+
+    async fn put(&self, key: Key, value: Value) -> Result<Seq, Failure> {
+        match Store::put(self, key, value).await {
+            Ok(acknowledged) => Ok(acknowledged.seq),
+            Err(not_written) => Err(not_written.failure),
+        }
+    }
+
+    async fn get(
+        &self,
+        key: Key,
+        level: ReadLevel,
+        replica: Option<&Address>,
+    ) -> Result<Read, Failure> {
+        let read = Store::get(self, key, level, replica).await?;
+        Ok(Read {
+            value: read.value,
+            position: read.position,
+        })
+    }
+
+    async fn scan(
+        &self,
+        start: Bound<Key>,
+        limit: NonZeroU32,
+        replica: Option<&Address>,
+    ) -> Result<Page, Failure> {
+        let after = match &start {
+            Bound::Included(first) => just_before(first.as_ref()),
+            Bound::Excluded(before) => Some(before.clone()),
+            Bound::Unbounded => None,
+        };
+        let mut page = Store::scan(self, after, Some(limit), replica).await?;
+        if let Bound::Included(first) = &start {
+            page.records.retain(|(key, _)| key >= first);
+        }
+        Ok(Page {
+            records: page.records,
+            resume: page.resume,
+        })
+    }
+
+    async fn sleep(&self, time: Duration) {
+        task::sleep(time).await;
+    }
+
+    fn spawn<T: Send + 'static>(
+        &self,
+        task: impl Future<Output = T> + Send + 'static,
+    ) -> Joined<T> {
+        Store::spawn(self, task)
+    }
+}
+
+impl lockstep_bench::Failure for Failure {
+    fn cause(&self) -> Cause {
+        match self.exit() {
+            Exit::Rejected => Cause::Rejected,
+            Exit::Unknown => Cause::Unknown,
+            Exit::Done
+            | Exit::NotFound
+            | Exit::Usage
+            | Exit::Unreachable
+            | Exit::Broken
+            | Exit::Mismatch => Cause::Unreachable,
+        }
+    }
+
+    fn is_fatal(&self) -> bool {
+        match self {
+            Self::Rejected { reason } => match reason {
+                Rejection::TooLarge { .. } | Rejection::Unauthorized | Rejection::Malformed => true,
+                Rejection::NotPrimary { .. }
+                | Rejection::NotReady
+                | Rejection::NoLease
+                | Rejection::Behind { .. }
+                | Rejection::Overloaded
+                | Rejection::DiskFull
+                | Rejection::TooFewReplicas { .. }
+                | Rejection::SessionExpired
+                | Rejection::SessionTooOld
+                | Rejection::Cancelled => false,
+            },
+            Self::Usage(_) | Self::Broken(_) => true,
+            Self::NotFound { .. }
+            | Self::Refused(_)
+            | Self::Unknown { .. }
+            | Self::Unreachable(_)
+            | Self::InLine { .. }
+            | Self::Mismatch { .. }
+            | Self::OutputClosed => false,
+        }
+    }
+}
