@@ -169,3 +169,44 @@ fn a_flood_of_bulk_leaves_the_way_free_for_control() {
         );
     });
 }
+
+/// Has more wait at `from` for `to` than a connection takes, ends the connection, and does nothing more but receive.
+async fn check_what_waits_arrives(from: &QuicTransport, to: &QuicTransport) {
+    const FRAMES: u8 = 96;
+    let bulk = |number| Bytes::from(vec![number; 256 << 10]);
+    for number in 0..FRAMES {
+        from.send(to.local(), Lane::Bulk, vec![bulk(number)])
+            .await
+            .unwrap();
+    }
+    to.disconnect(from.local(), "to see what happens").await;
+    within_patience(async {
+        loop {
+            let frames = to.recv().await.unwrap().frames;
+            if frames.contains(&bulk(FRAMES - 1)) {
+                return;
+            }
+        }
+    })
+    .await;
+}
+
+#[test]
+fn what_waits_when_a_dialled_connection_ends_goes_over_the_next_one() {
+    block_on(async {
+        let lab = Lab::new();
+        let (a, b) = (lab.node("a"), lab.node("b"));
+        send_until_received(&a, b.local(), &b, b"dialled").await;
+        check_what_waits_arrives(&a, &b).await;
+    });
+}
+
+#[test]
+fn what_waits_when_an_accepted_connection_ends_goes_over_the_next_one() {
+    block_on(async {
+        let lab = Lab::new();
+        let (a, b) = (lab.node("a"), lab.node("b"));
+        send_until_received(&b, a.local(), &a, b"dialled").await;
+        check_what_waits_arrives(&a, &b).await;
+    });
+}
