@@ -222,7 +222,7 @@
 //! The contract is in [`docs`]: the [protocol](docs::protocol) in full, the [behaviour](docs::behaviour) that users see, the
 //! [guarantees](docs::guarantees), the [words](docs::glossary), and [where to add](docs::adding) what is missing.
 //!
-//! The modules in reading order: [`config`], [`operation`], [`limits`], [`time`], [`epochs`], [`sessions`], [`message`], [`wire`],
+//! The modules in reading order: [`config`], [`operation`], [`limits`], [`time`], [`epochs`], [`sessions`], [`message`], [`requests`], [`wire`],
 //! [`storage`], [`event`], [`engine`], [`log`], [`process`], [`host`], [`replica`], [`arbiter`], [`client`], [`transport`],
 //! [`driver`].
 
@@ -245,6 +245,8 @@ pub mod epochs;
 pub mod sessions;
 
 pub mod message;
+
+pub mod requests;
 
 pub mod wire;
 

@@ -2,16 +2,13 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Debug;
-use std::num::NonZeroU32;
 use std::sync::Arc;
 
-use crate::config::{Address, Position, Seq};
+use crate::config::{Address, Position};
 use crate::event::Event;
 use crate::limits;
-use crate::message::{Drain, Message, NodeStatus, Peer, PeerMessage};
-use crate::operation::{
-    Entry, Key, ReadLevel, Rejection, RequestId, RequestName, Resolution, Value,
-};
+use crate::message::{Message, Peer, PeerMessage, ReplyBody, RequestBody};
+use crate::operation::{Entry, Rejection, RequestId, RequestName};
 use crate::sessions::SessionChanges;
 use crate::storage::{Answer, Query, Save, Ticket};
 use crate::time::{Instant, Timers};
@@ -101,82 +98,34 @@ pub enum Effect {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct CallId(pub u64);
 
-/// What a program can ask of a client process.
+/// What a program can ask of a client process: a request, in whose name, where, and for how long.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Call {
-    /// What to do.
-    pub body: CallBody,
+    /// What it wants.
+    pub request: RequestBody,
+    /// The write that `RequestBody::Resolve` is about, in whose name it is asked; `None` for all other requests.
+    pub name: Option<RequestName>,
+    /// At this replica only; `None` where the request's goal says. Of no meaning to requests for the primary.
+    pub replica: Option<Address>,
     /// Give up then.
     pub deadline: Instant,
-}
-
-/// The things a client process does.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub enum CallBody {
-    /// Set a key, at the primary wherever it is.
-    Insert {
-        /// The key.
-        key: Key,
-        /// Its new value.
-        value: Value,
-    },
-    /// Delete a key, at the primary wherever it is.
-    Remove {
-        /// The key.
-        key: Key,
-    },
-    /// Read a key.
-    Get {
-        /// The key.
-        key: Key,
-        /// How fresh.
-        level: ReadLevel,
-        /// At this replica only; `None` for any that answers.
-        replica: Option<Address>,
-    },
-    /// Read a page of records.
-    Scan {
-        /// Start behind this key.
-        after: Option<Key>,
-        /// At most so many records; `None` for as many as a page takes.
-        limit: Option<NonZeroU32>,
-        /// At this replica only; `None` for any that answers.
-        replica: Option<Address>,
-    },
-    /// Ask a replica about itself.
-    Status {
-        /// At this replica only; `None` for any that answers.
-        replica: Option<Address>,
-    },
-    /// Find out what became of a write whose outcome was unknown, and settle it for ever.
-    Resolve {
-        /// The write.
-        request: RequestName,
-        /// Its key.
-        key: Key,
-    },
-    /// Have a replica leave the configuration, or hand over being primary.
-    Drain {
-        /// Which.
-        replica: Address,
-        /// How far.
-        drain: Drain,
-    },
 }
 
 /// What became of a call. Apart from `Unknown`, all failures mean that the store is as if the call had never been made.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Outcome {
-    /// The write is on disk on every in-sync replica.
-    Acknowledged {
-        /// The request that was acknowledged.
+    /// A replica has answered, in the way the request's row says.
+    Answered {
+        /// The request.
         id: RequestId,
-        /// Its place in the log.
-        seq: Seq,
+        /// Who answered.
+        replica: Address,
+        /// The answer.
+        body: ReplyBody,
     },
     /// The write was sent, and until the deadline nobody confirmed it; it may or may not take effect.
     Unknown {
-        /// What `CallBody::Resolve` needs.
+        /// What to resolve it by.
         request: RequestName,
     },
     /// Rejected for a reason that trying again would not change, or until the deadline.
@@ -188,35 +137,6 @@ pub enum Outcome {
     },
     /// Until the deadline no replica was reached, and nothing was executed.
     Unreachable,
-    /// The value of a key.
-    Value {
-        /// The value; `None` when the key is absent.
-        value: Option<Value>,
-        /// The value is the outcome of the entries before this.
-        position: Position,
-        /// Who answered.
-        replica: Address,
-    },
-    /// A page of records.
-    Page {
-        /// The records, in the order of their keys.
-        records: Vec<(Key, Value)>,
-        /// More may follow behind this key; `None` at the end.
-        resume: Option<Key>,
-        /// Who answered.
-        replica: Address,
-    },
-    /// About a replica.
-    Status {
-        /// What it says.
-        status: Box<NodeStatus>,
-        /// Who answered.
-        replica: Address,
-    },
-    /// What became of a write.
-    Resolved(Resolution),
-    /// The replica has begun to drain.
-    Draining,
 }
 
 /// Collects the effects of one or several steps, in order.
@@ -339,7 +259,7 @@ fn entry_bytes(peer: &Peer) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::{Epoch, NodeId};
+    use crate::config::{Epoch, NodeId, Seq};
     use crate::message::{SnapshotAck, Snapshots};
     use crate::operation::{ClientId, Operation, Origin};
 

@@ -1,8 +1,10 @@
 //! What an operation costs: counted in messages, writes and syncs, on virtual time.
 
+use lockstep_core::config::Address;
 use lockstep_core::host::intake::Intake;
+use lockstep_core::message::RequestBody;
 use lockstep_core::operation::{Key, ReadLevel, Value};
-use lockstep_core::process::{CallBody, Outcome};
+use lockstep_core::process::Outcome;
 use lockstep_tests::cluster::{Cluster, ClusterOptions, MS};
 use lockstep_tests::trace::{Detail, Trace};
 
@@ -31,11 +33,15 @@ fn cluster() -> Cluster {
     cluster
 }
 
-fn write(number: usize) -> CallBody {
-    CallBody::Insert {
+/// A request, and the replica that is asked if it need not be the primary.
+type Asked = (RequestBody, Option<Address>);
+
+fn write(number: usize) -> Asked {
+    let insert = RequestBody::Insert {
         key: Key::from(format!("key {number}")),
         value: Value::from("value"),
-    }
+    };
+    (insert, None)
 }
 
 /// What was said and done for some calls.
@@ -46,22 +52,19 @@ struct Costs {
 }
 
 /// Has c1 make these calls at once, all of which succeed.
-fn costs(cluster: &mut Cluster, bodies: Vec<CallBody>) -> Costs {
+fn costs(cluster: &mut Cluster, asked: Vec<Asked>) -> Costs {
     let client = cluster.clients().start;
     let before = syncs(cluster);
     cluster.trace = Trace::new(Detail::All);
-    let calls: Vec<_> = bodies
+    let calls: Vec<_> = asked
         .into_iter()
-        .map(|body| cluster.call(client, body, SECOND))
+        .map(|(request, replica)| cluster.call_at(client, request, replica, SECOND))
         .collect();
     cluster.run_until(cluster.now() + 15 * MS);
     for call in calls {
         let record = cluster.history.record(call);
         let outcome = record.and_then(|record| Some(record.ended.as_ref()?.1.clone()));
-        let is_success = matches!(
-            outcome,
-            Some(Outcome::Acknowledged { .. } | Outcome::Value { .. })
-        );
+        let is_success = matches!(outcome, Some(Outcome::Answered { .. }));
         assert!(is_success, "{outcome:?}");
     }
     assert_eq!(cluster.violation(), None);
@@ -151,12 +154,12 @@ fn writes_that_arrive_together_share_messages_and_syncs() {
 fn a_clean_linearizable_read_at_a_secondary_costs_one_request_and_one_reply() {
     let mut cluster = cluster();
     let secondary = cluster.index_of("r2").expect("there are three replicas");
-    let read = CallBody::Get {
+    let replica = cluster.nodes()[secondary].address.clone();
+    let read = RequestBody::Get {
         key: Key::from("key 0"),
         level: ReadLevel::Linearizable,
-        replica: Some(cluster.nodes()[secondary].address.clone()),
     };
-    let costs = costs(&mut cluster, vec![read]);
+    let costs = costs(&mut cluster, vec![(read, Some(replica))]);
     costs.check("c1", "r2", "Get", 1);
     costs.check("r2", "c1", "GetResult", 1);
     for (from, to) in [("r2", "r1"), ("r1", "r2"), ("r1", "r3"), ("c1", "r1")] {

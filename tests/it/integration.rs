@@ -3,9 +3,11 @@
 
 use std::fmt::Write as _;
 
+use lockstep_core::config::Address;
 use lockstep_core::limits::Limits;
+use lockstep_core::message::{ReplyBody, RequestBody};
 use lockstep_core::operation::{Key, ReadLevel, Value};
-use lockstep_core::process::{CallBody, CallId, Outcome};
+use lockstep_core::process::{CallId, Outcome};
 use lockstep_tests::cluster::{Cluster, ClusterOptions, MS};
 use lockstep_tests::network::NetworkOptions;
 
@@ -71,9 +73,10 @@ impl Case {
         }
     }
 
-    fn call(&mut self, body: CallBody) -> Outcome {
+    fn call(&mut self, request: RequestBody, replica: Option<Address>) -> Outcome {
         let client = self.cluster.clients().start;
-        let call = self.cluster.call(client, body, 3_000 * MS);
+        let patience = 3_000 * MS;
+        let call = self.cluster.call_at(client, request, replica, patience);
         let outcome = |cluster: &Cluster, call: CallId| {
             let record = cluster.history.record(call).expect("it was made");
             record.ended.as_ref().map(|ended| ended.1.clone())
@@ -85,31 +88,31 @@ impl Case {
     /// Writes, and is acknowledged.
     fn write(&mut self, key: &str, value: Option<&str>) {
         let key = Key::from(key);
-        let body = match value {
-            Some(value) => CallBody::Insert {
+        let request = match value {
+            Some(value) => RequestBody::Insert {
                 key,
                 value: Value::from(value),
             },
-            None => CallBody::Remove { key },
+            None => RequestBody::Remove { key },
         };
-        let outcome = self.call(body.clone());
+        let outcome = self.call(request.clone(), None);
         assert!(
-            matches!(outcome, Outcome::Acknowledged { .. }),
-            "{body:?}: {outcome:?}"
+            matches!(outcome, Outcome::Answered { .. }),
+            "{request:?}: {outcome:?}"
         );
     }
 
     fn read(&mut self, replica: usize, key: &str) -> Option<String> {
         let replica = self.cluster.nodes()[replica].address.clone();
-        let outcome = self.call(CallBody::Get {
+        let get = RequestBody::Get {
             key: Key::from(key),
             level: ReadLevel::Local,
-            replica: Some(replica),
-        });
-        match outcome {
-            Outcome::Value { value, .. } => {
-                value.map(|value| String::from_utf8_lossy(&value.0).into_owned())
-            }
+        };
+        match self.call(get, Some(replica)) {
+            Outcome::Answered {
+                body: ReplyBody::GetResult { value, .. },
+                ..
+            } => value.map(|value| String::from_utf8_lossy(&value.0).into_owned()),
             other => panic!("{key} was read with {other:?}"),
         }
     }

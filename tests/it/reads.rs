@@ -1,8 +1,9 @@
 //! What linearizable reads cost: counted in messages.
 
 use lockstep_core::config::Address;
+use lockstep_core::message::RequestBody;
 use lockstep_core::operation::{Key, ReadLevel, Value};
-use lockstep_core::process::{CallBody, Outcome};
+use lockstep_core::process::Outcome;
 use lockstep_tests::cluster::{Cluster, ClusterOptions, MS};
 use lockstep_tests::trace::{Detail, Trace};
 
@@ -16,31 +17,30 @@ fn cluster() -> Cluster {
         cluster.run_until(cluster.now() + 20 * MS);
     }
     cluster.run_until(SECOND);
-    call(&mut cluster, write("1"));
+    call(&mut cluster, write("1"), None);
     // The others hear with the next Beacon that it is committed.
     cluster.run_until(2 * SECOND);
     cluster
 }
 
-fn write(value: &str) -> CallBody {
-    CallBody::Insert {
+fn write(value: &str) -> RequestBody {
+    RequestBody::Insert {
         key: Key::from("key"),
         value: Value::from(value),
     }
 }
 
-/// A read at that replica, or at any.
-fn read(replica: Option<Address>) -> CallBody {
-    CallBody::Get {
+fn read() -> RequestBody {
+    RequestBody::Get {
         key: Key::from("key"),
         level: ReadLevel::Linearizable,
-        replica,
     }
 }
 
-fn call(cluster: &mut Cluster, body: CallBody) -> Option<Outcome> {
+/// Asks that replica, or any.
+fn call(cluster: &mut Cluster, request: RequestBody, replica: Option<Address>) -> Option<Outcome> {
     let client = cluster.clients().start;
-    let call = cluster.call(client, body, SECOND);
+    let call = cluster.call_at(client, request, replica, SECOND);
     cluster.run_until(cluster.now() + 5 * MS);
     let record = cluster.history.record(call);
     record.and_then(|record| Some(record.ended.as_ref()?.1.clone()))
@@ -61,9 +61,9 @@ fn reads_of_clean_keys_at_all_replicas_send_nothing_to_the_primary() {
     cluster.trace = Trace::new(Detail::All);
     // Sixteen at each in turn.
     for _ in 0..288 {
-        let outcome = call(&mut cluster, read(None));
+        let outcome = call(&mut cluster, read(), None);
         assert!(
-            matches!(outcome, Some(Outcome::Value { .. })),
+            matches!(outcome, Some(Outcome::Answered { .. })),
             "{outcome:?}"
         );
     }
@@ -93,12 +93,12 @@ fn reads_of_a_key_that_may_have_changed_ask_the_primary() {
     let slow = cluster.index_of("r3").expect("there are three");
     cluster.hang_disk(slow, 100 * MS);
     cluster.trace = Trace::new(Detail::All);
-    assert_eq!(call(&mut cluster, write("2")), None);
+    assert_eq!(call(&mut cluster, write("2"), None), None);
     let replica = cluster.index_of("r2").expect("there are three");
     let replica = cluster.nodes()[replica].address.clone();
-    let outcome = call(&mut cluster, read(Some(replica)));
+    let outcome = call(&mut cluster, read(), Some(replica));
     assert!(
-        matches!(outcome, Some(Outcome::Value { .. })),
+        matches!(outcome, Some(Outcome::Answered { .. })),
         "{outcome:?}"
     );
     let lines = cluster.trace.take_lines();

@@ -9,9 +9,9 @@ use std::time::Duration;
 use lockstep_core::config::NodeId;
 use lockstep_core::host::intake::Intake;
 use lockstep_core::limits::{Limits, SessionLimits};
-use lockstep_core::message::Drain;
+use lockstep_core::message::{Drain, RequestBody};
 use lockstep_core::operation::{Key, Value};
-use lockstep_core::process::{CallBody, Outcome};
+use lockstep_core::process::Outcome;
 use lockstep_core::storage::scheduler::SchedulerOptions;
 use rand::seq::IndexedRandom;
 use rand::{Rng, SeedableRng};
@@ -441,7 +441,7 @@ fn drain(cluster: &mut Cluster, replica: usize, drain: Drain, patience: u64) {
     let replica = cluster.nodes()[replica].address.clone();
     let mut clients = cluster.clients();
     if let Some(client) = clients.find(|client| cluster.nodes()[*client].is_up()) {
-        cluster.call(client, CallBody::Drain { replica, drain }, patience);
+        cluster.call_at(client, RequestBody::Drain(drain), Some(replica), patience);
     }
 }
 
@@ -513,7 +513,7 @@ fn write_once_more(cluster: &mut Cluster) {
         let client = cluster.clients().start;
         let call = cluster.call(
             client,
-            CallBody::Insert {
+            RequestBody::Insert {
                 key: Key::from("last"),
                 value: Value::from(format!("write {number} at {}", cluster.now())),
             },
@@ -526,7 +526,7 @@ fn write_once_more(cluster: &mut Cluster) {
             let record = cluster.history.record(call);
             outcome = record.and_then(|record| record.ended.clone());
         }
-        let is_acknowledged = matches!(&outcome, Some((_, Outcome::Acknowledged { .. })));
+        let is_acknowledged = matches!(&outcome, Some((_, Outcome::Answered { .. })));
         if is_acknowledged || cluster.violation().is_some() {
             return;
         }

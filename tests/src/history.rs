@@ -2,7 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use lockstep_core::process::{CallBody, CallId, Outcome};
+use lockstep_core::message::RequestBody;
+use lockstep_core::process::{CallId, Outcome};
 
 /// One call of a client.
 #[derive(Clone, Debug)]
@@ -10,7 +11,7 @@ pub struct Record {
     /// The client's node.
     pub client: usize,
     /// What it wanted.
-    pub body: CallBody,
+    pub request: RequestBody,
     /// When it was asked for.
     pub begun: u64,
     /// When the outcome was learned, and what it is; `None` while it is open, or if the client crashed before.
@@ -28,13 +29,13 @@ pub struct History {
 
 impl History {
     /// A call begins.
-    pub fn begin(&mut self, id: CallId, client: usize, body: CallBody, now: u64) {
+    pub fn begin(&mut self, id: CallId, client: usize, request: RequestBody, now: u64) {
         *self.open.entry(client).or_default() += 1;
         self.records.insert(
             id,
             Record {
                 client,
-                body,
+                request,
                 begun: now,
                 ended: None,
                 is_abandoned: false,
@@ -51,7 +52,10 @@ impl History {
             return Err(format!("outcome of an unknown call: {outcome:?}"));
         };
         if let Some((_, former)) = &record.ended {
-            return Err(format!("{:?}: {former:?}, then {outcome:?}", record.body));
+            return Err(format!(
+                "{:?}: {former:?}, then {outcome:?}",
+                record.request
+            ));
         }
         record.ended = Some((now, outcome));
         *self.open.entry(record.client).or_default() -= 1;

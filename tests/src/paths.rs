@@ -160,19 +160,14 @@ impl PathFinder {
                 ReplyBody::Resolved(Resolution::NeverExecuted) => {
                     counts.path(Path::ResolvedNever);
                 }
-                ReplyBody::OperationAck { seq } => {
-                    if !self.committed.contains(seq) {
-                        counts.path(Path::RetryAnswered);
-                        let entry = cluster.ledger().entry(*seq);
-                        if entry.is_some_and(|entry| entry.epoch < cluster.config().epoch) {
-                            counts.path(Path::RetryAnsweredLater);
-                        }
+                ReplyBody::OperationAck { seq } if !self.committed.contains(seq) => {
+                    counts.path(Path::RetryAnswered);
+                    let entry = cluster.ledger().entry(*seq);
+                    if entry.is_some_and(|entry| entry.epoch < cluster.config().epoch) {
+                        counts.path(Path::RetryAnsweredLater);
                     }
                 }
-                ReplyBody::OperationFailed
-                | ReplyBody::ScanResult { .. }
-                | ReplyBody::Status(_)
-                | ReplyBody::Draining => {}
+                _ => {}
             },
             Message::FromArbiter(FromArbiter::ProposalRefused(_)) => {
                 counts.path(Path::ProposalRefused);

@@ -217,9 +217,9 @@ pub fn brief(message: &Message) -> String {
                     let limit = limit.map(|limit| format!(" limit {limit}"));
                     format!("Scan after {after:?}{}", limit.unwrap_or_default())
                 }
-                RequestBody::Status => "Status".to_owned(),
                 RequestBody::Resolve { key } => format!("Resolve {key:?}"),
                 RequestBody::Drain(drain) => format!("Drain {drain:?}"),
+                other => format!("{other:?}"),
             };
             format!("{body} #{}", request.origin.id)
         }
@@ -355,7 +355,6 @@ fn range(entries: &[std::sync::Arc<Entry>]) -> String {
 fn reply_body(body: &ReplyBody) -> String {
     match body {
         ReplyBody::OperationAck { seq } => format!("OperationAck {seq}"),
-        ReplyBody::OperationFailed => "OperationFailed".to_owned(),
         ReplyBody::OperationRejected { reason, .. } => format!("OperationRejected: {reason}"),
         ReplyBody::GetResult {
             key,
@@ -373,27 +372,28 @@ fn reply_body(body: &ReplyBody) -> String {
             status.role, status.persisted, status.committed
         ),
         ReplyBody::Resolved(resolution) => format!("Resolved: {resolution:?}"),
-        ReplyBody::Draining => "Draining".to_owned(),
+        other => format!("{other:?}"),
     }
 }
 
 fn in_short(outcome: &Outcome) -> String {
     match outcome {
-        Outcome::Acknowledged { id, seq } => format!("#{id} acknowledged as {seq}"),
+        Outcome::Answered { id, replica, body } => match body {
+            ReplyBody::OperationAck { seq } => format!("#{id} acknowledged as {seq}"),
+            ReplyBody::GetResult { value, .. } => match value {
+                Some(value) => format!("{value:?} from {replica}"),
+                None => format!("absent at {replica}"),
+            },
+            ReplyBody::ScanResult { records, resume } => {
+                format!("{records:?}, resume {resume:?}, from {replica}")
+            }
+            ReplyBody::Resolved(resolution) => format!("{resolution:?}"),
+            ReplyBody::Draining => "draining".to_owned(),
+            ReplyBody::Status(status) => format!("{:?} at {replica}", status.role),
+            other => format!("{other:?} from {replica}"),
+        },
         Outcome::Unknown { request } => format!("#{} unknown", request.id),
         Outcome::Rejected { id, reason } => format!("#{id} rejected: {reason}"),
         Outcome::Unreachable => "unreachable".to_owned(),
-        Outcome::Value { value, replica, .. } => match value {
-            Some(value) => format!("{value:?} from {replica}"),
-            None => format!("absent at {replica}"),
-        },
-        Outcome::Page {
-            records,
-            resume,
-            replica,
-        } => format!("{records:?}, resume {resume:?}, from {replica}"),
-        Outcome::Resolved(resolution) => format!("{resolution:?}"),
-        Outcome::Draining => "draining".to_owned(),
-        Outcome::Status { status, replica } => format!("{:?} at {replica}", status.role),
     }
 }

@@ -2,8 +2,9 @@
 
 use std::num::NonZeroU32;
 
+use lockstep_core::config::Address;
+use lockstep_core::message::RequestBody;
 use lockstep_core::operation::{Key, ReadLevel, Value};
-use lockstep_core::process::CallBody;
 use rand::Rng;
 
 use crate::cluster::{Cluster, MS};
@@ -46,12 +47,13 @@ impl Workload {
         if !cluster.nodes()[client].is_up() || cluster.history.open(client) >= self.depth {
             return;
         }
-        let body = self.body(cluster);
+        let (request, replica) = self.request(cluster);
         let patience = cluster.rng().random_range(300..4_000) * MS;
-        cluster.call(client, body, patience);
+        cluster.call_at(client, request, replica, patience);
     }
 
-    fn body(&mut self, cluster: &mut Cluster) -> CallBody {
+    /// What to ask next, and where.
+    fn request(&mut self, cluster: &mut Cluster) -> (RequestBody, Option<Address>) {
         let replicas = cluster.replicas();
         let names: Vec<_> = replicas
             .map(|index| cluster.nodes()[index].address.clone())
@@ -61,36 +63,32 @@ impl Workload {
         let key = Key::from(format!("k{}", rng.random_range(0..self.keys)));
         if rng.random_bool(self.writes) {
             if rng.random_bool(0.2) {
-                return CallBody::Remove { key };
+                return (RequestBody::Remove { key }, None);
             }
             self.values += 1;
             let padding = "·".repeat(rng.random_range(0..20));
             let value = Value::from(format!("v{}{padding}", self.values));
-            return CallBody::Insert { key, value };
+            return (RequestBody::Insert { key, value }, None);
         }
         let replica = rng
             .random_bool(0.8)
             .then(|| names[rng.random_range(0..names.len())].clone());
-        match rng.random_range(0..20) {
-            0 => CallBody::Scan {
+        let request = match rng.random_range(0..20) {
+            0 => RequestBody::Scan {
                 after: rng.random_bool(0.5).then_some(key),
                 // Drawn from what was written so far, around the size of the disk's pages; 0 is no limit.
                 limit: NonZeroU32::new((self.values % 6) as u32),
-                replica,
             },
-            1 => CallBody::Status { replica },
+            1 => RequestBody::Status,
             _ => {
                 let level = match rng.random_range(0..6) {
                     0 | 1 => ReadLevel::Local,
                     2 => ReadLevel::AtLeast(seen),
                     _ => ReadLevel::Linearizable,
                 };
-                CallBody::Get {
-                    key,
-                    level,
-                    replica,
-                }
+                RequestBody::Get { key, level }
             }
-        }
+        };
+        (request, replica)
     }
 }

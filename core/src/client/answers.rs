@@ -4,10 +4,11 @@ use crate::config::{Address, Position};
 use crate::limits;
 use crate::message::{Attempt, Reply, ReplyBody};
 use crate::operation::{Rejection, Resolution};
-use crate::process::{CallBody, CallId, Outbox, Outcome};
+use crate::process::{CallId, Outbox, Outcome};
+use crate::requests::AnswerKind;
 use crate::time::Instant;
 
-use super::calls::{Goal, Stage};
+use super::calls::Stage;
 use super::{Client, Timer};
 
 impl Client {
@@ -43,71 +44,36 @@ impl Client {
         out: &mut Outbox,
     ) {
         let active = &self.calls[&call];
-        let (id, replica) = (reply.id, from.clone());
-        let outcome = match (&active.body, reply.body.clone()) {
-            (
-                CallBody::Insert { .. } | CallBody::Remove { .. },
-                ReplyBody::OperationAck { seq },
-            ) => {
-                self.replicas.on_committed(Position::behind(seq));
-                Outcome::Acknowledged { id, seq }
-            }
-            (CallBody::Resolve { .. }, ReplyBody::OperationAck { seq }) => {
-                Outcome::Resolved(Resolution::Executed { seq })
-            }
-            (CallBody::Resolve { .. }, ReplyBody::Resolved(resolution)) => {
-                Outcome::Resolved(resolution)
-            }
-            (
-                CallBody::Insert { .. } | CallBody::Remove { .. } | CallBody::Resolve { .. },
-                ReplyBody::OperationFailed,
-            ) => return self.on_failed(now, call, from, out),
-            (_, ReplyBody::OperationRejected { reason, attempt }) => {
+        let is_for_primary = active.is_for_primary();
+        let body = match reply.body.clone() {
+            ReplyBody::OperationRejected { reason, attempt } => {
                 return self.on_rejected(now, call, from, reason, attempt, out);
             }
-            (
-                CallBody::Get { .. },
-                ReplyBody::GetResult {
-                    value, position, ..
-                },
-            ) => Outcome::Value {
-                value,
-                position,
-                replica,
-            },
-            (CallBody::Scan { .. }, ReplyBody::ScanResult { records, resume }) => Outcome::Page {
-                records,
-                resume,
-                replica,
-            },
-            (CallBody::Status { .. }, ReplyBody::Status(status)) => {
-                Outcome::Status { status, replica }
+            ReplyBody::OperationFailed if is_for_primary => {
+                return self.on_failed(now, call, from, out);
             }
-            (CallBody::Drain { .. }, ReplyBody::Draining) => Outcome::Draining,
-            // An answer to another question.
-            (
-                CallBody::Insert { .. }
-                | CallBody::Remove { .. }
-                | CallBody::Get { .. }
-                | CallBody::Scan { .. }
-                | CallBody::Status { .. }
-                | CallBody::Resolve { .. }
-                | CallBody::Drain { .. },
-                ReplyBody::OperationAck { .. }
-                | ReplyBody::OperationFailed
-                | ReplyBody::GetResult { .. }
-                | ReplyBody::ScanResult { .. }
-                | ReplyBody::Status(_)
-                | ReplyBody::Resolved(_)
-                | ReplyBody::Draining,
-            ) => return,
+            // Whoever asks what became of a write hears what is said of the write itself, too.
+            ReplyBody::OperationAck { seq } if active.row().answer == AnswerKind::Resolution => {
+                ReplyBody::Resolved(Resolution::Executed { seq })
+            }
+            body => body,
         };
-        let goal = active.goal();
+        if body.kind() != Some(active.row().answer) {
+            return;
+        }
+        if let ReplyBody::OperationAck { seq } = body {
+            self.replicas.on_committed(Position::behind(seq));
+        }
+        let outcome = Outcome::Answered {
+            id: reply.id,
+            replica: from.clone(),
+            body,
+        };
         self.complete(now, call, outcome, out);
-        match goal {
-            Goal::Primary if self.replicas.primary() == Some(from) => self.on_primary_heard(now),
-            Goal::Primary => {}
-            Goal::Replica => self.replicas.on_answered(from),
+        if !is_for_primary {
+            self.replicas.on_answered(from);
+        } else if self.replicas.primary() == Some(from) {
+            self.on_primary_heard(now);
         }
     }
 
@@ -142,10 +108,14 @@ impl Client {
         active.is_in_doubt |= active.is_write() && is_of_role;
         active.rejection = Some(reason.clone());
         let id = active.origin.expect("it was sent").id;
-        let (goal, is_write) = (active.goal(), active.is_write());
+        let (is_for_primary, is_write) = (active.is_for_primary(), active.is_write());
         match &reason {
-            Rejection::Cancelled if !is_write && goal == Goal::Primary => {
-                let outcome = Outcome::Resolved(Resolution::NeverExecuted);
+            Rejection::Cancelled if active.row().answer == AnswerKind::Resolution => {
+                let outcome = Outcome::Answered {
+                    id,
+                    replica: from.clone(),
+                    body: ReplyBody::Resolved(Resolution::NeverExecuted),
+                };
                 self.complete(now, call, outcome, out);
             }
             Rejection::Cancelled => {
@@ -168,18 +138,18 @@ impl Client {
                 self.replicas.on_not_primary(from);
                 self.ask_out_of_turn(now, from, out);
             }
-            Rejection::NotPrimary { primary } if goal == Goal::Primary => {
+            Rejection::NotPrimary { primary } if is_for_primary => {
                 self.withdraw(call);
                 let hint = primary.clone();
                 self.on_not_primary(now, call, from, hint, out);
             }
             Rejection::NotReady | Rejection::NoLease | Rejection::Behind { .. }
-                if goal == Goal::Replica && active.pinned().is_none() =>
+                if !is_for_primary && active.pinned().is_none() =>
             {
                 let is_behind = matches!(reason, Rejection::Behind { .. });
                 self.try_elsewhere(now, call, from, is_behind, out);
             }
-            Rejection::NotReady if goal == Goal::Primary => {
+            Rejection::NotReady if is_for_primary => {
                 self.rest(now, call);
                 self.suspect_primary(now, out);
             }
@@ -190,7 +160,7 @@ impl Client {
             | Rejection::NoLease
             | Rejection::Behind { .. }
             | Rejection::TooFewReplicas { .. } => {
-                if goal == Goal::Replica {
+                if !is_for_primary {
                     self.shun(now, from);
                 }
                 self.rest(now, call);

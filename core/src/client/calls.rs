@@ -3,18 +3,17 @@
 use std::collections::BTreeSet;
 
 use crate::config::Address;
-use crate::message::{Attempt, RequestBody};
+use crate::message::Attempt;
 use crate::operation::{Origin, Rejection};
-use crate::process::{CallBody, CallId};
-use crate::time::Instant;
+use crate::process::{Call, CallId};
+use crate::requests::{Executed, Goal, Row};
 
 /// A call that was not completed.
 #[derive(Clone, Debug)]
 pub(super) struct Active {
     pub(super) call: CallId,
-    pub(super) body: CallBody,
-    /// It is tried no more then.
-    pub(super) deadline: Instant,
+    /// What the program wants; it is tried no more after the deadline.
+    pub(super) what: Call,
     pub(super) stage: Stage,
     /// Its request, once it was sent.
     pub(super) origin: Option<Origin>,
@@ -41,50 +40,25 @@ pub(super) enum Stage {
     Sent(Address),
 }
 
-/// Where a call has to go.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Goal {
-    Primary,
-    Replica,
-}
-
 impl Active {
-    pub(super) fn goal(&self) -> Goal {
-        match self.body {
-            CallBody::Insert { .. } | CallBody::Remove { .. } | CallBody::Resolve { .. } => {
-                Goal::Primary
-            }
-            CallBody::Get { .. }
-            | CallBody::Scan { .. }
-            | CallBody::Status { .. }
-            | CallBody::Drain { .. } => Goal::Replica,
-        }
+    /// What is true of its request.
+    pub(super) fn row(&self) -> Row {
+        self.what.request.row()
+    }
+
+    pub(super) fn is_for_primary(&self) -> bool {
+        self.row().goal == Goal::Primary
     }
 
     pub(super) fn is_write(&self) -> bool {
-        matches!(self.body, CallBody::Insert { .. } | CallBody::Remove { .. })
+        self.row().executed == Executed::Once
     }
 
     /// The replica that the caller named.
     pub(super) fn pinned(&self) -> Option<&Address> {
-        match &self.body {
-            CallBody::Insert { .. } | CallBody::Remove { .. } | CallBody::Resolve { .. } => None,
-            CallBody::Get { replica, .. }
-            | CallBody::Scan { replica, .. }
-            | CallBody::Status { replica } => replica.as_ref(),
-            CallBody::Drain { replica, .. } => Some(replica),
-        }
-    }
-
-    pub(super) fn request(&self) -> RequestBody {
-        match self.body.clone() {
-            CallBody::Insert { key, value } => RequestBody::Insert { key, value },
-            CallBody::Remove { key } => RequestBody::Remove { key },
-            CallBody::Get { key, level, .. } => RequestBody::Get { key, level },
-            CallBody::Scan { after, limit, .. } => RequestBody::Scan { after, limit },
-            CallBody::Status { .. } => RequestBody::Status,
-            CallBody::Resolve { key, .. } => RequestBody::Resolve { key },
-            CallBody::Drain { drain, .. } => RequestBody::Drain(drain),
-        }
+        self.what
+            .replica
+            .as_ref()
+            .filter(|_| !self.is_for_primary())
     }
 }

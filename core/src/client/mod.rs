@@ -14,7 +14,7 @@ mod tests;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use self::calls::{Active, Goal, Stage};
+use self::calls::{Active, Stage};
 use self::replicas::Replicas;
 use self::session::Sessions;
 use crate::config::{Address, Epoch};
@@ -22,7 +22,8 @@ use crate::event::Event;
 use crate::limits;
 use crate::message::{Attempt, Message, Request, RequestBody};
 use crate::operation::{ClientId, Origin, RequestId};
-use crate::process::{Call, CallBody, CallId, Effect, Input, Outbox, Outcome, Process};
+use crate::process::{Call, CallId, Effect, Input, Outbox, Outcome, Process};
+use crate::requests::Goal;
 use crate::time::{Instant, Timers};
 
 /// Which replicas a client reads at, where the call does not say.
@@ -108,17 +109,10 @@ impl Client {
         id
     }
 
-    fn on_call(
-        &mut self,
-        now: Instant,
-        call: CallId,
-        Call { body, deadline }: Call,
-        out: &mut Outbox,
-    ) {
+    fn on_call(&mut self, now: Instant, call: CallId, what: Call, out: &mut Outbox) {
         let active = Active {
             call,
-            body,
-            deadline,
+            what,
             stage: Stage::Resting,
             origin: None,
             attempt: Attempt::default(),
@@ -136,9 +130,10 @@ impl Client {
         let Some(active) = self.calls.get(&call) else {
             return;
         };
-        match active.goal() {
-            Goal::Primary => self.attempt_at_primary(now, call, out),
-            Goal::Replica => self.attempt_at_replica(now, call, out),
+        if active.is_for_primary() {
+            self.attempt_at_primary(now, call, out);
+        } else {
+            self.attempt_at_replica(now, call, out);
         }
     }
 
@@ -170,9 +165,10 @@ impl Client {
         let (to, patience) = match active.pinned() {
             Some(replica) => (Some(replica.clone()), limits::READ_PATIENCE),
             None => {
-                let next = |replicas: &mut Replicas, active: &Active| match active.body {
-                    CallBody::Get { .. } => replicas.next_to_read(self.read_from, &active.tried),
-                    _ => replicas.steady(&active.tried),
+                let next = |replicas: &mut Replicas, active: &Active| match active.row().goal {
+                    Goal::InTurn => replicas.next_to_read(self.read_from, &active.tried),
+                    Goal::Steady => replicas.steady(&active.tried),
+                    Goal::Named | Goal::Primary => None,
                 };
                 let mut to = next(&mut self.replicas, active);
                 if to.is_none() && !active.tried.is_empty() {
@@ -184,7 +180,7 @@ impl Client {
         };
         // Without any address there is nothing but the deadline.
         let Some(to) = to else {
-            return self.timers.arm(Timer::Call(call), active.deadline);
+            return self.timers.arm(Timer::Call(call), active.what.deadline);
         };
         active.tried.insert(to.clone());
         self.send(now, call, to, patience, out);
@@ -209,12 +205,18 @@ impl Client {
             },
             copy: active.attempt.copy.saturating_add(1),
         };
-        request(&to, origin, active.request(), active.attempt, out);
+        request(
+            &to,
+            origin,
+            active.what.request.clone(),
+            active.attempt,
+            out,
+        );
     }
 
     /// Arms the call's timer for its next try, or for its deadline if that comes first.
     fn wait(&mut self, call: CallId, next_try: Instant) {
-        let due = next_try.min(self.calls[&call].deadline);
+        let due = next_try.min(self.calls[&call].what.deadline);
         self.timers.arm(Timer::Call(call), due);
     }
 
@@ -226,22 +228,19 @@ impl Client {
         {
             return origin;
         }
-        let origin = match &active.body {
-            CallBody::Insert { .. } | CallBody::Remove { .. } => {
+        let origin = match active.what.name {
+            _ if active.is_write() => {
                 let id = self.next_id();
                 self.sessions.enter(id, self.replicas.committed())
             }
-            CallBody::Resolve { request, .. } => Origin {
-                client: request.client,
-                id: request.id,
+            Some(name) => Origin {
+                client: name.client,
+                id: name.id,
                 // Says nothing of the others: some may still want to be resolved.
-                born: request.born,
+                born: name.born,
                 settled: RequestId(0),
             },
-            CallBody::Get { .. }
-            | CallBody::Scan { .. }
-            | CallBody::Status { .. }
-            | CallBody::Drain { .. } => self.plain(),
+            None => self.plain(),
         };
         self.requests.insert((origin.client, origin.id, call));
         let active = self.calls.get_mut(&call).expect("a call under way");
@@ -267,9 +266,9 @@ impl Client {
         match &stage {
             Stage::Held => {
                 self.held.insert(call);
-                self.timers.arm(Timer::Call(call), active.deadline);
+                self.timers.arm(Timer::Call(call), active.what.deadline);
             }
-            Stage::Sent(_) if active.goal() == Goal::Primary => {
+            Stage::Sent(_) if active.is_for_primary() => {
                 self.at_primary.insert(call);
             }
             Stage::Sent(_) | Stage::Resting => {}
@@ -298,13 +297,15 @@ impl Client {
         let Some(active) = self.calls.get(&call) else {
             return;
         };
-        if now >= active.deadline {
+        if now >= active.what.deadline {
             let outcome = self.given_up(call);
             return self.complete(now, call, outcome, out);
         }
-        if let (Goal::Replica, None, Stage::Sent(to)) =
-            (active.goal(), active.pinned(), active.stage.clone())
-        {
+        if let (false, None, Stage::Sent(to)) = (
+            active.is_for_primary(),
+            active.pinned(),
+            active.stage.clone(),
+        ) {
             self.shun(now, &to);
             self.probe(now, out);
         }

@@ -57,26 +57,34 @@ impl Table {
         }
     }
 
-    fn call(&mut self, body: CallBody) -> CallId {
+    fn call(&mut self, request: RequestBody) -> CallId {
+        self.call_in_name(None, request)
+    }
+
+    fn call_in_name(&mut self, name: Option<RequestName>, request: RequestBody) -> CallId {
         let call = CallId(self.next_call);
         self.next_call += 1;
-        let deadline = self.now + Duration::from_secs(5);
-        self.step(Input::Call(call, Call { body, deadline }));
+        let what = Call {
+            request,
+            name,
+            replica: None,
+            deadline: self.now + Duration::from_secs(5),
+        };
+        self.step(Input::Call(call, what));
         call
     }
 
     fn insert(&mut self) -> CallId {
-        self.call(CallBody::Insert {
+        self.call(RequestBody::Insert {
             key: "k".into(),
             value: "v".into(),
         })
     }
 
     fn get(&mut self) -> CallId {
-        self.call(CallBody::Get {
+        self.call(RequestBody::Get {
             key: "k".into(),
             level: ReadLevel::Local,
-            replica: None,
         })
     }
 
@@ -197,6 +205,11 @@ fn status(name: &str, role: RoleName) -> NodeStatus {
     }
 }
 
+fn answered(replica: &str, id: RequestId, body: ReplyBody) -> Outcome {
+    let replica = Address::new(replica);
+    Outcome::Answered { id, replica, body }
+}
+
 fn rejected(reason: Rejection) -> ReplyBody {
     let attempt = Attempt::default();
     ReplyBody::OperationRejected { reason, attempt }
@@ -219,10 +232,11 @@ fn a_write_is_held_until_a_replica_has_shown_itself_to_be_the_primary() {
         table.completed(),
         (
             call,
-            Outcome::Acknowledged {
-                id: request.origin.id,
-                seq: Seq(4)
-            }
+            answered(
+                "r1",
+                request.origin.id,
+                ReplyBody::OperationAck { seq: Seq(4) }
+            )
         )
     );
     table.insert();
@@ -532,10 +546,9 @@ fn clients_differ_in_where_they_read_first() {
 #[test]
 fn a_read_goes_on_where_there_is_a_lease() {
     let mut table = Table::new(&["r1", "r2"]);
-    table.call(CallBody::Get {
+    table.call(RequestBody::Get {
         key: "k".into(),
         level: ReadLevel::Linearizable,
-        replica: None,
     });
     let (to, request) = table.request();
     assert_eq!(to, "r2");
@@ -562,7 +575,7 @@ fn what_became_of_a_write_is_asked_in_its_name() {
     let mut table = Table::new(&["r1"]);
     let request: RequestName = "abc-5-9".parse().unwrap();
     let key = "k".into();
-    let call = table.call(CallBody::Resolve { request, key });
+    let call = table.call_in_name(Some(request), RequestBody::Resolve { key });
     table.tell_status("r1", RoleName::Primary);
     let (_, question) = table.request();
     assert_eq!(
@@ -577,7 +590,13 @@ fn what_became_of_a_write_is_asked_in_its_name() {
         request.id,
         ReplyBody::Resolved(answer),
     );
-    assert_eq!(table.completed(), (call, Outcome::Resolved(answer)));
+    assert_eq!(
+        table.completed(),
+        (
+            call,
+            answered("r1", question.origin.id, ReplyBody::Resolved(answer))
+        )
+    );
 }
 
 #[test]
@@ -690,11 +709,7 @@ fn a_read_goes_to_the_next_replica_as_well_when_one_does_not_answer_soon() {
         value: None,
         position: Position(3),
     };
-    table.reply("r1", request.origin.id, result);
-    let expected = Outcome::Value {
-        value: None,
-        position: Position(3),
-        replica: Address::new("r1"),
-    };
+    table.reply("r1", request.origin.id, result.clone());
+    let expected = answered("r1", request.origin.id, result);
     assert_eq!(table.completed(), (call, expected));
 }

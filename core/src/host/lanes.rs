@@ -1,6 +1,7 @@
-//! Which lane a message takes, and who may send it: two tables over all messages.
+//! Which lane a message takes, and who may send it: two tables over all messages. What the lanes of requests and answers are
+//! is told with them, in `requests`.
 
-use crate::message::{Message, PeerMessage, ReplyBody, RequestBody};
+use crate::message::{Message, PeerMessage};
 use crate::transport::{Lane, SenderKind};
 
 /// The lane of a message: what keeps the cluster together is small and goes first, transfers of the state go last.
@@ -19,23 +20,8 @@ pub fn lane(message: &Message) -> Lane {
             | PeerMessage::CommittedAnswer(_) => Lane::Log,
             PeerMessage::StateChunk(_) | PeerMessage::StateAck(_) => Lane::Bulk,
         },
-        Message::Request(request) => match &request.body {
-            RequestBody::Insert { .. }
-            | RequestBody::Remove { .. }
-            | RequestBody::Get { .. }
-            | RequestBody::Resolve { .. } => Lane::Log,
-            RequestBody::Scan { .. } => Lane::Bulk,
-            RequestBody::Status | RequestBody::Drain(_) => Lane::Control,
-        },
-        Message::Reply(reply) => match &reply.body {
-            ReplyBody::OperationAck { .. }
-            | ReplyBody::OperationFailed
-            | ReplyBody::OperationRejected { .. }
-            | ReplyBody::GetResult { .. }
-            | ReplyBody::Resolved(_) => Lane::Log,
-            ReplyBody::ScanResult { .. } => Lane::Bulk,
-            ReplyBody::Status(_) | ReplyBody::Draining => Lane::Control,
-        },
+        Message::Request(request) => request.body.lane(),
+        Message::Reply(reply) => reply.body.lane(),
     }
 }
 

@@ -1,7 +1,6 @@
 //! Single faults, of each kind and in each role, and how long a cluster may go without a success during each.
 
-use lockstep_core::message::Drain;
-use lockstep_core::process::CallBody;
+use lockstep_core::message::{Drain, RequestBody};
 
 use super::{Longest, OBSERVED, Run, Setting, measure};
 use crate::cluster::{Cluster, MS};
@@ -128,8 +127,8 @@ impl Row {
 fn drain(cluster: &mut Cluster, index: usize) {
     let replica = cluster.nodes()[index].address.clone();
     let client = cluster.clients().start;
-    let drain = Drain::Node;
-    cluster.call(client, CallBody::Drain { replica, drain }, OBSERVED);
+    let drain = RequestBody::Drain(Drain::Node);
+    cluster.call_at(client, drain, Some(replica), OBSERVED);
 }
 
 const fn row(kind: Kind, who: Who, writes: u64, reads: u64) -> Row {

@@ -9,8 +9,9 @@ pub mod drawn;
 pub mod faults;
 pub mod links;
 
+use lockstep_core::message::RequestBody;
 use lockstep_core::operation::{Key, ReadLevel, Value};
-use lockstep_core::process::{CallBody, CallId, Outcome};
+use lockstep_core::process::{CallId, Outcome};
 
 use crate::chaos::{Report, guarded};
 use crate::cluster::{Cluster, ClusterOptions, MS};
@@ -101,7 +102,7 @@ impl Run {
 
 /// Calls of one client, one after the other.
 struct Caller {
-    body: fn(u64) -> CallBody,
+    request: fn(u64) -> RequestBody,
     client: usize,
     open: Option<CallId>,
     succeeded: u64,
@@ -110,9 +111,9 @@ struct Caller {
 }
 
 impl Caller {
-    fn new(client: usize, body: fn(u64) -> CallBody) -> Self {
+    fn new(client: usize, request: fn(u64) -> RequestBody) -> Self {
         Self {
-            body,
+            request,
             client,
             open: None,
             succeeded: START,
@@ -125,17 +126,14 @@ impl Caller {
     fn tick(&mut self, cluster: &mut Cluster) {
         if let Some((ended, outcome)) = self.open.and_then(|call| ended(cluster, call)) {
             self.open = None;
-            if matches!(
-                outcome,
-                Outcome::Acknowledged { .. } | Outcome::Value { .. }
-            ) {
+            if matches!(outcome, Outcome::Answered { .. }) {
                 self.note(ended);
                 self.succeeded = ended;
             }
         }
         if self.open.is_none() {
             self.number += 1;
-            self.open = Some(cluster.call(self.client, (self.body)(self.number), PATIENCE));
+            self.open = Some(cluster.call(self.client, (self.request)(self.number), PATIENCE));
         }
     }
 
@@ -148,18 +146,17 @@ fn ended(cluster: &Cluster, call: CallId) -> Option<(u64, Outcome)> {
     cluster.history.record(call)?.ended.clone()
 }
 
-fn write(number: u64) -> CallBody {
-    CallBody::Insert {
+fn write(number: u64) -> RequestBody {
+    RequestBody::Insert {
         key: Key::from("key"),
         value: Value::from(format!("{number}")),
     }
 }
 
-fn read(_: u64) -> CallBody {
-    CallBody::Get {
+fn read(_: u64) -> RequestBody {
+    RequestBody::Get {
         key: Key::from("key"),
         level: ReadLevel::Linearizable,
-        replica: None,
     }
 }
 

@@ -26,9 +26,9 @@ use lockstep_core::engine::StoreError;
 use lockstep_core::host::Host;
 use lockstep_core::host::intake::Intake;
 use lockstep_core::limits::{Limits, Timing};
-use lockstep_core::message::Message;
+use lockstep_core::message::{Message, RequestBody};
 use lockstep_core::operation::{ClientId, Key};
-use lockstep_core::process::{Call, CallBody, CallId};
+use lockstep_core::process::{Call, CallId};
 use lockstep_core::replica::{Replica, ReplicaOptions};
 use lockstep_core::storage::Ticket;
 use lockstep_core::storage::committed::Committed;
@@ -347,14 +347,31 @@ impl Cluster {
         disks.map(|disk| disk.files().compared()).sum()
     }
 
-    /// Hands a call to a client. Its outcome goes to the history.
-    pub fn call(&mut self, client: usize, body: CallBody, patience: u64) -> CallId {
+    /// Has a client ask wherever the request has to go. Its outcome goes to the history.
+    pub fn call(&mut self, client: usize, request: RequestBody, patience: u64) -> CallId {
+        self.call_at(client, request, None, patience)
+    }
+
+    /// Has a client ask that replica, or any if there is none.
+    pub fn call_at(
+        &mut self,
+        client: usize,
+        request: RequestBody,
+        replica: Option<Address>,
+        patience: u64,
+    ) -> CallId {
         let id = CallId(self.calls);
         self.calls += 1;
         let node = &mut self.nodes[client];
-        let deadline = node.clock.local(self.now + patience);
-        self.history.begin(id, client, body.clone(), self.now);
-        node.inbox.calls.push_back((id, Call { body, deadline }));
+        let call = Call {
+            request,
+            name: None,
+            replica,
+            deadline: node.clock.local(self.now + patience),
+        };
+        self.history
+            .begin(id, client, call.request.clone(), self.now);
+        node.inbox.calls.push_back((id, call));
         self.plan_turn(client);
         id
     }

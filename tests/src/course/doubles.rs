@@ -168,12 +168,7 @@ impl Bench {
                 Some(value) => format!("GetResult {id} {key:?}={value:?}"),
                 None => format!("GetResult {id} {key:?}=absent"),
             },
-            ReplyBody::ScanResult { .. }
-            | ReplyBody::Status(_)
-            | ReplyBody::Resolved(_)
-            | ReplyBody::Draining => {
-                panic!("nobody asks for {reply:?}")
-            }
+            _ => panic!("nobody asks for {reply:?}"),
         };
         self.note(to.as_str(), &line);
     }

@@ -3,8 +3,9 @@
 
 use std::collections::BTreeMap;
 
+use lockstep_core::message::{ReplyBody, RequestBody};
 use lockstep_core::operation::{Operation, Value};
-use lockstep_core::process::{CallBody, Outcome};
+use lockstep_core::process::Outcome;
 
 use super::{Fact, Invariant};
 use crate::cluster::Cluster;
@@ -45,28 +46,26 @@ impl Invariant for OutcomesAreTrue {
 }
 
 fn check_acknowledged(cluster: &Cluster, record: &Record, outcome: &Outcome) -> Result<(), String> {
-    let Outcome::Acknowledged { seq, .. } = outcome else {
+    let Outcome::Answered {
+        body: ReplyBody::OperationAck { seq },
+        ..
+    } = outcome
+    else {
         return Ok(());
     };
     let Some(entry) = cluster.ledger().entry(*seq) else {
         return Err(format!(
             "{:?} was acknowledged as {seq}, which is not committed",
-            record.body
+            record.request
         ));
     };
-    let wanted = match &record.body {
-        CallBody::Insert { key, value } => Operation::Insert {
+    let wanted = match &record.request {
+        RequestBody::Insert { key, value } => Operation::Insert {
             key: key.clone(),
             value: value.clone(),
         },
-        CallBody::Remove { key } => Operation::Remove { key: key.clone() },
-        CallBody::Get { .. }
-        | CallBody::Scan { .. }
-        | CallBody::Status { .. }
-        | CallBody::Resolve { .. }
-        | CallBody::Drain { .. } => {
-            return Err(format!("{:?} was acknowledged", record.body));
-        }
+        RequestBody::Remove { key } => Operation::Remove { key: key.clone() },
+        other => return Err(format!("{other:?} was acknowledged")),
     };
     if entry.operation != wanted {
         return Err(format!("{wanted:?} was acknowledged as {entry:?}"));
@@ -76,12 +75,12 @@ fn check_acknowledged(cluster: &Cluster, record: &Record, outcome: &Outcome) -> 
 
 /// How often may the value of an Insert be in the log, going by what its client was told?
 fn check_effects(record: &Record, written: &BTreeMap<&Value, u32>) -> Result<(), String> {
-    let CallBody::Insert { value, .. } = &record.body else {
+    let RequestBody::Insert { value, .. } = &record.request else {
         return Ok(());
     };
     let times = written.get(value).copied().unwrap_or(0);
     let allowed = match &record.ended {
-        Some((_, Outcome::Acknowledged { .. })) => 1..=1,
+        Some((_, Outcome::Answered { .. })) => 1..=1,
         Some((_, Outcome::Rejected { .. } | Outcome::Unreachable)) => 0..=0,
         Some(_) | None => 0..=1,
     };
@@ -90,7 +89,7 @@ fn check_effects(record: &Record, written: &BTreeMap<&Value, u32>) -> Result<(),
     } else {
         Err(format!(
             "{:?} took effect {times} times, its client was told {:?}",
-            record.body, record.ended
+            record.request, record.ended
         ))
     }
 }

@@ -4,8 +4,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use lockstep_core::limits;
-use lockstep_core::message::{Message, Reply, ReplyBody, RequestBody, RoleName};
+use lockstep_core::message::{Message, Reply, ReplyBody, RoleName};
 use lockstep_core::operation::{ClientId, RequestId};
+use lockstep_core::requests::Goal;
 use lockstep_core::time::Instant;
 
 use super::{Fact, Invariant};
@@ -68,22 +69,14 @@ impl Invariant for OneReply {
                 if open.is_answered {
                     open.arrived = arrived;
                 }
-                match request.body {
-                    RequestBody::Insert { .. }
-                    | RequestBody::Remove { .. }
-                    | RequestBody::Resolve { .. } => {
-                        (open.is_write, open.is_answered) = (true, false);
-                        self.writes.insert((
-                            *node,
-                            open.arrived,
-                            request.origin.client,
-                            request.origin.id,
-                        ));
-                    }
-                    RequestBody::Get { .. }
-                    | RequestBody::Scan { .. }
-                    | RequestBody::Status
-                    | RequestBody::Drain(_) => {}
+                if request.body.row().goal == Goal::Primary {
+                    (open.is_write, open.is_answered) = (true, false);
+                    self.writes.insert((
+                        *node,
+                        open.arrived,
+                        request.origin.client,
+                        request.origin.id,
+                    ));
                 }
                 Ok(())
             }
@@ -177,14 +170,7 @@ impl OneReply {
             ReplyBody::OperationFailed if !is_first_turn_since => {
                 Err(format!("{} failed {:?} late", reply.id, local - deadline))
             }
-            ReplyBody::OperationAck { .. }
-            | ReplyBody::OperationFailed
-            | ReplyBody::OperationRejected { .. }
-            | ReplyBody::GetResult { .. }
-            | ReplyBody::ScanResult { .. }
-            | ReplyBody::Status(_)
-            | ReplyBody::Resolved(_)
-            | ReplyBody::Draining => Ok(()),
+            _ => Ok(()),
         }
     }
 }

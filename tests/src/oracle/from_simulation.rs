@@ -2,8 +2,9 @@
 //!
 //! Scans and questions about nodes are left out: the answers carry no position.
 
+use lockstep_core::message::{ReplyBody, RequestBody};
 use lockstep_core::operation::{ReadLevel, Value};
-use lockstep_core::process::{CallBody, Outcome};
+use lockstep_core::process::Outcome;
 
 use super::{Answer, Level, Operation, What, WriteOutcome};
 use crate::history::{History, Record};
@@ -18,18 +19,14 @@ fn operation(record: &Record) -> Option<Operation> {
         Some((ended, outcome)) => (Some(*ended), Some(outcome)),
         None => (None, None),
     };
-    let (key, what) = match &record.body {
-        CallBody::Insert { key, value } => (key, write(Some(value), outcome)),
-        CallBody::Remove { key } => (key, write(None, outcome)),
-        CallBody::Get {
-            key,
-            level,
-            replica: _,
-        } => (key, read(*level, outcome)),
-        CallBody::Scan { .. }
-        | CallBody::Status { .. }
-        | CallBody::Resolve { .. }
-        | CallBody::Drain { .. } => return None,
+    let (key, what) = match &record.request {
+        RequestBody::Insert { key, value } => (key, write(Some(value), outcome)),
+        RequestBody::Remove { key } => (key, write(None, outcome)),
+        RequestBody::Get { key, level } => (key, read(*level, outcome)),
+        RequestBody::Scan { .. }
+        | RequestBody::Status
+        | RequestBody::Resolve { .. }
+        | RequestBody::Drain(_) => return None,
     };
     Some(Operation {
         client: record.client as u64,
@@ -42,16 +39,13 @@ fn operation(record: &Record) -> Option<Operation> {
 
 fn write(value: Option<&Value>, outcome: Option<&Outcome>) -> What {
     let outcome = match outcome {
-        Some(Outcome::Acknowledged { seq, .. }) => WriteOutcome::Acknowledged { seq: *seq },
+        Some(Outcome::Answered {
+            body: ReplyBody::OperationAck { seq },
+            ..
+        }) => WriteOutcome::Acknowledged { seq: *seq },
         Some(Outcome::Rejected { .. } | Outcome::Unreachable) => WriteOutcome::Rejected,
         None | Some(Outcome::Unknown { .. }) => WriteOutcome::Unknown,
-        Some(
-            Outcome::Value { .. }
-            | Outcome::Page { .. }
-            | Outcome::Status { .. }
-            | Outcome::Resolved(_)
-            | Outcome::Draining,
-        ) => {
+        Some(Outcome::Answered { .. }) => {
             panic!("a write was answered like a read: {outcome:?}")
         }
     };
@@ -68,10 +62,12 @@ fn read(level: ReadLevel, outcome: Option<&Outcome>) -> What {
         ReadLevel::Linearizable => Level::Linearizable,
     };
     let answer = match outcome {
-        Some(Outcome::Value {
-            value,
-            position,
+        Some(Outcome::Answered {
             replica,
+            body: ReplyBody::GetResult {
+                value, position, ..
+            },
+            ..
         }) => Some(Answer {
             value: value.clone(),
             position: *position,
@@ -80,13 +76,7 @@ fn read(level: ReadLevel, outcome: Option<&Outcome>) -> What {
         None | Some(Outcome::Rejected { .. } | Outcome::Unreachable | Outcome::Unknown { .. }) => {
             None
         }
-        Some(
-            Outcome::Acknowledged { .. }
-            | Outcome::Page { .. }
-            | Outcome::Status { .. }
-            | Outcome::Resolved(_)
-            | Outcome::Draining,
-        ) => {
+        Some(Outcome::Answered { .. }) => {
             panic!("a read was answered like something else: {outcome:?}")
         }
     };

@@ -12,10 +12,10 @@ use std::time::Duration;
 use lockstep_core::limits::Timing;
 use lockstep_core::message::{Message, Request, RequestBody};
 use lockstep_core::operation::{ClientId, Key, Origin, RequestId, Value};
-use lockstep_core::process::{CallBody, CallId};
+use lockstep_core::process::CallId;
 
 pub use self::difference::difference;
-use self::words::{build, call_of, millis_of, node, number};
+use self::words::{Asked, build, call_of, millis_of, node, number};
 use crate::chaos;
 use crate::cluster::{Clock, Cluster, MS};
 use crate::invariants::Violation;
@@ -168,8 +168,7 @@ impl Runner {
                 cluster.run_until(end);
             }
             ["begin", words @ ..] => {
-                let (client, body) = call_of(cluster, words)?;
-                cluster.call(client, body, PATIENCE);
+                call_of(cluster, words)?.call(cluster, PATIENCE);
             }
             ["request", client, replica, "put", key, value] => {
                 self.request = Some(request_of(cluster.now(), key, value));
@@ -223,8 +222,8 @@ impl Runner {
             ["end"] => cluster.finish(),
             ["show"] => {}
             words => {
-                let (client, body) = call_of(cluster, words)?;
-                call(cluster, client, body);
+                let asked = call_of(cluster, words)?;
+                call(cluster, asked);
             }
         }
         let mut lines = cluster.trace.take_lines();
@@ -272,8 +271,8 @@ fn make_ready(cluster: &mut Cluster) {
 }
 
 /// Has a client call, and lets time pass until it has the outcome.
-fn call(cluster: &mut Cluster, client: usize, body: CallBody) {
-    let call = cluster.call(client, body, PATIENCE);
+fn call(cluster: &mut Cluster, asked: Asked) {
+    let call = asked.call(cluster, PATIENCE);
     let is_done = |cluster: &Cluster, call: CallId| {
         let record = cluster.history.record(call);
         record.is_some_and(|record| record.ended.is_some())

@@ -4,9 +4,9 @@ use std::str::FromStr;
 
 use lockstep_core::config::{Address, Position};
 use lockstep_core::limits::Limits;
-use lockstep_core::message::Drain;
+use lockstep_core::message::{Drain, RequestBody};
 use lockstep_core::operation::{Key, ReadLevel, Value};
-use lockstep_core::process::CallBody;
+use lockstep_core::process::CallId;
 
 use crate::cluster::{Cluster, ClusterOptions, MS};
 use crate::disk::DiskOptions;
@@ -30,50 +30,61 @@ pub(super) fn build(replicas: usize, clients: usize, options: &[&str]) -> Result
     }))
 }
 
-/// The call that a command stands for, and the client that makes it.
-pub(super) fn call_of(cluster: &Cluster, words: &[&str]) -> Result<(usize, CallBody), String> {
+/// A client's call, at a replica or where the request has to go.
+pub(super) struct Asked {
+    client: usize,
+    request: RequestBody,
+    replica: Option<Address>,
+}
+
+impl Asked {
+    /// Has the client make it.
+    pub(super) fn call(self, cluster: &mut Cluster, patience: u64) -> CallId {
+        cluster.call_at(self.client, self.request, self.replica, patience)
+    }
+}
+
+/// The call that a command stands for.
+pub(super) fn call_of(cluster: &Cluster, words: &[&str]) -> Result<Asked, String> {
     let address = |name: &str| -> Result<Address, String> {
         Ok(cluster.nodes()[node(cluster, name)?].address.clone())
     };
-    let (client, body) = match *words {
+    let (client, request, replica) = match *words {
         ["put", client, key, value] => {
             let (key, value) = (Key::from(key), Value::from(value));
-            (client, CallBody::Insert { key, value })
+            (client, RequestBody::Insert { key, value }, None)
         }
         ["remove", client, key] => {
             let key = Key::from(key);
-            (client, CallBody::Remove { key })
+            (client, RequestBody::Remove { key }, None)
         }
         ["get", client, key, replica, level] => {
-            let body = CallBody::Get {
+            let request = RequestBody::Get {
                 key: Key::from(key),
                 level: level_of(level)?,
-                replica: Some(address(replica)?),
             };
-            (client, body)
+            (client, request, Some(address(replica)?))
         }
         ["scan", client, replica] => {
-            let body = CallBody::Scan {
-                after: None,
-                limit: None,
-                replica: Some(address(replica)?),
-            };
-            (client, body)
+            let (after, limit) = (None, None);
+            let request = RequestBody::Scan { after, limit };
+            (client, request, Some(address(replica)?))
         }
         ["drain", client, replica, ref role @ ..] => {
-            let body = CallBody::Drain {
-                replica: address(replica)?,
-                drain: match role {
-                    [] => Drain::Node,
-                    ["role"] => Drain::Primary,
-                    _ => return Err("no such drain".to_owned()),
-                },
-            };
-            (client, body)
+            let request = RequestBody::Drain(match role {
+                [] => Drain::Node,
+                ["role"] => Drain::Primary,
+                _ => return Err("no such drain".to_owned()),
+            });
+            (client, request, Some(address(replica)?))
         }
         _ => return Err("no such command".to_owned()),
     };
-    Ok((node(cluster, client)?, body))
+    Ok(Asked {
+        client: node(cluster, client)?,
+        request,
+        replica,
+    })
 }
 
 pub(super) fn node(cluster: &Cluster, name: &str) -> Result<usize, String> {

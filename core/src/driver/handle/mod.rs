@@ -1,6 +1,7 @@
 //! Calls for programs: what a program does with a cluster is an async function here, and an `Input::Call` to a client
 //! process underneath, which numbers requests, finds the primary and tries again.
 
+mod answers;
 #[cfg(test)]
 mod tests;
 
@@ -13,15 +14,18 @@ use async_channel::{Receiver, Sender};
 use futures_lite::{Stream, stream};
 
 pub use crate::client::ReadFrom;
-use crate::config::{Address, Position, Seq};
+use crate::config::Address;
 use crate::driver::clock::Clock;
 use crate::driver::disk::Disk;
 use crate::driver::{Control, Parts, Running, Watch, spawn_with_calls};
 use crate::event::Event;
-use crate::message::{Drain, NodeStatus};
-use crate::operation::{Key, ReadLevel, Rejection, RequestId, RequestName, Resolution, Value};
-use crate::process::{Call, CallBody, Outcome, Process};
+use crate::message::{Drain, NodeStatus, ReplyBody, RequestBody};
+use crate::operation::{Key, ReadLevel, RequestId, RequestName, Resolution, Value};
+use crate::process::{Call, Outcome, Process};
 use crate::transport::Transport;
+
+pub use answers::{Acknowledged, Page, Read, ReadError, WriteError};
+use answers::{Draining, Told};
 
 /// How a client behaves.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -57,95 +61,6 @@ struct Shared {
     control: Control,
     /// `None` once it was closed.
     running: Mutex<Option<Running>>,
-}
-
-/// A write that is on disk on every in-sync replica.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Acknowledged {
-    /// The request that was acknowledged.
-    pub id: RequestId,
-    /// Its place in the total order of all writes.
-    pub seq: Seq,
-}
-
-/// What was read of a key.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Read {
-    /// Its value; `None` when it is absent.
-    pub value: Option<Value>,
-    /// The value is the outcome of all writes before this. Except after a local read, a read `AtLeast` this position sees
-    /// the same or newer, at any replica.
-    pub position: Position,
-    /// Who answered.
-    pub replica: Address,
-}
-
-/// A part of all records.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Page {
-    /// In the order of their keys; may be empty although more follow.
-    pub records: Vec<(Key, Value)>,
-    /// More may follow behind this key; `None` at the end.
-    pub resume: Option<Key>,
-    /// Who answered.
-    pub replica: Address,
-}
-
-/// Why a write was not acknowledged.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum WriteError {
-    /// Certainly not executed, for a reason that trying again did not or would not change.
-    #[error("the write was rejected and not executed: {reason}")]
-    Rejected {
-        /// The request.
-        id: RequestId,
-        /// The last reason.
-        reason: Rejection,
-    },
-    /// Certainly not executed: no primary was reached in time.
-    #[error("no primary was reached in time; the write was not executed")]
-    Unreachable,
-    /// The write may or may not take effect; `Handle::resolve` finds out.
-    #[error("the write was not confirmed in time; it may or may not take effect")]
-    Unknown {
-        /// What to ask with.
-        request: RequestName,
-    },
-    /// Certainly not executed: the client had been closed, or had failed.
-    #[error("the client was closed; the write was not executed")]
-    Closed,
-    /// The client was closed during the call; the write may or may not take effect.
-    #[error("the client was closed before the write was confirmed; it may or may not take effect")]
-    Interrupted,
-}
-
-impl WriteError {
-    /// May the write take effect all the same? If not, it was certainly not executed.
-    pub fn is_unknown(&self) -> bool {
-        match self {
-            Self::Unknown { .. } | Self::Interrupted => true,
-            Self::Rejected { .. } | Self::Unreachable | Self::Closed => false,
-        }
-    }
-}
-
-/// Why there is no answer.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum ReadError {
-    /// For a reason that trying again did not or would not change.
-    #[error("the request was rejected: {reason}")]
-    Rejected {
-        /// The request.
-        id: RequestId,
-        /// The last reason.
-        reason: Rejection,
-    },
-    /// No replica answered in time.
-    #[error("no replica answered in time")]
-    Unreachable,
-    /// The client was closed, or has failed.
-    #[error("the client was closed")]
-    Closed,
 }
 
 impl Handle {
@@ -193,7 +108,7 @@ impl Handle {
         value: impl Into<Value>,
     ) -> Result<Acknowledged, WriteError> {
         let (key, value) = (key.into(), value.into());
-        self.write(CallBody::Insert { key, value }).await
+        self.write(RequestBody::Insert { key, value }).await
     }
 
     /// Deletes a key, whether or not it is there. Dropping the future does not take the write back.
@@ -202,7 +117,7 @@ impl Handle {
     /// See [`WriteError`]: what was not executed, and what may have been.
     pub async fn remove(&self, key: impl Into<Key>) -> Result<Acknowledged, WriteError> {
         let key = key.into();
-        self.write(CallBody::Remove { key }).await
+        self.write(RequestBody::Remove { key }).await
     }
 
     /// Reads a key: the outcome of every write that was acknowledged before, whoever wrote it (linearizable).
@@ -210,7 +125,7 @@ impl Handle {
     /// # Errors
     /// If there is no answer.
     pub async fn get(&self, key: impl Into<Key>) -> Result<Read, ReadError> {
-        self.read(key.into(), ReadLevel::Linearizable, None).await
+        self.get_with(key, ReadLevel::Linearizable).await
     }
 
     /// Reads a key, as fresh as `level` says. What need not be the newest costs less and is answered by more replicas:
@@ -230,7 +145,8 @@ impl Handle {
     /// # Errors
     /// If there is no answer.
     pub async fn get_with(&self, key: impl Into<Key>, level: ReadLevel) -> Result<Read, ReadError> {
-        self.read(key.into(), level, None).await
+        let key = key.into();
+        self.ask(RequestBody::Get { key, level }, None).await
     }
 
     /// Reads a key at one replica.
@@ -243,7 +159,9 @@ impl Handle {
         key: impl Into<Key>,
         level: ReadLevel,
     ) -> Result<Read, ReadError> {
-        self.read(key.into(), level, Some(replica.clone())).await
+        let key = key.into();
+        let replica = Some(replica.clone());
+        self.ask(RequestBody::Get { key, level }, replica).await
     }
 
     /// Finds out what became of a write of `key` whose outcome was unknown. If it was not executed, it never will be.
@@ -269,11 +187,9 @@ impl Handle {
         request: &RequestName,
         key: impl Into<Key>,
     ) -> Result<Resolution, ReadError> {
-        let (request, key) = (*request, key.into());
-        match self.call(CallBody::Resolve { request, key }).await {
-            Ok(Outcome::Resolved(resolution)) => Ok(resolution),
-            other => Err(not_read(other)),
-        }
+        let key = key.into();
+        let resolve = RequestBody::Resolve { key };
+        answered(self.call(resolve, Some(*request), None).await)
     }
 
     /// Has a replica leave the configuration, or hand over being primary. Returns when that has begun; its status tells
@@ -282,11 +198,9 @@ impl Handle {
     /// # Errors
     /// If there is no answer.
     pub async fn drain(&self, replica: &Address, drain: Drain) -> Result<(), ReadError> {
-        let replica = replica.clone();
-        match self.call(CallBody::Drain { replica, drain }).await {
-            Ok(Outcome::Draining) => Ok(()),
-            other => Err(not_read(other)),
-        }
+        let replica = Some(replica.clone());
+        let Draining = self.ask(RequestBody::Drain(drain), replica).await?;
+        Ok(())
     }
 
     /// Reads records in the order of their keys, behind `after`, at most `limit`; at one replica or any. A page may have
@@ -309,23 +223,7 @@ impl Handle {
         limit: Option<NonZeroU32>,
         replica: Option<Address>,
     ) -> Result<Page, ReadError> {
-        let body = CallBody::Scan {
-            after,
-            limit,
-            replica,
-        };
-        match self.call(body).await {
-            Ok(Outcome::Page {
-                records,
-                resume,
-                replica,
-            }) => Ok(Page {
-                records,
-                resume,
-                replica,
-            }),
-            other => Err(not_read(other)),
-        }
+        self.ask(RequestBody::Scan { after, limit }, replica).await
     }
 
     /// All records in the order of their keys, page by page; at one replica or any. Later ones may be of a newer state
@@ -388,63 +286,47 @@ impl Handle {
         running.take()
     }
 
-    async fn write(&self, body: CallBody) -> Result<Acknowledged, WriteError> {
-        match self.call(body).await {
-            Ok(Outcome::Acknowledged { id, seq }) => Ok(Acknowledged { id, seq }),
+    async fn status_at(&self, replica: Option<Address>) -> Result<NodeStatus, ReadError> {
+        let status: Box<NodeStatus> = self.ask(RequestBody::Status, replica).await?;
+        Ok(*status)
+    }
+
+    async fn write(&self, request: RequestBody) -> Result<Acknowledged, WriteError> {
+        match self.call(request, None, None).await {
+            Ok(Outcome::Answered { id, replica, body }) => Ok(told(id, replica, body)),
             Ok(Outcome::Unknown { request }) => Err(WriteError::Unknown { request }),
             Ok(Outcome::Rejected { id, reason }) => Err(WriteError::Rejected { id, reason }),
             Ok(Outcome::Unreachable) => Err(WriteError::Unreachable),
-            Ok(
-                Outcome::Value { .. }
-                | Outcome::Page { .. }
-                | Outcome::Status { .. }
-                | Outcome::Resolved(_)
-                | Outcome::Draining,
-            ) => unreachable!("a client answers a write with what became of it"),
             Err(NoOutcome::NotBegun) => Err(WriteError::Closed),
             Err(NoOutcome::Interrupted) => Err(WriteError::Interrupted),
         }
     }
 
-    async fn read(
+    async fn ask<T: Told>(
         &self,
-        key: Key,
-        level: ReadLevel,
+        request: RequestBody,
         replica: Option<Address>,
-    ) -> Result<Read, ReadError> {
-        let body = CallBody::Get {
-            key,
-            level,
-            replica,
-        };
-        match self.call(body).await {
-            Ok(Outcome::Value {
-                value,
-                position,
-                replica,
-            }) => Ok(Read {
-                value,
-                position,
-                replica,
-            }),
-            other => Err(not_read(other)),
-        }
+    ) -> Result<T, ReadError> {
+        answered(self.call(request, None, replica).await)
     }
 
-    async fn status_at(&self, replica: Option<Address>) -> Result<NodeStatus, ReadError> {
-        match self.call(CallBody::Status { replica }).await {
-            Ok(Outcome::Status { status, .. }) => Ok(*status),
-            other => Err(not_read(other)),
-        }
-    }
-
-    async fn call(&self, body: CallBody) -> Result<Outcome, NoOutcome> {
+    async fn call(
+        &self,
+        request: RequestBody,
+        name: Option<RequestName>,
+        replica: Option<Address>,
+    ) -> Result<Outcome, NoOutcome> {
         // The deadline counts from here: waiting for a turn is the caller's own doing.
         let slot = self.shared.slots.take().await;
-        let deadline = Clock.now() + self.deadline;
+        let call = Call {
+            request,
+            name,
+            replica,
+            deadline: Clock.now() + self.deadline,
+        };
         let (reply, outcome) = oneshot::async_channel();
         let call = PendingCall {
-            call: Call { body, deadline },
+            call,
             reply,
             _slot: slot,
         };
@@ -462,22 +344,20 @@ impl fmt::Debug for Handle {
     }
 }
 
-/// What a read is answered with when not with what was read.
-fn not_read(outcome: Result<Outcome, NoOutcome>) -> ReadError {
+/// What the program is told of a call that is not a write.
+fn answered<T: Told>(outcome: Result<Outcome, NoOutcome>) -> Result<T, ReadError> {
     match outcome {
-        Ok(Outcome::Rejected { id, reason }) => ReadError::Rejected { id, reason },
-        Ok(Outcome::Unreachable) => ReadError::Unreachable,
-        Ok(
-            Outcome::Acknowledged { .. }
-            | Outcome::Unknown { .. }
-            | Outcome::Value { .. }
-            | Outcome::Page { .. }
-            | Outcome::Status { .. }
-            | Outcome::Resolved(_)
-            | Outcome::Draining,
-        ) => unreachable!("a client answers a read with what was asked for"),
-        Err(NoOutcome::NotBegun | NoOutcome::Interrupted) => ReadError::Closed,
+        Ok(Outcome::Answered { id, replica, body }) => Ok(told(id, replica, body)),
+        Ok(Outcome::Rejected { id, reason }) => Err(ReadError::Rejected { id, reason }),
+        Ok(Outcome::Unreachable) => Err(ReadError::Unreachable),
+        Ok(Outcome::Unknown { .. }) => unreachable!("only the outcome of a write may be unknown"),
+        Err(NoOutcome::NotBegun | NoOutcome::Interrupted) => Err(ReadError::Closed),
     }
+}
+
+fn told<T: Told>(id: RequestId, replica: Address, body: ReplyBody) -> T {
+    T::told(id, replica, body)
+        .expect("the client has seen that the answer is of the request's kind")
 }
 
 /// Why a call got no outcome: the client has ended.

@@ -3,7 +3,9 @@
 use async_std::task::block_on;
 
 use super::*;
+use crate::config::{Position, Seq};
 use crate::driver::bench::{Done, bench};
+use crate::operation::{Rejection, Value};
 use crate::process::{CallId, Effect, Input, Outbox};
 use crate::time::{Instant, Timers};
 
@@ -27,33 +29,36 @@ impl Oracle {
         (Handle::over(oracle, Arc::new(transport), options), done)
     }
 
-    fn answer(&mut self, id: CallId, body: CallBody, outbox: &mut Outbox) {
-        let request = RequestId(self.next);
-        let replica = Address::new("oracle");
+    fn answer(&mut self, call: CallId, request: RequestBody, outbox: &mut Outbox) {
+        let id = RequestId(self.next);
         self.next += 1;
-        let outcome = match body {
-            CallBody::Insert { key, .. } if key == Key::from("hold") => {
-                self.held.push(id);
+        let answered = |body| Outcome::Answered {
+            id,
+            replica: Address::new("oracle"),
+            body,
+        };
+        let outcome = match request {
+            RequestBody::Insert { key, .. } if key == Key::from("hold") => {
+                self.held.push(call);
                 return;
             }
-            CallBody::Insert { key, .. } if key == Key::from("unknown") => {
+            RequestBody::Insert { key, .. } if key == Key::from("unknown") => {
                 let request = "1-2-3".parse().expect("a name");
                 Outcome::Unknown { request }
             }
-            CallBody::Insert { key, .. } if key == Key::from("full") => Outcome::Rejected {
-                id: request,
+            RequestBody::Insert { key, .. } if key == Key::from("full") => Outcome::Rejected {
+                id,
                 reason: Rejection::DiskFull,
             },
-            CallBody::Insert { .. } | CallBody::Remove { .. } => Outcome::Acknowledged {
-                id: request,
-                seq: crate::config::Seq(request.0),
-            },
-            CallBody::Get { key, .. } => Outcome::Value {
-                value: Some(Value(key.0)),
-                position: Position(request.0),
-                replica,
-            },
-            CallBody::Scan { after, .. } => {
+            RequestBody::Insert { .. } | RequestBody::Remove { .. } => {
+                answered(ReplyBody::OperationAck { seq: Seq(id.0) })
+            }
+            RequestBody::Get { key, .. } => answered(ReplyBody::GetResult {
+                value: Some(Value(key.0.clone())),
+                key,
+                position: Position(id.0),
+            }),
+            RequestBody::Scan { after, .. } => {
                 let first = after.map_or(0, |after| after.0[0] + 1);
                 let key = Key::from(vec![first]);
                 // Pages of one record, with an empty one in the middle, up to the key 4.
@@ -61,16 +66,13 @@ impl Oracle {
                     2 => Vec::new(),
                     _ => vec![(key.clone(), Value::from("v"))],
                 };
-                Outcome::Page {
-                    records,
-                    resume: (first < 4).then_some(key),
-                    replica,
-                }
+                let resume = (first < 4).then_some(key);
+                answered(ReplyBody::ScanResult { records, resume })
             }
-            CallBody::Status { .. } | CallBody::Resolve { .. } => Outcome::Unreachable,
-            CallBody::Drain { .. } => Outcome::Draining,
+            RequestBody::Status | RequestBody::Resolve { .. } => Outcome::Unreachable,
+            RequestBody::Drain(_) => answered(ReplyBody::Draining),
         };
-        outbox.push(Effect::Complete(id, outcome));
+        outbox.push(Effect::Complete(call, outcome));
     }
 }
 
@@ -79,7 +81,7 @@ impl Process for Oracle {
 
     fn step(&mut self, _now: Instant, input: Input<u8>, outbox: &mut Outbox) {
         if let Input::Call(id, call) = input {
-            self.answer(id, call.body, outbox);
+            self.answer(id, call.request, outbox);
         }
     }
 

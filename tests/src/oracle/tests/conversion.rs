@@ -1,17 +1,18 @@
 //! Histories of the simulator become those of the oracle.
 
 use lockstep_core::config::{Address, Position, Seq};
+use lockstep_core::message::{ReplyBody, RequestBody};
 use lockstep_core::operation::{ClientId, ReadLevel, Rejection, RequestId, RequestName};
-use lockstep_core::process::{CallBody, CallId, Outcome};
+use lockstep_core::process::{CallId, Outcome};
 
 use super::super::{Operation, from_simulation};
 use super::{acked, local, rejected, unknown, value_of};
 use crate::history::History;
 
 /// What the oracle is told of one call, from 10 on, that ended at 20.
-fn check(body: CallBody, outcome: Option<Outcome>, expected: Option<Operation>) {
+fn check(request: RequestBody, outcome: Option<Outcome>, expected: Option<Operation>) {
     let mut history = History::default();
-    history.begin(CallId(7), 1, body, 10);
+    history.begin(CallId(7), 1, request, 10);
     if let Some(outcome) = outcome {
         history.end(CallId(7), outcome, 20).expect("it is open");
     }
@@ -25,6 +26,14 @@ fn check(body: CallBody, outcome: Option<Outcome>, expected: Option<Operation>) 
     assert_eq!(from_simulation::operations(&history), expected);
 }
 
+fn answered(body: ReplyBody) -> Outcome {
+    Outcome::Answered {
+        id: RequestId(0),
+        replica: Address::new("r1"),
+        body,
+    }
+}
+
 fn rejection() -> Outcome {
     Outcome::Rejected {
         id: RequestId(0),
@@ -34,20 +43,19 @@ fn rejection() -> Outcome {
 
 #[test]
 fn writes_have_the_outcome_their_client_was_told() {
-    let insert = || CallBody::Insert {
+    let insert = || RequestBody::Insert {
         key: "k".into(),
         value: "a".into(),
     };
-    let id = RequestId(0);
     let request = RequestName {
         client: ClientId(1),
-        id,
+        id: RequestId(0),
         born: Position(0),
     };
     let seq = Seq(3);
     check(
         insert(),
-        Some(Outcome::Acknowledged { id, seq }),
+        Some(answered(ReplyBody::OperationAck { seq })),
         Some(acked("k", "a", 10..20, 3)),
     );
     check(insert(), None, Some(unknown("k", "a", 10)));
@@ -59,29 +67,28 @@ fn writes_have_the_outcome_their_client_was_told() {
     for outcome in [rejection(), Outcome::Unreachable] {
         check(insert(), Some(outcome), Some(rejected("k", "a", 10..20)));
     }
-    let remove = CallBody::Remove { key: "k".into() };
+    let remove = RequestBody::Remove { key: "k".into() };
     check(
         remove,
-        Some(Outcome::Acknowledged { id, seq }),
+        Some(answered(ReplyBody::OperationAck { seq })),
         Some(acked("k", "", 10..20, 3)),
     );
 }
 
 #[test]
 fn reads_have_the_answer_their_client_got() {
-    let get = || CallBody::Get {
+    let get = || RequestBody::Get {
         key: "k".into(),
         level: ReadLevel::Local,
-        replica: None,
     };
-    let outcome = Outcome::Value {
+    let outcome = answered(ReplyBody::GetResult {
+        key: "k".into(),
         value: value_of("a"),
         position: Position(4),
-        replica: Address::new("r1"),
-    };
-    let answered = local("r1", "k", "a", 10..20, 4);
-    check(get(), Some(outcome), Some(answered.clone()));
-    let mut unanswered = answered;
+    });
+    let read = local("r1", "k", "a", 10..20, 4);
+    check(get(), Some(outcome), Some(read.clone()));
+    let mut unanswered = read;
     if let super::What::Read { answer, .. } = &mut unanswered.what {
         *answer = None;
     }
@@ -92,11 +99,10 @@ fn reads_have_the_answer_their_client_got() {
 
 #[test]
 fn what_has_no_position_is_left_out() {
-    check(CallBody::Status { replica: None }, None, None);
-    let scan = CallBody::Scan {
+    check(RequestBody::Status, None, None);
+    let scan = RequestBody::Scan {
         after: None,
         limit: None,
-        replica: None,
     };
     check(scan, None, None);
 }
