@@ -277,3 +277,8 @@ pub mod driver;
 
 #[cfg(feature = "driver")]
 pub use driver::handle::Handle;
+
+/// What the README shows is compiled and run with the other examples.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;
