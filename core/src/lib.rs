@@ -3,8 +3,8 @@
 //! # In one sentence
 //!
 //! Primary-backup replication with an external configuration master (the family of PacificA, Microsoft Research 2008,
-//! and Vertical Paxos II, Lamport, Malkhi, Zhou 2009): the **arbiter** decides who is primary and who is in sync, and a
-//! write is acknowledged only when **every** in-sync replica has it on disk.
+//! and Vertical Paxos II, Lamport, Malkhi, Zhou 2009): the **arbiter** decides who is primary and who is in sync, and the
+//! primary acknowledges a write only when **every** in-sync replica has it on disk.
 //!
 //! # Who takes part
 //!
@@ -20,6 +20,33 @@
 //! releases acknowledgements. So the same code runs under the [`driver`], in a seeded simulator, and under a
 //! test that plays all the others.
 //!
+//! # Who talks to whom
+//!
+//! ```text
+//!          calls            requests               entries, Beacons, handshakes
+//! program -------> client ------------> primary ------------------------------> secondaries,
+//!         <-------        <------------         <------------------------------ joining replicas
+//!         outcomes   |      replies      |   ^    acknowledgements, questions       |   ^   ^
+//!                    |                   |   |                                      |   |   |
+//!                    |        Join, Leave,   | the configuration         Join, Leave,   |   |
+//!                    |        proposals  |   |                           proposals  |   |   |
+//!                    |                   v   |                                      v   |   |
+//!                    |               +--------------------------------------------------+   |
+//!                    |               |                      arbiter                     |   |
+//!                    |               +--------------------------------------------------+   |
+//!                    +------------------------------- reads --------------------------------+
+//! ```
+//!
+//! And within each node:
+//!
+//! ```text
+//! transport --- frames ---> host --- inputs ---> process
+//!           <--------------      <-- effects ---
+//!                            |  ^
+//!         saves, questions   v  |  what is durable, answers
+//!                           desk ---> scheduler ---> log, engine, record ---> files
+//! ```
+//!
 //! What runs a process is built in the same way, so that the simulator runs it, too. The [`host`] makes a round of a process:
 //! what it takes in, in which order and within which bounds, at which time, and what it passes on. The
 //! [`storage`] decides what the disk does next: its [`desk`](storage::desk) is the process's side, its
@@ -27,8 +54,8 @@
 //! [`Files`](engine::files::Files), which the simulator has its own of. A driver only waits, carries jobs out in threads, and
 //! sends. What of all this is simulated and what is not is told at the top of `lockstep-tests`.
 //!
-//! The storage is asked for saves in one order and makes them in that order. One that finds no room stays the next, and is
-//! tried again until there is room; nothing behind it is done before, whatever it is, and nothing is forgotten.
+//! A process asks its storage for saves in one order, and the storage makes them in that order. It keeps a save that finds no
+//! room first in its queue and tries it again until there is some; it does nothing behind it before, and forgets nothing.
 //!
 //! # Numbers
 //!
@@ -73,8 +100,8 @@
 //! to be committed, once that reaches the position asked for.
 //!
 //! [`Linearizable`](operation::ReadLevel::Linearizable): an acknowledged write is in the log of every replica that holds a
-//! lease, so it is committed there, or makes its key dirty there. A clean key is answered at once. For a dirty one a
-//! secondary asks the primary, unless its own knowledge catches up first:
+//! lease, so it is committed there, or makes its key dirty there. The replica answers a read of a clean key at once. For a
+//! dirty one a secondary asks the primary, unless its own knowledge catches up first:
 //!
 //! ```text
 //!  client        secondary               primary
@@ -146,13 +173,14 @@
 //! only then. If the arbiter is gone in the meantime, the primary takes writes again after a while.
 //!
 //! A primary whose own disk is stuck hands over in the same way, to a secondary that has stored what it cannot. It judges nobody
-//! by what they owe it. If its disk hangs, it also stops its Beacons, so that it is replaced if the arbiter does not hear it.
+//! by what they owe it. If its disk hangs, it also stops its Beacons, so that the others replace it if the arbiter does not hear
+//! it.
 //!
 //! ## Repeated request
 //!
-//! Every entry names the request that led to it, so what was executed is known to whoever has the log, and the outcome of
-//! older entries is kept with the state, in [`sessions`]. A request that comes again is answered as the first time; while
-//! the first is not committed, it shares its fate.
+//! Every entry names the request that led to it, so whoever has the log knows what was executed, and every replica keeps the
+//! outcome of older entries with its state, in [`sessions`]. The primary answers a request that comes again as the first time;
+//! while the first copy is not committed, the later one shares its fate.
 //!
 //! ## Join and catch-up
 //!
@@ -175,21 +203,21 @@
 //!
 //! ## Removal of a dead or hanging secondary
 //!
-//! A secondary that has not answered Beacons for a lease, or has not acknowledged an entry within
-//! [`Timing::overdue`](limits::Timing::overdue), is proposed for removal, once the arbiter shows that it is there: a primary that
-//! does not hear it would not know, and might take out whoever could replace it. Only when the arbiter has confirmed does the primary
-//! commit without it; the writes that waited for it still make their second. When it is back it learns from the
-//! arbiter that it is out, joins, and catches up.
+//! The primary proposes to remove a secondary that it has not heard for a lease, or that has not acknowledged an entry within
+//! [`Timing::overdue`](limits::Timing::overdue). It does so once the arbiter shows that it is there: a primary that does not
+//! hear it would not know, and might take out whoever could replace it. Only when the arbiter has confirmed, and the
+//! secondary's read lease is over, does the primary commit without it; the writes that waited for it still make their second.
+//! When the secondary is back it learns from the arbiter that it is out, joins, and catches up.
 //!
 //! ## Restart of a secondary
 //!
-//! It joins with a higher incarnation and stays in sync, if it was not removed meanwhile; the primary starts a new
+//! The secondary joins with a higher incarnation and stays in sync, if it was not removed meanwhile; the primary starts a new
 //! handshake. Acknowledgements carry the number of their handshake, so nothing of the former start counts.
 //!
 //! ## Restart of the primary
 //!
-//! The arbiter gives the recorded primary the next epoch. It keeps its whole log, brings every in-sync replica to exactly
-//! that log (they truncate what it never had on disk, which nobody was told is committed), and commits the tail again
+//! The arbiter gives the recorded primary the next epoch. The primary keeps its whole log, brings every in-sync replica to
+//! exactly that log (they truncate what it never had on disk, which nobody was told is committed), and commits the tail again
 //! under acknowledgements of the new epoch. Entries keep the epoch they were made in.
 //!
 //! ## Leave
@@ -209,7 +237,7 @@
 //!
 //! ## Restart of the arbiter
 //!
-//! Its configuration is durable before anybody hears of it, so nobody notices. While it is down nothing can change:
+//! The arbiter tells nobody a configuration that is not on its disk, so nobody notices. While it is down nothing can change:
 //! reads and writes go on as long as no in-sync replica fails; then writes and linearizable reads wait for it.
 //!
 //! ## A primary by force

@@ -1,4 +1,5 @@
-//! Who is primary: asked of one replica after the other until one says so, and again when that one does not answer.
+//! Who is primary: the client asks one replica after the other until one says that it is, and again when that one does not
+//! answer.
 
 use std::collections::BTreeSet;
 

@@ -1,4 +1,5 @@
-//! What a replica finds when it starts: log and state are brought together, and the start is counted.
+//! What a replica finds when it starts: [`recover`] brings log and state together, and counts the start
+//! ([protocol: recovery](crate::docs::protocol#recovery)).
 //!
 //! The same for every log and engine. Whether their bytes are sound is their own affair.
 

@@ -1,4 +1,5 @@
-//! The replica's conversation with the arbiter: joining, entering configurations, leaving.
+//! The replica's conversation with the arbiter: joining, entering configurations, leaving
+//! ([protocol](crate::docs::protocol#entering-a-configuration)).
 
 use crate::config::{Config, Incarnation, NodeId, StartId, Token};
 use crate::event::Event;

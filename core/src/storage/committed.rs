@@ -1,5 +1,5 @@
 //! The state must never get ahead of the log: a start that finds entries in the state which the log does not hold
-//! could not tell what they were. So entries are applied once they are durable in the log, and held until then.
+//! could not tell what they were. So the desk holds entries until the log has them durably, and has them applied then.
 //!
 //! Only a joining replica ever notices: it may learn that entries are committed before its own disk has them.
 

@@ -1,6 +1,6 @@
 //! Messages to bytes and back: a version byte, the replica group, then the message in postcard.
 //!
-//! Sizes are checked by the transport, authority by the driver; this is the only place that knows the encoding.
+//! The transport checks sizes, the [`host`](crate::host) who may say what; this is the only place that knows the encoding.
 
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};

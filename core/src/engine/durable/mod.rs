@@ -9,8 +9,8 @@
 //! DIR/arbiter   an arbiter: its record
 //! ```
 //!
-//! The log is what makes a write durable; the state follows in batches without syncs of its own. Everything that is
-//! written is checksummed and has a format version. What is damaged is reported with file and offset, never skipped.
+//! The log is what makes a write durable; the state follows in batches without syncs of its own. Log and records carry
+//! checksums and a format version; whoever opens them reports what is damaged with file and offset, and never skips it.
 
 #[cfg(test)]
 mod crashes;

@@ -1,4 +1,5 @@
-//! The primary keeps the in-sync set true: who is counted, removed, drained, added.
+//! The primary keeps the in-sync set true: whom it counts, removes, lets drain, adds
+//! ([protocol: removal](crate::docs::protocol#removal), [join](crate::docs::protocol#join-and-transfer)).
 
 use std::time::Duration;
 

@@ -1,4 +1,5 @@
-//! Hand-over: the primary has the arbiter put another replica in its place.
+//! Hand-over: the primary has the arbiter put another replica in its place
+//! ([protocol](crate::docs::protocol#hand-over)).
 //!
 //! It does so because an operator wants it, after it has answered what it has, or because its own disk is stuck. The
 //! proposal names the successor and the version it was decided in, and like every proposal it is open until a newer version

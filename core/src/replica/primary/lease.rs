@@ -1,4 +1,5 @@
-//! The lease of the primary, and those it grants: when it may answer, and when it may commit.
+//! The lease of the primary, and those it grants: when it may answer, and when it may commit
+//! ([protocol: leases](crate::docs::protocol#leases), [a new tenure](crate::docs::protocol#a-new-tenure)).
 
 use crate::config::{NodeId, Position};
 use crate::message::{Beacon, BeaconAck, CommittedAnswer, CommittedQuery, PeerMessage};

@@ -1,4 +1,5 @@
-//! Writes at the primary: they get their place, wait for everybody that counts, and are answered within a second.
+//! Writes: the primary gives them their place, waits for everybody that counts, and answers within a second
+//! ([protocol: commit](crate::docs::protocol#commit), [exactly once](crate::docs::protocol#exactly-once)).
 
 use std::sync::Arc;
 

@@ -1,4 +1,5 @@
-//! Entries for a replica: as many under way as the window allows, sent again until they are acknowledged.
+//! Entries for a replica: the Replicator keeps as many under way as the window allows, and sends them again until the replica
+//! acknowledges them ([protocol: replication](crate::docs::protocol#replication)).
 
 use std::collections::VecDeque;
 use std::sync::Arc;

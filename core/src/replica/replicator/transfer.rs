@@ -1,4 +1,5 @@
-//! The full state for a replica: read from a view that holds still, sent in chunks.
+//! The full state for a replica: the Replicator reads it from a view that holds still, and sends it in chunks
+//! ([protocol: join and transfer](crate::docs::protocol#join-and-transfer)).
 
 use std::collections::VecDeque;
 

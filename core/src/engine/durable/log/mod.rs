@@ -1,8 +1,8 @@
 //! The durable log: segment files of checksummed batches, written ahead of everything else.
 //!
-//! - A segment is allocated before it is needed, so that an append is one write and a sync one fdatasync.
-//! - Entries are written once and never changed. A log is shortened by beginning a new segment where it now ends:
-//!   what an older segment holds beyond the first position of the next one is void. So no stale batch can come back.
+//! - The log allocates a segment before it needs it, so that an append is one write and a sync one fdatasync.
+//! - It writes entries once and never changes them. To become shorter it begins a new segment where it is to end: what an
+//!   older segment holds beyond the first position of the next one is void. So no stale batch can come back.
 //! - A segment makes void what was begun before it and does not begin before it: a truncation is done when its segment has
 //!   its name, and what it leaves over is removed later. A segment that begins anew makes everything void that was there.
 //! - Only the end of the last segment can be torn by a crash; see [`scan`].
