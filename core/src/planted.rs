@@ -131,7 +131,7 @@ mod switch {
         SuspicionEndsAddition = "a replica whose addition is open counts no more as soon as it is suspect",
         ForgetsProposal = "a proposal is forgotten as soon as it is sent",
         DrainedTooEarly = "a removed replica counts no more although its read lease may last",
-        SettlesUnheard = "a new primary commits before anything is known of the read leases of its predecessor",
+        SoleUnheard = "a new primary commits before anything is known of the read leases of its predecessor",
         InheritsNoLease = "a new primary takes no account of read leases that its predecessor granted",
 
         // The arbiter.
@@ -172,7 +172,7 @@ mod switch {
         GrantsToJoining = "the primary grants read leases to replicas that are not in sync",
         TakesLeaseJoining = "a replica that is not in sync reads by a lease",
         RemovedLeaseWithoutDrift = "the read lease of a removed replica is over after a lease by the clock of the primary",
-        SettlesWithoutDrift = "a new primary waits for a lease by its own clock",
+        SoleWithoutDrift = "a new primary waits for a lease by its own clock",
         LeavesAtOnce = "the arbiter does not let a leaving replica drain",
         GivesUpUnconfirmed = "a leaving replica ends its role before the arbiter has confirmed that it is out",
         LeaseNotCheckedAtAnswer = "the lease is checked when a read comes, not when it is answered",

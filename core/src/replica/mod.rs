@@ -63,7 +63,7 @@ pub enum Timer {
     /// Primary: the read lease of a replica that was removed is over.
     Lease(NodeId),
     /// Primary: the read leases granted by predecessors are over.
-    Settled,
+    Sole,
     /// Primary: ask the arbiter again whether it is there for a hand-over, or go on as before if nothing came of it.
     HandOver,
     /// Secondary: its promise to the primary has run out.
@@ -93,7 +93,7 @@ impl Timer {
             | Self::Deadline
             | Self::Beacon
             | Self::Propose
-            | Self::Settled
+            | Self::Sole
             | Self::HandOver
             | Self::Promise
             | Self::CommittedQuery
@@ -543,8 +543,8 @@ impl Replica {
             (Timer::Beacon, Role::Primary(primary)) => primary.on_beacon_due(cx),
             (Timer::Propose, Role::Primary(primary)) => primary.propose(cx),
             (Timer::Propose, Role::Secondary(secondary)) => secondary.propose(cx),
-            (Timer::Settled, Role::Primary(primary)) => {
-                primary.on_settled(cx);
+            (Timer::Sole, Role::Primary(primary)) => {
+                primary.on_sole(cx);
                 primary.advance(cx);
             }
             (Timer::HandOver, Role::Primary(primary)) => primary.on_hand_over_due(cx),
@@ -568,7 +568,7 @@ impl Replica {
                 | Timer::Overdue(_)
                 | Timer::Silent(_)
                 | Timer::Lease(_)
-                | Timer::Settled
+                | Timer::Sole
                 | Timer::HandOver
                 | Timer::Promise
                 | Timer::CommittedQuery,

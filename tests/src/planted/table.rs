@@ -224,7 +224,7 @@ pub const SCRIPTED: &[Scripted] = &[
         LINEARIZABLE,
     ),
     scripted(
-        Bug::SettlesWithoutDrift,
+        Bug::SoleWithoutDrift,
         "new_tenure_and_a_slow_clock",
         LINEARIZABLE,
     ),
@@ -296,7 +296,7 @@ pub const REDUNDANT: &[(Bug, &str)] = &[
         "a node acts in nothing before the arbiter has answered its Join, and the arbiter gives every start of the primary a new epoch",
     ),
     (
-        Bug::SettlesUnheard,
+        Bug::SoleUnheard,
         "who is in sync has to acknowledge in the new epoch, with which it gives up its lease; who drains counts until its lease must be over",
     ),
     (

@@ -54,7 +54,7 @@ impl Primary {
                     let sync = self.next_sync();
                     if let Some(mut replicator) = Replicator::start(cx, *node, standing, sync) {
                         // What the predecessor granted lasts until then, if the replica does not enter this epoch.
-                        replicator.leases.assume(self.settles_at);
+                        replicator.leases.assume(self.sole_at);
                         self.replicators.insert(*node, replicator);
                         // Its promise is needed before it can be added.
                         self.beacon(cx, *node);
@@ -86,12 +86,12 @@ impl Primary {
     }
 
     /// How a removed replica stands: nothing commits without it until its read lease is over. One that a predecessor
-    /// removed was granted something until `settles_at` at most.
+    /// removed was granted something until `sole_at` at most.
     pub(super) fn drain(&self, cx: &mut Context<'_>, node: NodeId) -> Standing {
         let until = match self.replicators.get(&node) {
             Some(replicator) => replicator.leases.readable_until(cx.now),
             None if planted!(InheritsNoLease) => None,
-            None => Some(self.settles_at).filter(|until| *until > cx.now),
+            None => Some(self.sole_at).filter(|until| *until > cx.now),
         };
         match until {
             Some(until) if !planted!(DrainedTooEarly) => {

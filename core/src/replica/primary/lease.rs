@@ -13,8 +13,8 @@ use super::Primary;
 impl Primary {
     /// Commits nothing before every read lease of an older epoch is over: those of the in-sync replicas are once they
     /// speak in this epoch, those of replicas that were removed before when none is draining, and all after a while.
-    pub(super) fn settle(&mut self, cx: &mut Context<'_>) {
-        let Some(config) = cx.core.config.as_ref().filter(|_| !self.is_settled) else {
+    pub(super) fn become_sole(&mut self, cx: &mut Context<'_>) {
+        let Some(config) = cx.core.config.as_ref().filter(|_| !self.is_sole) else {
             return;
         };
         let mut in_sync = self
@@ -22,19 +22,19 @@ impl Primary {
             .values()
             .filter(|replicator| replicator.standing == Standing::InSync);
         if config.draining.is_empty() && in_sync.all(|replicator| replicator.has_entered) {
-            self.on_settled(cx);
+            self.on_sole(cx);
         }
     }
 
     /// No read lease of an older epoch is left.
-    pub(in crate::replica) fn on_settled(&mut self, cx: &mut Context<'_>) {
-        self.is_settled = true;
-        cx.core.timers.disarm(Timer::Settled);
+    pub(in crate::replica) fn on_sole(&mut self, cx: &mut Context<'_>) {
+        self.is_sole = true;
+        cx.core.timers.disarm(Timer::Sole);
     }
 
     /// May it answer linearizable reads? A predecessor that has handed over may until it knows, or its own lease is over.
     pub(in crate::replica) fn may_answer(&self, now: Instant) -> bool {
-        self.has_lease(now) && (self.is_settled || planted!(PredecessorNotAwaited))
+        self.has_lease(now) && (self.is_sole || planted!(PredecessorNotAwaited))
     }
 
     /// Is it certain that nobody answers in its place?

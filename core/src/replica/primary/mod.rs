@@ -41,8 +41,9 @@ pub(super) struct Primary {
     proposal: Option<Propose>,
     retained: Position,
     /// Read leases that the predecessor granted may last until then; nothing is committed while that matters.
-    settles_at: Instant,
-    is_settled: bool,
+    sole_at: Instant,
+    /// None of them is left, so nobody else answers reads by one.
+    is_sole: bool,
     resignation: Resignation,
     /// When it had its lease last, as far as it has looked; first, as if it had been promised it when the tenure began.
     leased_at: Instant,
@@ -65,15 +66,15 @@ impl Primary {
             next_sync: 1,
             proposal: None,
             retained: Position(u64::MAX),
-            settles_at: cx.now
-                + planted!(SettlesWithoutDrift => cx.timing().lease, cx.terms().lease_elsewhere()),
-            is_settled: planted!(SettlesUnheard | InheritsNoLease),
+            sole_at: cx.now
+                + planted!(SoleWithoutDrift => cx.timing().lease, cx.terms().lease_elsewhere()),
+            is_sole: planted!(SoleUnheard | InheritsNoLease),
             resignation: Resignation::None,
             leased_at: cx.now + cx.timing().lease,
             is_answered: false,
             is_paused: false,
         };
-        cx.core.timers.arm(Timer::Settled, primary.settles_at);
+        cx.core.timers.arm(Timer::Sole, primary.sole_at);
         primary.on_config(cx);
         cx.arm(Timer::Beacon, cx.timing().beacon);
         primary
@@ -94,7 +95,7 @@ impl Primary {
             Timer::Deadline,
             Timer::Beacon,
             Timer::Propose,
-            Timer::Settled,
+            Timer::Sole,
             Timer::HandOver,
         ] {
             cx.core.timers.disarm(timer);

@@ -194,8 +194,8 @@ impl Primary {
 
     /// The log is durable further than before, here or elsewhere.
     pub(in crate::replica) fn advance(&mut self, cx: &mut Context<'_>) {
-        self.settle(cx);
-        if self.is_settled {
+        self.become_sole(cx);
+        if self.is_sole {
             let counted = self
                 .replicators
                 .values()

@@ -43,7 +43,7 @@ fn a_new_primary_waits_for_the_longest_lease_that_its_predecessor_may_have_grant
         Message::FromArbiter(FromArbiter::Replicas(config)),
     );
     table.settle();
-    assert_eq!(due(&table, Timer::Settled), Some(5_200));
+    assert_eq!(due(&table, Timer::Sole), Some(5_200));
 }
 
 #[test]
