@@ -88,9 +88,10 @@
 //! ```
 //!
 //! The primary's disk, the network and the other disks work at the same time. Writes that arrive together are one `Persist`
-//! and one `Snapshots` to each: they are appended as they come, and a timer that is due at once passes them on behind the
-//! last of them, so that a lone write waits for nobody. What arrives while a disk is busy shares its next sync. After one second without confirmation the answer is `OperationFailed`: the
-//! outcome is unknown, the entry stays in the log and may still commit. `OperationRejected` means: certainly not executed.
+//! and one `Snapshots` to each: the primary appends them as they come, and says what became of the log when the round is
+//! [settled](process::Process::settle), so that a lone write waits for nobody. What arrives while a disk is busy shares its
+//! next sync. After one second without confirmation the answer is `OperationFailed`: the outcome is unknown, the entry stays
+//! in the log and may still commit. `OperationRejected` means: certainly not executed.
 //!
 //! ## Read
 //!

@@ -1,8 +1,8 @@
 //! The host of a process: what happens in one round between what has arrived and what is passed on.
 //!
-//! A round takes what has arrived ([`intake`] says how much of it, and in which order), steps the process, and collects what
-//! it wants; only then anything is sent or written. So what arrives together shares messages and syncs, and a lone arrival
-//! waits for nobody. It knows no threads, files or sockets: the driver and the laboratory run the same rounds.
+//! A round takes what has arrived ([`intake`] says how much of it, and in which order), steps the process, settles it, and
+//! collects what it wants; only then anything is sent or saved. So what arrives together shares messages and syncs, and a lone
+//! arrival waits for nobody. It knows no threads, files or sockets: the driver and the laboratory run the same rounds.
 //!
 //! - The clock is read for each step, behind its input: a process that was held up would otherwise judge a young request by
 //!   an old reading, and answer under a lease that is long over.
@@ -291,9 +291,10 @@ impl<P: Process> Host<P> {
         }
     }
 
-    /// Takes what the process wants. What is done at once may make it want more.
+    /// Settles the process and takes what it wants. What is done at once may make it want more.
     fn collect(&mut self, around: &mut impl Surroundings<P::Timer>) -> Result<(), DeskError> {
         loop {
+            self.process.settle(around.now(), &mut self.outbox);
             let mut answers = self.collect_once(around)?;
             let done = self.desk.take_done();
             let DoneAtOnce {

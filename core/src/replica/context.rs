@@ -30,8 +30,8 @@ pub(super) struct Core {
     pub(super) meta: Meta,
     pub(super) config: Option<Config>,
     pub(super) log: Log,
-    /// The disk was asked for the log up to here.
-    pub(super) written: Position,
+    /// The disk was asked to save the log up to here.
+    pub(super) saving: Position,
     /// Of the requests with entries known to be committed.
     pub(super) sessions: Sessions,
     /// Of those with entries in the log that are not.
@@ -226,7 +226,7 @@ impl Context<'_> {
 
     /// Has `save` carried out, behind everything that is in the log.
     pub(super) fn persist(&mut self, save: Save, proof: Proof) -> Ticket {
-        self.write();
+        self.save_log();
         self.ask(save, proof)
     }
 
@@ -236,8 +236,7 @@ impl Context<'_> {
             .persist(self.now, save, proof, &mut self.core.timers, self.out)
     }
 
-    /// Appends consecutive entries that follow the log's end. They are stored, and sent on, together with others that
-    /// come at the same time.
+    /// Appends consecutive entries that follow the log's end. They are saved, and sent on, when the round is settled.
     pub(super) fn append(&mut self, entries: Vec<Arc<Entry>>) {
         for entry in entries {
             let (epoch, seq) = (entry.epoch, entry.seq);
@@ -245,30 +244,29 @@ impl Context<'_> {
             self.core.log.append(entry);
             self.out.notify(Event::Appended { epoch, seq });
         }
-        self.core.timers.arm_if_idle(Timer::Write, self.now);
     }
 
-    /// Has the log stored to its end. `Timer::Write` stays armed: what was appended has to go to the others as well.
-    pub(super) fn write(&mut self) {
+    /// Has the log saved to its end: when the round is settled, or before something that must not get ahead of it.
+    pub(super) fn save_log(&mut self) {
         let end = self.core.log.end();
-        if self.core.written == end {
+        if self.core.saving == end {
             return;
         }
         let entries = self
             .core
             .log
-            .entries(self.core.written, usize::MAX, usize::MAX)
-            .expect("what is not written is in memory");
-        self.core.written = end;
+            .entries(self.core.saving, usize::MAX, usize::MAX)
+            .expect("what is not saved is in memory");
+        self.core.saving = end;
         let committed = self.core.log.committed();
         self.ask(Save::Append { entries, committed }, Proof::Log(end));
     }
 
     /// Cuts the log off behind `keep`.
     pub(super) fn truncate(&mut self, keep: Position) {
-        self.write();
+        self.save_log();
         self.core.log.truncate(keep);
-        self.core.written = self.core.log.end();
+        self.core.saving = self.core.log.end();
         self.core
             .uncommitted
             .retain(|_, uncommitted| keep.covers(uncommitted.seq));
@@ -276,9 +274,9 @@ impl Context<'_> {
 
     /// Takes up that the log is committed up to `position`.
     pub(super) fn commit(&mut self, position: Position) {
-        if position > self.core.written {
+        if position > self.core.saving {
             // What is committed is applied behind what is asked for here.
-            self.write();
+            self.save_log();
         }
         let entries = self.core.log.advance_committed(position);
         if !entries.is_empty() {
@@ -372,7 +370,7 @@ impl Context<'_> {
             } = installing;
             self.core.disk.limit_proofs(at);
             self.core.log.reset(at, history);
-            self.core.written = at;
+            self.core.saving = at;
             let limits = self.core.options.limits.sessions.clone();
             self.core.sessions = Sessions::open(sessions, limits);
             self.core.uncommitted.clear();

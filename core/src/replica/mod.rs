@@ -38,8 +38,6 @@ use secondary::Secondary;
 /// The timers of a replica.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Timer {
-    /// Hand what was appended to the disk, and to the others: due at once, behind what has arrived together.
-    Write,
     /// Send the Join again.
     Join,
     /// Ask the arbiter for the configuration.
@@ -85,8 +83,7 @@ impl Timer {
             Self::Resend(node) | Self::Overdue(node) | Self::Silent(node) | Self::Lease(node) => {
                 Some(*node)
             }
-            Self::Write
-            | Self::Join
+            Self::Join
             | Self::ConfigQuery
             | Self::ArbiterSilent
             | Self::PersistRetry
@@ -159,7 +156,7 @@ impl Replica {
             options,
             meta: recovered.meta,
             config: None,
-            written: log.end(),
+            saving: log.end(),
             log,
             sessions,
             uncommitted: BTreeMap::new(),
@@ -449,18 +446,11 @@ impl Replica {
         }
     }
 
-    /// Answers reads that waited for what this step brought, and asks on behalf of those that wait.
+    /// Answers reads that waited for what this step brought.
     fn release_reads(&mut self, now: Instant, out: &mut Outbox) {
-        if !self.core.reads.is_anything_waiting() {
-            return;
-        }
-        let authority = self.authority(now);
-        let cx = &mut self.core.context(now, out);
-        reads::release(cx, authority);
-        if let Role::Secondary(secondary) = &mut self.role
-            && cx.core.reads.wants_question()
-        {
-            secondary.ask_committed(cx);
+        if self.core.reads.is_anything_waiting() {
+            let authority = self.authority(now);
+            reads::release(&mut self.core.context(now, out), authority);
         }
     }
 
@@ -523,12 +513,6 @@ impl Replica {
         self.core.timers.disarm(timer);
         let cx = &mut self.core.context(now, out);
         match (timer, &mut self.role) {
-            (Timer::Write, role) => {
-                cx.write();
-                if let Role::Primary(primary) = role {
-                    primary.pump(cx);
-                }
-            }
             (Timer::Join, Role::Starting) => cx.join(),
             (Timer::ConfigQuery, _) => {
                 cx.query_config();
@@ -612,15 +596,26 @@ impl Process for Replica {
             // Only clients are called.
             Input::Call(..) => {}
         }
-        if let Role::Primary(primary) = &mut self.role
-            && primary.resign(&mut self.core.context(now, out))
-        {
-            self.finish_leaving(now, out);
-        }
         if let Some(reason) = self.core.refusal.take() {
             self.refuse(now, reason, out);
         }
         self.release_reads(now, out);
+    }
+
+    fn settle(&mut self, now: Instant, out: &mut Outbox) {
+        let cx = &mut self.core.context(now, out);
+        cx.save_log();
+        match &mut self.role {
+            Role::Primary(primary) => {
+                primary.settle(cx);
+                if primary.resign(cx) {
+                    self.finish_leaving(now, out);
+                }
+            }
+            Role::Secondary(secondary) => secondary.settle(cx),
+            Role::Starting | Role::Refused | Role::Entering { .. } | Role::Leaving | Role::Left => {
+            }
+        }
     }
 
     fn timers(&self) -> &Timers<Timer> {

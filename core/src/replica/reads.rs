@@ -319,7 +319,7 @@ pub(super) fn on_answered(
         }
         (What::Scan(after, limit), Answer::Page { records, more }) => {
             cx.core.reads.scans -= 1;
-            cx.write();
+            cx.save_log();
             let body = page(cx, after.as_ref(), limit, records, *more);
             cx.reply(&read.asker, body);
         }
@@ -346,10 +346,10 @@ fn answer_get(cx: &mut Context<'_>, asker: &Asker, key: Key, value: Option<Value
         Level::Local => {
             // The disk is asked for what somebody has seen; the rest may wait for more.
             let dirty_until = cx.core.log.dirty_until(&key);
-            if dirty_until > Some(cx.core.written) {
-                cx.write();
+            if dirty_until > Some(cx.core.saving) {
+                cx.save_log();
             }
-            cx.core.written
+            cx.core.saving
         }
         Level::Committed | Level::Linearizable => cx.core.log.committed(),
     };

@@ -46,7 +46,11 @@ enum Stage {
     /// Taking the full state in.
     Loading(Loading),
     /// Taking entries.
-    Streaming { sync: u64 },
+    Streaming {
+        sync: u64,
+        /// The primary is to be told what is on disk.
+        is_ack_due: bool,
+    },
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -128,7 +132,7 @@ impl Secondary {
             Stage::Waiting => 0,
             Stage::Replied { sync, .. }
             | Stage::Truncating { sync, .. }
-            | Stage::Streaming { sync } => *sync,
+            | Stage::Streaming { sync, .. } => *sync,
             Stage::Loading(loading) => loading.sync,
         }
     }
@@ -197,8 +201,8 @@ impl Secondary {
                 });
             }
             // The primary has not heard that the handshake is done.
-            (Stage::Streaming { sync }, SyncFrom::Log { .. }) if *sync == end.sync => {
-                self.acknowledge(cx)
+            (Stage::Streaming { sync, .. }, SyncFrom::Log { .. }) if *sync == end.sync => {
+                self.acknowledge();
             }
             (Stage::Loading(loading), SyncFrom::State { .. }) if loading.sync == end.sync => {
                 self.acknowledge_state(cx);
@@ -217,8 +221,7 @@ impl Secondary {
     fn truncate(&mut self, cx: &mut Context<'_>, sync: u64, keep: Position) {
         let from = cx.core.log.end();
         if keep >= from || planted!(KeepsLongerTail) {
-            self.stage = Stage::Streaming { sync };
-            return self.acknowledge(cx);
+            return self.stream(sync);
         }
         cx.truncate(keep);
         cx.core.disk.limit_proofs(keep);
@@ -226,9 +229,16 @@ impl Secondary {
         let ticket = cx.persist(Save::Truncate { keep }, Proof::Other);
         self.stage = Stage::Truncating { sync, ticket };
         if planted!(TruncationNotAwaited) {
-            self.stage = Stage::Streaming { sync };
-            self.acknowledge(cx);
+            self.stream(sync);
         }
+    }
+
+    /// Takes entries from now on, and says so.
+    fn stream(&mut self, sync: u64) {
+        self.stage = Stage::Streaming {
+            sync,
+            is_ack_due: true,
+        };
     }
 
     // --------------------------------------------------------------------------------------------- entries
@@ -276,7 +286,7 @@ impl Secondary {
         }
         if is_stale {
             // Some of it came before, so its acknowledgement may be lost.
-            self.acknowledge(cx);
+            self.acknowledge();
         }
         cx.commit(snapshots.committed);
     }
@@ -296,14 +306,27 @@ impl Secondary {
                 .all(|entry| entry.epoch >= last_epoch)
     }
 
-    fn acknowledge(&self, cx: &mut Context<'_>) {
-        if let Stage::Streaming { sync } = self.stage {
-            let log = &cx.core.log;
+    /// Has the primary told what is on disk, when the round is settled.
+    fn acknowledge(&mut self) {
+        if let Stage::Streaming { is_ack_due, .. } = &mut self.stage {
+            *is_ack_due = true;
+        }
+    }
+
+    /// The round is over: the primary is told what is on disk, and asked on behalf of the reads that wait.
+    pub(super) fn settle(&mut self, cx: &mut Context<'_>) {
+        if let Stage::Streaming { sync, is_ack_due } = &mut self.stage
+            && std::mem::take(is_ack_due)
+        {
+            let (sync, log) = (*sync, &cx.core.log);
             let persisted = planted!(AcksUnsynced => log.end(), log.persisted());
             self.say(
                 cx,
                 PeerMessage::SnapshotAck(SnapshotAck { sync, persisted }),
             );
+        }
+        if cx.core.reads.wants_question() {
+            self.ask_committed(cx);
         }
     }
 
@@ -453,7 +476,7 @@ impl Secondary {
     fn on_state_chunk(&mut self, cx: &mut Context<'_>, chunk: StateChunk) {
         let Stage::Loading(loading) = &mut self.stage else {
             // It is in place already; the primary has not heard.
-            if matches!(self.stage, Stage::Streaming { sync } if sync == chunk.sync)
+            if matches!(self.stage, Stage::Streaming { sync, .. } if sync == chunk.sync)
                 && chunk.is_last
             {
                 let next = chunk.index.saturating_add(1);
@@ -513,13 +536,16 @@ impl Secondary {
                 sync,
                 ticket: awaited,
             } if *awaited == ticket => {
-                self.stage = Stage::Streaming { sync: *sync };
-                self.acknowledge(cx);
+                let sync = *sync;
+                self.stream(sync);
             }
             Stage::Loading(loading) if loading.is_installing => {
                 if cx.core.installing.is_none() {
                     let (sync, next) = (loading.sync, loading.next);
-                    self.stage = Stage::Streaming { sync };
+                    self.stage = Stage::Streaming {
+                        sync,
+                        is_ack_due: false,
+                    };
                     self.say(cx, PeerMessage::StateAck(StateAck { sync, next }));
                 }
             }
@@ -543,7 +569,7 @@ impl Secondary {
                 }
             }
             Stage::Streaming { .. } => match proof {
-                Proof::Log(_) => self.acknowledge(cx),
+                Proof::Log(_) => self.acknowledge(),
                 Proof::Other => {}
             },
             Stage::Waiting | Stage::Replied { .. } | Stage::Truncating { .. } => {}

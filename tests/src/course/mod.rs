@@ -299,21 +299,17 @@ impl Bench {
     }
 
     /// Steps the replica, and then whatever the doubles answer at once.
-    /// What was appended is written when nothing else has come with it.
-    fn next_input(&mut self) -> Option<Input<Timer>> {
-        let is_write_due = self.replica.timers().is_armed(Timer::Write);
-        let save = is_write_due.then_some(Input::Timer(Timer::Write));
-        self.inbox.pop_front().or(save)
-    }
-
     fn step(&mut self, input: Input<Timer>) {
         self.inbox.push_back(input);
         if std::mem::replace(&mut self.is_stepping, true) {
             return;
         }
-        while let Some(input) = self.next_input() {
+        while let Some(input) = self.inbox.pop_front() {
             let mut outbox = Outbox::new();
             self.replica.step(self.now, input, &mut outbox);
+            if self.inbox.is_empty() {
+                self.replica.settle(self.now, &mut outbox);
+            }
             self.replica.check();
             let effects: Vec<_> = outbox.drain().collect();
             for effect in effects {

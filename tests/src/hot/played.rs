@@ -93,10 +93,7 @@ impl Played {
             while let Some(input) = self.inbox.pop_front() {
                 self.replica.step(Instant::ZERO, input, &mut self.outbox);
             }
-            if self.replica.timers().is_armed(Timer::Write) {
-                let due = Input::Timer(Timer::Write);
-                self.replica.step(Instant::ZERO, due, &mut self.outbox);
-            }
+            self.replica.settle(Instant::ZERO, &mut self.outbox);
             for effect in self.outbox.drain() {
                 match effect {
                     Effect::Persist(ticket, _) => self.inbox.push_back(Input::Persisted(ticket)),

@@ -106,7 +106,6 @@ impl Primary {
     pub(in crate::replica) fn on_arbiter_answer(&mut self, cx: &mut Context<'_>) {
         self.is_answered = true;
         self.on_asked(cx);
-        self.review(cx);
     }
 
     pub(super) fn next_sync(&mut self) -> u64 {

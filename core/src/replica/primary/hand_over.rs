@@ -67,13 +67,9 @@ impl Primary {
         }
     }
 
-    /// Goes on with handing over, if it can. True when the process may end: nobody is there to take over.
+    /// Gives up handing over where nobody is there to take over. True if the process may end then.
     pub(in crate::replica) fn resign(&mut self, cx: &mut Context<'_>) -> bool {
-        if !self.is_finishing() || !self.is_all_answered() {
-            return false;
-        }
-        if self.has_companions() {
-            self.review(cx);
+        if !self.is_finishing() || !self.is_all_answered() || self.has_companions() {
             return false;
         }
         self.resignation = Resignation::None;

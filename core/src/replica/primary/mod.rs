@@ -144,6 +144,14 @@ impl Primary {
         self.advance(cx);
     }
 
+    /// The round is over: what there is for others goes to them, and who has it may be another question for the arbiter.
+    pub(super) fn settle(&mut self, cx: &mut Context<'_>) {
+        for replicator in self.replicators.values_mut() {
+            replicator.pump(cx);
+        }
+        self.review(cx);
+    }
+
     /// Keeps the storage from trimming what another replica still needs.
     fn retain(&mut self, cx: &mut Context<'_>) {
         let needed = self
@@ -209,7 +217,6 @@ impl Primary {
             self.is_answered = false;
             cx.query_config();
         }
-        self.review(cx);
         self.advance(cx);
     }
 

@@ -131,13 +131,6 @@ impl Primary {
         cx.reject(asker, reason);
     }
 
-    /// Sends what was appended.
-    pub(in crate::replica) fn pump(&mut self, cx: &mut Context<'_>) {
-        for replicator in self.replicators.values_mut() {
-            replicator.pump(cx);
-        }
-    }
-
     /// Lets a request wait for the fate of an entry, for a second. If one waits already, it is the same once more: the
     /// answer goes to where it was asked from last, and when it was due.
     fn wait(
@@ -221,7 +214,6 @@ impl Primary {
             cx.reply(&pending.asker, answer(&pending.asker, pending.wants, done));
         }
         self.rearm_deadline(cx);
-        self.review(cx);
     }
 
     /// The second of the oldest write is over.

@@ -305,7 +305,6 @@ impl Replicator {
                     stream.acknowledge(persisted, window_bytes_max);
                     self.rearm(cx);
                 }
-                self.pump(cx);
             }
             Stage::Greeting | Stage::OpeningView { .. } | Stage::Transferring(_) => {}
         }
@@ -355,7 +354,6 @@ impl Replicator {
                 if !planted!(NothingSentAgain) {
                     stream.start_over(self.acked);
                 }
-                self.pump(cx);
             }
         }
         cx.arm(Timer::Resend(self.node), limits::RETRY_INTERVAL);

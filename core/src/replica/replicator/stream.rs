@@ -26,7 +26,19 @@ pub(super) struct Stream {
     /// When what is not acknowledged was first sent; `sent` is the end of the last of them.
     pub(super) marks: VecDeque<(Position, Instant)>,
     pub(super) sent: Position,
-    pub(super) reading: Option<Ticket>,
+    pub(super) reading: Reading,
+}
+
+/// What is no longer in memory has to be read from the log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) enum Reading {
+    /// There is no need.
+    No,
+    /// The storage was asked.
+    Asked(Ticket),
+    /// What it answered was no longer what was wanted. The next try is due when something is acknowledged, or is to be sent
+    /// again.
+    Missed,
 }
 
 impl Replicator {
@@ -35,10 +47,11 @@ impl Replicator {
         let Stage::Streaming(stream) = &mut self.stage else {
             return;
         };
-        while stream.reading.is_none()
-            && stream.next < cx.core.log.end()
-            && stream.flight_bytes < stream.window_bytes
-        {
+        let end = cx.core.log.end();
+        if !stream.may_go_on(end) {
+            return;
+        }
+        while stream.may_go_on(end) {
             let next = cx.core.log.entries(
                 stream.next,
                 limits::SNAPSHOTS_BYTES_MAX,
@@ -52,7 +65,7 @@ impl Replicator {
                 }
                 None => {
                     let query = Query::Log { from: stream.next };
-                    stream.reading = Some(cx.core.disk.query(query, cx.out));
+                    stream.reading = Reading::Asked(cx.core.disk.query(query, cx.out));
                 }
             }
         }
@@ -104,18 +117,16 @@ impl Replicator {
         let Stage::Streaming(stream) = &mut self.stage else {
             return;
         };
-        if entries
-            .first()
-            .is_some_and(|entry| entry.seq == stream.next.next_seq())
-        {
+        let is_wanted = |first: &Arc<Entry>| first.seq == stream.next.next_seq();
+        if entries.first().is_some_and(is_wanted) {
+            stream.reading = Reading::No;
             stream.on_sent(cx.now, entries);
             let snapshots = snapshots(cx, self.sync, entries.to_vec());
             self.say(cx, snapshots);
-            self.pump(cx);
         } else {
-            // What was asked for is no longer what is wanted; the next try is due in a while.
-            self.watch(cx);
+            stream.reading = Reading::Missed;
         }
+        self.watch(cx);
     }
 }
 
@@ -129,8 +140,13 @@ impl Stream {
             window_bytes,
             marks: VecDeque::new(),
             sent: from,
-            reading: None,
+            reading: Reading::No,
         }
+    }
+
+    /// Is there something to send, and room for it?
+    fn may_go_on(&self, end: Position) -> bool {
+        self.reading == Reading::No && self.next < end && self.flight_bytes < self.window_bytes
     }
 
     /// Takes up that `entries` are being sent.
@@ -149,14 +165,22 @@ impl Stream {
 
     /// What is not acknowledged goes again, from `acked` on; less at a time, in case it was too much.
     pub(super) fn start_over(&mut self, acked: Position) {
+        self.read_again();
         self.next = acked;
         self.flights.clear();
         self.flight_bytes = 0;
         self.window_bytes = (self.window_bytes / 2).max(limits::WINDOW_BYTES_MIN);
     }
 
+    fn read_again(&mut self) {
+        if self.reading == Reading::Missed {
+            self.reading = Reading::No;
+        }
+    }
+
     /// Forgets what is acknowledged, and lets as much more be under way, up to `window_bytes_max`.
     pub(super) fn acknowledge(&mut self, position: Position, window_bytes_max: usize) {
+        self.read_again();
         let mut acknowledged = 0;
         while self
             .flights

@@ -12,6 +12,7 @@ use crate::replica::context::Context;
 use crate::sessions::{SessionRow, SessionRows};
 use crate::storage::{Answer, Cursor, Query, Ticket};
 
+use super::stream::Reading;
 use super::{Replicator, Stage};
 
 /// How far the full state has come.
@@ -53,7 +54,6 @@ impl Replicator {
             cx.out.notify(Event::StateTransferred(self.node));
             self.acked = at;
             self.stream_from(cx, at);
-            self.pump(cx);
             return;
         }
         if transfer.unacknowledged.len() < before {
@@ -132,9 +132,8 @@ impl Replicator {
                 true
             }
             (Stage::Streaming(stream), Answer::Entries(entries))
-                if stream.reading == Some(ticket) =>
+                if stream.reading == Reading::Asked(ticket) =>
             {
-                stream.reading = None;
                 self.on_log_read(cx, entries);
                 true
             }

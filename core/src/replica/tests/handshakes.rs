@@ -26,7 +26,7 @@ fn the_end_of_a_handshake_that_rests_on_another_reply_cuts_nothing_off() {
     let mut table = Table::joined(OTHER);
     shake_hands(&mut table, 2, 0);
     table.hear_other(snapshots(2, 0..3));
-    table.settle();
+    table.let_save();
     table.hear_other(PeerMessage::SyncStart(SyncStart { sync: 3 }));
     let echo = Timestamp {
         at: Instant::ZERO + Duration::from_nanos(1),

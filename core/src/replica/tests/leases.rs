@@ -28,7 +28,7 @@ fn a_promise_lasts_a_lease_of_the_primary_and_the_greatest_drift_anybody_reckons
         "arbiter",
         Message::FromArbiter(FromArbiter::Replicas(config)),
     );
-    table.settle();
+    table.let_save();
     assert_eq!(due(&table, Timer::Promise), Some(5_200));
 }
 
@@ -42,7 +42,7 @@ fn a_new_primary_waits_for_the_longest_lease_that_its_predecessor_may_have_grant
         "arbiter",
         Message::FromArbiter(FromArbiter::Replicas(config)),
     );
-    table.settle();
+    table.let_save();
     assert_eq!(due(&table, Timer::Sole), Some(5_200));
 }
 

@@ -20,7 +20,7 @@ fn a_replica_in_sync_leaves_only_while_it_hears_its_primary() {
 fn a_replica_that_leaves_gives_up_nothing_before_it_is_out() {
     let mut table = Table::joined(OTHER);
     shake_hands(&mut table, 1, 0);
-    table.settle();
+    table.let_save();
     table.step(Input::Leave);
     assert!(table.said().iter().any(is_leave));
     assert!(matches!(table.replica.role, Role::Secondary(_)));
@@ -46,7 +46,7 @@ fn a_replica_that_leaves_gives_up_nothing_before_it_is_out() {
 fn a_replica_that_is_leaving_asks_again_under_another_primary() {
     let mut table = Table::joined(OTHER);
     shake_hands(&mut table, 1, 0);
-    table.settle();
+    table.let_save();
     table.step(Input::Leave);
     table.said();
     let mut config = config(OTHER, 2, 1);

@@ -5,6 +5,7 @@ mod identity;
 mod leases;
 mod leaving;
 mod requests;
+mod rounds;
 mod scans;
 
 use std::sync::Arc;
@@ -113,11 +114,8 @@ impl Table {
         self.replica.step(now, input, &mut out);
         self.replica.check();
         // Nothing else arrives with it.
-        if self.replica.timers().is_armed(Timer::Write) {
-            let due = Input::Timer(Timer::Write);
-            self.replica.step(now, due, &mut out);
-            self.replica.check();
-        }
+        self.replica.settle(now, &mut out);
+        self.replica.check();
         self.effects.extend(out.drain());
     }
 
@@ -163,13 +161,13 @@ impl Table {
         tickets.collect()
     }
 
-    /// What it has said to r2 and to clients since the last look, which forgets all else.
     /// Does it ask the state for a value?
     fn reads_state(&self) -> bool {
         let mut effects = self.effects.iter();
         effects.any(|effect| matches!(effect, Effect::Query(..)))
     }
 
+    /// What it has said to r2 and to clients since the last look, which forgets all else.
     fn said(&mut self) -> Vec<Message> {
         let effects = std::mem::take(&mut self.effects).into_iter();
         let messages = effects.filter_map(|effect| match effect {
@@ -216,7 +214,7 @@ impl Table {
 
     /// Lets the disk finish what it was asked for, and returns the replies since the last look, each as who got it,
     /// to which request, and what.
-    fn settle(&mut self) -> Vec<(String, u64, ReplyBody)> {
+    fn let_save(&mut self) -> Vec<(String, u64, ReplyBody)> {
         loop {
             let writes = self.effects.iter().filter_map(|effect| match effect {
                 Effect::Persist(ticket, _) => Some(*ticket),
@@ -298,6 +296,21 @@ fn shake_hands(table: &mut Table, sync: u64, keep: u64) {
     };
     let echo = table.timestamp();
     table.hear_other(PeerMessage::SyncEnd(SyncEnd { sync, echo, start }));
+}
+
+/// Gives a secondary its read lease.
+fn grant(table: &mut Table) {
+    let now = table.timestamp();
+    let granted = Timestamp {
+        at: now.at + Duration::from_nanos(1),
+        ..now
+    };
+    table.hear_other(PeerMessage::Beacon(Beacon {
+        sent: now,
+        committed: Position::ZERO,
+        version: ConfigVersion(1),
+        grant: Some(granted),
+    }));
 }
 
 #[test]

@@ -1,8 +1,7 @@
 //! Repeated requests, and requests that are asked about.
 
 use super::*;
-use crate::message::{Attempt, Beacon, CommittedAnswer};
-use crate::storage::Save;
+use crate::message::{Attempt, CommittedAnswer};
 
 impl Table {
     /// A primary that is alone in sync, so that its own disk commits.
@@ -101,12 +100,12 @@ fn remembered(floor: u64, end: u64) -> SessionRows {
 #[test]
 fn a_repeated_write_waits_for_the_first_and_is_answered_where_it_was_asked_last() {
     let mut table = Table::alone(SessionRows::default(), Vec::new());
-    table.settle();
+    table.let_save();
     table.remove("c1", 0);
     table.remove("c2", 0);
     assert_eq!(table.end(), 1, "one entry");
     assert_eq!(table.replies(), []);
-    assert_eq!(table.settle(), [ack("c2", 0, 0)]);
+    assert_eq!(table.let_save(), [ack("c2", 0, 0)]);
 }
 
 #[test]
@@ -114,7 +113,7 @@ fn a_write_repeated_after_its_commit_is_answered_with_the_same_seq() {
     let mut table = Table::alone(SessionRows::default(), Vec::new());
     table.remove("c1", 0);
     table.remove("c1", 1);
-    assert_eq!(table.settle(), [ack("c1", 0, 0), ack("c1", 1, 1)]);
+    assert_eq!(table.let_save(), [ack("c1", 0, 0), ack("c1", 1, 1)]);
     table.remove("c2", 0);
     assert_eq!(table.replies(), [ack("c2", 0, 0)], "at once");
     assert_eq!(table.end(), 2);
@@ -131,16 +130,16 @@ fn a_rejected_copy_that_is_delivered_again_is_not_executed() {
         rejected_copy("c1", 0, reason, attempt)
     };
     let full = |number| copy(number, Rejection::DiskFull);
-    assert_eq!(table.settle(), [full(1), full(2)]);
+    assert_eq!(table.let_save(), [full(1), full(2)]);
     table.step(Input::DiskRoom);
     for number in [2, 1] {
         table.remove_by(0, EPOCH, number);
-        assert_eq!(table.settle(), [copy(number, Rejection::NotReady)]);
+        assert_eq!(table.let_save(), [copy(number, Rejection::NotReady)]);
     }
     table.remove_by(0, EPOCH, 3);
-    assert_eq!(table.settle(), [ack("c1", 0, 0)]);
+    assert_eq!(table.let_save(), [ack("c1", 0, 0)]);
     table.remove_by(0, EPOCH, 1);
-    assert_eq!(table.settle(), [ack("c1", 0, 0)]);
+    assert_eq!(table.let_save(), [ack("c1", 0, 0)]);
 }
 
 #[test]
@@ -154,12 +153,12 @@ fn a_copy_for_another_tenure_is_executed_in_none() {
     table.remove_by(1, attempt.epoch, attempt.copy);
     let not_primary = Rejection::NotPrimary { primary };
     assert_eq!(
-        table.settle(),
+        table.let_save(),
         [rejected_copy("c1", 1, not_primary, attempt)]
     );
     table.remove_by(0, EPOCH.next(), 1);
     assert_eq!(
-        table.settle(),
+        table.let_save(),
         [ack("c1", 0, 0)],
         "what is known of it is told"
     );
@@ -177,11 +176,11 @@ fn who_is_forgotten_since_before_the_tenure_is_told_so() {
         rejected_copy("c1", 0, reason, attempt)
     };
     table.remove_by(0, EPOCH, 1);
-    assert_eq!(table.settle(), [copy(EPOCH, Rejection::SessionTooOld)]);
+    assert_eq!(table.let_save(), [copy(EPOCH, Rejection::SessionTooOld)]);
     // Copies for another tenure, or for any, may have been executed before.
     for epoch in [EPOCH.next(), Epoch::ZERO] {
         table.remove_by(0, epoch, 1);
-        assert_eq!(table.settle(), [copy(epoch, Rejection::SessionExpired)]);
+        assert_eq!(table.let_save(), [copy(epoch, Rejection::SessionExpired)]);
     }
 }
 
@@ -189,12 +188,12 @@ fn who_is_forgotten_since_before_the_tenure_is_told_so() {
 fn a_write_repeated_after_a_restart_is_answered_from_what_the_disk_remembers() {
     let mut table = Table::alone(remembered(2, 4), tail(4..6));
     table.remove("c1", 3);
-    assert_eq!(table.settle(), [ack("c1", 3, 3)]);
+    assert_eq!(table.let_save(), [ack("c1", 3, 3)]);
     table.remove("c1", 1);
     let expired = rejected("c1", 1, Rejection::SessionExpired);
-    assert_eq!(table.settle(), [expired]);
+    assert_eq!(table.let_save(), [expired]);
     table.remove("c1", 5);
-    assert_eq!(table.settle(), [ack("c1", 5, 5)]);
+    assert_eq!(table.let_save(), [ack("c1", 5, 5)]);
     assert_eq!(table.end(), 6);
 }
 
@@ -206,12 +205,12 @@ fn a_write_found_in_the_log_of_a_former_tenure_is_answered_when_its_fate_is_know
     table.remove("c2", 5);
     table.remove("c3", 4);
     assert_eq!(table.end(), 7);
-    assert_eq!(table.settle(), [], "the other replica has none of it");
+    assert_eq!(table.let_save(), [], "the other replica has none of it");
     table.step(Input::Timer(Timer::Deadline));
     let failures = [failed("c3", 4), failed("c2", 5), failed("c1", 6)];
     assert_eq!(table.replies(), failures);
     table.remove("c4", 4);
-    assert_eq!(table.settle(), [], "a second of its own");
+    assert_eq!(table.let_save(), [], "a second of its own");
     let mut config = config(ME, 2, 1);
     config.in_sync.remove(&OTHER);
     config.members.remove(&OTHER);
@@ -227,15 +226,15 @@ fn a_write_found_in_the_log_of_a_former_tenure_is_answered_when_its_fate_is_know
 fn an_executed_write_is_resolved_as_such() {
     let mut table = Table::alone(remembered(2, 4), tail(4..5));
     table.resolve("c1", 3);
-    assert_eq!(table.settle(), [executed("c1", 3, 3)]);
+    assert_eq!(table.let_save(), [executed("c1", 3, 3)]);
     table.resolve("c1", 4);
-    assert_eq!(table.settle(), [executed("c1", 4, 4)]);
+    assert_eq!(table.let_save(), [executed("c1", 4, 4)]);
     table.remove("c1", 5);
     table.resolve("c2", 5);
-    assert_eq!(table.settle(), [executed("c2", 5, 5)]);
+    assert_eq!(table.let_save(), [executed("c2", 5, 5)]);
     table.resolve("c1", 1);
     let expired = rejected("c1", 1, Rejection::SessionExpired);
-    assert_eq!(table.settle(), [expired]);
+    assert_eq!(table.let_save(), [expired]);
     assert_eq!(table.end(), 6);
 }
 
@@ -244,15 +243,15 @@ fn a_write_that_was_resolved_first_is_never_executed() {
     let mut table = Table::alone(SessionRows::default(), Vec::new());
     table.resolve("c1", 0);
     assert_eq!(table.replies(), [], "not before it is committed");
-    assert_eq!(table.settle(), [never_executed("c1", 0)]);
+    assert_eq!(table.let_save(), [never_executed("c1", 0)]);
     table.remove("c1", 0);
     let cancelled = |id| rejected("c1", id, Rejection::Cancelled);
-    assert_eq!(table.settle(), [cancelled(0)]);
+    assert_eq!(table.let_save(), [cancelled(0)]);
     table.resolve("c1", 0);
-    assert_eq!(table.settle(), [never_executed("c1", 0)]);
+    assert_eq!(table.let_save(), [never_executed("c1", 0)]);
     table.resolve("c1", 1);
     table.remove("c1", 1);
-    assert_eq!(table.settle(), [cancelled(1)]);
+    assert_eq!(table.let_save(), [cancelled(1)]);
     assert_eq!(table.end(), 2);
 }
 
@@ -296,7 +295,7 @@ fn what_a_replica_remembers_is_replaced_with_its_state() {
     table.hear_other(chunk(1, 0, false, remembered(2, 4)));
     table.hear_other(chunk(1, 1, true, SessionRows::default()));
     assert_eq!(table.replica.sessions().rows(), &remembered(0, 1));
-    table.settle();
+    table.let_save();
     assert_eq!(table.replica.sessions().rows(), &remembered(2, 4));
     assert_eq!(table.end(), 4);
 }
@@ -305,7 +304,7 @@ fn what_a_replica_remembers_is_replaced_with_its_state() {
 fn a_piece_of_the_state_of_another_handshake_is_not_taken() {
     let mut table = loading();
     table.hear_other(chunk(2, 0, true, remembered(2, 4)));
-    table.settle();
+    table.let_save();
     assert_eq!(table.replica.sessions().rows(), &remembered(0, 1));
 }
 
@@ -313,7 +312,7 @@ fn a_piece_of_the_state_of_another_handshake_is_not_taken() {
 fn what_is_cut_off_the_log_was_never_asked_for() {
     let mut table = Table::recovered(OTHER, remembered(0, 1), tail(1..3));
     shake_hands(&mut table, 1, 2);
-    table.settle();
+    table.let_save();
     assert_eq!(table.end(), 2);
     assert_eq!(table.replica.core.uncommitted.len(), 1);
 }
@@ -322,17 +321,7 @@ fn what_is_cut_off_the_log_was_never_asked_for() {
 fn the_answer_to_a_question_of_a_former_start_is_not_taken_for_that_to_a_present_one() {
     let mut table = Table::joined(OTHER);
     shake_hands(&mut table, 1, 0);
-    let now = table.timestamp();
-    let granted = Timestamp {
-        at: now.at + Duration::from_nanos(1),
-        ..now
-    };
-    table.hear_other(PeerMessage::Beacon(Beacon {
-        sent: now,
-        committed: Position::ZERO,
-        version: ConfigVersion(1),
-        grant: Some(granted),
-    }));
+    grant(&mut table);
     table.hear_other(snapshots(1, 0..1));
     let body = RequestBody::Get {
         key: "k".into(),
@@ -357,35 +346,4 @@ fn the_answer_to_a_question_of_a_former_start_is_not_taken_for_that_to_a_present
     answer.asker = asked.asker;
     table.hear_other(PeerMessage::CommittedAnswer(answer));
     assert!(table.reads_state());
-}
-
-/// What somebody has seen is asked of the disk; that must not keep it from the others.
-#[test]
-fn what_a_local_read_has_had_written_is_still_to_be_sent() {
-    let mut table = Table::alone(SessionRows::default(), Vec::new());
-    let mut out = Outbox::new();
-    let bodies = [
-        RequestBody::Remove { key: "k".into() },
-        RequestBody::Get {
-            key: "k".into(),
-            level: ReadLevel::Local,
-        },
-    ];
-    for (id, body) in (1..).zip(bodies) {
-        let request = Request {
-            origin: Origin::plain(CLIENT, RequestId(id)),
-            body,
-            attempt: Default::default(),
-        };
-        let input = Input::Message {
-            from: Address::new("c"),
-            message: Message::Request(request),
-        };
-        table.replica.step(Instant::ZERO, input, &mut out);
-    }
-    let is_written = out
-        .drain()
-        .any(|effect| matches!(effect, Effect::Persist(_, Save::Append { .. })));
-    assert!(is_written);
-    assert!(table.replica.timers().is_armed(Timer::Write));
 }

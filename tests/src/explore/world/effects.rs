@@ -40,6 +40,7 @@ impl World {
             return Ok(());
         };
         process.step(now, input, &mut outbox);
+        process.settle(now, &mut outbox);
         process.check();
         self.carry_out(node, outbox, witness)
     }
@@ -52,7 +53,9 @@ impl World {
     ) -> Result<(), String> {
         let mut outbox = Outbox::new();
         let now = self.now;
-        self.office_mut().process.step(now, input, &mut outbox);
+        let process = &mut self.office_mut().process;
+        process.step(now, input, &mut outbox);
+        process.settle(now, &mut outbox);
         self.carry_out(0, outbox, witness)
     }
 

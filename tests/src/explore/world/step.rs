@@ -5,8 +5,7 @@ use std::sync::Arc;
 use lockstep_core::config::{Address, Position};
 use lockstep_core::message::{Message, Request};
 use lockstep_core::operation::{ClientId, Origin};
-use lockstep_core::process::{Input, Outbox, Process};
-use lockstep_core::replica;
+use lockstep_core::process::{Input, Process};
 
 use super::super::Landmark;
 use super::super::judge::request_id;
@@ -135,25 +134,20 @@ impl World {
             return Err(format!("{} has no timer", self.name(node)));
         };
         self.now = due;
-        let mut outbox = Outbox::new();
-        let name = self.name(node).to_owned();
-        let now = self.now;
-        let body = self.body_mut(node);
-        match &mut body.machine {
+        let (now, name) = (self.now, self.name(node).to_owned());
+        match &self.nodes[node].body.machine {
             Machine::Arbiter(office) => {
                 let (_, timer) = office.process.timers().next().expect("one is due");
                 witness.trace.note(now.0, format_args!("{name}: {timer:?}"));
-                office.process.step(now, Input::Timer(timer), &mut outbox);
+                self.feed_arbiter(Input::Timer(timer), witness)
             }
             Machine::Replica(host) => {
-                let process = host.process.as_mut().expect("it has a timer");
-                let (_, timer): (_, replica::Timer) = process.timers().next().expect("one is due");
+                let process = host.process.as_ref().expect("it has a timer");
+                let (_, timer) = process.timers().next().expect("one is due");
                 witness.trace.note(now.0, format_args!("{name}: {timer:?}"));
-                process.step(now, Input::Timer(timer), &mut outbox);
-                process.check();
+                self.feed(node, Input::Timer(timer), witness)
             }
         }
-        self.carry_out(node, outbox, witness)
     }
 
     fn ask(&mut self, client: usize, node: usize, witness: &mut Witness<'_>) -> Result<(), String> {

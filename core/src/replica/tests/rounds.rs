@@ -1,0 +1,195 @@
+//! What arrives together is said once, when the round is settled.
+
+use super::*;
+use crate::storage::Save;
+
+impl Table {
+    /// What it wants after inputs that arrive together.
+    fn round(&mut self, inputs: Vec<Input<Timer>>) -> Vec<Effect> {
+        let mut out = Outbox::new();
+        for input in inputs {
+            self.replica.step(Instant::ZERO, input, &mut out);
+        }
+        self.replica.settle(Instant::ZERO, &mut out);
+        self.replica.check();
+        out.drain().collect()
+    }
+
+    /// A primary that r2 takes entries from.
+    fn streaming() -> Self {
+        let mut table = Self::joined(ME);
+        let sync = table.greeting();
+        table.hear_other(PeerMessage::SyncReply(SyncReply {
+            sync,
+            sent: table.timestamp(),
+            history: EpochHistory::new(),
+            end: Position::ZERO,
+            committed: Position::ZERO,
+        }));
+        table.hear_other(PeerMessage::SnapshotAck(SnapshotAck {
+            sync,
+            persisted: Position::ZERO,
+        }));
+        table
+    }
+}
+
+fn ask(id: u64, body: RequestBody) -> Input<Timer> {
+    Input::Message {
+        from: Address::new("c"),
+        message: Message::Request(Request {
+            origin: Origin::plain(CLIENT, RequestId(id)),
+            body,
+            attempt: Default::default(),
+        }),
+    }
+}
+
+fn insert(id: u64, bytes: usize) -> Input<Timer> {
+    let (key, value) = ("k".into(), vec![0; bytes].into());
+    ask(id, RequestBody::Insert { key, value })
+}
+
+fn of_other(body: PeerMessage) -> Input<Timer> {
+    Input::Message {
+        from: Address::new("r2"),
+        message: Message::Peer(Peer {
+            sender: OTHER,
+            receiver: ME,
+            epoch: EPOCH,
+            body,
+        }),
+    }
+}
+
+/// How many entries it wants saved, and sent to r2, each time that it does.
+fn passed_on(effects: &[Effect]) -> (Vec<usize>, Vec<usize>) {
+    let (mut saved, mut sent) = (Vec::new(), Vec::new());
+    for effect in effects {
+        match effect {
+            Effect::Persist(_, Save::Append { entries, .. }) => saved.push(entries.len()),
+            Effect::Send {
+                message:
+                    Message::Peer(Peer {
+                        body: PeerMessage::Snapshots(snapshots),
+                        ..
+                    }),
+                ..
+            } => sent.push(snapshots.entries.len()),
+            _ => {}
+        }
+    }
+    (saved, sent)
+}
+
+fn tickets_of(effects: &[Effect]) -> Vec<Ticket> {
+    let tickets = effects.iter().filter_map(|effect| match effect {
+        Effect::Persist(ticket, _) => Some(*ticket),
+        _ => None,
+    });
+    tickets.collect()
+}
+
+/// What it acknowledges, each time that it does.
+fn acknowledged(effects: &[Effect]) -> Vec<u64> {
+    let acks = effects.iter().filter_map(|effect| match effect {
+        Effect::Send {
+            message:
+                Message::Peer(Peer {
+                    body: PeerMessage::SnapshotAck(ack),
+                    ..
+                }),
+            ..
+        } => Some(ack.persisted.0),
+        _ => None,
+    });
+    acks.collect()
+}
+
+#[test]
+fn writes_that_arrive_together_are_saved_once_and_sent_in_as_few_messages_as_hold_them() {
+    let check = |writes: u64, bytes: usize, sent: &[usize]| {
+        let mut table = Table::streaming();
+        let writes = (1..=writes).map(|id| insert(id, bytes));
+        let writes: Vec<_> = writes.collect();
+        let saved = vec![writes.len()];
+        let effects = table.round(writes);
+        assert_eq!(passed_on(&effects), (saved, sent.to_vec()));
+        assert_eq!(passed_on(&table.round(Vec::new())), (vec![], vec![]));
+    };
+    check(1, 9, &[1]);
+    check(3, 9, &[3]);
+    check(2, limits::SNAPSHOTS_BYTES_MAX / 2, &[1, 1]);
+    let most = limits::SNAPSHOTS_ENTRIES_MAX;
+    check(most as u64 + 3, 1, &[most, 3]);
+}
+
+/// Nobody is shown what the disk was not asked for. That does not keep it from the others.
+#[test]
+fn what_a_local_read_shows_is_saved_first_and_sent_with_the_rest() {
+    let mut table = Table::streaming();
+    let read = RequestBody::Get {
+        key: "k".into(),
+        level: ReadLevel::Local,
+    };
+    let effects = table.round(vec![insert(1, 9), ask(2, read), insert(3, 9)]);
+    assert_eq!(passed_on(&effects), (vec![1, 1], vec![2]));
+    let is_shown = |effect: &Effect| {
+        matches!(
+            effect,
+            Effect::Send { message: Message::Reply(reply), .. } if reply.id == RequestId(2)
+        )
+    };
+    let is_saved = |effect: &Effect| matches!(effect, Effect::Persist(..));
+    let (saved, shown) = (
+        effects.iter().position(is_saved),
+        effects.iter().position(is_shown),
+    );
+    assert!(saved < shown, "{effects:?}");
+}
+
+#[test]
+fn a_secondary_acknowledges_once_all_that_its_disk_has() {
+    let mut table = Table::joined(OTHER);
+    shake_hands(&mut table, 1, 0);
+    table.persisting();
+    let entries = |seqs| of_other(snapshots(1, seqs));
+    let effects = table.round(vec![entries(0..1), entries(1..3)]);
+    assert_eq!(passed_on(&effects).0, [3]);
+    assert_eq!(acknowledged(&effects), []);
+    let mut tickets = tickets_of(&effects);
+    tickets.extend(tickets_of(&table.round(vec![entries(3..4)])));
+    let persisted: Vec<_> = tickets.into_iter().map(Input::Persisted).collect();
+    assert_eq!(acknowledged(&table.round(persisted)), [4]);
+    // Some of it again: the acknowledgement may be lost.
+    let again = vec![entries(0..2), entries(2..4)];
+    assert_eq!(acknowledged(&table.round(again)), [4]);
+}
+
+#[test]
+fn reads_that_arrive_together_share_a_question() {
+    let mut table = Table::joined(OTHER);
+    shake_hands(&mut table, 1, 0);
+    grant(&mut table);
+    table.hear_other(snapshots(1, 0..1));
+    let read = |id| {
+        let key = "k".into();
+        let level = ReadLevel::Linearizable;
+        ask(id, RequestBody::Get { key, level })
+    };
+    let effects = table.round(vec![read(1), read(2), read(3)]);
+    let questions = effects.iter().filter(|effect| {
+        matches!(
+            effect,
+            Effect::Send {
+                message: Message::Peer(Peer {
+                    body: PeerMessage::CommittedQuery(_),
+                    ..
+                }),
+                ..
+            }
+        )
+    });
+    assert_eq!(questions.count(), 1, "{effects:?}");
+    assert_eq!(table.replica.core.reads.len(), 3, "{effects:?}");
+}
