@@ -101,7 +101,7 @@ impl Course<'_> {
         } = *self.experiment;
         let fault = Fault::new(scenario, number, primary, network)?;
         let journal = self.load.journal();
-        let begun = (journal.mark(), Instant::now());
+        let begun = (journal.now(), Instant::now());
         fault.begin(&mut self.cluster)?;
         let dealt = until("it is dealt with", DEAL_PATIENCE, || {
             let is_dealt_with =
@@ -118,7 +118,10 @@ impl Course<'_> {
             let is_whole = self.observer.look().is_whole();
             (is_whole && journal.all_succeed_since(ended)).then_some(())
         })?;
-        let (writes, reads) = (journal.longest(Task::Write), journal.longest(Task::Read));
+        let (writes, reads) = (
+            journal.longest(Task::Write, begun.0),
+            journal.longest(Task::Read, begun.0),
+        );
         self.report.row(fault.name()).add(writes, reads);
         Ok(())
     }

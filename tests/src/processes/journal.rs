@@ -2,7 +2,10 @@
 
 use std::collections::BTreeMap;
 use std::sync::Mutex;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
+
+use lockstep_bench::pauses::Pauses;
 
 use crate::oracle::Operation;
 
@@ -21,6 +24,7 @@ pub(super) enum Task {
 pub(super) struct Journal {
     begin: Instant,
     pages: Mutex<Pages>,
+    clients: Vec<Progress>,
 }
 
 /// What a journal holds.
@@ -30,49 +34,50 @@ pub(super) struct Pages {
     pub(super) history: Vec<Operation>,
     /// Failures that clients were told, by what they were told.
     pub(super) errors: BTreeMap<String, u64>,
-    clients: Vec<Progress>,
 }
 
 /// How a client gets on.
 struct Progress {
     task: Task,
     /// When the last call that succeeded began.
-    begun: u64,
-    /// When it ended.
-    ended: u64,
-    /// The longest time between the ends of two, since the last mark.
-    longest: u64,
+    begun: AtomicU64,
+    /// The times between the ends of two.
+    pauses: Pauses,
 }
 
 impl Journal {
     pub(super) fn new(tasks: &[Task]) -> Self {
+        let begin = Instant::now();
+        // All of them: a journal holds every call anyway.
         let progress = |task: &Task| Progress {
             task: *task,
-            begun: 0,
-            ended: 0,
-            longest: 0,
+            begun: AtomicU64::new(0),
+            pauses: Pauses::begin(begin, Duration::ZERO),
         };
         Self {
-            begin: Instant::now(),
-            pages: Mutex::new(Pages {
-                clients: tasks.iter().map(progress).collect(),
-                ..Pages::default()
-            }),
+            begin,
+            pages: Mutex::default(),
+            clients: tasks.iter().map(progress).collect(),
         }
     }
 
     /// The time.
     pub(super) fn now(&self) -> u64 {
-        u64::try_from(self.begin.elapsed().as_nanos()).expect("centuries have passed")
+        self.nanos(Instant::now())
+    }
+
+    fn nanos(&self, moment: Instant) -> u64 {
+        let since = moment.duration_since(self.begin);
+        u64::try_from(since.as_nanos()).expect("centuries have passed")
     }
 
     /// A call has ended, just now; `error` is what its client was told if it failed.
     pub(super) fn add(&self, mut operation: Operation, error: Option<String>) {
         let mut pages = self.pages.lock().expect("nobody panics with it");
-        let ended = self.now();
-        operation.ended = Some(ended);
+        let ended = Instant::now();
+        operation.ended = Some(self.nanos(ended));
         let client = usize::try_from(operation.client).expect("an index");
-        let progress = pages.clients.get_mut(client);
+        let progress = self.clients.get(client);
         match (error, progress) {
             (None, Some(progress)) => progress.succeed(operation.begun, ended),
             (None, None) => {}
@@ -82,27 +87,20 @@ impl Journal {
         pages.history.push(operation);
     }
 
-    /// From now on the longest times without a success are counted anew, those included that have begun.
-    pub(super) fn mark(&self) -> u64 {
-        let mut pages = self.pages.lock().expect("nobody panics with it");
-        for progress in &mut pages.clients {
-            progress.longest = 0;
-        }
-        self.now()
-    }
-
     /// Has every client that counts on an answer made a call since `time` that succeeded?
     pub(super) fn all_succeed_since(&self, time: u64) -> bool {
-        let pages = self.pages.lock().expect("nobody panics with it");
-        let mut counted = pages.clients.iter();
-        counted.all(|progress| progress.task == Task::ReadAtOne || progress.begun > time)
+        let mut counted = self.clients.iter();
+        counted.all(|progress| {
+            progress.task == Task::ReadAtOne || progress.begun.load(Ordering::Relaxed) > time
+        })
     }
 
-    /// The longest time since the mark for which one of those who do `task` had no success.
-    pub(super) fn longest(&self, task: Task) -> Duration {
-        let pages = self.pages.lock().expect("nobody panics with it");
-        let clients = pages.clients.iter().filter(|client| client.task == task);
-        Duration::from_nanos(clients.map(|client| client.longest).max().unwrap_or(0))
+    /// The longest time, over since `time`, for which one of those who do `task` had no success.
+    pub(super) fn longest(&self, task: Task, time: u64) -> Duration {
+        let clients = self.clients.iter().filter(|client| client.task == task);
+        let since = Duration::from_nanos(time);
+        let pauses = clients.filter_map(|client| client.pauses.longest(since, Duration::MAX));
+        pauses.map(|pause| pause.length()).max().unwrap_or_default()
     }
 
     /// The end of it.
@@ -112,9 +110,8 @@ impl Journal {
 }
 
 impl Progress {
-    fn succeed(&mut self, begun: u64, ended: u64) {
-        self.longest = self.longest.max(ended - self.ended);
-        self.begun = begun;
-        self.ended = ended;
+    fn succeed(&self, begun: u64, ended: Instant) {
+        self.begun.store(begun, Ordering::Relaxed);
+        self.pauses.succeeded(ended);
     }
 }

@@ -1,10 +1,15 @@
 //! Clients at work: each makes one call after the other and enters it into the journal.
+//!
+//! Keys, schedule and pauses are the load generator's. Its clients are not used: they keep some bytes a key to judge what they read,
+//! whereas the oracle wants every call, with its answer, and removals as well.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::time::Duration;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
 
 use async_std::task::{self, JoinHandle};
+use lockstep_bench::keys::{Chooser, Distribution, Keys};
+use lockstep_bench::schedule::Schedule;
 use lockstep_core::config::Address;
 use lockstep_core::driver;
 use lockstep_core::driver::handle::{Acknowledged, ClientOptions, Handle, Read};
@@ -44,6 +49,9 @@ impl Default for LoadOptions {
     }
 }
 
+/// How keys begin.
+const PREFIX: &str = "key ";
+
 /// One removal in so many writes.
 const REMOVALS: u32 = 16;
 
@@ -54,7 +62,8 @@ const AT_ONE_DEADLINE: Duration = Duration::from_millis(200);
 /// Clients at work. They stop when this is dropped.
 pub(super) struct Load {
     journal: Arc<Journal>,
-    is_over: Arc<AtomicBool>,
+    schedule: Arc<Schedule>,
+    keys: Arc<Keys>,
     failed: Arc<AtomicU64>,
     clients: Vec<JoinHandle<()>>,
 }
@@ -64,6 +73,8 @@ struct Client {
     number: u64,
     handle: Handle,
     journal: Arc<Journal>,
+    schedule: Arc<Schedule>,
+    keys: Arc<Keys>,
 }
 
 impl Load {
@@ -79,7 +90,8 @@ impl Load {
         tasks.resize(tasks.len() + replicas.len(), Task::ReadAtOne);
         let mut load = Self {
             journal: Arc::new(Journal::new(&tasks)),
-            is_over: Arc::default(),
+            schedule: Arc::new(Schedule::endless()),
+            keys: Arc::new(keys(options.keys)),
             failed: Arc::default(),
             clients: Vec::new(),
         };
@@ -95,8 +107,7 @@ impl Load {
                 Task::ReadAtOne => pinned.next(),
                 Task::Write | Task::Read => None,
             };
-            let is_over = Arc::clone(&load.is_over);
-            let work = client.work(task, replica, options.clone(), rng, is_over);
+            let work = client.work(task, replica, options.rest, rng);
             load.clients.push(task::spawn(work));
         }
         Ok(load)
@@ -118,7 +129,7 @@ impl Load {
         cluster: &Cluster,
         options: &LoadOptions,
     ) -> Result<(), Failure> {
-        self.is_over.store(true, Ordering::Relaxed);
+        self.schedule.end();
         let number = self.clients.len() as u64;
         for client in self.clients.drain(..) {
             task::block_on(client);
@@ -126,7 +137,7 @@ impl Load {
         let last = self.client(cluster, options.deadline, number)?;
         for replica in cluster.addresses() {
             for number in 0..options.keys {
-                task::block_on(last.read(key(number), Some(&replica)));
+                task::block_on(last.read(self.keys.name(number), Some(&replica)));
             }
         }
         Ok(())
@@ -148,28 +159,24 @@ impl Load {
             number,
             handle,
             journal: Arc::clone(&self.journal),
+            schedule: Arc::clone(&self.schedule),
+            keys: Arc::clone(&self.keys),
         })
     }
 }
 
 impl Drop for Load {
     fn drop(&mut self) {
-        self.is_over.store(true, Ordering::Relaxed);
+        self.schedule.end();
     }
 }
 
 impl Client {
-    async fn work(
-        self,
-        task: Task,
-        replica: Option<Address>,
-        options: LoadOptions,
-        mut rng: ChaCha8Rng,
-        is_over: Arc<AtomicBool>,
-    ) {
+    async fn work(self, task: Task, replica: Option<Address>, rest: Duration, mut rng: ChaCha8Rng) {
+        let chooser = Chooser::new(Distribution::Uniform, self.keys.count());
         let mut count = 0_u64;
-        while !is_over.load(Ordering::Relaxed) {
-            let key = key(rng.random_range(0..options.keys));
+        while self.schedule.next(Instant::now()).is_some() {
+            let key = self.keys.name(chooser.next(&self.keys, &mut rng));
             match task {
                 Task::Write => {
                     // Written once, so that whoever reads it tells who wrote it.
@@ -180,7 +187,7 @@ impl Client {
                 Task::Read | Task::ReadAtOne => self.read(key, replica.as_ref()).await,
             }
             count += 1;
-            task::sleep(options.rest).await;
+            task::sleep(rest).await;
         }
         self.handle.close().await;
     }
@@ -239,6 +246,7 @@ impl Client {
     }
 }
 
-fn key(number: u64) -> Key {
-    format!("key {number}").into()
+fn keys(count: u64) -> Keys {
+    let size = PREFIX.len() + count.to_string().len();
+    Keys::new(PREFIX, size, count).expect("their numbers fit behind the prefix")
 }

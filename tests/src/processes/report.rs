@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use hdrhistogram::Histogram;
+use lockstep_bench::latencies::{self, histogram};
 use serde_json::json;
 
 use super::Scenario;
@@ -66,7 +67,7 @@ impl Row {
     /// A round's.
     pub(super) fn add(&mut self, writes: Duration, reads: Duration) {
         for (histogram, time) in [(&mut self.writes, writes), (&mut self.reads, reads)] {
-            histogram.saturating_record(u64::try_from(time.as_micros()).unwrap_or(u64::MAX));
+            latencies::record(histogram, time);
         }
     }
 
@@ -75,13 +76,8 @@ impl Row {
     }
 }
 
-/// A histogram of microseconds, up to ten minutes, to three digits.
-fn histogram() -> Histogram<u64> {
-    Histogram::new_with_max(600_000_000, 3).expect("the bounds fit together")
-}
-
-fn seconds(micros: u64) -> f64 {
-    Duration::from_micros(micros).as_secs_f64()
+fn seconds(nanos: u64) -> f64 {
+    Duration::from_nanos(nanos).as_secs_f64()
 }
 
 impl Report {
@@ -162,7 +158,7 @@ impl Report {
         let mut broken = Vec::new();
         for row in &self.rows {
             for (quantile, limit) in [(0.5, limits.p50), (0.99, limits.p99)] {
-                let time = Duration::from_micros(row.writes.value_at_quantile(quantile));
+                let time = Duration::from_nanos(row.writes.value_at_quantile(quantile));
                 if time >= limit {
                     broken.push(format!(
                         "writes took {:.3} s (p{:.0}) to go on, the limit is {:.3} s",
