@@ -73,7 +73,7 @@
 //!
 //! # The flows
 //!
-//! Each has a golden script of its name among the tests.
+//! Most have golden scripts of their names among the tests (`tests/scripts`).
 //!
 //! ## Write
 //!
@@ -232,7 +232,7 @@
 //!    |<----- Replicas{v+2} ---|
 //! ```
 //!
-//! Nothing is given up before the arbiter has confirmed. A secondary that is in sync asks only while it hears its primary: it
+//! A replica gives up nothing before the arbiter has confirmed. A secondary that is in sync asks only while it hears its primary: it
 //! may be the last that has the data. A primary hands over first, if another replica is in sync, and leaves as a secondary. A
 //! process that is to end waits for all that for some time, and then ends as if it crashed.
 //!

@@ -1,4 +1,5 @@
-//! The laboratory: what every implementation of a seam must do, and the instruments that show it.
+//! The laboratory: what every implementation of a seam must do, and the instruments that show it. `tests/README.md` says which
+//! to use when, and how to replay what they have found.
 //!
 //! - `conformance`: what every transport and every engine must do.
 //! - `files`: what the durable log and the records stand on: files that forget, lie, fail and fill up.
@@ -24,7 +25,7 @@
 //! | --- | --- | --- |
 //! | the protocol: arbiter, replica, client | itself | itself |
 //! | a round: what is taken in, in which order, at which time, within which bounds, and what is passed on (`host`) | itself; the loop waits and sends | itself; the simulation says when something arrives |
-//! | the order of writes, groups under one sync, refusal and resumption, installation, trimming, checkpoints, what is applied at once (`storage`: the scheduler and the desk) | themselves, in two threads | themselves, job by job, on virtual time |
+//! | the order of saves, groups under one sync, refusal and resumption, installation, trimming, checkpoints, what is applied at once (`storage`: the scheduler and the desk) | themselves, in two threads | themselves, job by job, on virtual time |
 //! | the durable log and the records | themselves, over files of the operating system | themselves, over [`files`] that tear, lose, reorder, refuse and fail |
 //! | the state | fjall | a model, with a cache and without, that falls back to any checkpoint |
 //! | a start: recovery from log and state | itself | itself |
