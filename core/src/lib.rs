@@ -251,9 +251,8 @@
 //! The contract is in [`docs`]: the [protocol](docs::protocol) in full, the [behaviour](docs::behaviour) that users see, the
 //! [guarantees](docs::guarantees), the [words](docs::glossary), and [where to add](docs::adding) what is missing.
 //!
-//! The modules in reading order: [`config`], [`operation`], [`limits`], [`time`], [`epochs`], [`sessions`], [`message`], [`requests`], [`wire`],
-//! [`storage`], [`event`], [`engine`], [`log`], [`process`], [`host`], [`replica`], [`arbiter`], [`client`], [`transport`],
-//! [`driver`].
+//! The modules in reading order: [`config`], [`operation`], [`limits`], [`time`], [`epochs`], [`sessions`], [`transport`], [`message`],
+//! [`wire`], [`storage`], [`event`], [`engine`], [`log`], [`process`], [`host`], [`replica`], [`arbiter`], [`client`], [`driver`].
 
 // Reading order, not the alphabet; but a macro comes before its use.
 #[macro_use]
@@ -273,15 +272,13 @@ pub mod epochs;
 
 pub mod sessions;
 
-pub mod message;
-
-pub mod requests;
-
-pub mod wire;
-
 pub mod runtime;
 
 pub mod transport;
+
+pub mod message;
+
+pub mod wire;
 
 pub mod storage;
 

@@ -2,10 +2,9 @@
 
 use crate::config::{Address, Position};
 use crate::limits;
-use crate::message::{Attempt, Reply, ReplyBody};
+use crate::message::{AnswerKind, Attempt, Reply, ReplyBody};
 use crate::operation::{Rejection, Resolution};
 use crate::process::{CallId, Outbox, Outcome};
-use crate::requests::AnswerKind;
 use crate::time::Instant;
 
 use super::calls::Stage;

@@ -3,10 +3,9 @@
 use std::collections::BTreeSet;
 
 use crate::config::Address;
-use crate::message::Attempt;
+use crate::message::{Attempt, Executed, Goal, RequestRow};
 use crate::operation::{Origin, Rejection};
 use crate::process::{Call, CallId};
-use crate::requests::{Executed, Goal, Row};
 
 /// A call that was not completed.
 #[derive(Clone, Debug)]
@@ -42,7 +41,7 @@ pub(super) enum Stage {
 
 impl Active {
     /// What is true of its request.
-    pub(super) fn row(&self) -> Row {
+    pub(super) fn row(&self) -> RequestRow {
         self.what.request.row()
     }
 

@@ -20,10 +20,9 @@ use self::session::Sessions;
 use crate::config::{Address, Epoch};
 use crate::event::Event;
 use crate::limits;
-use crate::message::{Attempt, Message, Request, RequestBody};
+use crate::message::{Attempt, Goal, Message, Request, RequestBody};
 use crate::operation::{ClientId, Origin, RequestId};
 use crate::process::{Call, CallId, Effect, Input, Outbox, Outcome, Process};
-use crate::requests::Goal;
 use crate::time::{Instant, Timers};
 
 /// Which replicas a client reads at, where the call does not say.

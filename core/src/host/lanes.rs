@@ -1,5 +1,5 @@
 //! Which lane a message takes, and who may send it: two tables over all messages. What the lanes of requests and answers are
-//! is told with them, in `requests`.
+//! is told with them, in `message`.
 
 use crate::message::{Message, PeerMessage};
 use crate::transport::{Lane, SenderKind};

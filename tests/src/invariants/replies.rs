@@ -4,9 +4,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use lockstep_core::limits;
-use lockstep_core::message::{Message, Reply, ReplyBody, RoleName};
+use lockstep_core::message::{Goal, Message, Reply, ReplyBody, RoleName};
 use lockstep_core::operation::{ClientId, RequestId};
-use lockstep_core::requests::Goal;
 use lockstep_core::time::Instant;
 
 use super::{Fact, Invariant};

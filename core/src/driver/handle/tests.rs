@@ -69,8 +69,8 @@ impl Oracle {
                 let resume = (first < 4).then_some(key);
                 answered(ReplyBody::ScanResult { records, resume })
             }
-            RequestBody::Status | RequestBody::Resolve { .. } => Outcome::Unreachable,
             RequestBody::Drain(_) => answered(ReplyBody::Draining),
+            _ => Outcome::Unreachable,
         };
         outbox.push(Effect::Complete(call, outcome));
     }

@@ -1,15 +1,147 @@
-//! What is true of each request, and of each kind of answer: one table of requests, one of answers. The client, the lanes
-//! and the handle go by them.
+//! What a client can want, what it can be answered with, and what is true of each: one table of requests, one of answers. The
+//! client, the lanes and the handle go by them.
 //!
-//! A new request is a variant of [`RequestBody`] and its row here. If it gets an answer of a new kind, that is a variant of
-//! [`ReplyBody`], one of [`AnswerKind`], and a row of the table of answers. Every client may ask every request.
+//! A new request is a variant of [`RequestBody`] and its row. If it gets an answer of a new kind, that is a variant of
+//! [`ReplyBody`], one of [`AnswerKind`], and its lane. Every client may ask every request.
 
-use crate::message::{ReplyBody, RequestBody};
+use std::num::NonZeroU32;
+
+use serde::{Deserialize, Serialize};
+
+use crate::config::{Epoch, Position, Seq};
+use crate::operation::{ClientId, Key, Origin, ReadLevel, Rejection, RequestId, Resolution, Value};
 use crate::transport::Lane;
+
+use super::status::NodeStatus;
+
+/// A client wants something of a replica. Answered by exactly one `Reply` with the same id.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Request {
+    /// Who asks, and which request of its this is; what makes writes repeatable is of no meaning to others.
+    pub origin: Origin,
+    /// Which copy of it this is.
+    pub attempt: Attempt,
+    /// What it wants.
+    pub body: RequestBody,
+}
+
+/// One copy of a request, of which a network may deliver more. What is rejected is rejected for good as this copy.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
+pub struct Attempt {
+    /// The tenure it is for: a primary of another one does not execute the write. Zero is for any, and what is rejected may
+    /// be executed yet if it is delivered again in another.
+    pub epoch: Epoch,
+    /// How often the request was sent, with this copy.
+    pub copy: u32,
+}
+
+/// What a client can want.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum RequestBody {
+    /// Set the key; only at the primary.
+    Insert {
+        /// The key.
+        key: Key,
+        /// Its new value.
+        value: Value,
+    },
+    /// Delete the key; only at the primary.
+    Remove {
+        /// The key.
+        key: Key,
+    },
+    /// Read the key; at any replica.
+    Get {
+        /// The key.
+        key: Key,
+        /// How fresh.
+        level: ReadLevel,
+    },
+    /// Read records in the order of their keys, as this replica has received them; at any replica. Later pages may
+    /// be of a newer state than earlier ones.
+    Scan {
+        /// Start behind this key; `None` to start at the beginning.
+        after: Option<Key>,
+        /// At most so many records; `None` for as many as a page takes, which no limit raises.
+        limit: Option<NonZeroU32>,
+    },
+    /// Tell about yourself; at any replica.
+    Status,
+    /// Tell what became of this client's write of the same id, and if it was not executed, see that it never is;
+    /// only at the primary.
+    Resolve {
+        /// The key of that write.
+        key: Key,
+    },
+    /// Leave the configuration; a primary hands over first. Answered at once, done some time later.
+    Drain(Drain),
+}
+
+/// How far a drain goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum Drain {
+    /// The replica leaves the configuration and ends.
+    Node,
+    /// The replica is not primary any more, and stays. Nothing happens if it is not.
+    Primary,
+}
+
+/// A replica's answer to a client.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Reply {
+    /// The client the request was of.
+    pub client: ClientId,
+    /// The request this answers.
+    pub id: RequestId,
+    /// The answer.
+    pub body: ReplyBody,
+}
+
+/// What a replica can answer.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum ReplyBody {
+    /// The write is on disk on every in-sync replica.
+    OperationAck {
+        /// Its place in the log.
+        seq: Seq,
+    },
+    /// The write could not be confirmed in time; it may still take effect.
+    OperationFailed,
+    /// This copy of the request was certainly not executed, and will not be if it is delivered again.
+    OperationRejected {
+        /// Why.
+        reason: Rejection,
+        /// The copy; the last one to come of those that are answered together.
+        attempt: Attempt,
+    },
+    /// The value of a key.
+    GetResult {
+        /// The key.
+        key: Key,
+        /// Its value; `None` when it is absent.
+        value: Option<Value>,
+        /// The value is the outcome of the entries before this: the replica's committed position, or for
+        /// `ReadLevel::Local` the end of its log.
+        position: Position,
+    },
+    /// A page of records.
+    ScanResult {
+        /// The records, in the order of their keys; may be empty although more follow.
+        records: Vec<(Key, Value)>,
+        /// More may follow behind this key; `None` at the end.
+        resume: Option<Key>,
+    },
+    /// About the replica.
+    Status(Box<NodeStatus>),
+    /// What became of a write.
+    Resolved(Resolution),
+    /// The replica has begun to drain.
+    Draining,
+}
 
 /// What is true of all requests of one variant.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Row {
+pub struct RequestRow {
     /// Who has to be asked.
     pub goal: Goal,
     /// How often it is executed, if it is asked more than once.
@@ -59,9 +191,9 @@ pub enum AnswerKind {
 
 impl RequestBody {
     /// Its row of the table of requests.
-    pub fn row(&self) -> Row {
+    pub fn row(&self) -> RequestRow {
         use {AnswerKind::*, Executed::*, Goal::*};
-        let row = |goal, executed, answer| Row {
+        let row = |goal, executed, answer| RequestRow {
             goal,
             executed,
             answer,
@@ -117,8 +249,6 @@ impl ReplyBody {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::message::{Attempt, Drain};
-    use crate::operation::{Key, ReadLevel, Rejection, Resolution, Value};
 
     fn check(
         request: &RequestBody,
@@ -127,7 +257,7 @@ mod tests {
         answer: AnswerKind,
         lane: Lane,
     ) {
-        let row = Row {
+        let row = RequestRow {
             goal,
             executed,
             answer,

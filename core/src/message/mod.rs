@@ -1,21 +1,27 @@
-//! Every message, grouped by who receives it. A struct a message; what is not here is never said.
+//! Every message, grouped by who receives it. A struct a message; what is not here is never said. What clients ask and hear is in
+//! `requests`, with what is true of each request.
 //!
 //! New variants and fields go to the end, and `wire::VERSION` is raised. All positions are counts of entries:
 //! "up to position p" speaks of the entries before p.
 
-use std::num::NonZeroU32;
+mod requests;
+mod status;
+
+pub use self::requests::{
+    AnswerKind, Attempt, Drain, Executed, Goal, Reply, ReplyBody, Request, RequestBody, RequestRow,
+};
+pub use self::status::{NodeStatus, PeerStatus, RoleName, Usage};
+
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
 use crate::config::{
-    Address, ClusterId, Config, ConfigVersion, Epoch, Incarnation, NodeId, Position, Seq, StartId,
+    Address, ClusterId, Config, ConfigVersion, Epoch, Incarnation, NodeId, Position, StartId,
     Terms, Token,
 };
 use crate::epochs::EpochHistory;
-use crate::operation::{
-    ClientId, Entry, Key, Origin, ReadLevel, Rejection, RequestId, Resolution, Value,
-};
+use crate::operation::{Entry, Key, Value};
 use crate::sessions::SessionRows;
 use crate::time::Instant;
 
@@ -425,222 +431,4 @@ pub struct Timestamp {
     pub incarnation: Incarnation,
     /// When.
     pub at: Instant,
-}
-
-// ------------------------------------------------------------------------------------------------- with clients
-
-/// A client wants something of a replica. Answered by exactly one `Reply` with the same id.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-pub struct Request {
-    /// Who asks, and which request of its this is; what makes writes repeatable is of no meaning to others.
-    pub origin: Origin,
-    /// Which copy of it this is.
-    pub attempt: Attempt,
-    /// What it wants.
-    pub body: RequestBody,
-}
-
-/// One copy of a request, of which a network may deliver more. What is rejected is rejected for good as this copy.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
-pub struct Attempt {
-    /// The tenure it is for: a primary of another one does not execute the write. Zero is for any, and what is rejected may
-    /// be executed yet if it is delivered again in another.
-    pub epoch: Epoch,
-    /// How often the request was sent, with this copy.
-    pub copy: u32,
-}
-
-/// What a client can want.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-pub enum RequestBody {
-    /// Set the key; only at the primary.
-    Insert {
-        /// The key.
-        key: Key,
-        /// Its new value.
-        value: Value,
-    },
-    /// Delete the key; only at the primary.
-    Remove {
-        /// The key.
-        key: Key,
-    },
-    /// Read the key; at any replica.
-    Get {
-        /// The key.
-        key: Key,
-        /// How fresh.
-        level: ReadLevel,
-    },
-    /// Read records in the order of their keys, as this replica has received them; at any replica. Later pages may
-    /// be of a newer state than earlier ones.
-    Scan {
-        /// Start behind this key; `None` to start at the beginning.
-        after: Option<Key>,
-        /// At most so many records; `None` for as many as a page takes, which no limit raises.
-        limit: Option<NonZeroU32>,
-    },
-    /// Tell about yourself; at any replica.
-    Status,
-    /// Tell what became of this client's write of the same id, and if it was not executed, see that it never is;
-    /// only at the primary.
-    Resolve {
-        /// The key of that write.
-        key: Key,
-    },
-    /// Leave the configuration; a primary hands over first. Answered at once, done some time later.
-    Drain(Drain),
-}
-
-/// How far a drain goes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-pub enum Drain {
-    /// The replica leaves the configuration and ends.
-    Node,
-    /// The replica is not primary any more, and stays. Nothing happens if it is not.
-    Primary,
-}
-
-/// A replica's answer to a client.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-pub struct Reply {
-    /// The client the request was of.
-    pub client: ClientId,
-    /// The request this answers.
-    pub id: RequestId,
-    /// The answer.
-    pub body: ReplyBody,
-}
-
-/// What a replica can answer.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-pub enum ReplyBody {
-    /// The write is on disk on every in-sync replica.
-    OperationAck {
-        /// Its place in the log.
-        seq: Seq,
-    },
-    /// The write could not be confirmed in time; it may still take effect.
-    OperationFailed,
-    /// This copy of the request was certainly not executed, and will not be if it is delivered again.
-    OperationRejected {
-        /// Why.
-        reason: Rejection,
-        /// The copy; the last one to come of those that are answered together.
-        attempt: Attempt,
-    },
-    /// The value of a key.
-    GetResult {
-        /// The key.
-        key: Key,
-        /// Its value; `None` when it is absent.
-        value: Option<Value>,
-        /// The value is the outcome of the entries before this: the replica's committed position, or for
-        /// `ReadLevel::Local` the end of its log.
-        position: Position,
-    },
-    /// A page of records.
-    ScanResult {
-        /// The records, in the order of their keys; may be empty although more follow.
-        records: Vec<(Key, Value)>,
-        /// More may follow behind this key; `None` at the end.
-        resume: Option<Key>,
-    },
-    /// About the replica.
-    Status(Box<NodeStatus>),
-    /// What became of a write.
-    Resolved(Resolution),
-    /// The replica has begun to drain.
-    Draining,
-}
-
-/// What a replica says about itself.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-pub struct NodeStatus {
-    /// Who.
-    pub node: NodeId,
-    /// Its name.
-    pub name: String,
-    /// Its own address.
-    pub address: Address,
-    /// The version of the software it runs.
-    pub software: String,
-    /// What it is at the moment.
-    pub role: RoleName,
-    /// The configuration it knows; `None` before it has learned any.
-    pub config: Option<Config>,
-    /// Where its arbiter is.
-    pub arbiter: Address,
-    /// It has heard from the arbiter lately.
-    pub arbiter_reachable: bool,
-    /// Its log is persisted up to here.
-    pub persisted: Position,
-    /// It knows the log to be committed up to here.
-    pub committed: Position,
-    /// Its log begins here; earlier entries are trimmed.
-    pub log_start: Position,
-    /// Its disk has no room.
-    pub disk_full: bool,
-    /// On the primary: what it knows of the others. Empty elsewhere.
-    pub peers: Vec<PeerStatus>,
-    /// It answers linearizable reads at the moment.
-    pub has_lease: bool,
-    /// Clients whose requests it remembers.
-    pub sessions: u64,
-    /// What it has used since it started.
-    pub usage: Usage,
-}
-
-/// What a node has used. Counted from its start on, apart from `memory_bytes`; zero where its host cannot tell.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
-pub struct Usage {
-    /// Drawn when its process began: nodes of the same process have the same, and another start has another one.
-    pub process: u64,
-    /// Processor time of its process, which other nodes may share, in microseconds.
-    pub cpu_micros: u64,
-    /// Memory of its process that is resident at the moment.
-    pub memory_bytes: u64,
-    /// Bytes its process has written to files: the log, the state, and what keeping the state in order costs. Without
-    /// what the file system adds.
-    pub disk_bytes: u64,
-    /// Entries made durable in the log.
-    pub entries: u64,
-    /// Bytes of their keys and values.
-    pub entry_bytes: u64,
-    /// Syncs of the log.
-    pub syncs: u64,
-    /// Packets it has sent; frames, where the transport has no packets.
-    pub packets_sent: u64,
-    /// Packets it has received; frames, where the transport has no packets.
-    pub packets_received: u64,
-    /// Bytes it has sent.
-    pub bytes_sent: u64,
-    /// Bytes it has received.
-    pub bytes_received: u64,
-}
-
-/// What a primary knows of another replica.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-pub struct PeerStatus {
-    /// Which.
-    pub node: NodeId,
-    /// It has acknowledged up to here in this epoch.
-    pub persisted: Position,
-    /// While the full state is on its way: (records sent, records in all, estimated).
-    pub state_progress: Option<(u64, u64)>,
-}
-
-/// What a replica is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-pub enum RoleName {
-    /// It has started and waits for the arbiter's answer.
-    Starting,
-    /// It takes the writes.
-    Primary,
-    /// It is in sync.
-    Secondary,
-    /// It is being brought up to date.
-    Joining,
-    /// It is about to stop.
-    Leaving,
 }
