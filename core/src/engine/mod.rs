@@ -1,5 +1,6 @@
-//! What keeps bytes: the log, and the state that committed entries make up. Two small traits, implemented in
-//! memory and durably; the driver's storage thread owns them and carries out `storage::Save` and `storage::Query`.
+//! What keeps bytes: the log, the state that committed entries make up, and the arbiter's record. Three small traits,
+//! implemented in memory and durably; [`storage`](crate::storage) turns what a process asks for into calls to them, and the
+//! [driver](crate::driver::disk) makes those in threads of its own.
 //!
 //! An implementation is synchronous and says nothing about threads. Its conformance suite is in `lockstep-tests`.
 

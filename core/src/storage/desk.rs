@@ -1,9 +1,10 @@
 //! The process's side of its disk: hands on what it asks for, each save once, and does at once what needs no waiting.
 //!
-//! - A save that is asked for again is under way, or done: nothing is forgotten behind this, so nothing is handed on twice.
-//! - Entries are applied to the state once the log has them durably ([`committed`](super::committed)): at once where the
-//!   state takes them without waiting for the disk, otherwise by the scheduler, behind what that has already.
-//! - A Get is answered at once where memory has the value.
+//! - A save that the process asks for again is under way, or done: nothing is forgotten behind the desk, so it hands nothing on
+//!   twice.
+//! - The desk has entries applied to the state once the log has them durably ([`committed`](super::committed)): it does so
+//!   itself where the state takes them without waiting for the disk, otherwise the scheduler does, behind what that has already.
+//! - It answers a Get at once where memory has the value.
 
 use std::num::NonZeroU32;
 use std::sync::Arc;

@@ -1,7 +1,7 @@
 //! The disk of a process: threads that carry out what the machines in [`crate::storage`] decide, so that no step of the
 //! process ever waits for the disk, and whatever arrives while a sync runs shares the next one.
 //!
-//! - the scheduler's thread steps the [`Scheduler`] and carries out its jobs: order and durability of writes, group commit;
+//! - the scheduler's thread steps the [`Scheduler`] and carries out its jobs: order and durability of saves, group commit;
 //! - another applies entries, where that may have to wait, and one makes checkpoints, both as the scheduler wants;
 //! - Gets that need the disk have threads of their own, scans and views another.
 //!

@@ -1,19 +1,19 @@
-//! What the disk does next, and what is reported of it: a deterministic machine between a process, which asks, and
-//! whoever owns log and state, who carries out one job after the other.
+//! The scheduler: what the disk does next, and what is reported of it. A deterministic machine between a process, which asks,
+//! and whoever owns log and state, who carries out one job after the other ([protocol: disk](crate::docs::protocol#disk)).
 //!
-//! - **Order.** Saves are carried out in the order in which they were asked for, each wholly before the next, whatever
-//!   they concern. Nothing overtakes anything, so what is reported rests on everything that was asked for before.
-//! - **Groups.** What waits when a group begins is appended as one and shares a sync. What comes meanwhile is the next
+//! - **Order.** The scheduler has saves carried out in the order in which the process asked for them, each wholly before the
+//!   next, whatever they concern. Nothing overtakes anything, so what it reports rests on everything that was asked for before.
+//! - **Groups.** It has what waits when a group begins appended as one, and synced once. What comes meanwhile is the next
 //!   group, so that the first of a group does not wait for the last of many. Reads of the log, and trimming, take turns
 //!   with groups.
-//! - **Refusal.** A save that finds no room stays where it is, first in its queue, with everything behind it, and is tried
-//!   again from time to time. What was carried out before it is synced and reported all the same. Entries that the state has
-//!   no room for, and checkpoints, are kept and tried again likewise. That there is no room is reported once, and that there
-//!   is again once nothing is refused any more.
-//! - **Installation.** The collected state is put in place when everything before it is durable and nothing is being applied
-//!   to the state that it replaces; then the log begins anew, and only then is it reported. Entries for the former state are
-//!   dropped.
-//! - **Trimming** goes up to what a checkpoint has made durable in the state, and never beyond what is to be retained.
+//! - **Refusal.** It keeps a save that finds no room first in its queue, with everything behind it, and tries it again from
+//!   time to time; what was carried out before, it has synced and reports all the same. Entries that the state has no room
+//!   for, and checkpoints, it keeps and tries again likewise. It reports once that there is no room, and once that there is
+//!   again, when nothing is refused any more.
+//! - **Installation.** It has the collected state put in place when everything before is durable and nothing is being applied
+//!   to the state that this replaces; then it has the log begin anew, and only then reports. It drops entries for the former
+//!   state.
+//! - **Trimming** goes up to what a checkpoint has made durable in the state, and never beyond what the process wants retained.
 
 mod state;
 #[cfg(test)]
