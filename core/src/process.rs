@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use crate::config::{Address, Position};
 use crate::event::Event;
-use crate::message::{Message, ReplyBody, RequestBody};
+use crate::message::{Message, ReplyBody, RequestBody, Usage};
 use crate::operation::{Entry, Rejection, RequestId, RequestName};
 use crate::sessions::SessionChanges;
 use crate::storage::{Answer, Query, Save, Ticket};
@@ -62,6 +62,8 @@ pub enum Input<T> {
     Trimmed(Position),
     /// A question to the storage is answered.
     Answered(Ticket, Answer),
+    /// What the node has used, as was wanted to be known.
+    UsageMeasured(Usage),
     /// The program using a client wants something.
     Call(CallId, Call),
     /// The operator wants the process to stop in good order; it reports `Event::Left` when it may.
@@ -89,6 +91,9 @@ pub enum Effect {
     },
     /// Answer a question with `Input::Answered`.
     Query(Ticket, Query),
+    /// Find out what the node has used of its disk and of the host around it, and report `Input::UsageMeasured`: in the same
+    /// round, however busy the disk is.
+    MeasureUsage,
     /// Let go of a state held fixed by `Query::OpenView`.
     CloseView(Ticket),
     /// From now on, keep the log from this position on, whatever its size. Before the first of these, nothing need be kept.

@@ -7,8 +7,6 @@ pub mod policy;
 #[cfg(test)]
 mod tests;
 
-use std::collections::VecDeque;
-
 pub use force::{NotForced, force_primary};
 pub use policy::first_record;
 
@@ -17,6 +15,7 @@ use crate::event::Event;
 use crate::limits;
 use crate::message::{FromArbiter, Message, ToArbiter};
 use crate::process::{Input, Outbox, Process};
+use crate::storage::pending::Pending;
 use crate::storage::{ArbiterRecord, Save, Ticket};
 use crate::time::{Instant, Timers};
 
@@ -31,24 +30,20 @@ pub enum Timer {
 
 /// The process that decides who is primary and who is in sync.
 ///
-/// - `record` is what verdicts rest on; `waiting` is what the disk has not confirmed of it.
+/// - `record` is what verdicts rest on; `disk` knows what is not confirmed of it.
 /// - Answers leave in the order of the messages they answer, once every record up to theirs is durable.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Arbiter {
     record: ArbiterRecord,
-    next_ticket: Ticket,
-    waiting: VecDeque<Waiting>,
-    disk_full: bool,
+    disk: Pending<Timer, Announcement>,
     /// A replica knows of a configuration that the record does not. It decides nothing any more.
     is_behind: bool,
     timers: Timers<Timer>,
 }
 
-/// A record on its way to the disk, and what is said once it is there.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-struct Waiting {
-    ticket: Ticket,
-    record: ArbiterRecord,
+/// What is said once a record is on the disk.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Default)]
+struct Announcement {
     answers: Vec<(Address, FromArbiter)>,
     events: Vec<Event>,
 }
@@ -60,9 +55,7 @@ impl Arbiter {
         record.config.check();
         Self {
             record,
-            next_ticket: Ticket(0),
-            waiting: VecDeque::new(),
-            disk_full: false,
+            disk: Pending::new(Timer::PersistRetry),
             is_behind: false,
             timers: Timers::new(),
         }
@@ -74,7 +67,7 @@ impl Arbiter {
     }
 
     fn on_message(&mut self, now: Instant, from: &Address, message: ToArbiter, out: &mut Outbox) {
-        if self.waiting.len() >= limits::ARBITER_RECORDS_WAITING_MAX {
+        if self.disk.len() >= limits::ARBITER_RECORDS_WAITING_MAX {
             return; // The disk hangs. Replicas ask again.
         }
         if self.is_behind || policy::is_behind(&self.record, &message) {
@@ -99,7 +92,7 @@ impl Arbiter {
             self.record = record;
             self.persist(now, out);
         }
-        match self.waiting.back_mut() {
+        match self.disk.meanings_mut().next_back() {
             // An answer rests on the newest record, so it waits for that one. What is asked repeatedly meanwhile is
             // answered once.
             Some(last) if !planted!(TellsBeforeDurable) => {
@@ -115,47 +108,26 @@ impl Arbiter {
     }
 
     fn persist(&mut self, now: Instant, out: &mut Outbox) {
-        let ticket = self.next_ticket;
-        self.next_ticket = Ticket(ticket.0 + 1);
-        out.persist(ticket, Save::Arbiter(Box::new(self.record.clone())));
-        self.waiting.push_back(Waiting {
-            ticket,
-            record: self.record.clone(),
-            answers: Vec::new(),
-            events: Vec::new(),
-        });
-        self.timers
-            .arm_if_idle(Timer::PersistRetry, now + limits::RETRY_INTERVAL);
+        let save = Save::Arbiter(Box::new(self.record.clone()));
+        let announcement = Announcement::default();
+        let ticket = self.disk.ask(now, &save, announcement, &mut self.timers);
+        out.persist(ticket, save);
     }
 
     fn on_persisted(&mut self, now: Instant, ticket: Ticket, out: &mut Outbox) {
-        while self
-            .waiting
-            .front()
-            .is_some_and(|first| first.ticket <= ticket)
-        {
-            let first = self.waiting.pop_front().expect("it was just looked at");
-            send(first.answers, out);
-            for event in first.events {
-                out.notify(event);
-            }
-        }
-        self.timers.disarm(Timer::PersistRetry);
-        if !self.waiting.is_empty() {
-            self.timers
-                .arm(Timer::PersistRetry, now + limits::RETRY_INTERVAL);
+        let Some(announcement) = self.disk.on_persisted(now, ticket, &mut self.timers) else {
+            return;
+        };
+        send(announcement.answers, out);
+        for event in announcement.events {
+            out.notify(event);
         }
     }
 
     fn on_persist_retry(&mut self, now: Instant, out: &mut Outbox) {
-        for waiting in &self.waiting {
-            out.persist(
-                waiting.ticket,
-                Save::Arbiter(Box::new(waiting.record.clone())),
-            );
+        for (ticket, save) in self.disk.on_retry(now, &mut self.timers) {
+            out.persist(ticket, save);
         }
-        self.timers
-            .arm(Timer::PersistRetry, now + limits::RETRY_INTERVAL);
     }
 }
 
@@ -184,20 +156,22 @@ impl Process for Arbiter {
             }
             Input::Persisted(ticket) => self.on_persisted(now, ticket, out),
             Input::DiskFull => {
-                if !self.disk_full {
-                    self.disk_full = true;
+                if self.disk.on_full() {
                     out.notify(Event::DiskFull);
                 }
             }
             Input::DiskRoom => {
-                if self.disk_full {
-                    self.disk_full = false;
+                if self.disk.on_room() {
                     out.notify(Event::DiskHasRoom);
                 }
             }
             Input::Leave => out.notify(Event::Left),
             // It asks nothing of this kind.
-            Input::Applied(_) | Input::Trimmed(_) | Input::Answered(..) | Input::Call(..) => {}
+            Input::Applied(_)
+            | Input::Trimmed(_)
+            | Input::Answered(..)
+            | Input::UsageMeasured(_)
+            | Input::Call(..) => {}
         }
     }
 

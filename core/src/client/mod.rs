@@ -389,7 +389,8 @@ impl Process for Client {
             | Input::DiskRoom
             | Input::Applied(_)
             | Input::Trimmed(_)
-            | Input::Answered(..) => {}
+            | Input::Answered(..)
+            | Input::UsageMeasured(_) => {}
         }
     }
 

@@ -23,7 +23,7 @@ use crate::message::{JoinRefusal, Message, Usage};
 use crate::process::{Call, CallId, Effect, Input, Outbox, Outcome, Process};
 use crate::storage::desk::{Desk, DeskError, DoneAtOnce, Handed};
 use crate::storage::scheduler::Report;
-use crate::storage::{Answer, Query, Ticket};
+use crate::storage::{Answer, Ticket};
 use crate::time::Instant;
 use crate::transport::{Received, SenderKind};
 use crate::wire::{self, DecodeError, GroupId};
@@ -295,19 +295,19 @@ impl<P: Process> Host<P> {
     fn collect(&mut self, around: &mut impl Surroundings<P::Timer>) -> Result<(), DeskError> {
         loop {
             self.process.settle(around.now(), &mut self.outbox);
-            let mut answers = self.collect_once(around)?;
+            let usage = self.collect_once(around)?;
             let done = self.desk.take_done();
-            let DoneAtOnce {
-                applied,
-                answers: found,
-            } = planted!(DoneAtOnceUntold => DoneAtOnce { applied: None, ..done }, done);
-            answers.extend(found);
-            if applied.is_none() && answers.is_empty() {
+            let DoneAtOnce { applied, answers } =
+                planted!(DoneAtOnceUntold => DoneAtOnce { applied: None, ..done }, done);
+            if usage.is_none() && applied.is_none() && answers.is_empty() {
                 #[cfg(feature = "planted")]
                 {
                     self.rounded_at = around.now();
                 }
                 return Ok(());
+            }
+            if let Some(usage) = usage {
+                self.step(Input::UsageMeasured(usage), around);
             }
             if let Some(position) = applied {
                 self.step(Input::Applied(position), around);
@@ -316,12 +316,12 @@ impl<P: Process> Host<P> {
         }
     }
 
-    /// Returns what the host itself can answer.
+    /// Returns what the node has used, if the process wants to know.
     fn collect_once(
         &mut self,
         around: &mut impl Surroundings<P::Timer>,
-    ) -> Result<Vec<(Ticket, Answer)>, DeskError> {
-        let mut answers = Vec::new();
+    ) -> Result<Option<Usage>, DeskError> {
+        let mut usage = None;
         let Passed {
             outgoing,
             handed,
@@ -341,9 +341,7 @@ impl<P: Process> Host<P> {
                     let engine = around.engine();
                     self.desk.apply(engine, entries, sessions, handed)?;
                 }
-                Effect::Query(ticket, Query::Usage) => {
-                    answers.push((ticket, Answer::Usage(around.usage())));
-                }
+                Effect::MeasureUsage => usage = Some(around.usage()),
                 Effect::Query(ticket, query) => {
                     self.desk.query(around.engine(), ticket, query, handed)?;
                 }
@@ -356,7 +354,7 @@ impl<P: Process> Host<P> {
                 Effect::Notify(_) => {}
             }
         }
-        Ok(answers)
+        Ok(usage)
     }
 }
 

@@ -19,7 +19,8 @@ use crate::sessions::{SessionRows, Sessions};
 use crate::storage::{Meta, Save, Ticket};
 use crate::time::{Instant, Timers};
 
-use super::disk::{Disk, Proof};
+use super::proof::{self, Proof, Saves};
+use super::questions::Questions;
 use super::reads::{self, Asker, Reads};
 use super::{ReplicaOptions, Timer};
 
@@ -36,10 +37,11 @@ pub(super) struct Core {
     pub(super) sessions: Sessions,
     /// Of those with entries in the log that are not.
     pub(super) uncommitted: BTreeMap<(ClientId, RequestId), Uncommitted>,
-    pub(super) disk: Disk,
+    pub(super) disk: Saves,
+    pub(super) questions: Questions,
     pub(super) reads: Reads,
     /// Whom to tell how the node is, once the host has told what it has used.
-    pub(super) statuses: BTreeMap<Ticket, Asker>,
+    pub(super) statuses: Vec<Asker>,
     pub(super) timers: Timers<Timer>,
     pub(super) arbiter_heard: bool,
     /// It is to leave, whatever its role is: as soon as the arbiter takes it out.
@@ -231,9 +233,10 @@ impl Context<'_> {
     }
 
     fn ask(&mut self, save: Save, proof: Proof) -> Ticket {
-        self.core
-            .disk
-            .persist(self.now, save, proof, &mut self.core.timers, self.out)
+        let timers = &mut self.core.timers;
+        let ticket = self.core.disk.ask(self.now, &save, proof, timers);
+        self.out.persist(ticket, save);
+        ticket
     }
 
     /// Appends consecutive entries that follow the log's end. They are saved, and sent on, when the round is settled.
@@ -368,7 +371,7 @@ impl Context<'_> {
                 sessions,
                 ..
             } = installing;
-            self.core.disk.limit_proofs(at);
+            proof::limit(&mut self.core.disk, at);
             self.core.log.reset(at, history);
             self.core.saving = at;
             let limits = self.core.options.limits.sessions.clone();

@@ -11,8 +11,8 @@ use crate::storage::{Meta, Save};
 use crate::time::Instant;
 
 use super::context::IsNewer;
-use super::disk::Proof;
 use super::primary::Primary;
+use super::proof::Proof;
 use super::reads::{self, Asker};
 use super::secondary::Secondary;
 use super::{Replica, Role, Timer};

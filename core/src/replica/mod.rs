@@ -4,10 +4,11 @@
 //! replica, `secondary.rs`; how roles begin and end is in `membership.rs`. `reads.rs` and `disk.rs` serve every role.
 
 mod context;
-mod disk;
 mod leases;
 mod membership;
 mod primary;
+mod proof;
+mod questions;
 mod reads;
 mod replicator;
 mod secondary;
@@ -26,12 +27,13 @@ use crate::message::{
 use crate::operation::{Operation, ReadLevel, Rejection};
 use crate::process::{Effect, Input, Outbox, Process};
 use crate::sessions::Sessions;
-use crate::storage::{Answer, Meta, Query, Recovered, Ticket};
+use crate::storage::{Answer, Meta, Recovered, Ticket};
 use crate::time::{Instant, Timers};
 
 use context::{Context, Core};
-use disk::{Disk, Proof};
 use primary::Primary;
+use proof::{Proof, Saves};
+use questions::Questions;
 use reads::{Asker, Authority, Reads};
 use secondary::Secondary;
 
@@ -160,9 +162,10 @@ impl Replica {
             log,
             sessions,
             uncommitted: BTreeMap::new(),
-            disk: Disk::default(),
+            disk: Saves::new(Timer::PersistRetry),
+            questions: Questions::default(),
             reads: Reads::default(),
-            statuses: BTreeMap::new(),
+            statuses: Vec::new(),
             timers: Timers::new(),
             arbiter_heard: false,
             is_leaving: false,
@@ -241,7 +244,7 @@ impl Replica {
 
     /// Requests in flight that it keeps in memory: writes to its disk, reads, questions about itself.
     pub fn requests_in_flight(&self) -> usize {
-        self.core.disk.pending() + self.core.reads.len() + self.core.statuses.len()
+        self.core.disk.len() + self.core.reads.len() + self.core.statuses.len()
     }
 
     /// Asserts what must hold between steps.
@@ -404,15 +407,17 @@ impl Replica {
         if cx.core.statuses.len() >= limits::STATUSES_IN_FLIGHT_MAX {
             return cx.reject(&asker, Rejection::Overloaded);
         }
-        let ticket = cx.core.disk.query(Query::Usage, cx.out);
-        cx.core.statuses.insert(ticket, asker);
+        if cx.core.statuses.is_empty() {
+            cx.out.push(Effect::MeasureUsage);
+        }
+        cx.core.statuses.push(asker);
     }
 
-    fn on_usage(&mut self, now: Instant, ticket: Ticket, usage: Usage, out: &mut Outbox) {
+    fn on_usage(&mut self, now: Instant, usage: Usage, out: &mut Outbox) {
         let status = Box::new(self.status(now, usage));
         let cx = &mut self.core.context(now, out);
-        if let Some(asker) = cx.core.statuses.remove(&ticket) {
-            cx.reply(&asker, ReplyBody::Status(status));
+        for asker in std::mem::take(&mut cx.core.statuses) {
+            cx.reply(&asker, ReplyBody::Status(status.clone()));
         }
     }
 
@@ -486,9 +491,6 @@ impl Replica {
     }
 
     fn on_answered(&mut self, now: Instant, ticket: Ticket, answer: &Answer, out: &mut Outbox) {
-        if let Answer::Usage(usage) = answer {
-            return self.on_usage(now, ticket, *usage, out);
-        }
         let authority = self.authority(now);
         let cx = &mut self.core.context(now, out);
         if reads::on_answered(cx, authority, ticket, answer) {
@@ -522,7 +524,11 @@ impl Replica {
                 cx.core.arbiter_heard = false;
                 cx.out.notify(Event::ArbiterSilent);
             }
-            (Timer::PersistRetry, _) => cx.core.disk.on_retry(now, &mut cx.core.timers, cx.out),
+            (Timer::PersistRetry, _) => {
+                for (ticket, save) in cx.core.disk.on_retry(now, &mut cx.core.timers) {
+                    cx.out.persist(ticket, save);
+                }
+            }
             (Timer::Deadline, Role::Primary(primary)) => primary.on_deadline(cx),
             (Timer::Beacon, Role::Primary(primary)) => primary.on_beacon_due(cx),
             (Timer::Propose, Role::Primary(primary)) => primary.propose(cx),
@@ -580,8 +586,16 @@ impl Process for Replica {
             },
             Input::Timer(timer) => self.on_timer(now, timer, out),
             Input::Persisted(ticket) => self.on_persisted(now, ticket, out),
-            Input::DiskFull => self.core.disk.on_full(out),
-            Input::DiskRoom => self.core.disk.on_room(out),
+            Input::DiskFull => {
+                if self.core.disk.on_full() {
+                    out.notify(Event::DiskFull);
+                }
+            }
+            Input::DiskRoom => {
+                if self.core.disk.on_room() {
+                    out.notify(Event::DiskHasRoom);
+                }
+            }
             Input::Applied(position) => {
                 reads::on_applied(&mut self.core.context(now, out), position)
             }
@@ -592,6 +606,7 @@ impl Process for Replica {
                 }
             }
             Input::Answered(ticket, answer) => self.on_answered(now, ticket, &answer, out),
+            Input::UsageMeasured(usage) => self.on_usage(now, usage, out),
             Input::Leave => self.on_leave(now, out),
             // Only clients are called.
             Input::Call(..) => {}

@@ -123,7 +123,7 @@ pub(super) fn on_get(cx: &mut Context<'_>, asker: Asker, key: Key, level: Level)
         return cx.reject(&asker, Rejection::Overloaded);
     }
     let query = Query::Get { key: key.clone() };
-    let ticket = cx.core.disk.query(query, cx.out);
+    let ticket = cx.core.questions.ask(query, cx.out);
     let what = What::Get(key, level);
     cx.core.reads.asked.insert(ticket, Read { asker, what });
 }
@@ -284,7 +284,7 @@ pub(super) fn on_scan(
         after: after.clone(),
         limit,
     };
-    let ticket = cx.core.disk.query(query, cx.out);
+    let ticket = cx.core.questions.ask(query, cx.out);
     let what = What::Scan(after, limit);
     cx.core.reads.asked.insert(ticket, Read { asker, what });
 }
@@ -406,7 +406,7 @@ fn page(
 /// The state has the entries before `position`.
 pub(super) fn on_applied(cx: &mut Context<'_>, position: Position) {
     cx.core.log.advance_applied(position);
-    let next = cx.core.disk.next_ticket();
+    let next = cx.core.questions.next_ticket();
     let applied = cx.core.log.applied();
     match cx.core.reads.reached.back_mut() {
         Some(last) if last.1 == next => last.0 = applied,
@@ -439,7 +439,7 @@ pub(super) fn on_installed(cx: &mut Context<'_>) {
                 limit: *limit,
             },
         };
-        let ticket = cx.core.disk.query(query, cx.out);
+        let ticket = cx.core.questions.ask(query, cx.out);
         cx.core.reads.asked.insert(ticket, read);
     }
 }

@@ -20,8 +20,8 @@ use crate::time::Instant;
 
 use super::Timer;
 use super::context::Context;
-use super::disk::Proof;
 use super::leases::{ReadLease, Trust};
+use super::proof::{self, Proof};
 use super::reads;
 
 /// One epoch of this replica under another one.
@@ -224,7 +224,7 @@ impl Secondary {
             return self.stream(sync);
         }
         cx.truncate(keep);
-        cx.core.disk.limit_proofs(keep);
+        proof::limit(&mut cx.core.disk, keep);
         cx.out.notify(Event::Truncated { from, to: keep });
         let ticket = cx.persist(Save::Truncate { keep }, Proof::Other);
         self.stage = Stage::Truncating { sync, ticket };

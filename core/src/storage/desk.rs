@@ -223,7 +223,6 @@ impl Desk {
                 view,
                 after,
             }),
-            Query::Usage => unreachable!("the host answers this itself"),
         });
         Ok(())
     }

@@ -1,6 +1,7 @@
 //! What a process asks of its disk, and of the host around it, and what it gets back: plain data; and the machine that
 //! decides how that is carried out.
 //!
+//! - [`pending`]: what was asked for and not heard of.
 //! - [`desk`]: the process's side, in the thread of its loop.
 //! - [`committed`]: the state never gets ahead of the log.
 //! - [`scheduler`]: what the disk does next; order, groups, refusal, installation, trimming, checkpoints.
@@ -10,6 +11,7 @@
 
 pub mod committed;
 pub mod desk;
+pub mod pending;
 pub mod scheduler;
 mod work;
 
@@ -23,13 +25,12 @@ use crate::config::{
     Address, ClusterId, Config, ConfigVersion, Epoch, Incarnation, NodeId, Position, StartId, Token,
 };
 use crate::epochs::EpochHistory;
-use crate::message::Usage;
 use crate::operation::{ClientId, Entry, Key, Value};
 use crate::sessions::SessionRows;
 
 pub use self::work::{Views, answer, apply, carry_out, carry_out_for_arbiter, checkpoint};
 
-/// Names a request to the storage; unique within one start of a process, ascending.
+/// Names a save, or a question to the storage. Saves and questions are each numbered from the start of a process on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub struct Ticket(pub u64);
 
@@ -123,8 +124,6 @@ pub enum Query {
         /// Where it begins.
         after: Cursor,
     },
-    /// What the node has used: of its disk, and of the host around it. Answered at once, however busy the disk is.
-    Usage,
 }
 
 /// A place in a state that is read piece by piece: first the sessions, then the records.
@@ -165,8 +164,6 @@ pub enum Answer {
         /// Clients may follow behind the last one.
         more: bool,
     },
-    /// To `Usage`.
-    Usage(Usage),
 }
 
 /// What a node knows about itself, apart from log and state.

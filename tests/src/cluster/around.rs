@@ -60,7 +60,8 @@ impl<T: Debug> Surroundings<T> for Around<'_> {
             Effect::Apply { entries, .. } => cluster.tell(&Fact::Apply { node, entries }),
             Effect::Complete(call, outcome) => cluster.on_complete(node, *call, outcome),
             Effect::Notify(event) => cluster.on_event(node, event),
-            Effect::Query(..) | Effect::CloseView(_) | Effect::Retain(_) => {}
+            Effect::Query(..) | Effect::MeasureUsage | Effect::CloseView(_) | Effect::Retain(_) => {
+            }
         }
     }
 }

@@ -338,6 +338,7 @@ impl Bench {
                 Ok(())
             }),
             Effect::Notify(_) => {}
+            Effect::MeasureUsage => unreachable!("nobody asks for its status"),
             Effect::Complete(..) => unreachable!("only clients complete calls"),
         }
     }

@@ -112,6 +112,7 @@ impl Played {
                         Message::ToArbiter(_) | Message::FromArbiter(_) | Message::Request(_) => {}
                     },
                     Effect::Query(..)
+                    | Effect::MeasureUsage
                     | Effect::CloseView(_)
                     | Effect::Retain(_)
                     | Effect::Complete(..)

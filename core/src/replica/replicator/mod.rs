@@ -262,7 +262,7 @@ impl Replicator {
             self.end_handshake(cx, keep, echo);
             cx.arm(Timer::Resend(self.node), limits::RETRY_INTERVAL);
         } else {
-            let view = cx.core.disk.query(Query::OpenView, cx.out);
+            let view = cx.core.questions.ask(Query::OpenView, cx.out);
             let echo = reply.sent;
             self.stage = Stage::OpeningView { view, echo };
             cx.core.timers.disarm(Timer::Resend(self.node));

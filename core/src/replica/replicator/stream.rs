@@ -65,7 +65,7 @@ impl Replicator {
                 }
                 None => {
                     let query = Query::Log { from: stream.next };
-                    stream.reading = Reading::Asked(cx.core.disk.query(query, cx.out));
+                    stream.reading = Reading::Asked(cx.core.questions.ask(query, cx.out));
                 }
             }
         }

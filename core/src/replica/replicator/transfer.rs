@@ -143,8 +143,7 @@ impl Replicator {
                 | Answer::Page { .. }
                 | Answer::Entries(_)
                 | Answer::View { .. }
-                | Answer::Sessions { .. }
-                | Answer::Usage(_),
+                | Answer::Sessions { .. },
             ) => false,
         }
     }
@@ -202,7 +201,7 @@ impl Transfer {
                 view: self.view,
                 after: self.after.clone(),
             };
-            self.reading = Some(cx.core.disk.query(query, cx.out));
+            self.reading = Some(cx.core.questions.ask(query, cx.out));
         }
     }
 }

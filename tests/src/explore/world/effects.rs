@@ -163,6 +163,7 @@ impl World {
                 Effect::Query(ticket, query) => self.desk(node, |desk, disk, handed| {
                     desk.query(Some(disk.engine()), ticket, query, handed)
                 }),
+                Effect::MeasureUsage => Err("nobody asks for its status".to_owned()),
                 Effect::CloseView(view) => self.desk(node, |desk, _, handed| {
                     desk.close_view(view, handed);
                     Ok(())
