@@ -113,9 +113,8 @@ fn a_disk_that_lies_is_found_out_by_a_shortest_way() {
         what.contains("is acknowledged, but not on the disk"),
         "{findings}"
     );
-    // The question, an entry that arrives, two replicas that ask their disks, two disks, and an acknowledgement that
-    // arrives.
-    assert_eq!(path.len(), 7, "{findings}");
+    // The question, an entry that arrives, two disks, and an acknowledgement that arrives.
+    assert_eq!(path.len(), 5, "{findings}");
     let told = findings.lines.join("\n");
     assert!(told.contains("c1 → r1  Insert k=1 #1"), "{findings}");
     assert!(told.contains("r1 → c1  OperationAck 0 #1"), "{findings}");
