@@ -102,7 +102,9 @@ impl Lane for EtcdLane {
 impl EtcdLane {
     async fn put(&mut self, request: &Request) -> Result<(), Failure> {
         let orderer = &mut self.members[self.orderer];
-        orderer.put(&*request.key, &*request.value, None).await?;
+        orderer
+            .put(request.key.as_ref(), request.value.as_ref(), None)
+            .await?;
         Ok(())
     }
 
@@ -113,7 +115,9 @@ impl EtcdLane {
             Level::Linearizable => None,
             Level::Serializable => Some(GetOptions::new().with_serializable()),
         };
-        let answer = self.members[member].get(&*request.key, options).await?;
+        let answer = self.members[member]
+            .get(request.key.as_ref(), options)
+            .await?;
         if answer.kvs().is_empty() {
             return Err(Failure::NotFound);
         }

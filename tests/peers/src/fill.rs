@@ -24,7 +24,7 @@ impl Rest {
         let request = |number| Request {
             since: Instant::now(),
             key: source.name(number),
-            value: source.value().to_owned(),
+            value: source.value(number),
         };
         numbers.take(max).map(request).collect()
     }
@@ -36,7 +36,7 @@ pub(crate) async fn run(
     system: &impl System,
 ) -> Result<Map<String, Value>, Failure> {
     let rest = Rc::new(RefCell::new(Rest {
-        source: Source::new(args),
+        source: Source::new(args)?,
         numbers: 0..args.keys,
     }));
     let mut tasks = JoinSet::new();

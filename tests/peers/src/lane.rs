@@ -2,6 +2,9 @@
 
 use std::io;
 
+use lockstep_bench::keys::KeysError;
+use lockstep_bench::values::ValueSizeError;
+use lockstep_core::operation::{Key, Value};
 use tokio::time::Instant;
 
 use crate::work::Kind;
@@ -10,9 +13,9 @@ use crate::work::Kind;
 pub(crate) struct Request {
     /// When the client was ready for it.
     pub(crate) since: Instant,
-    pub(crate) key: Vec<u8>,
+    pub(crate) key: Key,
     /// Empty when it reads.
-    pub(crate) value: Vec<u8>,
+    pub(crate) value: Value,
 }
 
 /// Executes batches, one at a time.
@@ -65,6 +68,12 @@ pub(crate) enum Failure {
     /// The load cannot begin.
     #[error("no member of etcd at --nodes orders the writes: name all of them")]
     NoOrder,
+    /// The load cannot begin.
+    #[error("--key-size: {0}")]
+    Keys(#[from] KeysError),
+    /// The load cannot begin.
+    #[error("--value-size: {0}")]
+    ValueSize(#[from] ValueSizeError),
     /// The load cannot begin, or the CPU time of the nodes cannot be read.
     #[error(transparent)]
     Io(#[from] io::Error),

@@ -40,13 +40,13 @@ impl Share {
     /// A client is ready for its next operation.
     fn next(&self) {
         let mut source = self.source.borrow_mut();
-        let kind = source.kind();
+        let (kind, number) = (source.kind(), source.choose());
         let request = Request {
             since: Instant::now(),
-            key: source.key(),
+            key: source.name(number),
             value: match kind {
-                Kind::Put => source.value().to_owned(),
-                Kind::Get => Vec::new(),
+                Kind::Put => source.value(number),
+                Kind::Get => "".into(),
             },
         };
         self.queue(kind).push(request);
@@ -58,7 +58,7 @@ pub(crate) async fn run(
     args: &LoadArgs,
     system: &impl System,
 ) -> Result<Map<String, Value>, Failure> {
-    let source = Rc::new(RefCell::new(Source::new(args)));
+    let source = Rc::new(RefCell::new(Source::new(args)?));
     let meter = Rc::new(RefCell::new(Meter::new()));
     let connections = args.connections.min(args.clients);
     for connection in 0..connections {

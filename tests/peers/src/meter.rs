@@ -3,21 +3,21 @@
 use std::time::Duration;
 
 use hdrhistogram::Histogram;
+use lockstep_bench::latencies::millis;
+use lockstep_bench::tally::{Cause, Kind, Measured, Tally};
 use serde_json::{Map, Value, json};
 use tokio::time::Instant;
 
 use crate::cpu::Sample;
 use crate::lane::{Failure, Request};
-use crate::work::Kind;
+use crate::work;
 
-/// Latencies above are counted as this.
-const LATENCY_MAX: Duration = Duration::from_secs(60);
+/// One thread counts for all clients.
+const CLIENT: usize = 0;
 
 /// Counts what is done between [`Meter::start`] and [`Meter::stop`].
 pub(crate) struct Meter {
-    puts: Histogram<u64>,
-    gets: Histogram<u64>,
-    errors: u64,
+    tally: Tally,
     first_error: Option<String>,
     /// `None` during the warm-up.
     begin: Option<Sample>,
@@ -27,31 +27,34 @@ impl Meter {
     /// Nothing counts yet, except failures.
     pub(crate) fn new() -> Self {
         Self {
-            puts: nanoseconds(),
-            gets: nanoseconds(),
-            errors: 0,
+            tally: Tally::default(),
             first_error: None,
             begin: None,
         }
     }
 
     /// A batch came to its end.
-    pub(crate) fn on_end(&mut self, kind: Kind, batch: &[Request], outcome: Result<(), Failure>) {
+    pub(crate) fn on_end(
+        &mut self,
+        kind: work::Kind,
+        batch: &[Request],
+        outcome: Result<(), Failure>,
+    ) {
         if let Err(failure) = outcome {
-            self.errors += batch.len() as u64;
             self.first_error.get_or_insert_with(|| failure.to_string());
+            for _ in batch {
+                self.tally.failed(CLIENT, Cause::Unknown);
+            }
             return;
         }
-        if self.begin.is_none() {
-            return;
-        }
-        let latencies = match kind {
-            Kind::Put => &mut self.puts,
-            Kind::Get => &mut self.gets,
+        let measured = match self.begin {
+            Some(_) => Measured::Yes,
+            None => Measured::WarmUp,
         };
         let end = Instant::now();
         for request in batch {
-            latencies.saturating_record((end - request.since).as_nanos() as u64);
+            let latency = end - request.since;
+            self.tally.done(CLIENT, kind.counted(), latency, measured);
         }
     }
 
@@ -68,13 +71,14 @@ impl Meter {
             .expect("a measurement that is stopped was started");
         let used = end.since(&begin);
         let seconds = used.time.as_secs_f64();
-        let operations = self.puts.len() + self.gets.len();
+        let kinds = [Kind::Read, Kind::Write].map(|kind| (kind, self.tally.latencies(kind)));
+        let operations: u64 = kinds.iter().map(|(_, latencies)| latencies.len()).sum();
         // Not a number, and so null, where nothing was done.
         let each = |time: Duration| json!(time.as_secs_f64() * 1e6 / operations as f64);
-        let kinds = [("read", &self.gets), ("write", &self.puts)].into_iter();
+        let kinds = kinds.iter();
         let kinds = kinds.filter(|(_, latencies)| !latencies.is_empty());
         let kinds: Map<String, Value> = kinds
-            .map(|(name, latencies)| (name.to_owned(), kind_json(latencies)))
+            .map(|(kind, latencies)| (kind.name().to_owned(), kind_json(latencies)))
             .collect();
         let results = [
             ("seconds", json!(seconds)),
@@ -83,7 +87,7 @@ impl Meter {
             ("kinds", json!(kinds)),
             (
                 "errors",
-                json!({ "count": self.errors, "first": self.first_error }),
+                json!({ "count": self.tally.totals().errors.total(), "first": self.first_error }),
             ),
             ("client_cpu_us", each(used.client)),
             ("server_cpu_us", each(used.nodes)),
@@ -95,13 +99,7 @@ impl Meter {
     }
 }
 
-fn nanoseconds() -> Histogram<u64> {
-    Histogram::new_with_max(LATENCY_MAX.as_nanos() as u64, 3)
-        .expect("the limits are fit for a histogram")
-}
-
 fn kind_json(latencies: &Histogram<u64>) -> Value {
-    let millis = |nanos: u64| nanos as f64 / 1e6;
     let quantile = |quantile: f64| millis(latencies.value_at_quantile(quantile));
     json!({
         "operations": latencies.len(),
@@ -134,8 +132,8 @@ mod tests {
         let since = Instant::now() - Duration::from_millis(100);
         std::iter::repeat_with(|| Request {
             since,
-            key: Vec::new(),
-            value: Vec::new(),
+            key: "".into(),
+            value: "".into(),
         })
         .take(size)
         .collect()
@@ -144,12 +142,12 @@ mod tests {
     #[test]
     fn operations_count_from_the_start_on_and_failures_always() {
         let mut meter = Meter::new();
-        meter.on_end(Kind::Put, &batch(5), Ok(()));
-        meter.on_end(Kind::Put, &batch(2), Err(Failure::NotFound));
+        meter.on_end(work::Kind::Put, &batch(5), Ok(()));
+        meter.on_end(work::Kind::Put, &batch(2), Err(Failure::NotFound));
         meter.start(sample());
-        meter.on_end(Kind::Put, &batch(3), Ok(()));
-        meter.on_end(Kind::Get, &batch(4), Ok(()));
-        meter.on_end(Kind::Put, &batch(1), Err(Failure::NoOrder));
+        meter.on_end(work::Kind::Put, &batch(3), Ok(()));
+        meter.on_end(work::Kind::Get, &batch(4), Ok(()));
+        meter.on_end(work::Kind::Put, &batch(1), Err(Failure::NoOrder));
         let results = meter.stop(&sample());
         assert_eq!(results["operations"], 7);
         assert_eq!(results["errors"]["count"], 3);

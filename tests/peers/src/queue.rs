@@ -40,6 +40,7 @@ impl Queue {
 
 #[cfg(test)]
 mod tests {
+    use lockstep_core::operation::Key;
     use tokio::runtime;
     use tokio::time::Instant;
 
@@ -49,7 +50,7 @@ mod tests {
         Request {
             since: Instant::now(),
             key: key.into(),
-            value: Vec::new(),
+            value: "".into(),
         }
     }
 
@@ -70,7 +71,7 @@ mod tests {
                 .map(|request| request.key)
                 .collect();
             keys.sort_unstable();
-            assert_eq!(keys, [b"a", b"b", b"c"]);
+            assert_eq!(keys, ["a", "b", "c"].map(Key::from));
         });
     }
 }

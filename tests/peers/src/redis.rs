@@ -119,8 +119,8 @@ impl RedisLane {
         for request in batch {
             self.pipeline
                 .cmd("SET")
-                .arg(&request.key)
-                .arg(&request.value);
+                .arg(request.key.as_ref())
+                .arg(request.value.as_ref());
         }
         self.pipeline
             .cmd("WAIT")
@@ -152,7 +152,7 @@ impl RedisLane {
     async fn get(&mut self, batch: &[Request]) -> Result<(), Failure> {
         self.pipeline.clear();
         for request in batch {
-            self.pipeline.cmd("GET").arg(&request.key);
+            self.pipeline.cmd("GET").arg(request.key.as_ref());
         }
         let node = self.turn.get() % self.connections.read.len();
         self.turn.set(node + 1);

@@ -1,12 +1,15 @@
-//! What is done: operations, keys and values.
+//! What is done: operations, keys and values, drawn and made as `lockstep bench` draws and makes its own.
 
+use lockstep_bench::keys::{Chooser, Distribution, Keys};
+use lockstep_bench::tally;
+use lockstep_bench::values::Values;
+use lockstep_bench::workload::{Operation, Workload};
+use lockstep_core::operation::{Key, Value};
 use rand::rngs::SmallRng;
-use rand::{Rng, RngCore, SeedableRng};
+use rand::{Rng, SeedableRng};
 
 use crate::args::{LoadArgs, Work};
-
-/// Values are cut out of a block of this size, so that they do not repeat soon and nothing is gained by compressing them.
-const BLOCK_BYTES: usize = 1 << 20;
+use crate::lane::Failure;
 
 /// What an operation does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -17,56 +20,70 @@ pub(crate) enum Kind {
     Get,
 }
 
+impl Kind {
+    /// As what it is counted.
+    pub(crate) fn counted(self) -> tally::Kind {
+        match self {
+            Self::Put => tally::Kind::Write,
+            Self::Get => tally::Kind::Read,
+        }
+    }
+}
+
 /// Draws operations, and makes keys and values.
 pub(crate) struct Source {
-    work: Work,
-    keys: u64,
-    key_size: usize,
-    value_size: usize,
+    workload: Workload,
+    keys: Keys,
+    chooser: Chooser,
+    values: Values,
+    /// Writes so far.
+    writes: u32,
     rng: SmallRng,
-    block: Vec<u8>,
 }
 
 impl Source {
     /// What the flags ask for.
-    pub(crate) fn new(args: &LoadArgs) -> Self {
+    pub(crate) fn new(args: &LoadArgs) -> Result<Self, Failure> {
         let mut rng = SmallRng::from_os_rng();
-        let mut block = vec![0; BLOCK_BYTES + args.value_size];
-        rng.fill_bytes(&mut block);
-        Self {
-            work: args.work,
-            keys: args.keys,
-            key_size: args.key_size,
-            value_size: args.value_size,
+        let workload = match args.work {
+            Work::Fill | Work::Put => Workload::PUT,
+            Work::Get => Workload::GET,
+            Work::Mixed => Workload::mixed(0.5),
+        };
+        Ok(Self {
+            workload,
+            keys: Keys::new("", args.key_size, args.keys)?,
+            chooser: Chooser::new(Distribution::Uniform, args.keys),
+            values: Values::new(rng.random(), args.value_size)?,
+            writes: 0,
             rng,
-            block,
-        }
+        })
     }
 
     /// What the next operation does.
     pub(crate) fn kind(&mut self) -> Kind {
-        match self.work {
-            Work::Fill | Work::Put => Kind::Put,
-            Work::Get => Kind::Get,
-            Work::Mixed if self.rng.random() => Kind::Get,
-            Work::Mixed => Kind::Put,
+        match self.workload.draw(&mut self.rng) {
+            Operation::Read => Kind::Get,
+            Operation::Update => Kind::Put,
+            Operation::Insert | Operation::ReadModifyWrite | Operation::Scan => {
+                unreachable!("these workloads read and update")
+            }
         }
     }
 
-    /// The key of the next operation; each as often as any other.
-    pub(crate) fn key(&mut self) -> Vec<u8> {
-        let number = self.rng.random_range(0..self.keys);
-        self.name(number)
+    /// The number of the key of the next operation.
+    pub(crate) fn choose(&mut self) -> u64 {
+        self.chooser.next(&self.keys, &mut self.rng)
     }
 
     /// What the key of this number is called.
-    pub(crate) fn name(&self, number: u64) -> Vec<u8> {
-        format!("{number:0width$}", width = self.key_size).into_bytes()
+    pub(crate) fn name(&self, number: u64) -> Key {
+        self.keys.name(number)
     }
 
-    /// The value of the next write.
-    pub(crate) fn value(&mut self) -> &[u8] {
-        let from = self.rng.random_range(0..BLOCK_BYTES);
-        &self.block[from..from + self.value_size]
+    /// The value of the next write, to the key of this number.
+    pub(crate) fn value(&mut self, number: u64) -> Value {
+        self.writes = self.writes.wrapping_add(1);
+        self.values.value(number, self.writes)
     }
 }
