@@ -251,7 +251,7 @@
 //! The contract is in [`docs`]: the [protocol](docs::protocol) in full, the [behaviour](docs::behaviour) that users see, the
 //! [guarantees](docs::guarantees), the [words](docs::glossary), and [where to add](docs::adding) what is missing.
 //!
-//! The modules in reading order: [`config`], [`operation`], [`limits`], [`time`], [`epochs`], [`sessions`], [`transport`], [`message`],
+//! The modules in reading order: [`config`], [`operation`], [`range`], [`limits`], [`time`], [`epochs`], [`sessions`], [`transport`], [`message`],
 //! [`wire`], [`storage`], [`event`], [`engine`], [`log`], [`process`], [`host`], [`replica`], [`arbiter`], [`client`], [`driver`].
 
 // Reading order, not the alphabet; but a macro comes before its use.
@@ -263,6 +263,8 @@ pub mod docs;
 pub mod config;
 
 pub mod operation;
+
+pub mod range;
 
 pub mod limits;
 

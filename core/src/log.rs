@@ -5,12 +5,12 @@
 //! `Local` read sees before they are applied.
 
 use std::collections::{BTreeMap, VecDeque};
-use std::ops::Bound;
 use std::sync::Arc;
 
 use crate::config::{Epoch, Position, Seq};
 use crate::epochs::EpochHistory;
 use crate::operation::{Entry, Key, Value};
+use crate::range::KeyRange;
 use crate::storage::Recovered;
 
 /// The log of one replica.
@@ -285,20 +285,13 @@ impl Log {
         (!self.committed.covers(*newest)).then(|| Position::behind(*newest))
     }
 
-    /// What `newest` tells of all keys behind `after` and up to `through` (`None`: to the end), in their order.
-    pub fn newest_between<'a>(
+    /// What `newest` tells of all keys of the range, in their order.
+    pub fn newest_of<'a>(
         &'a self,
-        after: Option<&Key>,
-        through: Option<&Key>,
+        range: &KeyRange,
     ) -> impl Iterator<Item = (&'a Key, Option<&'a Value>)> {
-        let lower = after.map_or(Bound::Unbounded, Bound::Excluded);
-        let upper = through.map_or(Bound::Unbounded, Bound::Included);
-        let is_empty = matches!((after, through), (Some(after), Some(through)) if after >= through);
-        let range = (!is_empty).then(|| self.newest.range::<Key, _>((lower, upper)));
-        range
-            .into_iter()
-            .flatten()
-            .map(|(key, seq)| (key, self.value_at(*seq)))
+        let changed = range.of(&self.newest);
+        changed.map(|(key, seq)| (key, self.value_at(*seq)))
     }
 
     fn value_at(&self, seq: Seq) -> Option<&Value> {
@@ -505,20 +498,22 @@ mod tests {
     }
 
     #[test]
-    fn ranges_of_the_newest_values_exclude_where_they_start_and_include_where_they_end() {
+    fn the_newest_values_of_a_range_come_in_the_order_of_their_keys() {
         let mut log = empty();
-        for (seq, key) in ["a", "b", "c"].into_iter().enumerate() {
-            log.append(entry(1, seq as u64, key, Some("v")));
+        for (seq, (key, value)) in [("b", "1"), ("c", "2"), ("a", "3"), ("b", "4")]
+            .into_iter()
+            .enumerate()
+        {
+            log.append(entry(1, seq as u64, key, Some(value)));
         }
-        let keys = |after: Option<&str>, through: Option<&str>| {
-            let (after, through) = (after.map(Key::from), through.map(Key::from));
-            log.newest_between(after.as_ref(), through.as_ref())
-                .map(|(key, _)| format!("{key:?}"))
+        log.append(entry(1, 4, "c", None));
+        let newest = |range: KeyRange| {
+            log.newest_of(&range)
+                .map(|(key, value)| format!("{key:?}{value:?}"))
                 .collect::<String>()
         };
-        assert_eq!(keys(None, None), "abc");
-        assert_eq!(keys(Some("a"), Some("b")), "b");
-        assert_eq!(keys(Some("b"), Some("b")), "");
-        assert_eq!(keys(Some("c"), Some("a")), "");
+        assert_eq!(newest(KeyRange::all()), "aSome(3)bSome(4)cNone");
+        assert_eq!(newest(KeyRange::behind("b")), "cNone");
+        assert_eq!(newest(KeyRange::from("a".."c")), "aSome(3)bSome(4)");
     }
 }

@@ -17,6 +17,7 @@ use lockstep_core::message::{Drain, NodeStatus};
 use lockstep_core::operation::{
     Key, ReadLevel, Rejection, RequestId, RequestName, Resolution, Value,
 };
+use lockstep_core::range::KeyRange;
 use lockstep_core::transport::Transport;
 
 use crate::output::Failure;
@@ -123,14 +124,14 @@ impl Store {
         outcome.map_err(|error| self.not_read(error, Some(replica)))
     }
 
-    /// Reads a page of at most `limit` records behind `after`, at one replica or any.
+    /// Reads a page of at most `limit` records of a range, at one replica or any.
     pub(crate) async fn scan(
         &self,
-        after: Option<Key>,
+        range: KeyRange,
         limit: Option<NonZeroU32>,
         replica: Option<&Address>,
     ) -> Result<Page, Failure> {
-        let outcome = self.handle.scan(after, limit, replica.cloned()).await;
+        let outcome = self.handle.scan(range, limit, replica.cloned()).await;
         outcome.map_err(|error| self.not_read(error, replica))
     }
 
@@ -287,31 +288,4 @@ fn check_size(what: &str, size: usize, limit: usize) -> Result<(), NotWritten> {
         id: None,
         failure: Failure::Rejected { reason },
     })
-}
-
-/// A key right before `from`, or almost: scans begin behind a key, not at it.
-pub(crate) fn just_before(from: &[u8]) -> Option<Key> {
-    let (last, shorter) = from.split_last()?;
-    let mut key = shorter.to_vec();
-    if let Some(before) = last.checked_sub(1) {
-        key.push(before);
-        key.extend_from_slice(&[0xff; 8]);
-    }
-    (!key.is_empty()).then(|| key.into())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_scan_begins_behind_a_key_before_the_wanted_one() {
-        for from in ["a", "abc", "a\0", "\u{1}"] {
-            let before = just_before(from.as_bytes()).unwrap();
-            assert!(before.as_ref() < from.as_bytes(), "{from}");
-        }
-        assert!(just_before(b"abc").unwrap().as_ref() > &b"abb"[..]);
-        assert_eq!(just_before(b""), None);
-        assert_eq!(just_before(b"\0"), None);
-    }
 }

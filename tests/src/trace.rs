@@ -213,9 +213,9 @@ pub fn brief(message: &Message) -> String {
                 RequestBody::Insert { key, value } => format!("Insert {key:?}={value:?}"),
                 RequestBody::Remove { key } => format!("Remove {key:?}"),
                 RequestBody::Get { key, level } => format!("Get {key:?} {level:?}"),
-                RequestBody::Scan { after, limit } => {
+                RequestBody::Scan { range, limit } => {
                     let limit = limit.map(|limit| format!(" limit {limit}"));
-                    format!("Scan after {after:?}{}", limit.unwrap_or_default())
+                    format!("Scan {range:?}{}", limit.unwrap_or_default())
                 }
                 RequestBody::Resolve { key } => format!("Resolve {key:?}"),
                 RequestBody::Drain(drain) => format!("Drain {drain:?}"),

@@ -5,6 +5,7 @@ use std::num::NonZeroU32;
 use lockstep_core::config::Address;
 use lockstep_core::message::RequestBody;
 use lockstep_core::operation::{Key, ReadLevel, Value};
+use lockstep_core::range::KeyRange;
 use rand::Rng;
 
 use crate::cluster::{Cluster, MS};
@@ -75,7 +76,12 @@ impl Workload {
             .then(|| names[rng.random_range(0..names.len())].clone());
         let request = match rng.random_range(0..20) {
             0 => RequestBody::Scan {
-                after: rng.random_bool(0.5).then_some(key),
+                range: match (rng.random_bool(0.5), self.values % 3) {
+                    (false, _) => KeyRange::all(),
+                    (true, 0) => KeyRange::behind(key),
+                    (true, 1) => KeyRange::from(key..),
+                    (true, _) => KeyRange::from(..key),
+                },
                 // Drawn from what was written so far, around the size of the disk's pages; 0 is no limit.
                 limit: NonZeroU32::new((self.values % 6) as u32),
             },

@@ -29,7 +29,7 @@ async fn insert_all(client: &lockstep_core::Handle, range: std::ops::Range<u64>)
 
 async fn records_at(cluster: &Cluster, replica: usize) -> Vec<(Vec<u8>, Vec<u8>)> {
     let client = cluster.client();
-    let records = client.records(Some(cluster.address(replica).clone()));
+    let records = client.records(.., Some(cluster.address(replica).clone()));
     let records: Vec<_> = records.try_collect().await.unwrap();
     let plain =
         |(key, value): (lockstep_core::operation::Key, Value)| (key.0.to_vec(), value.0.to_vec());

@@ -14,6 +14,7 @@ use crate::engine::{
 };
 use crate::epochs::EpochHistory;
 use crate::operation::{ClientId, Entry, Key, Value};
+use crate::range::KeyRange;
 use crate::sessions::{SessionChanges, SessionRows};
 use crate::storage::{ArbiterRecord, Meta};
 
@@ -241,8 +242,9 @@ impl Engine for MemoryEngine {
         Ok(self.shared().present.values.get(key).cloned())
     }
 
-    fn scan(&self, after: Option<&Key>, limit: Option<NonZeroU32>) -> Result<Page, StoreError> {
-        self.shared().present.page(after, limit)
+    fn scan(&self, range: &KeyRange, limit: Option<NonZeroU32>) -> Result<Page, StoreError> {
+        // Whoever applies waits, and need not copy the tree because a view is open.
+        self.shared().present.page(range, limit)
     }
 
     fn sessions(&self) -> Result<SessionRows, StoreError> {
@@ -296,8 +298,8 @@ impl View for MemoryView {
         self.0.values.len() as u64
     }
 
-    fn scan(&self, after: Option<&Key>) -> Result<Page, StoreError> {
-        self.0.page(after, None)
+    fn scan(&self, range: &KeyRange, limit: Option<NonZeroU32>) -> Result<Page, StoreError> {
+        self.0.page(range, limit)
     }
 
     fn sessions(&self, after: Option<ClientId>) -> Result<SessionPage, StoreError> {
@@ -315,12 +317,8 @@ impl View for MemoryView {
 }
 
 impl Records {
-    fn page(&self, after: Option<&Key>, limit: Option<NonZeroU32>) -> Result<Page, StoreError> {
-        let behind = (
-            after.map_or(Bound::Unbounded, Bound::Excluded),
-            Bound::Unbounded,
-        );
-        let records = self.values.range::<Key, _>(behind);
+    fn page(&self, range: &KeyRange, limit: Option<NonZeroU32>) -> Result<Page, StoreError> {
+        let records = range.of(&self.values);
         let records = records.map(|(key, value)| Ok((key.clone(), value.clone())));
         Page::collect(records, limit)
     }

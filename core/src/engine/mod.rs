@@ -19,6 +19,7 @@ use crate::config::Position;
 use crate::epochs::EpochHistory;
 use crate::limits;
 use crate::operation::{ClientId, Entry, Key, Value};
+use crate::range::KeyRange;
 use crate::sessions::{SessionChanges, SessionRow, SessionRows};
 use crate::storage::{ArbiterRecord, Meta};
 
@@ -116,8 +117,10 @@ pub trait Engine: Send + Sync {
     /// The value of a key.
     fn read(&self, key: &Key) -> Result<Option<Value>, StoreError>;
 
-    /// Records behind `after`, ascending and at most `limit`; a page as `storage::Answer::Page` describes it.
-    fn scan(&self, after: Option<&Key>, limit: Option<NonZeroU32>) -> Result<Page, StoreError>;
+    /// Records of the present state: what a view of it would give.
+    fn scan(&self, range: &KeyRange, limit: Option<NonZeroU32>) -> Result<Page, StoreError> {
+        self.view()?.scan(range, limit)
+    }
 
     /// The sessions, all of them: for a start.
     fn sessions(&self) -> Result<SessionRows, StoreError>;
@@ -150,8 +153,8 @@ pub trait View: Send {
     /// Records in it, about.
     fn records(&self) -> u64;
 
-    /// Records behind `after`, ascending; a page as `storage::Answer::Page` describes it.
-    fn scan(&self, after: Option<&Key>) -> Result<Page, StoreError>;
+    /// Records of the range, ascending and at most `limit`; a page as `storage::Answer::Page` describes it.
+    fn scan(&self, range: &KeyRange, limit: Option<NonZeroU32>) -> Result<Page, StoreError>;
 
     /// Sessions behind the client `after`, ascending; a page as `storage::Answer::Sessions` describes it.
     fn sessions(&self, after: Option<ClientId>) -> Result<SessionPage, StoreError>;
@@ -225,6 +228,12 @@ impl Page {
             page.records.push((key, value));
         }
         Ok(page)
+    }
+
+    /// What of `range`, of which this is the first page, is left; `None` if nothing is.
+    pub fn rest(&self, range: &KeyRange) -> Option<KeyRange> {
+        let (last, _) = self.records.last()?;
+        self.more.then(|| range.rest(last.clone()))
     }
 }
 

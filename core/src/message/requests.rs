@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::config::{Epoch, Position, Seq};
 use crate::operation::{ClientId, Key, Origin, ReadLevel, Rejection, RequestId, Resolution, Value};
+use crate::range::KeyRange;
 use crate::transport::Lane;
 
 use super::status::NodeStatus;
@@ -60,8 +61,8 @@ pub enum RequestBody {
     /// Read records in the order of their keys, as this replica has received them; at any replica. Later pages may
     /// be of a newer state than earlier ones.
     Scan {
-        /// Start behind this key; `None` to start at the beginning.
-        after: Option<Key>,
+        /// Which.
+        range: KeyRange,
         /// At most so many records; `None` for as many as a page takes, which no limit raises.
         limit: Option<NonZeroU32>,
     },
@@ -283,8 +284,8 @@ mod tests {
         let level = ReadLevel::Local;
         let get = RequestBody::Get { key: key(), level };
         ask(get, Goal::InTurn, AnswerKind::Value, Lane::Log);
-        let (after, limit) = (None, None);
-        let scan = RequestBody::Scan { after, limit };
+        let (range, limit) = (KeyRange::all(), None);
+        let scan = RequestBody::Scan { range, limit };
         ask(scan, Goal::Steady, AnswerKind::Page, Lane::Bulk);
         ask(
             RequestBody::Status,

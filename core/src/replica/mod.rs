@@ -326,9 +326,9 @@ impl Replica {
             RequestBody::Resolve { key } => {
                 self.on_write(now, asker, Operation::Cancel { key }, out);
             }
-            RequestBody::Scan { after, limit } => {
+            RequestBody::Scan { range, limit } => {
                 if let Some(mut cx) = self.serving(now, &asker, out) {
-                    reads::on_scan(&mut cx, asker, after, limit);
+                    reads::on_scan(&mut cx, asker, range, limit);
                 }
             }
             RequestBody::Status => self.on_status(now, asker, out),

@@ -12,6 +12,7 @@ use crate::config::{Address, Position};
 use crate::limits;
 use crate::message::{Attempt, CommittedAnswer, ReplyBody};
 use crate::operation::{Key, Origin, Rejection, Value};
+use crate::range::KeyRange;
 use crate::storage::{Answer, Query, Ticket};
 use crate::time::Instant;
 
@@ -42,7 +43,7 @@ struct Read {
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 enum What {
     Get(Key, Level),
-    Scan(Option<Key>, Option<NonZeroU32>),
+    Scan(KeyRange, Option<NonZeroU32>),
 }
 
 /// What the answer to a read may show.
@@ -273,7 +274,7 @@ pub(super) fn on_role_ended(cx: &mut Context<'_>) {
 pub(super) fn on_scan(
     cx: &mut Context<'_>,
     asker: Asker,
-    after: Option<Key>,
+    range: KeyRange,
     limit: Option<NonZeroU32>,
 ) {
     if cx.core.reads.scans >= limits::SCANS_IN_FLIGHT_MAX {
@@ -281,11 +282,11 @@ pub(super) fn on_scan(
     }
     cx.core.reads.scans += 1;
     let query = Query::Scan {
-        after: after.clone(),
+        range: range.clone(),
         limit,
     };
     let ticket = cx.core.questions.ask(query, cx.out);
-    let what = What::Scan(after, limit);
+    let what = What::Scan(range, limit);
     cx.core.reads.asked.insert(ticket, Read { asker, what });
 }
 
@@ -317,10 +318,10 @@ pub(super) fn on_answered(
             let value = newer.unwrap_or_else(|| value.clone());
             answer_get(cx, &read.asker, key, value, level);
         }
-        (What::Scan(after, limit), Answer::Page { records, more }) => {
+        (What::Scan(range, limit), Answer::Page { records, more }) => {
             cx.core.reads.scans -= 1;
             cx.save_log();
-            let body = page(cx, after.as_ref(), limit, records, *more);
+            let body = page(cx, &range, limit, records, *more);
             cx.reply(&read.asker, body);
         }
         (What::Get(..) | What::Scan(..), _) => {
@@ -367,7 +368,7 @@ fn answer_get(cx: &mut Context<'_>, asker: &Asker, key: Key, value: Option<Value
 /// they remove shorter although more follow.
 fn page(
     cx: &Context<'_>,
-    after: Option<&Key>,
+    range: &KeyRange,
     limit: Option<NonZeroU32>,
     records: &[(Key, Value)],
     more: bool,
@@ -382,7 +383,8 @@ fn page(
         .map(|(key, value)| (key, Some(value)))
         .collect();
     if !planted!(ScansStateAlone) {
-        merged.extend(cx.core.log.newest_between(after, through));
+        let told = through.map_or(range.clone(), |last| range.through(last.clone()));
+        merged.extend(cx.core.log.newest_of(&told));
     }
     let mut resume = through;
     let records_max = limits::page_records_max(limit);
@@ -434,8 +436,8 @@ pub(super) fn on_installed(cx: &mut Context<'_>) {
     for read in std::mem::take(&mut cx.core.reads.asked).into_values() {
         let query = match &read.what {
             What::Get(key, _) => Query::Get { key: key.clone() },
-            What::Scan(after, limit) => Query::Scan {
-                after: after.clone(),
+            What::Scan(range, limit) => Query::Scan {
+                range: range.clone(),
                 limit: *limit,
             },
         };

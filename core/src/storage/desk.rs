@@ -12,6 +12,7 @@ use std::sync::Arc;
 use crate::config::Position;
 use crate::engine::{Engine, StoreError};
 use crate::operation::{Entry, Key};
+use crate::range::KeyRange;
 use crate::sessions::SessionChanges;
 
 use super::committed::{ApplyOrder, Committed};
@@ -39,8 +40,8 @@ pub enum BulkRequest {
     Scan {
         /// Names the question.
         ticket: Ticket,
-        /// Start behind this key.
-        after: Option<Key>,
+        /// Which records.
+        range: KeyRange,
         /// At most so many records.
         limit: Option<NonZeroU32>,
     },
@@ -211,9 +212,9 @@ impl Desk {
                 }
                 None => Handed::Get(ticket, key),
             },
-            Query::Scan { after, limit } => Handed::Bulk(BulkRequest::Scan {
+            Query::Scan { range, limit } => Handed::Bulk(BulkRequest::Scan {
                 ticket,
-                after,
+                range,
                 limit,
             }),
             Query::Log { from } => Handed::Scheduler(Told::Read { ticket, from }),

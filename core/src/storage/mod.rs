@@ -26,6 +26,7 @@ use crate::config::{
 };
 use crate::epochs::EpochHistory;
 use crate::operation::{ClientId, Entry, Key, Value};
+use crate::range::KeyRange;
 use crate::sessions::SessionRows;
 
 pub use self::work::{Views, answer, apply, carry_out, carry_out_for_arbiter, checkpoint};
@@ -105,8 +106,8 @@ pub enum Query {
     },
     /// Records of the state in the order of their keys.
     Scan {
-        /// Start behind this key; `None` for the beginning.
-        after: Option<Key>,
+        /// Which.
+        range: KeyRange,
         /// At most so many; `None` for as many as a page takes.
         limit: Option<NonZeroU32>,
     },
@@ -131,8 +132,8 @@ pub enum Query {
 pub enum Cursor {
     /// Sessions behind this client; `None` for the beginning.
     Sessions(Option<ClientId>),
-    /// Records behind this key; `None` for the beginning.
-    Records(Option<Key>),
+    /// The records of this range.
+    Records(KeyRange),
 }
 
 /// The answer to a `Query`.

@@ -116,9 +116,9 @@ pub fn answer(
     let (ticket, page) = match request {
         BulkRequest::Scan {
             ticket,
-            after,
+            range,
             limit,
-        } => (ticket, engine.scan(after.as_ref(), limit)?),
+        } => (ticket, engine.scan(&range, limit)?),
         BulkRequest::OpenView { ticket } => {
             let view = engine.view()?;
             let (at, records) = (view.at(), view.records());
@@ -135,7 +135,7 @@ pub fn answer(
                 return Ok(None);
             };
             match after {
-                Cursor::Records(after) => (ticket, view.scan(after.as_ref())?),
+                Cursor::Records(range) => (ticket, view.scan(&range, None)?),
                 Cursor::Sessions(after) => {
                     let page = view.sessions(after)?;
                     let answer = Answer::Sessions {

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use crate::message::Message;
 
 /// Raised with every change of a message. Nodes of different versions do not talk.
-pub const VERSION: u8 = 6;
+pub const VERSION: u8 = 7;
 
 /// The replica group a message is for. There is one so far; the room is for more.
 #[derive(

@@ -15,6 +15,7 @@ use crate::message::*;
 use crate::operation::{
     ClientId, Entry, Operation, Origin, ReadLevel, Rejection, RequestId, Resolution,
 };
+use crate::range::KeyRange;
 use crate::sessions::{Done, SessionRow, SessionRows};
 use crate::time::Instant;
 
@@ -242,12 +243,16 @@ fn with_clients() -> Vec<Message> {
             level: ReadLevel::Linearizable,
         },
         RequestBody::Scan {
-            after: Some("k".into()),
+            range: KeyRange::behind("k"),
             limit: None,
         },
         RequestBody::Scan {
-            after: None,
+            range: KeyRange::all(),
             limit: NonZeroU32::new(300),
+        },
+        RequestBody::Scan {
+            range: KeyRange::prefix("k"),
+            limit: None,
         },
         RequestBody::Status,
         RequestBody::Resolve { key: "k".into() },

@@ -1,9 +1,10 @@
 //! One scan: it goes on over pages until it has its records, and each of them is judged.
 
 use std::num::NonZeroU32;
-use std::ops::Bound;
+use std::ops::RangeBounds;
 
 use lockstep_core::operation::{Key, Value};
+use lockstep_core::range::KeyRange;
 
 use crate::client::Bench;
 use crate::ledger::Mismatch;
@@ -12,8 +13,8 @@ use crate::target::{Failure, Target};
 /// What a scan still wants.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Wanted {
-    /// Records from there on.
-    start: Bound<Key>,
+    /// Records of this range.
+    range: KeyRange,
     /// So many.
     left: u32,
     /// Of so many.
@@ -23,15 +24,10 @@ struct Wanted {
 impl Wanted {
     /// Takes a record in, unless it is none of those that are wanted.
     fn take(&mut self, key: &Key) -> Result<(), Mismatch> {
-        let is_behind = match &self.start {
-            Bound::Included(first) => key >= first,
-            Bound::Excluded(before) => key > before,
-            Bound::Unbounded => true,
-        };
-        if !is_behind {
+        if !self.range.contains(key) {
             return Err(Mismatch::OutOfOrder);
         }
-        self.start = Bound::Excluded(key.clone());
+        self.range = self.range.rest(key.clone());
         let limit = self.limit;
         self.left = self
             .left
@@ -50,13 +46,13 @@ impl<F: Failure> Bench<F> {
         records: u32,
     ) -> Result<(), F> {
         let mut wanted = Wanted {
-            start: Bound::Included(self.keys.name(from)),
+            range: KeyRange::from(self.keys.name(from)..),
             left: records,
             limit: records,
         };
         while let Some(limit) = NonZeroU32::new(wanted.left) {
-            let start = wanted.start.clone();
-            let page = target.scan(start, limit, self.replica.as_ref()).await?;
+            let range = wanted.range.clone();
+            let page = target.scan(range, limit, self.replica.as_ref()).await?;
             for (key, value) in &page.records {
                 let judged = wanted
                     .take(key)
@@ -66,7 +62,7 @@ impl<F: Failure> Bench<F> {
                 }
             }
             match page.resume {
-                Some(resume) => wanted.start = Bound::Excluded(resume),
+                Some(last) => wanted.range = wanted.range.rest(last),
                 None => break,
             }
         }
@@ -88,7 +84,7 @@ mod tests {
 
     fn check(limit: u32, keys: &[&str], expected: Result<(), Mismatch>) {
         let mut wanted = Wanted {
-            start: Bound::Excluded("b".into()),
+            range: KeyRange::behind("b"),
             left: limit,
             limit,
         };

@@ -2,12 +2,12 @@
 
 use std::fmt::Display;
 use std::num::NonZeroU32;
-use std::ops::Bound;
 use std::pin::Pin;
 use std::time::Duration;
 
 use lockstep_core::config::{Address, Position, Seq};
 use lockstep_core::operation::{Key, ReadLevel, Value};
+use lockstep_core::range::KeyRange;
 
 use crate::tally::Cause;
 
@@ -31,10 +31,10 @@ pub trait Target: Clone + Send + Sync + 'static {
         replica: Option<&Address>,
     ) -> impl Future<Output = Result<Read, Self::Failure>> + Send;
 
-    /// Reads at most `limit` records from `start` on, at one replica or any.
+    /// Reads at most `limit` records of a range, at one replica or any.
     fn scan(
         &self,
-        start: Bound<Key>,
+        range: KeyRange,
         limit: NonZeroU32,
         replica: Option<&Address>,
     ) -> impl Future<Output = Result<Page, Self::Failure>> + Send;
@@ -73,6 +73,6 @@ pub struct Read {
 pub struct Page {
     /// The records.
     pub records: Vec<(Key, Value)>,
-    /// More may lie behind this key; `None` if nothing does.
+    /// More may lie in the rest of the range, behind this key; `None` if nothing does.
     pub resume: Option<Key>,
 }

@@ -1,7 +1,6 @@
 //! A cluster as the load generator sees it.
 
 use std::num::NonZeroU32;
-use std::ops::Bound;
 use std::time::Duration;
 
 use async_std::task;
@@ -10,9 +9,10 @@ use lockstep_bench::tally::Cause;
 use lockstep_bench::target::{Joined, Page, Read};
 use lockstep_core::config::{Address, Seq};
 use lockstep_core::operation::{Key, ReadLevel, Rejection, Value};
+use lockstep_core::range::KeyRange;
 
 use crate::output::{Exit, Failure};
-use crate::store::{Store, just_before};
+use crate::store::Store;
 
 impl Target for Store {
     type Failure = Failure;
@@ -39,19 +39,11 @@ impl Target for Store {
 
     async fn scan(
         &self,
-        start: Bound<Key>,
+        range: KeyRange,
         limit: NonZeroU32,
         replica: Option<&Address>,
     ) -> Result<Page, Failure> {
-        let after = match &start {
-            Bound::Included(first) => just_before(first.as_ref()),
-            Bound::Excluded(before) => Some(before.clone()),
-            Bound::Unbounded => None,
-        };
-        let mut page = Store::scan(self, after, Some(limit), replica).await?;
-        if let Bound::Included(first) = &start {
-            page.records.retain(|(key, _)| key >= first);
-        }
+        let page = Store::scan(self, range, Some(limit), replica).await?;
         Ok(Page {
             records: page.records,
             resume: page.resume,

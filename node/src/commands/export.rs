@@ -2,6 +2,8 @@
 
 use std::io::{self, Write};
 
+use lockstep_core::range::KeyRange;
+
 use crate::args::ExportArgs;
 use crate::assemble;
 use crate::output::{Exit, Failure};
@@ -21,10 +23,10 @@ async fn export_with(store: &Store, name: Option<&str>) -> Result<Exit, Failure>
         Some(name) => Some(store.find_replica(name).await?),
         None => None,
     };
-    let mut after = None;
+    let mut range = KeyRange::all();
     let mut lines = Vec::new();
     loop {
-        let page = match store.scan(after.clone(), None, replica.as_ref()).await {
+        let page = match store.scan(range.clone(), None, replica.as_ref()).await {
             Ok(page) => page,
             // Pages come from one replica as long as it answers, so that they fit together; but nobody asked for this one.
             Err(Failure::Unreachable(_)) if name.is_none() && replica.is_some() => {
@@ -43,7 +45,7 @@ async fn export_with(store: &Store, name: Option<&str>) -> Result<Exit, Failure>
             .map_err(|error| Failure::output(&error))?;
         replica = Some(page.replica);
         match page.resume {
-            Some(resume) => after = Some(resume),
+            Some(last) => range = range.rest(last),
             None => return Ok(Exit::Done),
         }
     }

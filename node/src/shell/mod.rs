@@ -8,13 +8,14 @@ use std::num::NonZeroU32;
 
 use async_std::task;
 use lockstep_core::operation::ReadLevel;
+use lockstep_core::range::KeyRange;
 
 use crate::args::{Format, ShellArgs};
 use crate::assemble;
 use crate::commands::{keys, status};
 use crate::output::{self, Exit, Failure};
 use crate::records;
-use crate::store::{Store, just_before};
+use crate::store::Store;
 
 use self::editor::{Input, Lines};
 use self::line::Command;
@@ -78,25 +79,21 @@ async fn carry_out(store: &Store, command: Command, format: Format) -> Result<Ex
 
 /// Prints records as `export` does, from the key `from` on.
 async fn scan(store: &Store, from: &str, limit: usize) -> Result<Exit, Failure> {
-    let mut after = just_before(from.as_bytes());
+    let mut range = KeyRange::from(from..);
     let mut left = limit;
     let mut replica = None;
     let mut lines = Vec::new();
     while left > 0 {
         let wanted = u32::try_from(left).unwrap_or(u32::MAX);
         let limit = NonZeroU32::new(wanted);
-        let page = store.scan(after, limit, replica.as_ref()).await?;
-        let wanted = page
-            .records
-            .iter()
-            .filter(|(key, _)| key.as_ref() >= from.as_bytes());
-        for (key, value) in wanted.take(left) {
+        let page = store.scan(range.clone(), limit, replica.as_ref()).await?;
+        for (key, value) in &page.records {
             records::write(&mut lines, key, value);
-            left -= 1;
         }
+        left = left.saturating_sub(page.records.len());
         replica = Some(page.replica);
         match page.resume {
-            Some(resume) => after = Some(resume),
+            Some(last) => range = range.rest(last),
             None => break,
         }
     }

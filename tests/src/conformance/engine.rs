@@ -9,6 +9,7 @@ use lockstep_core::engine::{Engine, Page, StoreError};
 use lockstep_core::epochs::EpochHistory;
 use lockstep_core::limits;
 use lockstep_core::operation::{ClientId, Entry, Key, RequestId, Value};
+use lockstep_core::range::KeyRange;
 use lockstep_core::sessions::{Done, SessionChanges, SessionRow, SessionRows};
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -33,6 +34,7 @@ pub fn suite(subject: &mut dyn Subject) {
     entries_take_effect_in_their_order(subject);
     pages_are_bounded_and_ordered(subject);
     pages_have_no_more_than_their_limit(subject);
+    keys_too_long_to_be_there_are_not_there(subject);
     any_bytes_are_keys_and_values(subject);
     a_view_does_not_change(subject);
     a_checkpoint_survives(subject);
@@ -46,20 +48,19 @@ pub fn suite(subject: &mut dyn Subject) {
     }
 }
 
-type Scan<'a> = &'a dyn Fn(Option<&Key>) -> Result<Page, StoreError>;
+type Scan<'a> = &'a dyn Fn(&KeyRange) -> Result<Page, StoreError>;
 
 fn all(scan: Scan<'_>) -> Vec<(Key, Value)> {
     let mut all: Vec<(Key, Value)> = Vec::new();
-    loop {
-        let page = scan(all.last().map(|(key, _)| key)).expect("the state can be read");
-        let more = page.more;
-        assert!(!more || !page.records.is_empty(), "an empty page, yet more");
+    let mut wanted = Some(KeyRange::all());
+    while let Some(range) = wanted {
+        let page = scan(&range).expect("the state can be read");
+        wanted = page.rest(&range);
+        assert_eq!(page.more, wanted.is_some(), "an empty page, yet more");
         all.extend(page.records);
-        if !more {
-            assert!(all.is_sorted_by(|a, b| a.0 < b.0), "keys ascend");
-            return all;
-        }
     }
+    assert!(all.is_sorted_by(|a, b| a.0 < b.0), "keys ascend");
+    all
 }
 
 /// Entries that change no session.
@@ -73,7 +74,7 @@ fn stage(engine: &dyn Engine, records: &[(Key, Value)]) -> Result<(), StoreError
 }
 
 fn state(engine: &dyn Engine) -> Vec<(Key, Value)> {
-    all(&|after| engine.scan(after, None))
+    all(&|range| engine.scan(range, None))
 }
 
 fn records(pairs: &[(&str, &str)]) -> Vec<(Key, Value)> {
@@ -88,7 +89,10 @@ fn a_fresh_state_is_empty(subject: &mut dyn Subject) {
     assert_eq!(engine.applied(), Position(0));
     assert_eq!(engine.installed(), None);
     assert_eq!(engine.read(&Key::from("a")).unwrap(), None);
-    assert_eq!(engine.scan(None, None).unwrap(), Page::default());
+    assert_eq!(
+        engine.scan(&KeyRange::all(), None).unwrap(),
+        Page::default()
+    );
     assert_eq!(engine.view().unwrap().at(), Position(0));
     assert_eq!(engine.checkpoint().unwrap(), Position(0));
 }
@@ -130,12 +134,11 @@ fn pages_are_bounded_and_ordered(subject: &mut dyn Subject) {
         .map(|seq| insert(1, seq, &format!("s{seq:08}"), ""))
         .collect();
     apply(&*engine, &entries).unwrap();
-    let page = engine.scan(None, None).unwrap();
+    let page = engine.scan(&KeyRange::all(), None).unwrap();
     assert_eq!(page.records.len(), limits::CHUNK_RECORDS_MAX);
     assert!(page.more);
-    let rest = engine
-        .scan(page.records.last().map(|(key, _)| key), None)
-        .unwrap();
+    let rest = page.rest(&KeyRange::all()).unwrap();
+    let rest = engine.scan(&rest, None).unwrap();
     assert_eq!((rest.records.len(), rest.more), (1, false));
     let large = "x".repeat(limits::CHUNK_BYTES_MAX);
     apply(
@@ -146,7 +149,7 @@ fn pages_are_bounded_and_ordered(subject: &mut dyn Subject) {
         ],
     )
     .unwrap();
-    let page = engine.scan(Some(&Key::from("t")), None).unwrap();
+    let page = engine.scan(&KeyRange::behind("t"), None).unwrap();
     assert_eq!(
         (page.records.len(), page.more),
         (1, true),
@@ -163,21 +166,63 @@ fn pages_have_no_more_than_their_limit(subject: &mut dyn Subject) {
     engine.checkpoint().unwrap();
     apply(&*engine, &[remove(1, 6, "c"), remove(1, 7, "d")]).unwrap();
     apply(&*engine, &[insert(1, 8, "aa", ""), insert(1, 9, "g", "")]).unwrap();
-    let check = |after: Option<&str>, limit, expected: &[&str], more| {
-        let after = after.map(Key::from);
-        let page = engine.scan(after.as_ref(), NonZeroU32::new(limit)).unwrap();
-        let found = page.records.iter().map(|(key, _)| key.clone());
+    let check = |range: KeyRange, limit, expected: &[&str], more| {
         let expected: Vec<_> = expected.iter().map(|key| Key::from(*key)).collect();
-        assert_eq!(found.collect::<Vec<_>>(), expected, "{after:?} {limit}");
-        assert_eq!(page.more, more, "{after:?} {limit}");
+        let limit = NonZeroU32::new(limit);
+        for page in [
+            engine.scan(&range, limit).unwrap(),
+            engine.view().unwrap().scan(&range, limit).unwrap(),
+        ] {
+            let found = page.records.iter().map(|(key, _)| key.clone());
+            assert_eq!(found.collect::<Vec<_>>(), expected, "{range:?} {limit:?}");
+            assert_eq!(page.more, more, "{range:?} {limit:?}");
+        }
     };
-    check(None, 1, &["a"], true);
-    check(None, 3, &["a", "aa", "b"], true);
-    check(Some("aa"), 2, &["b", "e"], true);
-    check(Some("aa"), 4, &["b", "e", "f", "g"], false);
-    check(Some("aa"), u32::MAX, &["b", "e", "f", "g"], false);
-    check(Some("f"), 1, &["g"], false);
-    check(Some("g"), 1, &[], false);
+    check(KeyRange::all(), 1, &["a"], true);
+    check(KeyRange::all(), 3, &["a", "aa", "b"], true);
+    check(KeyRange::behind("aa"), 2, &["b", "e"], true);
+    check(KeyRange::behind("aa"), 4, &["b", "e", "f", "g"], false);
+    let no_limit = u32::MAX;
+    check(
+        KeyRange::behind("aa"),
+        no_limit,
+        &["b", "e", "f", "g"],
+        false,
+    );
+    check(KeyRange::behind("f"), 1, &["g"], false);
+    check(KeyRange::behind("g"), 1, &[], false);
+    check(("aa".."f").into(), no_limit, &["aa", "b", "e"], false);
+    check(("aa".."f").into(), 2, &["aa", "b"], true);
+    check(("aa".."f").into(), 3, &["aa", "b", "e"], false);
+    check((.."aa").into(), no_limit, &["a"], false);
+    check(("c".."d").into(), no_limit, &[], false);
+    check(("f".."b").into(), no_limit, &[], false);
+    check(("f".."f").into(), no_limit, &[], false);
+    check(KeyRange::prefix("a"), no_limit, &["a", "aa"], false);
+    check(KeyRange::behind("a").through("b".into()), 1, &["aa"], true);
+}
+
+/// Nobody can write such keys, but anybody can ask for them.
+fn keys_too_long_to_be_there_are_not_there(subject: &mut dyn Subject) {
+    let engine = subject.fresh();
+    let inserts = (0..).zip(["w", "x", "xx", "y"]);
+    let inserts = inserts.map(|(seq, key)| insert(1, seq, key, ""));
+    apply(&*engine, &inserts.collect::<Vec<_>>()).unwrap();
+    engine.checkpoint().unwrap();
+    let long = Key::from(vec![b'x'; 1 << 17]);
+    assert_eq!(engine.read(&long).unwrap(), None);
+    let longer = Key::from(vec![b'x'; 1 << 18]);
+    let check = |range: KeyRange, expected: &[&str]| {
+        let page = engine.scan(&range, None).unwrap();
+        let found = page.records.iter().map(|(key, _)| format!("{key:?}"));
+        assert_eq!(found.collect::<Vec<_>>(), expected, "{range:?}");
+    };
+    check(KeyRange::behind(long.clone()), &["y"]);
+    check((long.clone()..).into(), &["y"]);
+    check((..long.clone()).into(), &["w", "x", "xx"]);
+    check(KeyRange::all().through(long.clone()), &["w", "x", "xx"]);
+    check((long.clone()..longer.clone()).into(), &[]);
+    check((longer..long).into(), &[]);
 }
 
 fn any_bytes_are_keys_and_values(subject: &mut dyn Subject) {
@@ -229,12 +274,12 @@ fn a_view_does_not_change(subject: &mut dyn Subject) {
     .unwrap();
     assert_eq!(view.at(), Position(2));
     let before = records(&[("a", "1"), ("b", "1")]);
-    assert_eq!(all(&|after| view.scan(after)), before);
+    assert_eq!(all(&|range| view.scan(range, None)), before);
     engine.stage_begin().unwrap();
     stage(&*engine, &records(&[("z", "9")])).unwrap();
     engine.install(Position(50), &EpochHistory::new()).unwrap();
     assert_eq!(state(&*engine), records(&[("z", "9")]));
-    assert_eq!(all(&|after| view.scan(after)), before);
+    assert_eq!(all(&|range| view.scan(range, None)), before);
     assert!(view.records() >= 2, "at least the records there are");
 }
 
@@ -421,7 +466,7 @@ fn reads_go_on_beside_changes(subject: &mut dyn Subject) {
                 let view = engine.view().unwrap();
                 assert!(view.at() >= at, "a view never goes back");
                 at = view.at();
-                let values: Vec<_> = all(&|after| view.scan(after))
+                let values: Vec<_> = all(&|range| view.scan(range, None))
                     .into_iter()
                     .map(|(_, value)| value)
                     .collect();
@@ -486,8 +531,19 @@ fn random_entries_agree_with_a_model(subject: &mut dyn Subject, seed: u64) {
             );
             assert_eq!(engine.read(&key).unwrap(), value, "seed {seed}: {key:?}");
         }
+        let from = Key::from(format!("{}", rng.random_range(0..70)));
+        let to = Key::from(format!("{}", rng.random_range(0..70)));
+        let range = KeyRange::from(from..to);
+        let page = engine.scan(&range, None).unwrap();
+        assert!(
+            page.records
+                .iter()
+                .map(|(key, value)| (key, value))
+                .eq(range.of(&model)),
+            "seed {seed}: {range:?}: {page:?}"
+        );
         for (view, expected) in &views {
-            let found = all(&|after| view.scan(after));
+            let found = all(&|range| view.scan(range, None));
             assert_eq!(&found, expected, "seed {seed}: a view changes");
         }
     }

@@ -10,6 +10,7 @@ use lockstep_core::engine::{Engine, Page, SessionPage, StoreError, View};
 use lockstep_core::epochs::EpochHistory;
 use lockstep_core::limits;
 use lockstep_core::operation::{ClientId, Entry, Key, Value};
+use lockstep_core::range::KeyRange;
 use lockstep_core::sessions::{SessionChanges, SessionRows};
 
 use super::no_room;
@@ -171,11 +172,6 @@ impl Engine for ModelEngine {
         Ok(self.state().present.records.get(key).cloned())
     }
 
-    fn scan(&self, after: Option<&Key>, limit: Option<NonZeroU32>) -> Result<Page, StoreError> {
-        let state = self.state();
-        state.habits.pages.scan(&state.present, after, limit)
-    }
-
     fn sessions(&self) -> Result<SessionRows, StoreError> {
         Ok(self.state().present.sessions.clone())
     }
@@ -253,8 +249,8 @@ impl View for ModelView {
         self.0.records.len() as u64
     }
 
-    fn scan(&self, after: Option<&Key>) -> Result<Page, StoreError> {
-        self.1.scan(&self.0, after, None)
+    fn scan(&self, range: &KeyRange, limit: Option<NonZeroU32>) -> Result<Page, StoreError> {
+        self.1.scan(&self.0, range, limit)
     }
 
     fn sessions(&self, after: Option<ClientId>) -> Result<SessionPage, StoreError> {
@@ -281,11 +277,10 @@ impl Pages {
     fn scan(
         self,
         state: &DiskState,
-        after: Option<&Key>,
+        range: &KeyRange,
         limit: Option<NonZeroU32>,
     ) -> Result<Page, StoreError> {
-        let start = after.map_or(Bound::Unbounded, Bound::Excluded);
-        let rest = state.records.range::<Key, _>((start, Bound::Unbounded));
+        let rest = range.of(&state.records);
         let rest = rest.map(|(key, value)| Ok((key.clone(), value.clone())));
         let records_max = match self {
             Self::Whole => return Page::collect(rest, limit),

@@ -7,11 +7,13 @@
 
 use std::collections::BTreeMap;
 use std::num::NonZeroU32;
+use std::ops::RangeBounds;
 
 use lockstep_core::config::Position;
 use lockstep_core::limits;
 use lockstep_core::message::{Message, ReplyBody, RequestBody};
 use lockstep_core::operation::{ClientId, Key, ReadLevel, RequestId, Value};
+use lockstep_core::range::KeyRange;
 
 use super::{Fact, Invariant};
 use crate::cluster::Cluster;
@@ -120,11 +122,11 @@ fn check(cluster: &Cluster, node: usize, open: &Open, body: &ReplyBody) -> Resul
             Ok(())
         }
         ReplyBody::ScanResult { records, resume } => {
-            let RequestBody::Scan { after, limit } = &open.body else {
+            let RequestBody::Scan { range, limit } = &open.body else {
                 return Err("a page, and no scan".to_owned());
             };
             let page = Page {
-                after: after.as_ref(),
+                range,
                 limit: *limit,
                 records,
                 resume: resume.as_ref(),
@@ -137,7 +139,7 @@ fn check(cluster: &Cluster, node: usize, open: &Open, body: &ReplyBody) -> Resul
 
 /// The answer to a scan.
 struct Page<'a> {
-    after: Option<&'a Key>,
+    range: &'a KeyRange,
     limit: Option<NonZeroU32>,
     records: &'a [(Key, Value)],
     resume: Option<&'a Key>,
@@ -172,6 +174,6 @@ impl Page<'_> {
 
     /// Is the key between where the page begins and where the next one does?
     fn covers(&self, key: &Key) -> bool {
-        self.after.is_none_or(|after| key > after) && self.resume.is_none_or(|resume| key <= resume)
+        self.range.contains(key) && self.resume.is_none_or(|resume| key <= resume)
     }
 }

@@ -19,6 +19,7 @@ use lockstep_core::engine::durable::{ReplicaStore, StoreOptions, open_replica};
 use lockstep_core::engine::{Engine, LogStore};
 use lockstep_core::epochs::EpochHistory;
 use lockstep_core::operation::{ClientId, Entry, Key, Operation, Origin, RequestId, Value};
+use lockstep_core::range::KeyRange;
 use lockstep_core::sessions::{SessionChanges, SessionRows};
 use lockstep_core::storage::Meta;
 use rand::seq::IndexedRandom;
@@ -176,14 +177,12 @@ fn look_into(data: &Path, said: Said) -> Result<u64, String> {
         return Err(format!("{found} was found, {said:?} was said"));
     }
     let mut records = BTreeMap::new();
-    loop {
-        let after = records.last_key_value().map(|(key, _)| key);
-        let page = store.engine.scan(after, None);
+    let mut wanted = Some(KeyRange::all());
+    while let Some(range) = wanted {
+        let page = store.engine.scan(&range, None);
         let page = page.map_err(|error| error.to_string())?;
+        wanted = page.rest(&range);
         records.extend(page.records);
-        if !page.more {
-            break;
-        }
     }
     match records == state_at(found) {
         true => Ok(found),

@@ -7,6 +7,7 @@ use lockstep_core::limits::Limits;
 use lockstep_core::message::{Drain, RequestBody};
 use lockstep_core::operation::{Key, ReadLevel, Value};
 use lockstep_core::process::CallId;
+use lockstep_core::range::KeyRange;
 
 use crate::cluster::{Cluster, ClusterOptions, MS};
 use crate::disk::DiskOptions;
@@ -66,8 +67,8 @@ pub(super) fn call_of(cluster: &Cluster, words: &[&str]) -> Result<Asked, String
             (client, request, Some(address(replica)?))
         }
         ["scan", client, replica] => {
-            let (after, limit) = (None, None);
-            let request = RequestBody::Scan { after, limit };
+            let (range, limit) = (KeyRange::all(), None);
+            let request = RequestBody::Scan { range, limit };
             (client, request, Some(address(replica)?))
         }
         ["drain", client, replica, ref role @ ..] => {

@@ -1,6 +1,5 @@
 //! The disk against a log and an engine that stop on command, run out of room, and count.
 
-use std::num::NonZeroU32;
 use std::path::Path;
 use std::sync::atomic::AtomicUsize;
 
@@ -8,10 +7,11 @@ use async_std::task::block_on;
 
 use super::*;
 use crate::config::{Epoch, NodeId, Position, Seq};
+use crate::engine::View;
 use crate::engine::memory::{MemoryArbiter, MemoryEngine, MemoryLog};
-use crate::engine::{Page, View};
 use crate::epochs::EpochHistory;
 use crate::operation::{ClientId, Entry, Operation, Origin, RequestId, Value};
+use crate::range::KeyRange;
 use crate::sessions::{SessionChanges, SessionRows};
 use crate::storage::desk::DoneAtOnce;
 use crate::storage::{Answer, ArbiterRecord, Cursor, Meta, Query, Save};
@@ -205,10 +205,6 @@ impl Engine for BenchEngine {
 
     fn read(&self, key: &Key) -> Result<Option<Value>, StoreError> {
         self.inner.read(key)
-    }
-
-    fn scan(&self, after: Option<&Key>, limit: Option<NonZeroU32>) -> Result<Page, StoreError> {
-        self.inner.scan(after, limit)
     }
 
     fn view(&self) -> Result<Box<dyn View>, StoreError> {
@@ -497,7 +493,7 @@ fn a_view_stands_still_until_it_is_closed() {
     commit(&mut disk, 1, 1);
     let view = Query::ReadView {
         view: Ticket(2000),
-        after: Cursor::Records(None),
+        after: Cursor::Records(KeyRange::all()),
     };
     let Answer::Page { records, more } = disk.put_question(2001, view.clone()) else {
         panic!("not a page");
@@ -508,7 +504,7 @@ fn a_view_stands_still_until_it_is_closed() {
     let Answer::Page { records, .. } = disk.put_question(
         2003,
         Query::Scan {
-            after: None,
+            range: KeyRange::all(),
             limit: None,
         },
     ) else {

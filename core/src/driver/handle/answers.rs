@@ -30,7 +30,7 @@ pub struct Read {
 pub struct Page {
     /// In the order of their keys; may be empty although more follow.
     pub records: Vec<(Key, Value)>,
-    /// More may follow behind this key; `None` at the end.
+    /// More may follow in the rest of the range, behind this key; `None` at its end.
     pub resume: Option<Key>,
     /// Who answered.
     pub replica: Address,

@@ -22,6 +22,7 @@ use crate::event::Event;
 use crate::message::{Drain, NodeStatus, ReplyBody, RequestBody};
 use crate::operation::{Key, ReadLevel, RequestId, RequestName, Resolution, Value};
 use crate::process::{Call, Outcome, Process};
+use crate::range::KeyRange;
 use crate::transport::Transport;
 
 pub use answers::{Acknowledged, Page, Read, ReadError, WriteError};
@@ -203,14 +204,16 @@ impl Handle {
         Ok(())
     }
 
-    /// Reads records in the order of their keys, behind `after`, at most `limit`; at one replica or any. A page may have
+    /// Reads the records of a range in the order of their keys, at most `limit`; at one replica or any. A page may have
     /// fewer although more follow: `Page::resume` tells.
     ///
     /// ```no_run
     /// # use std::num::NonZeroU32;
     /// # use lockstep_core::driver::handle::{Handle, ReadError};
+    /// # use lockstep_core::range::KeyRange;
     /// # async fn example(client: &Handle) -> Result<(), ReadError> {
-    /// let page = client.scan(Some("user/".into()), NonZeroU32::new(10), None).await?;
+    /// let range = KeyRange::prefix("user/"); // Or "user/1".."user/2", or .. for all.
+    /// let page = client.scan(range, NonZeroU32::new(10), None).await?;
     /// # Ok(())
     /// # }
     /// ```
@@ -219,40 +222,39 @@ impl Handle {
     /// If there is no answer.
     pub async fn scan(
         &self,
-        after: Option<Key>,
+        range: impl Into<KeyRange>,
         limit: Option<NonZeroU32>,
         replica: Option<Address>,
     ) -> Result<Page, ReadError> {
-        self.ask(RequestBody::Scan { after, limit }, replica).await
+        let range = range.into();
+        self.ask(RequestBody::Scan { range, limit }, replica).await
     }
 
-    /// All records in the order of their keys, page by page; at one replica or any. Later ones may be of a newer state
-    /// than earlier ones.
+    /// The records of a range in the order of their keys, page by page; at one replica or any. Later ones may be of a newer
+    /// state than earlier ones.
     pub fn records(
         &self,
+        range: impl Into<KeyRange>,
         replica: Option<Address>,
     ) -> impl Stream<Item = Result<(Key, Value), ReadError>> + Send + Unpin + 'static {
-        let begin = (self.clone(), Vec::new().into_iter(), Some(None));
-        Box::pin(stream::try_unfold(
-            begin,
-            move |(handle, records, ahead)| {
-                let replica = replica.clone();
-                async move {
-                    let (mut records, mut ahead) = (records, ahead);
-                    loop {
-                        if let Some(record) = records.next() {
-                            return Ok(Some((record, (handle, records, ahead))));
-                        }
-                        let Some(after) = ahead else {
-                            return Ok(None);
-                        };
-                        let page = handle.scan(after, None, replica.clone()).await?;
-                        records = page.records.into_iter();
-                        ahead = page.resume.map(Some);
+        let begin = (self.clone(), Vec::new().into_iter(), Some(range.into()));
+        Box::pin(stream::try_unfold(begin, move |(handle, records, rest)| {
+            let replica = replica.clone();
+            async move {
+                let (mut records, mut rest) = (records, rest);
+                loop {
+                    if let Some(record) = records.next() {
+                        return Ok(Some((record, (handle, records, rest))));
                     }
+                    let Some(range) = rest else {
+                        return Ok(None);
+                    };
+                    let page = handle.scan(range.clone(), None, replica.clone()).await?;
+                    records = page.records.into_iter();
+                    rest = page.resume.map(|last| range.rest(last));
                 }
-            },
-        ))
+            }
+        }))
     }
 
     /// Asks a replica about itself.

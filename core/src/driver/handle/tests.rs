@@ -1,5 +1,7 @@
 //! The calls, with a process that answers them without a cluster.
 
+use std::ops::Bound;
+
 use async_std::task::block_on;
 
 use super::*;
@@ -58,8 +60,12 @@ impl Oracle {
                 key,
                 position: Position(id.0),
             }),
-            RequestBody::Scan { after, .. } => {
-                let first = after.map_or(0, |after| after.0[0] + 1);
+            RequestBody::Scan { range, .. } => {
+                let first = match &range.from {
+                    Bound::Unbounded => 0,
+                    Bound::Included(first) => first.0[0],
+                    Bound::Excluded(last) => last.0[0] + 1,
+                };
                 let key = Key::from(vec![first]);
                 // Pages of one record, with an empty one in the middle, up to the key 4.
                 let records = match first {
@@ -128,7 +134,7 @@ fn what_was_not_executed_is_told_apart_from_what_is_unknown() {
 fn a_scan_goes_on_over_all_pages() {
     use futures_lite::StreamExt;
     let (handle, _done) = Oracle::handle(&ClientOptions::default());
-    let records: Result<Vec<_>, _> = block_on(handle.records(None).try_collect());
+    let records: Result<Vec<_>, _> = block_on(handle.records(.., None).try_collect());
     let keys: Vec<u8> = records.unwrap().iter().map(|(key, _)| key.0[0]).collect();
     assert_eq!(keys, [0, 1, 3, 4]);
 }

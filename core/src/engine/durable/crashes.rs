@@ -16,6 +16,7 @@ use crate::config::{Epoch, Position, Seq};
 use crate::engine::Engine;
 use crate::epochs::EpochHistory;
 use crate::operation::{ClientId, Entry, Key, Operation, Origin, RequestId, Value};
+use crate::range::KeyRange;
 use crate::sessions::{SessionChanges, SessionRows};
 
 /// How a process ends.
@@ -68,14 +69,13 @@ impl Home {
 
     fn records(&self) -> Vec<(Key, Value)> {
         let mut records: Vec<(Key, Value)> = Vec::new();
-        loop {
-            let after = records.last().map(|record| record.0.clone());
-            let page = self.engine().scan(after.as_ref(), None).unwrap();
+        let mut wanted = Some(KeyRange::all());
+        while let Some(range) = wanted {
+            let page = self.engine().scan(&range, None).unwrap();
+            wanted = page.rest(&range);
             records.extend(page.records);
-            if !page.more {
-                return records;
-            }
         }
+        records
     }
 }
 

@@ -7,6 +7,7 @@ use crate::config::Position;
 use crate::event::Event;
 use crate::limits;
 use crate::message::{PeerMessage, StateChunk, SyncEnd, SyncFrom};
+use crate::range::KeyRange;
 use crate::replica::Timer;
 use crate::replica::context::Context;
 use crate::sessions::{SessionRow, SessionRows};
@@ -99,7 +100,7 @@ impl Replicator {
                 if transfer.reading == Some(ticket) =>
             {
                 if let Some((last, _)) = records.last() {
-                    transfer.after = Cursor::Records(Some(last.clone()));
+                    transfer.after = Cursor::Records(KeyRange::behind(last.clone()));
                 }
                 transfer.is_read = !more;
                 transfer.records_sent += records.len() as u64;
@@ -119,7 +120,7 @@ impl Replicator {
                 let last = sessions.rows.last_key_value();
                 transfer.after = match last.filter(|_| *more) {
                     Some((last, _)) => Cursor::Sessions(Some(*last)),
-                    None => Cursor::Records(None),
+                    None => Cursor::Records(KeyRange::all()),
                 };
                 let chunk = StateChunk {
                     sync: self.sync,
@@ -176,7 +177,10 @@ impl Transfer {
             is_accepted: false,
             unacknowledged: VecDeque::new(),
             next: 0,
-            after: planted!(SessionsNotTransferred => Cursor::Records(None), Cursor::Sessions(None)),
+            after: planted!(
+                SessionsNotTransferred => Cursor::Records(KeyRange::all()),
+                Cursor::Sessions(None)
+            ),
             is_read: false,
             reading: None,
         }

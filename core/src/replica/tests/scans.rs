@@ -1,10 +1,10 @@
 //! Pages of a state that does not have all entries of the log yet.
 
 use std::num::NonZeroU32;
-use std::ops::Bound;
 
 use super::*;
 use crate::operation::{Key, Value};
+use crate::range::KeyRange;
 use crate::storage::{Answer, Query};
 
 /// A replica with a state and entries that it does not have.
@@ -37,21 +37,25 @@ impl Scanned {
         }
     }
 
-    /// What a page behind `after` has, and where it is to go on.
-    fn page(&mut self, after: Option<Key>, limit: Option<u32>) -> (Vec<Key>, Option<Key>) {
+    /// What a page of the range has, and where it is to go on.
+    fn page(&mut self, range: &KeyRange, limit: Option<u32>) -> (Vec<Key>, Option<Key>) {
         let limit = limit.and_then(NonZeroU32::new);
         self.table.effects.clear();
-        let body = RequestBody::Scan { after, limit };
+        let body = RequestBody::Scan {
+            range: range.clone(),
+            limit,
+        };
         self.table.ask("c", 1, body);
         let asked = self.table.effects.iter().find_map(|effect| match effect {
-            Effect::Query(ticket, Query::Scan { after, limit }) => {
-                Some((*ticket, after.clone(), *limit))
+            Effect::Query(ticket, Query::Scan { range, limit }) => {
+                Some((*ticket, range.clone(), *limit))
             }
             _ => None,
         });
-        let (ticket, after, passed) = asked.expect("the state is asked");
+        let (ticket, asked, passed) = asked.expect("the state is asked");
+        assert_eq!(&asked, range);
         assert_eq!(passed, limit, "the state need not read more");
-        let answer = self.answer(after.as_ref(), limit);
+        let answer = self.answer(range, limit);
         self.table.step(Input::Answered(ticket, answer));
         let replies = self.table.replies();
         let [(_, _, ReplyBody::ScanResult { records, resume })] = &replies[..] else {
@@ -61,9 +65,8 @@ impl Scanned {
         (keys, resume.clone())
     }
 
-    fn answer(&self, after: Option<&Key>, limit: Option<NonZeroU32>) -> Answer {
-        let start = after.map_or(Bound::Unbounded, Bound::Excluded);
-        let mut rest = self.state.range::<Key, _>((start, Bound::Unbounded));
+    fn answer(&self, range: &KeyRange, limit: Option<NonZeroU32>) -> Answer {
+        let mut rest = range.of(&self.state);
         let records = rest.by_ref().take(limits::page_records_max(limit));
         Answer::Page {
             records: records
@@ -74,20 +77,31 @@ impl Scanned {
     }
 }
 
-/// `expected`: the keys of each page, with spaces between them, until there are no more pages.
 fn check(state: &[&str], log: &[&str], limit: Option<u32>, expected: &[&str]) {
+    check_range(state, log, KeyRange::all(), limit, expected);
+}
+
+/// `expected`: the keys of each page, with spaces between them, until there are no more pages.
+fn check_range(
+    state: &[&str],
+    log: &[&str],
+    range: KeyRange,
+    limit: Option<u32>,
+    expected: &[&str],
+) {
     let mut scanned = Scanned::new(state, log);
-    let (mut pages, mut after) = (Vec::new(), None);
-    loop {
-        let (keys, resume) = scanned.page(after, limit);
+    let mut pages = Vec::new();
+    let mut wanted = Some(range.clone());
+    while let Some(rest) = wanted {
+        let (keys, resume) = scanned.page(&rest, limit);
         let keys: Vec<String> = keys.iter().map(|key| format!("{key:?}")).collect();
         pages.push(keys.join(" "));
-        after = resume;
-        if after.is_none() {
-            break;
-        }
+        wanted = resume.map(|last| rest.rest(last));
     }
-    assert_eq!(pages, expected, "{state:?} with {log:?}, {limit:?} a page");
+    assert_eq!(
+        pages, expected,
+        "{range:?} of {state:?} with {log:?}, {limit:?} a page"
+    );
 }
 
 const STATE: [&str; 5] = ["b", "d", "f", "h", "j"];
@@ -124,4 +138,18 @@ fn a_page_from_which_the_log_removes_is_short_and_tells_where_to_go_on() {
         Some(2),
         &["c d", "g h", "j"],
     );
+}
+
+#[test]
+fn a_page_has_nothing_from_outside_its_range() {
+    let log = ["+a", "+e", "-f", "+i", "+k"];
+    let check = |range: KeyRange, limit, expected: &[&str]| {
+        check_range(&STATE, &log, range, limit, expected);
+    };
+    check(("b".."i").into(), None, &["b d e h"]);
+    check(("c".."h").into(), Some(1), &["d", "e", ""]);
+    check((.."b").into(), None, &["a"]);
+    check(("j"..).into(), Some(1), &["j", "k"]);
+    check(KeyRange::prefix("k"), None, &["k"]);
+    check(("h".."b").into(), None, &[""]);
 }

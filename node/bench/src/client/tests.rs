@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 use std::num::NonZeroU32;
-use std::ops::Bound;
 use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::Duration;
@@ -10,6 +9,7 @@ use std::time::Duration;
 use futures_lite::future::block_on;
 use lockstep_core::config::{Address, Position, Seq};
 use lockstep_core::operation::{Key, ReadLevel, Value};
+use lockstep_core::range::KeyRange;
 
 use super::{Bench, Course, Level, start};
 use crate::findings::{Found, Trouble};
@@ -89,14 +89,13 @@ impl Target for Memory {
 
     async fn scan(
         &self,
-        start: Bound<Key>,
+        range: KeyRange,
         limit: NonZeroU32,
         _replica: Option<&Address>,
     ) -> Result<Page, Failure> {
         let records = self.records.lock().unwrap();
-        let behind = records.range((start, Bound::Unbounded));
         // Fewer than are wanted: scans go on over pages.
-        let page = behind.take(limit.get().min(10) as usize);
+        let page = range.of(&records).take(limit.get().min(10) as usize);
         let records: Vec<(Key, Value)> = page
             .map(|(key, value)| (key.clone(), value.clone()))
             .collect();

@@ -4,6 +4,7 @@ use lockstep_core::config::{Address, Position, Seq};
 use lockstep_core::message::{ReplyBody, RequestBody};
 use lockstep_core::operation::{ClientId, ReadLevel, Rejection, RequestId, RequestName};
 use lockstep_core::process::{CallId, Outcome};
+use lockstep_core::range::KeyRange;
 
 use super::super::{Operation, from_simulation};
 use super::{acked, local, rejected, unknown, value_of};
@@ -101,7 +102,7 @@ fn reads_have_the_answer_their_client_got() {
 fn what_has_no_position_is_left_out() {
     check(RequestBody::Status, None, None);
     let scan = RequestBody::Scan {
-        after: None,
+        range: KeyRange::all(),
         limit: None,
     };
     check(scan, None, None);

@@ -9,12 +9,16 @@ use crate::config::Position;
 use crate::engine::StoreError;
 use crate::engine::durable::files;
 use crate::operation::{ClientId, Key};
+use crate::range::KeyRange;
 
 /// The key of the position of a state. In the order of keys it is the first.
 pub(super) const POSITION: [u8; 1] = [0];
 
 /// The key of `SessionRows::forgotten`. In the order of keys it is the last.
 pub(super) const FORGOTTEN: [u8; 1] = [3];
+
+/// Bytes of the longest key that fjall takes.
+const KEY_BYTES_MAX: usize = u16::MAX as usize;
 
 /// Keys of records begin with this.
 const RECORD: u8 = 1;
@@ -32,12 +36,38 @@ pub(super) fn record_key(key: &Key) -> Vec<u8> {
     bytes
 }
 
-/// The records behind `after`.
-pub(super) fn records_behind(after: Option<&Key>) -> Range {
-    let start = after.map_or(Bound::Included(vec![RECORD]), |key| {
-        Bound::Excluded(record_key(key))
-    });
-    (start, Bound::Excluded(vec![RECORD + 1]))
+/// Can there be a record with that key? fjall takes no longer ones, not even to look for them.
+pub(super) fn is_record_key(key: &Key) -> bool {
+    key.0.len() < KEY_BYTES_MAX
+}
+
+/// The records of `range`; `None` if it can have none.
+pub(super) fn records_of(range: &KeyRange) -> Option<Range> {
+    // No record has a longer key, so that those before such an end are those before its beginning, and that one itself.
+    let possible = |key: &Key| Key(key.0.slice(..KEY_BYTES_MAX - 1));
+    let from = match &range.from {
+        Bound::Included(key) | Bound::Excluded(key) if !is_record_key(key) => {
+            Bound::Excluded(possible(key))
+        }
+        from => from.clone(),
+    };
+    let to = match &range.to {
+        Bound::Included(key) | Bound::Excluded(key) if !is_record_key(key) => {
+            Bound::Included(possible(key))
+        }
+        to => to.clone(),
+    };
+    let range = KeyRange { from, to };
+    let end = |bound: &Bound<Key>| bound.as_ref().map(record_key);
+    let from = match end(&range.from) {
+        Bound::Unbounded => Bound::Included(vec![RECORD]),
+        from => from,
+    };
+    let to = match end(&range.to) {
+        Bound::Unbounded => Bound::Excluded(vec![RECORD + 1]),
+        to => to,
+    };
+    (!range.is_empty()).then_some((from, to))
 }
 
 pub(super) fn session_key(client: ClientId) -> Vec<u8> {

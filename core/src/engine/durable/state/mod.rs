@@ -38,6 +38,7 @@ use crate::engine::{Engine, Page, StoreError, View, assert_follows};
 use crate::epochs::EpochHistory;
 use crate::limits;
 use crate::operation::{Entry, Key, Value};
+use crate::range::KeyRange;
 use crate::sessions::{SessionChanges, SessionRows};
 
 use self::cache::Records;
@@ -386,6 +387,9 @@ impl Engine for FjallEngine {
             if let Some(value) = present.change(key) {
                 return Ok(value);
             }
+            if !codec::is_record_key(key) {
+                return Ok(None);
+            }
             present.base.clone()
         };
         base.records.read(key, || {
@@ -395,7 +399,7 @@ impl Engine for FjallEngine {
         })
     }
 
-    fn scan(&self, after: Option<&Key>, limit: Option<NonZeroU32>) -> Result<Page, StoreError> {
+    fn scan(&self, range: &KeyRange, limit: Option<NonZeroU32>) -> Result<Page, StoreError> {
         // With the one behind the page, which tells that there is more.
         let records_max = limits::page_records_max(limit) + 1;
         let (mut layers, latest) = {
@@ -405,11 +409,11 @@ impl Engine for FjallEngine {
                 self.present_mut().set_aside();
                 present = self.present();
             }
-            let latest = present.latest.excerpt(after, records_max);
+            let latest = present.latest.excerpt(range, records_max);
             (self.layers(&present), latest)
         };
         layers.tables.push(Arc::new(Table::of(latest)));
-        layers.page(after, limit)
+        layers.page(range, limit)
     }
 
     fn sessions(&self) -> Result<SessionRows, StoreError> {

@@ -9,11 +9,12 @@ use std::collections::BTreeMap;
     reason = "whoever goes through it goes through `sorted`"
 )]
 use std::collections::HashMap;
-use std::ops::Bound;
+use std::ops::{Bound, RangeBounds};
 use std::sync::{Arc, OnceLock};
 
 use crate::config::Position;
 use crate::operation::{ClientId, Entry, Key, Value};
+use crate::range::KeyRange;
 use crate::sessions::{SessionChanges, SessionRow};
 
 /// What became of a record; `None` where it was deleted.
@@ -70,14 +71,15 @@ impl Table {
     /// All changes of records, in the order of their keys.
     pub(super) fn sorted(&self) -> &[Change] {
         self.sorted
-            .get_or_init(|| sort(self.excerpt(None, usize::MAX)))
+            .get_or_init(|| sort(self.excerpt(&KeyRange::all(), usize::MAX)))
     }
 
-    /// The changes of records behind `after`, in the order of their keys.
-    pub(super) fn records_behind(&self, after: Option<&Key>) -> &[Change] {
+    /// The changes of the range's records, in the order of their keys.
+    pub(super) fn records_of(&self, range: &KeyRange) -> &[Change] {
         let sorted = self.sorted();
-        let start = sorted.partition_point(|(key, _)| !is_behind(key, after));
-        &sorted[start..]
+        let start = sorted.partition_point(|(key, _)| !has_begun(range, key));
+        let rest = &sorted[start..];
+        &rest[..rest.partition_point(|(key, _)| range.contains(key))]
     }
 
     /// The changes of sessions behind `after`.
@@ -89,19 +91,19 @@ impl Table {
         self.sessions.rows.range((start, Bound::Unbounded))
     }
 
-    /// The changes of records behind `after`, in no order, as far as whoever wants `records_max` records needs them: up to
+    /// The changes of the range's records, in no order, as far as whoever wants `records_max` records needs them: up to
     /// the last of so many that are not deleted.
-    pub(super) fn excerpt(&self, after: Option<&Key>, records_max: usize) -> Vec<Change> {
-        let behind = || self.records.iter().filter(|(key, _)| is_behind(key, after));
+    pub(super) fn excerpt(&self, range: &KeyRange, records_max: usize) -> Vec<Change> {
+        let wanted = || self.records.iter().filter(|(key, _)| range.contains(*key));
         let last = match self.records.len() > records_max {
             true => {
-                let there = behind().filter(|(_, value)| value.is_some());
+                let there = wanted().filter(|(_, value)| value.is_some());
                 let mut there: Vec<&Key> = there.map(|(key, _)| key).collect();
                 (there.len() > records_max).then(|| *there.select_nth_unstable(records_max - 1).1)
             }
             false => None,
         };
-        behind()
+        wanted()
             .filter(|(key, _)| last.is_none_or(|last| *key <= last))
             .map(|(key, value)| (key.clone(), value.clone()))
             .collect()
@@ -121,8 +123,13 @@ fn sort(mut changes: Vec<Change>) -> Vec<Change> {
     changes
 }
 
-fn is_behind(key: &Key, after: Option<&Key>) -> bool {
-    after.is_none_or(|after| key > after)
+/// Does the range begin with the key, or before it?
+fn has_begun(range: &KeyRange, key: &Key) -> bool {
+    match &range.from {
+        Bound::Unbounded => true,
+        Bound::Included(from) => from <= key,
+        Bound::Excluded(from) => from < key,
+    }
 }
 
 /// Of several tables, the newest last, the last change of each record, in the order of the keys.
@@ -180,13 +187,19 @@ mod tests {
     }
 
     #[test]
-    fn changes_come_in_the_order_of_their_keys_behind_a_key() {
+    fn changes_of_a_range_come_in_the_order_of_their_keys() {
         let table = table(&[("b", None), ("c", Some("3")), ("a", Some("1"))]);
-        let after = Key::from("a");
-        assert_eq!(rows(table.records_behind(Some(&after))), ["b=-", "c=3"]);
-        let excerpt = Table::of(table.excerpt(Some(&after), 2));
-        assert_eq!(rows(excerpt.sorted()), ["b=-", "c=3"]);
-        assert_eq!(rows(table.records_behind(None)), ["a=1", "b=-", "c=3"]);
+        let check = |range: KeyRange, expected: &[&str]| {
+            assert_eq!(rows(table.records_of(&range)), expected, "{range:?}");
+            let excerpt = Table::of(table.excerpt(&range, 3));
+            assert_eq!(rows(excerpt.sorted()), expected, "{range:?}");
+        };
+        check(KeyRange::all(), &["a=1", "b=-", "c=3"]);
+        check(KeyRange::behind("a"), &["b=-", "c=3"]);
+        check(("a".."c").into(), &["a=1", "b=-"]);
+        check(("b".."b").into(), &[]);
+        check(("c".."a").into(), &[]);
+        check(KeyRange::prefix("c"), &["c=3"]);
     }
 
     #[test]
@@ -199,9 +212,9 @@ mod tests {
             ("c", Some("3")),
         ]);
         let check = |after: Option<&str>, records_max, expected: &[&str]| {
-            let after = after.map(Key::from);
-            let excerpt = Table::of(table.excerpt(after.as_ref(), records_max));
-            assert_eq!(rows(excerpt.sorted()), expected, "{after:?} {records_max}");
+            let range = after.map_or(KeyRange::all(), KeyRange::behind);
+            let excerpt = Table::of(table.excerpt(&range, records_max));
+            assert_eq!(rows(excerpt.sorted()), expected, "{range:?} {records_max}");
         };
         check(None, 1, &["a=1"]);
         check(None, 2, &["a=1", "b=-", "c=3"]);

@@ -1,5 +1,6 @@
 //! A state held fixed: a snapshot of fjall's, and the tables that were over it at that moment.
 
+use std::iter;
 use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -10,6 +11,7 @@ use crate::config::Position;
 use crate::engine::durable::directory::DataDir;
 use crate::engine::{Page, SessionPage, StoreError, View};
 use crate::operation::{ClientId, Key, Value};
+use crate::range::KeyRange;
 use crate::sessions::SessionRow;
 
 use super::codec::{self, FORGOTTEN, POSITION, decode, failed};
@@ -39,13 +41,13 @@ impl Layers {
         Ok(tables.fold(noted, Position::max))
     }
 
-    /// Records behind `after`, as many as one page takes and at most `limit`.
+    /// Records of the range, as many as one page takes and at most `limit`.
     pub(super) fn page(
         &self,
-        after: Option<&Key>,
+        range: &KeyRange,
         limit: Option<NonZeroU32>,
     ) -> Result<Page, StoreError> {
-        Page::collect(overlay::present(self.records(after)), limit)
+        Page::collect(overlay::present(self.records(range)), limit)
     }
 
     /// Sessions behind `after`.
@@ -65,12 +67,14 @@ impl Layers {
         overlay::present(rows)
     }
 
-    fn records<'a>(&'a self, after: Option<&'a Key>) -> Rows<'a, Key, Value> {
-        let range = codec::records_behind(after);
-        let found = self.snapshot.range::<Vec<u8>, _>(&self.state, range);
+    fn records<'a>(&'a self, range: &'a KeyRange) -> Rows<'a, Key, Value> {
+        let Some(ends) = codec::records_of(range) else {
+            return Box::new(iter::empty());
+        };
+        let found = self.snapshot.range::<Vec<u8>, _>(&self.state, ends);
         let older: Rows<'_, Key, Value> = Box::new(found.map(record));
         self.tables.iter().fold(older, |rows, table| {
-            let changes = table.records_behind(after);
+            let changes = table.records_of(range);
             overlay::lay(rows, changes.iter().cloned())
         })
     }
@@ -116,8 +120,8 @@ impl View for FjallView {
         (self.layers.state.approximate_len() + changed.sum::<usize>()) as u64
     }
 
-    fn scan(&self, after: Option<&Key>) -> Result<Page, StoreError> {
-        self.layers.page(after, None)
+    fn scan(&self, range: &KeyRange, limit: Option<NonZeroU32>) -> Result<Page, StoreError> {
+        self.layers.page(range, limit)
     }
 
     fn sessions(&self, after: Option<ClientId>) -> Result<SessionPage, StoreError> {

@@ -3,14 +3,13 @@
 mod bench;
 mod tight;
 
-use std::num::NonZeroU32;
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 
 use super::*;
 use crate::config::{ClusterId, Config, ConfigVersion, Epoch, Incarnation, NodeId, Seq, Token};
 use crate::engine::memory::{MemoryEngine, MemoryLog};
-use crate::engine::{Engine, LogStore, Page, StoreError, View};
+use crate::engine::{Engine, LogStore, StoreError, View};
 use crate::epochs::EpochHistory;
 use crate::operation::{ClientId, Entry, Key, Operation, Origin, RequestId, Value};
 use crate::sessions::{SessionChanges, SessionRows};

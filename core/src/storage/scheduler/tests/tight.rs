@@ -103,10 +103,6 @@ impl Engine for TightEngine<'_> {
         self.0.read(key)
     }
 
-    fn scan(&self, after: Option<&Key>, limit: Option<NonZeroU32>) -> Result<Page, StoreError> {
-        self.0.scan(after, limit)
-    }
-
     fn sessions(&self) -> Result<SessionRows, StoreError> {
         self.0.sessions()
     }
