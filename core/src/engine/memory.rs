@@ -281,10 +281,6 @@ impl Engine for MemoryEngine {
     fn installed(&self) -> Option<(Position, EpochHistory)> {
         self.shared().installed.clone()
     }
-
-    fn disk_bytes(&self) -> u64 {
-        0
-    }
 }
 
 struct MemoryView(Arc<Records>);

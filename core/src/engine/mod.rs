@@ -140,9 +140,6 @@ pub trait Engine: Send + Sync {
 
     /// Position and history given to the last `install`, if there was one.
     fn installed(&self) -> Option<(Position, EpochHistory)>;
-
-    /// Bytes the state occupies on disk, about; 0 in memory.
-    fn disk_bytes(&self) -> u64;
 }
 
 /// A state held fixed.

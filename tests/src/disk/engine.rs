@@ -232,10 +232,6 @@ impl Engine for ModelEngine {
     fn installed(&self) -> Option<(Position, EpochHistory)> {
         self.state().installed.clone()
     }
-
-    fn disk_bytes(&self) -> u64 {
-        0
-    }
 }
 
 struct ModelView(Arc<DiskState>, Pages);

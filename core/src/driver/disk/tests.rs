@@ -226,10 +226,6 @@ impl Engine for BenchEngine {
     fn installed(&self) -> Option<(Position, EpochHistory)> {
         self.inner.installed()
     }
-
-    fn disk_bytes(&self) -> u64 {
-        0
-    }
 }
 
 /// What the loop of a process does with its disk, one save or question at a time.

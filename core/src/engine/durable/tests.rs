@@ -239,7 +239,6 @@ fn a_state_transfer_finds_no_room_before_anything_is_written() {
     assert_eq!(engine.read(&Key::from("a")).unwrap(), Some("1".into()));
     let mut disk = fs::read_dir(home.path().join("engine/keyspaces")).unwrap();
     assert!(disk.next().is_some());
-    assert!(engine.disk_bytes() > 0);
 }
 
 /// The engine does not open a journal of which a loss of power has left the end of a batch and not its middle.

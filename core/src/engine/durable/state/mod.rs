@@ -498,11 +498,6 @@ impl Engine for FjallEngine {
     fn installed(&self) -> Option<(Position, EpochHistory)> {
         self.present().current.installed.clone()
     }
-
-    fn disk_bytes(&self) -> u64 {
-        // A figure for people: where it cannot be found there is none.
-        self.database.disk_space().unwrap_or(0)
-    }
 }
 
 /// Uses up numbers, behind every keyspace that was made or removed. When it is opened, fjall numbers on from the highest

@@ -129,8 +129,4 @@ impl Engine for TightEngine<'_> {
     fn installed(&self) -> Option<(Position, EpochHistory)> {
         self.0.installed()
     }
-
-    fn disk_bytes(&self) -> u64 {
-        0
-    }
 }
