@@ -18,7 +18,7 @@ use crate::runtime::{Runtime, Task};
 use crate::storage::{Save, Ticket};
 use crate::time::{Instant, Timers};
 use crate::transport::{Lane, Received, SenderKind};
-use crate::wire::{self, GroupId};
+use crate::wire;
 
 type React = Box<dyn FnMut(Instant, &Input<u8>, &mut Timers<u8>, &mut Outbox) + Send>;
 
@@ -156,7 +156,7 @@ fn request(id: u64) -> Message {
 }
 
 fn frame(message: &Message) -> Bytes {
-    wire::encode(GroupId::default(), message)
+    wire::encode(message)
 }
 
 fn node_message() -> Message {
@@ -306,11 +306,6 @@ fn whoever_sends_what_is_no_message_is_cut_off_and_nobody_else() {
             "protocol version 200, but this node speaks version {}: run the same release everywhere",
             wire::VERSION
         ),
-    );
-    check_cut_off(
-        SenderKind::Node,
-        wire::encode(GroupId(7), &request(1)),
-        "message for the replica group 7, which is not here",
     );
 }
 

@@ -26,7 +26,7 @@ use crate::storage::scheduler::Report;
 use crate::storage::{Answer, Ticket};
 use crate::time::Instant;
 use crate::transport::{Received, SenderKind};
-use crate::wire::{self, DecodeError, GroupId};
+use crate::wire::{self, DecodeError};
 
 use self::outgoing::Outgoing;
 
@@ -100,9 +100,6 @@ pub enum Refusal {
     /// It is no message.
     #[error(transparent)]
     Undecodable(#[from] DecodeError),
-    /// It is for others.
-    #[error("message for the replica group {0}, which is not here")]
-    UnknownGroup(u32),
     /// Its sender may not say that.
     #[error("a client may send requests only")]
     Unauthorized,
@@ -360,10 +357,7 @@ impl<P: Process> Host<P> {
 
 /// The message of a frame, if its sender may send it.
 fn admit(sender: SenderKind, frame: &[u8]) -> Result<Message, Refusal> {
-    let (group, message) = wire::decode(frame)?;
-    if group != GroupId::default() {
-        return Err(Refusal::UnknownGroup(group.0));
-    }
+    let message = wire::decode(frame)?;
     if !lanes::may_send(sender, &message) {
         return Err(Refusal::Unauthorized);
     }

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use crate::config::Address;
 use crate::message::Message;
 use crate::transport::Lane;
-use crate::wire::{self, GroupId};
+use crate::wire;
 
 use super::lanes;
 
@@ -34,7 +34,7 @@ pub struct Parcel {
 impl Outgoing {
     /// Adds a message; the only place where one becomes bytes.
     pub(super) fn push(&mut self, to: Address, message: &Message) {
-        let frame = wire::encode_by(&mut self.buffer, GroupId::default(), message);
+        let frame = wire::encode_by(&mut self.buffer, message);
         let lane = lanes::lane(message);
         self.frames.entry((lane, to)).or_default().push(frame);
     }

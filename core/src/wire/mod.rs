@@ -1,20 +1,14 @@
-//! Messages to bytes and back: a version byte, the replica group, then the message in postcard.
+//! Messages to bytes and back: a version byte, then the message in postcard.
 //!
 //! The transport checks sizes, the [`host`](crate::host) who may say what; this is the only place that knows the encoding.
 
 use bytes::Bytes;
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 
 use crate::message::Message;
 
 /// Raised with every change of a message. Nodes of different versions do not talk.
 pub const VERSION: u8 = 7;
-
-/// The replica group a message is for. There is one so far; the room is for more.
-#[derive(
-    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize,
-)]
-pub struct GroupId(pub u32);
 
 /// Most messages fit in as many.
 const BUFFER_BYTES: usize = 1 << 10;
@@ -42,17 +36,17 @@ pub enum DecodeError {
 }
 
 /// The bytes of a message.
-pub fn encode(group: GroupId, message: &Message) -> Bytes {
-    encode_by(&mut Vec::new(), group, message)
+pub fn encode(message: &Message) -> Bytes {
+    encode_by(&mut Vec::new(), message)
 }
 
 /// The bytes of a message. They are collected in `buffer`, which is spared growing when it is used again.
-pub fn encode_by(buffer: &mut Vec<u8>, group: GroupId, message: &Message) -> Bytes {
+pub fn encode_by(buffer: &mut Vec<u8>, message: &Message) -> Bytes {
     loop {
         if let Some((version, body)) = buffer.split_first_mut() {
             *version = VERSION;
             // Into a slice, which unlike a vector is not asked to grow for every byte.
-            match postcard::to_slice(&(group, message), body) {
+            match postcard::to_slice(message, body) {
                 Ok(encoded) => {
                     let end = 1 + encoded.len();
                     return Bytes::copy_from_slice(&buffer[..end]);
@@ -70,17 +64,16 @@ pub fn encode_by(buffer: &mut Vec<u8>, group: GroupId, message: &Message) -> Byt
 ///
 /// # Errors
 /// If the bytes are not exactly one message of this version. Nothing is allocated beyond what the frame itself justifies.
-pub fn decode(frame: &[u8]) -> Result<(GroupId, Message), DecodeError> {
+pub fn decode(frame: &[u8]) -> Result<Message, DecodeError> {
     let (version, body) = frame.split_first().ok_or(DecodeError::Empty)?;
     if *version != VERSION {
         return Err(DecodeError::Version { theirs: *version });
     }
     let malformed = |_| DecodeError::Malformed;
     let mut frame = postcard::Deserializer::from_bytes(body);
-    let group = GroupId::deserialize(&mut frame).map_err(malformed)?;
     let message = Message::deserialize(&mut frame).map_err(malformed)?;
     match frame.finalize().map_err(malformed)? {
-        [] => Ok((group, message)),
+        [] => Ok(message),
         rest => Err(DecodeError::Trailing(rest.len())),
     }
 }

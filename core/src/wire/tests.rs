@@ -340,7 +340,7 @@ fn status() -> NodeStatus {
 #[test]
 fn the_bytes_of_every_message_are_pinned() {
     let hex = |message: &Message| -> String {
-        encode(GroupId::default(), message)
+        encode(message)
             .iter()
             .map(|byte| format!("{byte:02x}"))
             .collect()
@@ -360,14 +360,13 @@ fn the_bytes_of_every_message_are_pinned() {
 #[test]
 fn what_was_encoded_is_decoded() {
     for message in samples() {
-        let group = GroupId(3);
-        assert_eq!(decode(&encode(group, &message)), Ok((group, message)));
+        assert_eq!(decode(&encode(&message)), Ok(message));
     }
 }
 
 #[test]
 fn frames_of_other_versions_cut_off_frames_and_longer_ones_are_told_apart() {
-    let frame = encode(GroupId::default(), &samples()[0]);
+    let frame = encode(&samples()[0]);
     assert_eq!(decode(&[]), Err(DecodeError::Empty));
     assert_eq!(
         decode(&[VERSION + 1, 0]),
@@ -389,7 +388,7 @@ proptest! {
     #[test]
     fn any_bytes_are_a_message_or_an_error(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
         let _ = decode(&bytes);
-        let _ = decode(&[&[VERSION, 0], &bytes[..]].concat());
+        let _ = decode(&[&[VERSION], &bytes[..]].concat());
     }
 
     #[test]
@@ -397,14 +396,14 @@ proptest! {
         sample in 0..samples().len(),
         damage in proptest::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..4),
     ) {
-        let mut frame = encode(GroupId::default(), &samples()[sample]).to_vec();
+        let mut frame = encode(&samples()[sample]).to_vec();
         for (at, byte) in damage {
             let at = at.index(frame.len());
             frame[at] = byte;
         }
-        if let Ok((group, message)) = decode(&frame) {
+        if let Ok(message) = decode(&frame) {
             // Whatever it says now, it can be said.
-            prop_assert_eq!(decode(&encode(group, &message)), Ok((group, message)));
+            prop_assert_eq!(decode(&encode(&message)), Ok(message));
         }
     }
 }

@@ -145,9 +145,7 @@ impl Cluster {
     }
 
     fn decoded(&self, frame: &[u8]) -> Message {
-        wire::decode(frame)
-            .expect("what is sent has been encoded")
-            .1
+        wire::decode(frame).expect("what is sent has been encoded")
     }
 
     pub(super) fn arrive(&mut self, from: usize, to: usize, frame: Bytes) {

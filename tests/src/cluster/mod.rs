@@ -35,7 +35,7 @@ use lockstep_core::storage::committed::Committed;
 use lockstep_core::storage::desk::Desk;
 use lockstep_core::storage::scheduler::Report;
 use lockstep_core::transport::SenderKind;
-use lockstep_core::wire::{self, GroupId};
+use lockstep_core::wire;
 use rand::seq::IndexedRandom;
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -384,7 +384,7 @@ impl Cluster {
             to: &to,
             message,
         });
-        let frame = wire::encode(GroupId::default(), message);
+        let frame = wire::encode(message);
         self.send(from, &to, frame);
     }
 

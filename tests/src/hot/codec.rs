@@ -2,7 +2,7 @@
 
 use lockstep_core::config::{Epoch, NodeId, Position, Seq};
 use lockstep_core::message::{Message, Peer, PeerMessage, Reply, ReplyBody, Snapshots};
-use lockstep_core::wire::{self, GroupId};
+use lockstep_core::wire;
 
 use super::inputs::{self, Entries};
 use super::{BATCH, Meter};
@@ -33,12 +33,11 @@ pub(super) fn measure(meter: &mut impl Meter) {
 
 fn both_ways(meter: &mut impl Meter, name: &str, message: Message) {
     let mut buffer = Vec::new();
-    let group = GroupId::default();
-    let frame = wire::encode(group, &message);
+    let frame = wire::encode(&message);
     meter.measure(
         &format!("codec/encode-{name}"),
         || (),
-        |()| wire::encode_by(&mut buffer, group, &message),
+        |()| wire::encode_by(&mut buffer, &message),
     );
     meter.measure(
         &format!("codec/decode-{name}"),

@@ -26,7 +26,7 @@ impl Tap {
 
 fn is_failed(frame: &Bytes) -> bool {
     match wire::decode(frame) {
-        Ok((_, Message::Reply(reply))) => matches!(reply.body, ReplyBody::OperationFailed),
+        Ok(Message::Reply(reply)) => matches!(reply.body, ReplyBody::OperationFailed),
         Ok(_) | Err(_) => false,
     }
 }
