@@ -19,9 +19,9 @@ use crate::sessions::{SessionRows, Sessions};
 use crate::storage::{Meta, Save, Ticket};
 use crate::time::{Instant, Timers};
 
+use super::asker::Asker;
 use super::proof::{self, Proof, Saves};
 use super::questions::Questions;
-use super::reads::{self, Asker, Reads};
 use super::{ReplicaOptions, Timer};
 
 /// What every role has.
@@ -39,7 +39,6 @@ pub(super) struct Core {
     pub(super) uncommitted: BTreeMap<(ClientId, RequestId), Uncommitted>,
     pub(super) disk: Saves,
     pub(super) questions: Questions,
-    pub(super) reads: Reads,
     /// Whom to tell how the node is, once the host has told what it has used.
     pub(super) statuses: Vec<Asker>,
     pub(super) timers: Timers<Timer>,
@@ -361,24 +360,25 @@ impl Context<'_> {
         });
     }
 
-    /// A save is done: if it was an installation, the log begins anew behind it.
-    pub(super) fn on_installed(&mut self, ticket: Ticket) {
+    /// A save is done. Returns whether it was the installation; then the log begins anew behind it.
+    pub(super) fn on_installed(&mut self, ticket: Ticket) -> bool {
         let is_done = |installing: &mut Installing| installing.ticket == ticket;
-        if let Some(installing) = self.core.installing.take_if(is_done) {
-            let Installing {
-                at,
-                history,
-                sessions,
-                ..
-            } = installing;
-            proof::limit(&mut self.core.disk, at);
-            self.core.log.reset(at, history);
-            self.core.saving = at;
-            let limits = self.core.options.limits.sessions.clone();
-            self.core.sessions = Sessions::open(sessions, limits);
-            self.core.uncommitted.clear();
-            self.out.notify(Event::Installed(at));
-            reads::on_installed(self);
-        }
+        let Some(installing) = self.core.installing.take_if(is_done) else {
+            return false;
+        };
+        let Installing {
+            at,
+            history,
+            sessions,
+            ..
+        } = installing;
+        proof::limit(&mut self.core.disk, at);
+        self.core.log.reset(at, history);
+        self.core.saving = at;
+        let limits = self.core.options.limits.sessions.clone();
+        self.core.sessions = Sessions::open(sessions, limits);
+        self.core.uncommitted.clear();
+        self.out.notify(Event::Installed(at));
+        true
     }
 }

@@ -10,10 +10,10 @@ use crate::process::Outbox;
 use crate::storage::{Meta, Save};
 use crate::time::Instant;
 
+use super::asker::Asker;
 use super::context::IsNewer;
 use super::primary::Primary;
 use super::proof::Proof;
-use super::reads::{self, Asker};
 use super::secondary::Secondary;
 use super::{Replica, Role, Timer};
 
@@ -235,7 +235,7 @@ impl Replica {
             Role::Starting | Role::Refused | Role::Entering { .. } | Role::Leaving | Role::Left => {
             }
         }
-        reads::on_role_ended(cx);
+        self.reads.on_role_ended(cx);
     }
 
     // ---------------------------------------------------------------------------------------------- leaving

@@ -1,8 +1,10 @@
 //! The replica: one process that is primary or secondary, as the arbiter's configuration says.
 //!
 //! This file dispatches by role. What a role does is in its own file: `primary.rs` with a `replicator.rs` for each other
-//! replica, `secondary.rs`; how roles begin and end is in `membership.rs`. `reads.rs` and `disk.rs` serve every role.
+//! replica, `secondary.rs`; how roles begin and end is in `membership.rs`. What clients read is answered in
+//! `reads`, beside the roles.
 
+mod asker;
 mod context;
 mod leases;
 mod membership;
@@ -24,17 +26,18 @@ use crate::log::Log;
 use crate::message::{
     Message, NodeStatus, Peer, PeerMessage, ReplyBody, Request, RequestBody, RoleName, Usage,
 };
-use crate::operation::{Operation, ReadLevel, Rejection};
+use crate::operation::{Operation, Rejection};
 use crate::process::{Effect, Input, Outbox, Process};
 use crate::sessions::Sessions;
 use crate::storage::{Answer, Meta, Recovered, Ticket};
 use crate::time::{Instant, Timers};
 
-use context::{Context, Core};
+use asker::Asker;
+use context::Core;
 use primary::Primary;
 use proof::{Proof, Saves};
 use questions::Questions;
-use reads::{Asker, Authority, Reads};
+use reads::{Authority, Reads, views};
 use secondary::Secondary;
 
 /// The timers of a replica.
@@ -122,6 +125,7 @@ pub struct ReplicaOptions {
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Replica {
     core: Core,
+    reads: Reads,
     role: Role,
 }
 
@@ -164,7 +168,6 @@ impl Replica {
             uncommitted: BTreeMap::new(),
             disk: Saves::new(Timer::PersistRetry),
             questions: Questions::default(),
-            reads: Reads::default(),
             statuses: Vec::new(),
             timers: Timers::new(),
             arbiter_heard: false,
@@ -177,6 +180,7 @@ impl Replica {
         }
         Self {
             core,
+            reads: Reads::default(),
             role: Role::Starting,
         }
     }
@@ -244,7 +248,7 @@ impl Replica {
 
     /// Requests in flight that it keeps in memory: writes to its disk, reads, questions about itself.
     pub fn requests_in_flight(&self) -> usize {
-        self.core.disk.len() + self.core.reads.len() + self.core.statuses.len()
+        self.core.disk.len() + self.reads.len() + self.core.statuses.len()
     }
 
     /// Asserts what must hold between steps.
@@ -283,7 +287,11 @@ impl Replica {
         }
         match &mut self.role {
             Role::Primary(primary) => primary.on_peer(cx, peer),
-            Role::Secondary(secondary) => secondary.on_peer(cx, peer),
+            Role::Secondary(secondary) => {
+                if let Some(answer) = secondary.on_peer(cx, peer) {
+                    self.reads.on_committed_answer(cx, &answer);
+                }
+            }
             Role::Entering { greeting, .. } => {
                 if matches!(peer.body, PeerMessage::SyncStart(_)) {
                     *greeting = Some(Box::new((from, peer)));
@@ -308,28 +316,22 @@ impl Replica {
             RequestBody::Remove { key } => {
                 self.on_write(now, asker, Operation::Remove { key }, out)
             }
+            RequestBody::Get { .. } | RequestBody::Scan { .. } if !self.is_serving() => {
+                let cx = &mut self.core.context(now, out);
+                cx.reject(&asker, Rejection::NotReady);
+            }
             RequestBody::Get { key, level } => {
                 let authority = self.authority(now);
-                if let Some(mut cx) = self.serving(now, &asker, out) {
-                    match level {
-                        ReadLevel::Local => reads::on_get(&mut cx, asker, key, reads::Level::Local),
-                        ReadLevel::AtLeast(position) => {
-                            reads::on_get_at_least(&mut cx, asker, key, position);
-                        }
-                        ReadLevel::Linearizable => {
-                            reads::on_get_linearizable(&mut cx, authority, asker, key);
-                        }
-                    }
-                }
+                let cx = &mut self.core.context(now, out);
+                self.reads.on_get(cx, authority, asker, key, level);
             }
             RequestBody::Drain(drain) => self.on_drain(now, &asker, drain, out),
             RequestBody::Resolve { key } => {
                 self.on_write(now, asker, Operation::Cancel { key }, out);
             }
             RequestBody::Scan { range, limit } => {
-                if let Some(mut cx) = self.serving(now, &asker, out) {
-                    reads::on_scan(&mut cx, asker, range, limit);
-                }
+                let cx = &mut self.core.context(now, out);
+                self.reads.on_scan(cx, asker, range, limit);
             }
             RequestBody::Status => self.on_status(now, asker, out),
         }
@@ -350,25 +352,14 @@ impl Replica {
         }
     }
 
-    /// What reads work with, if it answers any; otherwise the asker is told that it does not.
-    fn serving<'a>(
-        &'a mut self,
-        now: Instant,
-        asker: &Asker,
-        out: &'a mut Outbox,
-    ) -> Option<Context<'a>> {
-        let is_serving = match &self.role {
+    /// Does it answer reads?
+    fn is_serving(&self) -> bool {
+        match &self.role {
             Role::Primary(_) | Role::Secondary(_) | Role::Entering { .. } => true,
             // It had a place and asks for another one, so what it has is of this cluster.
             Role::Starting => self.core.config.is_some(),
             Role::Refused | Role::Leaving | Role::Left => false,
-        };
-        let mut cx = self.core.context(now, out);
-        if !is_serving {
-            cx.reject(asker, Rejection::NotReady);
-            return None;
         }
-        Some(cx)
     }
 
     /// What it may answer linearizable reads by.
@@ -453,9 +444,10 @@ impl Replica {
 
     /// Answers reads that waited for what this step brought.
     fn release_reads(&mut self, now: Instant, out: &mut Outbox) {
-        if self.core.reads.is_anything_waiting() {
+        if self.reads.is_anything_waiting() {
             let authority = self.authority(now);
-            reads::release(&mut self.core.context(now, out), authority);
+            let cx = &mut self.core.context(now, out);
+            self.reads.release(cx, authority);
         }
     }
 
@@ -470,7 +462,9 @@ impl Replica {
             cx.core.log.advance_persisted(position);
             cx.out.notify(Event::Persisted(cx.core.log.persisted()));
         }
-        cx.on_installed(ticket);
+        if cx.on_installed(ticket) {
+            self.reads.on_installed(cx);
+        }
         match &mut self.role {
             Role::Entering {
                 ticket: awaited,
@@ -493,7 +487,7 @@ impl Replica {
     fn on_answered(&mut self, now: Instant, ticket: Ticket, answer: &Answer, out: &mut Outbox) {
         let authority = self.authority(now);
         let cx = &mut self.core.context(now, out);
-        if reads::on_answered(cx, authority, ticket, answer) {
+        if self.reads.on_answered(cx, authority, ticket, answer) {
             return;
         }
         let is_taken = match &mut self.role {
@@ -507,7 +501,7 @@ impl Replica {
         };
         if !is_taken && matches!(answer, Answer::View { .. }) {
             // Whoever wanted it is gone.
-            cx.out.push(Effect::CloseView(ticket));
+            views::close(cx, ticket);
         }
     }
 
@@ -540,8 +534,12 @@ impl Replica {
             (Timer::HandOver, Role::Primary(primary)) => primary.on_hand_over_due(cx),
             (Timer::Lease(node), Role::Primary(primary)) => primary.on_lease_over(cx, node),
             (Timer::Promise, Role::Secondary(secondary)) => secondary.on_promise_over(cx),
-            (Timer::CommittedQuery, Role::Secondary(secondary)) => secondary.ask_committed(cx),
-            (Timer::Reads, _) => reads::on_waited(cx),
+            (Timer::CommittedQuery, Role::Secondary(secondary)) => {
+                if let Some(number) = self.reads.next_question() {
+                    secondary.ask_committed(cx, number);
+                }
+            }
+            (Timer::Reads, _) => self.reads.on_waited(cx),
             (Timer::Resend(node), Role::Primary(primary)) => primary.on_resend(cx, node),
             (Timer::Overdue(node) | Timer::Silent(node), Role::Primary(primary)) => {
                 primary.on_overdue(cx, node, timer);
@@ -597,7 +595,8 @@ impl Process for Replica {
                 }
             }
             Input::Applied(position) => {
-                reads::on_applied(&mut self.core.context(now, out), position)
+                let cx = &mut self.core.context(now, out);
+                self.reads.on_applied(cx, position);
             }
             Input::Trimmed(position) => {
                 self.core.log.advance_start(position);
@@ -627,7 +626,14 @@ impl Process for Replica {
                     self.finish_leaving(now, out);
                 }
             }
-            Role::Secondary(secondary) => secondary.settle(cx),
+            Role::Secondary(secondary) => {
+                secondary.settle(cx);
+                if self.reads.wants_question()
+                    && let Some(number) = self.reads.next_question()
+                {
+                    secondary.ask_committed(cx, number);
+                }
+            }
             Role::Starting | Role::Refused | Role::Entering { .. } | Role::Leaving | Role::Left => {
             }
         }

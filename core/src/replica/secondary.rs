@@ -22,7 +22,6 @@ use super::Timer;
 use super::context::Context;
 use super::leases::{ReadLease, Trust};
 use super::proof::{self, Proof};
-use super::reads;
 
 /// One epoch of this replica under another one.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -99,10 +98,11 @@ impl Secondary {
         }
     }
 
-    /// The primary speaks, in this epoch.
-    pub(super) fn on_peer(&mut self, cx: &mut Context<'_>, peer: Peer) {
+    /// The primary speaks, in this epoch. Returns its answer to a question asked on behalf of reads, if it is one.
+    pub(super) fn on_peer(&mut self, cx: &mut Context<'_>, peer: Peer) -> Option<CommittedAnswer> {
         if peer.sender != self.primary {
-            return cx.stale(peer.sender);
+            cx.stale(peer.sender);
+            return None;
         }
         match peer.body {
             PeerMessage::SyncStart(start) => self.on_sync_start(cx, &start),
@@ -115,8 +115,9 @@ impl Secondary {
             | PeerMessage::StateAck(_)
             | PeerMessage::BeaconAck(_)
             | PeerMessage::CommittedQuery(_) => cx.stale(peer.sender),
-            PeerMessage::CommittedAnswer(answer) => self.on_committed_answer(cx, &answer),
+            PeerMessage::CommittedAnswer(answer) => return self.on_committed_answer(cx, answer),
         }
+        None
     }
 
     fn say(&self, cx: &mut Context<'_>, body: PeerMessage) {
@@ -313,7 +314,7 @@ impl Secondary {
         }
     }
 
-    /// The round is over: the primary is told what is on disk, and asked on behalf of the reads that wait.
+    /// The round is over: the primary is told what is on disk.
     pub(super) fn settle(&mut self, cx: &mut Context<'_>) {
         if let Stage::Streaming { sync, is_ack_due } = &mut self.stage
             && std::mem::take(is_ack_due)
@@ -324,9 +325,6 @@ impl Secondary {
                 cx,
                 PeerMessage::SnapshotAck(SnapshotAck { sync, persisted }),
             );
-        }
-        if cx.core.reads.wants_question() {
-            self.ask_committed(cx);
         }
     }
 
@@ -378,26 +376,28 @@ impl Secondary {
         matches!(self.stage, Stage::Streaming { .. }) && is_valid
     }
 
-    /// Asks the primary how far the log is committed, on behalf of the reads that wait.
-    pub(super) fn ask_committed(&mut self, cx: &mut Context<'_>) {
-        if let Some(number) = cx.core.reads.next_question() {
-            let asker = cx.core.meta.incarnation;
-            self.say(
-                cx,
-                PeerMessage::CommittedQuery(CommittedQuery { asker, number }),
-            );
-            cx.arm(Timer::CommittedQuery, limits::RETRY_INTERVAL);
-        }
+    /// Asks the primary how far the log is committed, by the question of that number.
+    pub(super) fn ask_committed(&mut self, cx: &mut Context<'_>, number: u64) {
+        let asker = cx.core.meta.incarnation;
+        self.say(
+            cx,
+            PeerMessage::CommittedQuery(CommittedQuery { asker, number }),
+        );
+        cx.arm(Timer::CommittedQuery, limits::RETRY_INTERVAL);
     }
 
-    fn on_committed_answer(&mut self, cx: &mut Context<'_>, answer: &CommittedAnswer) {
-        if matches!(self.stage, Stage::Streaming { .. }) {
-            cx.commit(answer.committed);
-            // A former start asked by the same numbers.
-            if answer.asker == cx.core.meta.incarnation || planted!(FormerAnswerCounts) {
-                reads::on_committed_answer(cx, answer);
-            }
+    fn on_committed_answer(
+        &mut self,
+        cx: &mut Context<'_>,
+        answer: CommittedAnswer,
+    ) -> Option<CommittedAnswer> {
+        if !matches!(self.stage, Stage::Streaming { .. }) {
+            return None;
         }
+        cx.commit(answer.committed);
+        // A former start asked by the same numbers.
+        let is_mine = answer.asker == cx.core.meta.incarnation || planted!(FormerAnswerCounts);
+        is_mine.then_some(answer)
     }
 
     // -------------------------------------------------------------------------------------------- leaving

@@ -14,8 +14,7 @@ use crate::limits;
 use crate::message::{
     JoinRefusal, PeerMessage, PeerStatus, SyncEnd, SyncFrom, SyncReply, SyncStart, Timestamp,
 };
-use crate::process::Effect;
-use crate::storage::{Query, Ticket};
+use crate::storage::Ticket;
 use crate::time::Instant;
 
 pub(super) use self::standing::Standing;
@@ -24,6 +23,7 @@ use self::transfer::Transfer;
 use super::Timer;
 use super::context::Context;
 use super::leases::Leases;
+use super::reads::views;
 
 /// The primary's state for one other replica.
 ///
@@ -131,8 +131,8 @@ impl Replicator {
 
     fn close_view(&self, cx: &mut Context<'_>) {
         match &self.stage {
-            Stage::OpeningView { view, .. } => cx.out.push(Effect::CloseView(*view)),
-            Stage::Transferring(transfer) => cx.out.push(Effect::CloseView(transfer.view)),
+            Stage::OpeningView { view, .. } => views::close(cx, *view),
+            Stage::Transferring(transfer) => views::close(cx, transfer.view.ticket()),
             Stage::Greeting | Stage::Ending { .. } | Stage::Streaming(_) => {}
         }
     }
@@ -262,7 +262,7 @@ impl Replicator {
             self.end_handshake(cx, keep, echo);
             cx.arm(Timer::Resend(self.node), limits::RETRY_INTERVAL);
         } else {
-            let view = cx.core.questions.ask(Query::OpenView, cx.out);
+            let view = views::open(cx);
             let echo = reply.sent;
             self.stage = Stage::OpeningView { view, echo };
             cx.core.timers.disarm(Timer::Resend(self.node));

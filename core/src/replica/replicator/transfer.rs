@@ -7,11 +7,11 @@ use crate::config::Position;
 use crate::event::Event;
 use crate::limits;
 use crate::message::{PeerMessage, StateChunk, SyncEnd, SyncFrom};
-use crate::range::KeyRange;
 use crate::replica::Timer;
 use crate::replica::context::Context;
-use crate::sessions::{SessionRow, SessionRows};
-use crate::storage::{Answer, Cursor, Query, Ticket};
+use crate::replica::reads::views::{Piece, View};
+use crate::sessions::SessionRow;
+use crate::storage::{Answer, Ticket};
 
 use super::stream::Reading;
 use super::{Replicator, Stage};
@@ -19,7 +19,7 @@ use super::{Replicator, Stage};
 /// How far the full state has come.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Transfer {
-    pub(super) view: Ticket,
+    pub(super) view: View,
     pub(super) end: SyncEnd,
     pub(super) at: Position,
     records: u64,
@@ -28,9 +28,6 @@ pub(super) struct Transfer {
     pub(super) is_accepted: bool,
     pub(super) unacknowledged: VecDeque<StateChunk>,
     next: u64,
-    after: Cursor,
-    is_read: bool,
-    reading: Option<Ticket>,
 }
 
 impl Replicator {
@@ -50,7 +47,7 @@ impl Replicator {
         {
             transfer.unacknowledged.pop_front();
         }
-        if transfer.is_read && transfer.unacknowledged.is_empty() {
+        if transfer.view.is_read() && transfer.unacknowledged.is_empty() {
             let at = transfer.at;
             cx.out.notify(Event::StateTransferred(self.node));
             self.acked = at;
@@ -96,42 +93,13 @@ impl Replicator {
                 self.stage = Stage::Transferring(transfer);
                 true
             }
-            (Stage::Transferring(transfer), Answer::Page { records, more })
-                if transfer.reading == Some(ticket) =>
-            {
-                if let Some((last, _)) = records.last() {
-                    transfer.after = Cursor::Records(KeyRange::behind(last.clone()));
+            (Stage::Transferring(transfer), _) => match transfer.view.on_answered(ticket, answer) {
+                Some(piece) => {
+                    self.send_piece(cx, piece);
+                    true
                 }
-                transfer.is_read = !more;
-                transfer.records_sent += records.len() as u64;
-                let chunk = StateChunk {
-                    sync: self.sync,
-                    index: transfer.next,
-                    records: records.clone(),
-                    is_last: !more,
-                    sessions: SessionRows::default(),
-                };
-                self.send_chunk(cx, chunk);
-                true
-            }
-            (Stage::Transferring(transfer), Answer::Sessions { sessions, more })
-                if transfer.reading == Some(ticket) =>
-            {
-                let last = sessions.rows.last_key_value();
-                transfer.after = match last.filter(|_| *more) {
-                    Some((last, _)) => Cursor::Sessions(Some(*last)),
-                    None => Cursor::Records(KeyRange::all()),
-                };
-                let chunk = StateChunk {
-                    sync: self.sync,
-                    index: transfer.next,
-                    records: Vec::new(),
-                    is_last: false,
-                    sessions: sessions.clone(),
-                };
-                self.send_chunk(cx, chunk);
-                true
-            }
+                None => false,
+            },
             (Stage::Streaming(stream), Answer::Entries(entries))
                 if stream.reading == Reading::Asked(ticket) =>
             {
@@ -150,11 +118,18 @@ impl Replicator {
     }
 
     /// Sends the piece of the state that was read, and reads on.
-    fn send_chunk(&mut self, cx: &mut Context<'_>, chunk: StateChunk) {
+    fn send_piece(&mut self, cx: &mut Context<'_>, piece: Piece) {
         let Stage::Transferring(transfer) = &mut self.stage else {
             return;
         };
-        transfer.reading = None;
+        let chunk = StateChunk {
+            sync: self.sync,
+            index: transfer.next,
+            records: piece.records,
+            is_last: piece.is_last,
+            sessions: piece.sessions,
+        };
+        transfer.records_sent += chunk.records.len() as u64;
         transfer.next += 1;
         transfer.unacknowledged.push_back(chunk.clone());
         cx.tell(self.node, &self.address, PeerMessage::StateChunk(chunk));
@@ -167,9 +142,9 @@ impl Replicator {
 
 impl Transfer {
     /// The state of the view as of `at` is to be transferred, as `end` announces.
-    pub(super) fn new(view: Ticket, end: SyncEnd, at: Position, records: u64) -> Self {
+    pub(super) fn new(ticket: Ticket, end: SyncEnd, at: Position, records: u64) -> Self {
         Self {
-            view,
+            view: View::new(ticket),
             end,
             at,
             records,
@@ -177,12 +152,6 @@ impl Transfer {
             is_accepted: false,
             unacknowledged: VecDeque::new(),
             next: 0,
-            after: planted!(
-                SessionsNotTransferred => Cursor::Records(KeyRange::all()),
-                Cursor::Sessions(None)
-            ),
-            is_read: false,
-            reading: None,
         }
     }
 
@@ -199,13 +168,8 @@ impl Transfer {
     /// Reads on as long as chunks may be on their way.
     fn read_on(&mut self, cx: &mut Context<'_>) {
         let in_flight = self.unacknowledged.len() as u64;
-        let may_read = self.is_accepted && !self.is_read && self.reading.is_none();
-        if may_read && in_flight < limits::CHUNKS_IN_FLIGHT_MAX {
-            let query = Query::ReadView {
-                view: self.view,
-                after: self.after.clone(),
-            };
-            self.reading = Some(cx.core.questions.ask(query, cx.out));
+        if self.is_accepted && in_flight < limits::CHUNKS_IN_FLIGHT_MAX {
+            self.view.read_on(cx);
         }
     }
 }

@@ -20,7 +20,7 @@ use crate::message::{
     Beacon, BeaconAck, FromArbiter, JoinRefusal, JoinRefused, Joined, SnapshotAck, Snapshots,
     StateChunk, SyncEnd, SyncFrom, SyncReply, SyncStart, Timestamp, ToArbiter,
 };
-use crate::operation::{ClientId, Entry, Origin, RequestId, Resolution};
+use crate::operation::{ClientId, Entry, Origin, ReadLevel, RequestId, Resolution};
 use crate::sessions::{Done, SessionRow, SessionRows};
 
 const ME: NodeId = NodeId(1);

@@ -191,5 +191,5 @@ fn reads_that_arrive_together_share_a_question() {
         )
     });
     assert_eq!(questions.count(), 1, "{effects:?}");
-    assert_eq!(table.replica.core.reads.len(), 3, "{effects:?}");
+    assert_eq!(table.replica.reads.len(), 3, "{effects:?}");
 }

@@ -1,0 +1,241 @@
+//! What clients read, whatever the replica's role is: what is answered at once, what waits for the state, and what waits for
+//! the log to be committed.
+//!
+//! [`levels`] says when a read may be answered; [`points`] and [`scans`] how; [`asked`] what the state is asked; [`waiting`]
+//! holds what has to wait.
+
+mod asked;
+mod levels;
+mod points;
+mod scans;
+pub(super) mod views;
+mod waiting;
+
+use std::num::NonZeroU32;
+
+use crate::config::Position;
+use crate::limits;
+use crate::message::CommittedAnswer;
+use crate::operation::{Key, ReadLevel, Rejection};
+use crate::range::KeyRange;
+use crate::storage::{Answer, Query, Ticket};
+
+use self::asked::Asked;
+pub(super) use self::levels::Authority;
+use self::levels::{Level, When};
+use self::points::Point;
+use self::scans::Scan;
+use self::waiting::Waiting;
+use super::Timer;
+use super::asker::Asker;
+use super::context::Context;
+
+/// The reads that are not answered.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Default)]
+pub(super) struct Reads {
+    asked: Asked<Read>,
+    /// Scans among `asked`.
+    scans: usize,
+    waiting: Waiting<Point>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+enum Read {
+    Point(Point),
+    Scan(Scan),
+}
+
+impl Read {
+    fn query(&self) -> Query {
+        match self {
+            Self::Point(point) => point.query(),
+            Self::Scan(scan) => scan.query(),
+        }
+    }
+}
+
+impl Reads {
+    /// How many there are.
+    pub(super) fn len(&self) -> usize {
+        self.asked.len() + self.waiting.len()
+    }
+
+    /// Does a read wait for the log to be committed?
+    pub(super) fn is_anything_waiting(&self) -> bool {
+        !self.waiting.is_empty()
+    }
+
+    // ---------------------------------------------------------------------------------------------- clients
+
+    /// A client wants the value of a key.
+    pub(super) fn on_get(
+        &mut self,
+        cx: &mut Context<'_>,
+        authority: Authority,
+        asker: Asker,
+        key: Key,
+        level: ReadLevel,
+    ) {
+        let when = levels::when(level, authority, &cx.core.log, &key);
+        let level = Level::of(level);
+        let point = Point { asker, key, level };
+        let deadline = cx.now + limits::READ_PATIENCE;
+        match when {
+            When::Now => return self.read(cx, point),
+            When::Never => return cx.reject(&point.asker, Rejection::NoLease),
+            When::Committed(_) | When::CommittedOrTold(_) if self.is_full() => {
+                return cx.reject(&point.asker, Rejection::Overloaded);
+            }
+            When::Committed(until) => self.waiting.wait(point, until, deadline),
+            When::CommittedOrTold(until) => self.waiting.wait_or_ask(point, until, deadline),
+        }
+        cx.core.timers.arm_if_idle(Timer::Reads, deadline);
+    }
+
+    /// A client wants records.
+    pub(super) fn on_scan(
+        &mut self,
+        cx: &mut Context<'_>,
+        asker: Asker,
+        range: KeyRange,
+        limit: Option<NonZeroU32>,
+    ) {
+        if self.scans >= limits::SCANS_IN_FLIGHT_MAX {
+            return cx.reject(&asker, Rejection::Overloaded);
+        }
+        self.scans += 1;
+        let scan = Scan {
+            asker,
+            range,
+            limit,
+        };
+        self.ask(cx, Read::Scan(scan));
+    }
+
+    /// The value is wanted now: from the newest entries, or else from the state.
+    fn read(&mut self, cx: &mut Context<'_>, point: Point) {
+        if let Some(value) = point.in_log(&cx.core.log) {
+            return point.answer(cx, value);
+        }
+        if self.is_full() {
+            return cx.reject(&point.asker, Rejection::Overloaded);
+        }
+        self.ask(cx, Read::Point(point));
+    }
+
+    fn is_full(&self) -> bool {
+        self.len() >= limits::READS_IN_FLIGHT_MAX
+    }
+
+    fn ask(&mut self, cx: &mut Context<'_>, read: Read) {
+        let ticket = cx.core.questions.ask(read.query(), cx.out);
+        self.asked.insert(ticket, read);
+    }
+
+    // -------------------------------------------------------------------------------------------- the state
+
+    /// The state answered. False if the question was not of a client.
+    pub(super) fn on_answered(
+        &mut self,
+        cx: &mut Context<'_>,
+        authority: Authority,
+        ticket: Ticket,
+        answer: &Answer,
+    ) -> bool {
+        // While another state is put in place, nobody can tell which one has answered. What is open then is asked again.
+        let is_ambiguous = cx.core.installing.is_some() && !planted!(AnswersWhileInstalling);
+        if is_ambiguous && self.asked.has(ticket) {
+            return true;
+        }
+        let Some(read) = self.asked.remove(ticket) else {
+            return false;
+        };
+        match (read, answer) {
+            (Read::Point(point), Answer::Value(value)) => {
+                point.on_found(cx, authority, value.as_ref());
+            }
+            (Read::Scan(scan), Answer::Page { records, more }) => {
+                self.scans -= 1;
+                scan.on_found(cx, records, *more);
+            }
+            (Read::Point(_) | Read::Scan(_), _) => {
+                unreachable!("the storage answers what it was asked")
+            }
+        }
+        self.forget(cx);
+        true
+    }
+
+    /// The state has the entries before `position`.
+    pub(super) fn on_applied(&mut self, cx: &mut Context<'_>, position: Position) {
+        cx.core.log.advance_applied(position);
+        let next = cx.core.questions.next_ticket();
+        self.asked.on_applied(cx.core.log.applied(), next);
+        self.forget(cx);
+    }
+
+    /// Leaves to the state what every question still open, and every later one, finds there.
+    fn forget(&mut self, cx: &mut Context<'_>) {
+        while let Some(position) = self.asked.next_found() {
+            cx.core.log.forget(position);
+        }
+    }
+
+    /// The state was replaced: what waits is asked again, so that no answer of the former state comes after one of the
+    /// present.
+    pub(super) fn on_installed(&mut self, cx: &mut Context<'_>) {
+        for read in self.asked.on_replaced() {
+            self.ask(cx, read);
+        }
+    }
+
+    // ------------------------------------------------------------------------------------- what is committed
+
+    /// Goes on with the reads for which the log is committed far enough.
+    pub(super) fn release(&mut self, cx: &mut Context<'_>, authority: Authority) {
+        while let Some(point) = self.waiting.next_ready(cx.core.log.committed()) {
+            if point.level.is_allowed(authority) {
+                self.read(cx, point);
+            } else {
+                cx.reject(&point.asker, Rejection::NoLease);
+            }
+        }
+    }
+
+    /// Some reads have waited long enough: others may answer them.
+    pub(super) fn on_waited(&mut self, cx: &mut Context<'_>) {
+        let committed = cx.core.log.committed();
+        while let Some(point) = self.waiting.next_over(cx.now) {
+            cx.reject(&point.asker, Rejection::Behind { committed });
+        }
+        if let Some(next) = self.waiting.deadline() {
+            cx.core.timers.arm(Timer::Reads, next);
+        }
+    }
+
+    /// The role that held a lease has ended, and with it the primary that was asked.
+    pub(super) fn on_role_ended(&mut self, cx: &mut Context<'_>) {
+        self.waiting.drop_question();
+        let is_given_up = |point: &Point| point.level == Level::Linearizable;
+        for point in self.waiting.give_up(is_given_up) {
+            cx.reject(&point.asker, Rejection::NoLease);
+        }
+    }
+
+    /// Does a read wait for an answer of the primary to a question that was not asked?
+    pub(super) fn wants_question(&self) -> bool {
+        self.waiting.wants_question()
+    }
+
+    /// The number of the question to ask the primary, for the first time or again; `None` if no read needs it.
+    pub(super) fn next_question(&mut self) -> Option<u64> {
+        self.waiting.next_question()
+    }
+
+    /// The primary has told how far the log is committed: that is as far as reads that came before the question need.
+    pub(super) fn on_committed_answer(&mut self, cx: &mut Context<'_>, answer: &CommittedAnswer) {
+        if self.waiting.on_told(answer.number, answer.committed) {
+            cx.core.timers.disarm(Timer::CommittedQuery);
+        }
+    }
+}
