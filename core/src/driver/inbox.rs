@@ -9,10 +9,11 @@ use std::time::Duration;
 use async_channel::Receiver;
 use futures_lite::Stream;
 
+use crate::driver::calls::PendingCall;
 use crate::driver::clock::Clock;
 use crate::driver::disk::Completion;
-use crate::driver::handle::PendingCall;
-use crate::driver::{Command, DriverError};
+use crate::driver::error::DriverError;
+use crate::driver::running::Command;
 use crate::host::Arrival;
 use crate::host::intake::{Intake, Sources};
 use crate::process::{CallId, Outcome};

@@ -5,11 +5,14 @@ use std::fmt;
 use async_channel::Receiver;
 use futures_lite::future::yield_now;
 
+use crate::driver::calls::PendingCall;
 use crate::driver::clock::Clock;
 use crate::driver::disk::Disk;
-use crate::driver::handle::PendingCall;
+use crate::driver::error::DriverError;
 use crate::driver::inbox::Inbox;
-use crate::driver::{Command, DriverError, Exit, Watch, usage};
+use crate::driver::running::{Command, Exit};
+use crate::driver::usage;
+use crate::driver::watch::Watch;
 use crate::engine::Engine;
 use crate::host::outgoing::Parcel;
 use crate::host::{End, Host, Surroundings};

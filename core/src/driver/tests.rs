@@ -1,19 +1,22 @@
 //! The loop, with a process that reports every step and a transport that records everything.
 
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use async_channel::{Receiver, Sender};
 use async_std::task::block_on;
 use bytes::Bytes;
 
 use super::bench::{Bench, Done, bench};
 use super::*;
-use crate::config::{Epoch, Incarnation, NodeId, Position, StartId};
+use crate::config::{Address, Epoch, Incarnation, NodeId, Position, StartId};
 use crate::driver::clock::Clock;
+use crate::driver::disk::Disk;
 use crate::engine::memory::{MemoryEngine, MemoryLog};
-use crate::message::{ConfigQuery, Join, Message, Request, RequestBody, ToArbiter};
+use crate::event::Event;
+use crate::message::{ConfigQuery, Join, JoinRefusal, Message, Request, RequestBody, ToArbiter};
 use crate::operation::{ClientId, Origin, RequestId};
-use crate::process::{Input, Outbox};
+use crate::process::{Input, Outbox, Process};
 use crate::runtime::{Runtime, Task};
 use crate::storage::{Save, Ticket};
 use crate::time::{Instant, Timers};

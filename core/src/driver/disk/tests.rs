@@ -1,20 +1,21 @@
 //! The disk against a log and an engine that stop on command, run out of room, and count.
 
 use std::path::Path;
-use std::sync::atomic::AtomicUsize;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use async_std::task::block_on;
 
 use super::*;
 use crate::config::{Epoch, NodeId, Position, Seq};
-use crate::engine::View;
 use crate::engine::memory::{MemoryArbiter, MemoryEngine, MemoryLog};
+use crate::engine::{StoreError, View};
 use crate::epochs::EpochHistory;
-use crate::operation::{ClientId, Entry, Operation, Origin, RequestId, Value};
+use crate::operation::{ClientId, Entry, Key, Operation, Origin, RequestId, Value};
 use crate::range::KeyRange;
 use crate::sessions::{SessionChanges, SessionRows};
 use crate::storage::desk::DoneAtOnce;
-use crate::storage::{Answer, ArbiterRecord, Cursor, Meta, Query, Save};
+use crate::storage::scheduler::Report;
+use crate::storage::{Answer, ArbiterRecord, Cursor, Meta, Query, Save, Ticket};
 
 fn entry(seq: u64, bytes: usize) -> Arc<Entry> {
     Arc::new(Entry {

@@ -10,14 +10,17 @@ use std::num::NonZeroU32;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use async_channel::{Receiver, Sender};
+use async_channel::Sender;
 use futures_lite::{Stream, stream};
 
 pub use crate::client::ReadFrom;
 use crate::config::Address;
+use crate::driver::calls::{PendingCall, Slots};
 use crate::driver::clock::Clock;
 use crate::driver::disk::Disk;
-use crate::driver::{Control, Parts, Running, Watch, spawn_with_calls};
+use crate::driver::running::{Control, Running};
+use crate::driver::spawn::{Parts, spawn_with_calls};
+use crate::driver::watch::Watch;
 use crate::event::Event;
 use crate::message::{Drain, NodeStatus, ReplyBody, RequestBody};
 use crate::operation::{Key, ReadLevel, RequestId, RequestName, Resolution, Value};
@@ -366,51 +369,6 @@ fn told<T: Told>(id: RequestId, replica: Address, body: ReplyBody) -> T {
 enum NoOutcome {
     NotBegun,
     Interrupted,
-}
-
-/// A call on its way to the process or under way in it.
-#[derive(Debug)]
-pub(super) struct PendingCall {
-    pub(super) call: Call,
-    reply: oneshot::Sender<Outcome>,
-    // Given back when the process is done with the call, whether or not the caller still waits.
-    _slot: Slot,
-}
-
-impl PendingCall {
-    pub(super) fn complete(self, outcome: Outcome) {
-        // Fails when the caller has gone, as it may.
-        let _gone = self.reply.send(outcome);
-    }
-}
-
-/// Bounds the calls under way: a place in a channel for each.
-struct Slots {
-    taken: Sender<()>,
-    free: Receiver<()>,
-}
-
-#[derive(Debug)]
-struct Slot(Receiver<()>);
-
-impl Slots {
-    fn new(count: usize) -> Self {
-        let (taken, free) = async_channel::bounded(count.max(1));
-        Self { taken, free }
-    }
-
-    async fn take(&self) -> Slot {
-        let taken = self.taken.send(()).await;
-        taken.expect("the receiver is beside it");
-        Slot(self.free.clone())
-    }
-}
-
-impl Drop for Slot {
-    fn drop(&mut self) {
-        let freed = self.0.try_recv();
-        debug_assert!(freed.is_ok(), "a slot was taken for each");
-    }
 }
 
 struct Unwatched;

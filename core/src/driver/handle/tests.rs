@@ -2,6 +2,7 @@
 
 use std::ops::Bound;
 
+use async_channel::Receiver;
 use async_std::task::block_on;
 
 use super::*;
