@@ -10,12 +10,14 @@ use crate::process::Outbox;
 use crate::storage::{Meta, Save};
 use crate::time::Instant;
 
+use super::Replica;
 use super::asker::Asker;
-use super::context::IsNewer;
+use super::core::IsNewer;
 use super::primary::Primary;
 use super::proof::Proof;
+use super::role::Role;
 use super::secondary::Secondary;
-use super::{Replica, Role, Timer};
+use super::timer::Timer;
 
 impl Replica {
     pub(super) fn on_start(&mut self, now: Instant, out: &mut Outbox) {

@@ -1,125 +1,51 @@
 //! The replica: one process that is primary or secondary, as the arbiter's configuration says.
 //!
-//! This file dispatches by role. What a role does is in its own file: `primary.rs` with a `replicator.rs` for each other
-//! replica, `secondary.rs`; how roles begin and end is in `membership.rs`. What clients read is answered in
-//! `reads`, beside the roles.
+//! This file hands inputs to whom they concern. What every role has is in `core.rs`, and what it does with it in `context.rs`,
+//! `log.rs` and `arbiter.rs`; what a role does is in its own file: `primary` with a `replicator` for each other replica,
+//! `secondary.rs`; how roles begin and end is in `membership.rs`. What clients want comes in by `clients.rs`; what they read is
+//! answered in `reads`, beside the roles.
 
+mod arbiter;
 mod asker;
+mod clients;
 mod context;
+mod core;
 mod leases;
+mod log;
 mod membership;
+mod options;
 mod primary;
 mod proof;
 mod questions;
 mod reads;
 mod replicator;
+mod role;
 mod secondary;
+mod status;
 #[cfg(test)]
 mod tests;
+mod timer;
 
 use std::collections::BTreeMap;
 
 use crate::config::{Address, Config, NodeId};
 use crate::event::Event;
-use crate::limits::{self, Limits};
+use crate::limits;
 use crate::log::Log;
-use crate::message::{
-    Message, NodeStatus, Peer, PeerMessage, ReplyBody, Request, RequestBody, RoleName, Usage,
-};
-use crate::operation::{Operation, Rejection};
-use crate::process::{Effect, Input, Outbox, Process};
+use crate::message::{Message, Peer, PeerMessage, RoleName};
+use crate::process::{Input, Outbox, Process};
 use crate::sessions::Sessions;
 use crate::storage::{Answer, Meta, Recovered, Ticket};
 use crate::time::{Instant, Timers};
 
-use asker::Asker;
-use context::Core;
-use primary::Primary;
-use proof::{Proof, Saves};
-use questions::Questions;
-use reads::{Authority, Reads, views};
-use secondary::Secondary;
+pub use self::options::ReplicaOptions;
+pub use self::timer::Timer;
 
-/// The timers of a replica.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Timer {
-    /// Send the Join again.
-    Join,
-    /// Ask the arbiter for the configuration.
-    ConfigQuery,
-    /// The arbiter has not been heard.
-    ArbiterSilent,
-    /// Ask the disk again.
-    PersistRetry,
-    /// Primary: the second of the oldest write is over.
-    Deadline,
-    /// Primary: send Beacons.
-    Beacon,
-    /// Primary: send the open proposal again.
-    Propose,
-    /// Primary: send a replica again what it has not acknowledged.
-    Resend(NodeId),
-    /// Primary: a replica keeps its acknowledgements back.
-    Overdue(NodeId),
-    /// Primary: a replica has not been heard.
-    Silent(NodeId),
-    /// Primary: the read lease of a replica that was removed is over.
-    Lease(NodeId),
-    /// Primary: the read leases granted by predecessors are over.
-    Sole,
-    /// Primary: ask the arbiter again whether it is there for a hand-over, or go on as before if nothing came of it.
-    HandOver,
-    /// Secondary: its promise to the primary has run out.
-    Promise,
-    /// Secondary: ask the primary again how far the log is committed.
-    CommittedQuery,
-    /// The read that has waited longest for the log to be committed has waited long enough.
-    Reads,
-    /// Send the Leave again.
-    Leave,
-    /// The process ends although the arbiter has not confirmed the Leave.
-    LeavePatience,
-}
-
-impl Timer {
-    /// The replica it is about.
-    fn node(&self) -> Option<NodeId> {
-        match self {
-            Self::Resend(node) | Self::Overdue(node) | Self::Silent(node) | Self::Lease(node) => {
-                Some(*node)
-            }
-            Self::Join
-            | Self::ConfigQuery
-            | Self::ArbiterSilent
-            | Self::PersistRetry
-            | Self::Deadline
-            | Self::Beacon
-            | Self::Propose
-            | Self::Sole
-            | Self::HandOver
-            | Self::Promise
-            | Self::CommittedQuery
-            | Self::Reads
-            | Self::Leave
-            | Self::LeavePatience => None,
-        }
-    }
-}
-
-/// What a replica has to be told besides what its disk knows.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct ReplicaOptions {
-    /// The name people gave it.
-    pub name: String,
-    /// Where others reach it: its transport's `local()`.
-    pub address: Address,
-    /// Where the arbiter is.
-    pub arbiter: Address,
-    /// Bounds an operator may choose.
-    pub limits: Limits,
-    /// The version of the program, for `status`.
-    pub software: String,
-}
+use self::core::Core;
+use self::proof::{Proof, Saves};
+use self::questions::Questions;
+use self::reads::{Reads, views};
+use self::role::Role;
 
 /// A replica.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -127,29 +53,6 @@ pub struct Replica {
     core: Core,
     reads: Reads,
     role: Role,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-enum Role {
-    /// Asks the arbiter to be let in.
-    Starting,
-    /// The arbiter will not have it.
-    Refused,
-    /// Has a configuration and waits until its disk knows the epoch.
-    Entering {
-        ticket: Ticket,
-        opens_tenure: bool,
-        /// A SyncStart that came meanwhile, and from where: the primary's disk was faster.
-        greeting: Option<Box<(Address, Peer)>>,
-    },
-    /// Is primary.
-    Primary(Box<Primary>),
-    /// Is in sync or joining.
-    Secondary(Secondary),
-    /// Is removed, has given up everything, and waits until the arbiter knows that.
-    Leaving,
-    /// Has left.
-    Left,
 }
 
 impl Replica {
@@ -298,156 +201,6 @@ impl Replica {
                 }
             }
             Role::Starting | Role::Refused | Role::Leaving | Role::Left => {}
-        }
-    }
-
-    // ---------------------------------------------------------------------------------------------- clients
-
-    fn on_request(&mut self, now: Instant, from: Address, request: Request, out: &mut Outbox) {
-        let asker = Asker {
-            address: from,
-            origin: request.origin,
-            attempt: request.attempt,
-        };
-        match request.body {
-            RequestBody::Insert { key, value } => {
-                self.on_write(now, asker, Operation::Insert { key, value }, out);
-            }
-            RequestBody::Remove { key } => {
-                self.on_write(now, asker, Operation::Remove { key }, out)
-            }
-            RequestBody::Get { .. } | RequestBody::Scan { .. } if !self.is_serving() => {
-                let cx = &mut self.core.context(now, out);
-                cx.reject(&asker, Rejection::NotReady);
-            }
-            RequestBody::Get { key, level } => {
-                let authority = self.authority(now);
-                let cx = &mut self.core.context(now, out);
-                self.reads.on_get(cx, authority, asker, key, level);
-            }
-            RequestBody::Drain(drain) => self.on_drain(now, &asker, drain, out),
-            RequestBody::Resolve { key } => {
-                self.on_write(now, asker, Operation::Cancel { key }, out);
-            }
-            RequestBody::Scan { range, limit } => {
-                let cx = &mut self.core.context(now, out);
-                self.reads.on_scan(cx, asker, range, limit);
-            }
-            RequestBody::Status => self.on_status(now, asker, out),
-        }
-    }
-
-    fn on_write(&mut self, now: Instant, asker: Asker, operation: Operation, out: &mut Outbox) {
-        let cx = &mut self.core.context(now, out);
-        match &mut self.role {
-            Role::Primary(primary) => primary.on_write(cx, asker, operation),
-            Role::Secondary(_) => {
-                let primary = cx.core.config.as_ref().and_then(Config::primary_member);
-                let primary = primary.map(|member| member.address.clone());
-                cx.reject(&asker, Rejection::NotPrimary { primary });
-            }
-            Role::Starting | Role::Refused | Role::Entering { .. } | Role::Leaving | Role::Left => {
-                cx.reject(&asker, Rejection::NotReady);
-            }
-        }
-    }
-
-    /// Does it answer reads?
-    fn is_serving(&self) -> bool {
-        match &self.role {
-            Role::Primary(_) | Role::Secondary(_) | Role::Entering { .. } => true,
-            // It had a place and asks for another one, so what it has is of this cluster.
-            Role::Starting => self.core.config.is_some(),
-            Role::Refused | Role::Leaving | Role::Left => false,
-        }
-    }
-
-    /// What it may answer linearizable reads by.
-    fn authority(&self, now: Instant) -> Authority {
-        match &self.role {
-            Role::Primary(primary)
-                if primary.may_answer(now) || planted!(PrimaryReadsWithoutLease) =>
-            {
-                Authority::Primary {
-                    inherited: primary.inherited(),
-                }
-            }
-            Role::Secondary(secondary) => {
-                let me = self.core.meta.node;
-                let config = self.core.config.as_ref();
-                let is_in_sync = config.is_some_and(|config| config.in_sync.contains(&me));
-                let is_in_sync = is_in_sync || planted!(TakesLeaseJoining);
-                if is_in_sync && secondary.has_read_lease(now) {
-                    Authority::Secondary
-                } else {
-                    Authority::None
-                }
-            }
-            Role::Primary(_)
-            | Role::Starting
-            | Role::Refused
-            | Role::Entering { .. }
-            | Role::Leaving
-            | Role::Left => Authority::None,
-        }
-    }
-
-    /// A client wants to know how the node is. What it has used the host knows, who answers at once.
-    fn on_status(&mut self, now: Instant, asker: Asker, out: &mut Outbox) {
-        let cx = &mut self.core.context(now, out);
-        if cx.core.statuses.len() >= limits::STATUSES_IN_FLIGHT_MAX {
-            return cx.reject(&asker, Rejection::Overloaded);
-        }
-        if cx.core.statuses.is_empty() {
-            cx.out.push(Effect::MeasureUsage);
-        }
-        cx.core.statuses.push(asker);
-    }
-
-    fn on_usage(&mut self, now: Instant, usage: Usage, out: &mut Outbox) {
-        let status = Box::new(self.status(now, usage));
-        let cx = &mut self.core.context(now, out);
-        for asker in std::mem::take(&mut cx.core.statuses) {
-            cx.reply(&asker, ReplyBody::Status(status.clone()));
-        }
-    }
-
-    fn status(&self, now: Instant, usage: Usage) -> NodeStatus {
-        let core = &self.core;
-        NodeStatus {
-            node: core.meta.node,
-            name: core.options.name.clone(),
-            address: core.options.address.clone(),
-            software: core.options.software.clone(),
-            role: self.role(),
-            config: core.config.clone(),
-            arbiter: core.options.arbiter.clone(),
-            arbiter_reachable: core.arbiter_heard,
-            persisted: core.log.persisted(),
-            committed: core.log.committed(),
-            log_start: core.log.start(),
-            disk_full: core.disk.is_full(),
-            has_lease: self.authority(now) != Authority::None,
-            sessions: core.sessions.len() as u64,
-            peers: match &self.role {
-                Role::Primary(primary) => primary.peers(),
-                Role::Starting
-                | Role::Refused
-                | Role::Entering { .. }
-                | Role::Secondary(_)
-                | Role::Leaving
-                | Role::Left => Vec::new(),
-            },
-            usage,
-        }
-    }
-
-    /// Answers reads that waited for what this step brought.
-    fn release_reads(&mut self, now: Instant, out: &mut Outbox) {
-        if self.reads.is_anything_waiting() {
-            let authority = self.authority(now);
-            let cx = &mut self.core.context(now, out);
-            self.reads.release(cx, authority);
         }
     }
 

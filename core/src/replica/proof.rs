@@ -3,7 +3,7 @@
 use crate::config::Position;
 use crate::storage::pending::Pending;
 
-use super::Timer;
+use super::timer::Timer;
 
 /// The saves of a replica that are under way.
 pub(super) type Saves = Pending<Timer, Proof>;

@@ -18,10 +18,10 @@ use crate::sessions::SessionRows;
 use crate::storage::{Save, Ticket};
 use crate::time::Instant;
 
-use super::Timer;
 use super::context::Context;
 use super::leases::{ReadLease, Trust};
 use super::proof::{self, Proof};
+use super::timer::Timer;
 
 /// One epoch of this replica under another one.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]

@@ -7,9 +7,9 @@ use crate::config::NodeId;
 use crate::event::Event;
 use crate::limits;
 use crate::message::{Change, Propose, ToArbiter};
-use crate::replica::Timer;
 use crate::replica::context::Context;
 use crate::replica::replicator::{Replicator, Standing};
+use crate::replica::timer::Timer;
 use crate::time::Instant;
 
 use super::Primary;

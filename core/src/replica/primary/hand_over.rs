@@ -11,9 +11,9 @@ use std::cmp::Reverse;
 use crate::config::NodeId;
 use crate::limits;
 use crate::message::Change;
-use crate::replica::Timer;
 use crate::replica::context::Context;
 use crate::replica::replicator::{Replicator, Standing};
+use crate::replica::timer::Timer;
 
 use super::Primary;
 use super::changes::has_promised;

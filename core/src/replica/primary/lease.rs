@@ -3,9 +3,9 @@
 
 use crate::config::{NodeId, Position};
 use crate::message::{Beacon, BeaconAck, CommittedAnswer, CommittedQuery, PeerMessage};
-use crate::replica::Timer;
 use crate::replica::context::Context;
 use crate::replica::replicator::{Replicator, Standing};
+use crate::replica::timer::Timer;
 use crate::time::Instant;
 
 use super::Primary;

@@ -16,9 +16,9 @@ use crate::time::Instant;
 
 use self::hand_over::Resignation;
 use self::writes::{Pending, answer_unconfirmed};
-use super::Timer;
 use super::context::Context;
 use super::replicator::Replicator;
+use super::timer::Timer;
 
 /// One tenure of this replica as primary.
 ///

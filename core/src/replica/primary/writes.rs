@@ -8,10 +8,10 @@ use crate::event::Event;
 use crate::limits::{self, Limits};
 use crate::message::ReplyBody;
 use crate::operation::{Entry, Operation, Rejection, Resolution};
-use crate::replica::Timer;
 use crate::replica::asker::Asker;
 use crate::replica::context::Context;
 use crate::replica::replicator::Replicator;
+use crate::replica::timer::Timer;
 use crate::sessions::{Done, Lookup};
 use crate::time::Instant;
 

@@ -26,9 +26,9 @@ use self::levels::{Level, When};
 use self::points::Point;
 use self::scans::Scan;
 use self::waiting::Waiting;
-use super::Timer;
 use super::asker::Asker;
 use super::context::Context;
+use super::timer::Timer;
 
 /// The reads that are not answered.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Default)]

@@ -20,10 +20,10 @@ use crate::time::Instant;
 pub(super) use self::standing::Standing;
 use self::stream::Stream;
 use self::transfer::Transfer;
-use super::Timer;
 use super::context::Context;
 use super::leases::Leases;
 use super::reads::views;
+use super::timer::Timer;
 
 /// The primary's state for one other replica.
 ///

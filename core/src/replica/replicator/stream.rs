@@ -8,8 +8,8 @@ use crate::config::Position;
 use crate::limits;
 use crate::message::{PeerMessage, Snapshots};
 use crate::operation::Entry;
-use crate::replica::Timer;
 use crate::replica::context::Context;
+use crate::replica::timer::Timer;
 use crate::storage::{Query, Ticket};
 use crate::time::Instant;
 

@@ -7,9 +7,9 @@ use crate::config::Position;
 use crate::event::Event;
 use crate::limits;
 use crate::message::{PeerMessage, StateChunk, SyncEnd, SyncFrom};
-use crate::replica::Timer;
 use crate::replica::context::Context;
 use crate::replica::reads::views::{Piece, View};
+use crate::replica::timer::Timer;
 use crate::sessions::SessionRow;
 use crate::storage::{Answer, Ticket};
 

@@ -16,11 +16,16 @@ use crate::config::{
     ClusterId, ConfigVersion, Epoch, Incarnation, Member, Position, Seq, StartId, Terms, Token,
 };
 use crate::epochs::EpochHistory;
+use crate::limits::{self, Limits};
 use crate::message::{
-    Beacon, BeaconAck, FromArbiter, JoinRefusal, JoinRefused, Joined, SnapshotAck, Snapshots,
-    StateChunk, SyncEnd, SyncFrom, SyncReply, SyncStart, Timestamp, ToArbiter,
+    Beacon, BeaconAck, FromArbiter, JoinRefusal, JoinRefused, Joined, ReplyBody, Request,
+    RequestBody, SnapshotAck, Snapshots, StateChunk, SyncEnd, SyncFrom, SyncReply, SyncStart,
+    Timestamp, ToArbiter,
 };
-use crate::operation::{ClientId, Entry, Origin, ReadLevel, RequestId, Resolution};
+use crate::operation::{
+    ClientId, Entry, Operation, Origin, ReadLevel, Rejection, RequestId, Resolution,
+};
+use crate::process::Effect;
 use crate::sessions::{Done, SessionRow, SessionRows};
 
 const ME: NodeId = NodeId(1);

@@ -1,0 +1,124 @@
+//! What clients want of a replica, by its role.
+
+use crate::config::{Address, Config};
+use crate::message::{Request, RequestBody};
+use crate::operation::{Operation, Rejection};
+use crate::process::Outbox;
+use crate::time::Instant;
+
+use super::Replica;
+use super::asker::Asker;
+use super::reads::Authority;
+use super::role::Role;
+
+impl Replica {
+    pub(super) fn on_request(
+        &mut self,
+        now: Instant,
+        from: Address,
+        request: Request,
+        out: &mut Outbox,
+    ) {
+        let asker = Asker {
+            address: from,
+            origin: request.origin,
+            attempt: request.attempt,
+        };
+        match request.body {
+            RequestBody::Insert { key, value } => {
+                self.on_write(now, asker, Operation::Insert { key, value }, out);
+            }
+            RequestBody::Remove { key } => {
+                self.on_write(now, asker, Operation::Remove { key }, out)
+            }
+            RequestBody::Get { .. } | RequestBody::Scan { .. } if !self.is_serving() => {
+                let cx = &mut self.core.context(now, out);
+                cx.reject(&asker, Rejection::NotReady);
+            }
+            RequestBody::Get { key, level } => {
+                let authority = self.authority(now);
+                let cx = &mut self.core.context(now, out);
+                self.reads.on_get(cx, authority, asker, key, level);
+            }
+            RequestBody::Drain(drain) => self.on_drain(now, &asker, drain, out),
+            RequestBody::Resolve { key } => {
+                self.on_write(now, asker, Operation::Cancel { key }, out);
+            }
+            RequestBody::Scan { range, limit } => {
+                let cx = &mut self.core.context(now, out);
+                self.reads.on_scan(cx, asker, range, limit);
+            }
+            RequestBody::Status => self.on_status(now, asker, out),
+        }
+    }
+
+    pub(super) fn on_write(
+        &mut self,
+        now: Instant,
+        asker: Asker,
+        operation: Operation,
+        out: &mut Outbox,
+    ) {
+        let cx = &mut self.core.context(now, out);
+        match &mut self.role {
+            Role::Primary(primary) => primary.on_write(cx, asker, operation),
+            Role::Secondary(_) => {
+                let primary = cx.core.config.as_ref().and_then(Config::primary_member);
+                let primary = primary.map(|member| member.address.clone());
+                cx.reject(&asker, Rejection::NotPrimary { primary });
+            }
+            Role::Starting | Role::Refused | Role::Entering { .. } | Role::Leaving | Role::Left => {
+                cx.reject(&asker, Rejection::NotReady);
+            }
+        }
+    }
+
+    /// Does it answer reads?
+    pub(super) fn is_serving(&self) -> bool {
+        match &self.role {
+            Role::Primary(_) | Role::Secondary(_) | Role::Entering { .. } => true,
+            // It had a place and asks for another one, so what it has is of this cluster.
+            Role::Starting => self.core.config.is_some(),
+            Role::Refused | Role::Leaving | Role::Left => false,
+        }
+    }
+
+    /// What it may answer linearizable reads by.
+    pub(super) fn authority(&self, now: Instant) -> Authority {
+        match &self.role {
+            Role::Primary(primary)
+                if primary.may_answer(now) || planted!(PrimaryReadsWithoutLease) =>
+            {
+                Authority::Primary {
+                    inherited: primary.inherited(),
+                }
+            }
+            Role::Secondary(secondary) => {
+                let me = self.core.meta.node;
+                let config = self.core.config.as_ref();
+                let is_in_sync = config.is_some_and(|config| config.in_sync.contains(&me));
+                let is_in_sync = is_in_sync || planted!(TakesLeaseJoining);
+                if is_in_sync && secondary.has_read_lease(now) {
+                    Authority::Secondary
+                } else {
+                    Authority::None
+                }
+            }
+            Role::Primary(_)
+            | Role::Starting
+            | Role::Refused
+            | Role::Entering { .. }
+            | Role::Leaving
+            | Role::Left => Authority::None,
+        }
+    }
+
+    /// Answers reads that waited for what this step brought.
+    pub(super) fn release_reads(&mut self, now: Instant, out: &mut Outbox) {
+        if self.reads.is_anything_waiting() {
+            let authority = self.authority(now);
+            let cx = &mut self.core.context(now, out);
+            self.reads.release(cx, authority);
+        }
+    }
+}

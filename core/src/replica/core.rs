@@ -1,0 +1,115 @@
+//! What every role has: what the replica knows, its log, and what is under way on its disk.
+
+use std::collections::BTreeMap;
+
+use crate::config::{Config, ConfigVersion, Epoch, Position, Seq};
+use crate::epochs::EpochHistory;
+use crate::log::Log;
+use crate::message::JoinRefusal;
+use crate::operation::{ClientId, Entry, Operation, RequestId};
+use crate::sessions::{SessionRows, Sessions};
+use crate::storage::{Meta, Ticket};
+use crate::time::Timers;
+
+use super::asker::Asker;
+use super::options::ReplicaOptions;
+use super::proof::Saves;
+use super::questions::Questions;
+use super::timer::Timer;
+
+/// What every role has.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(super) struct Core {
+    pub(super) options: ReplicaOptions,
+    pub(super) meta: Meta,
+    pub(super) config: Option<Config>,
+    pub(super) log: Log,
+    /// The disk was asked to save the log up to here.
+    pub(super) saving: Position,
+    /// Of the requests with entries known to be committed.
+    pub(super) sessions: Sessions,
+    /// Of those with entries in the log that are not.
+    pub(super) uncommitted: BTreeMap<(ClientId, RequestId), Uncommitted>,
+    pub(super) disk: Saves,
+    pub(super) questions: Questions,
+    /// Whom to tell how the node is, once the host has told what it has used.
+    pub(super) statuses: Vec<Asker>,
+    pub(super) timers: Timers<Timer>,
+    pub(super) arbiter_heard: bool,
+    /// It is to leave, whatever its role is: as soon as the arbiter takes it out.
+    pub(super) is_leaving: bool,
+    /// A full state that is being put in place. What the disk has begun is finished, whatever becomes of the role.
+    pub(super) installing: Option<Installing>,
+    /// It has found out that it has no place. Acted on at the end of the step.
+    pub(super) refusal: Option<JoinRefusal>,
+}
+
+/// An entry whose fate is open.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) struct Uncommitted {
+    pub(super) seq: Seq,
+    /// It is there to keep the request from being executed.
+    pub(super) is_cancel: bool,
+}
+
+/// A full state on its way into the place of the present one.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(super) struct Installing {
+    pub(super) ticket: Ticket,
+    pub(super) at: Position,
+    pub(super) history: EpochHistory,
+    pub(super) sessions: SessionRows,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum IsNewer {
+    Strictly,
+    OrSame,
+}
+
+impl Core {
+    /// Is this a configuration of its cluster, sound, and newer than the one it knows?
+    pub(super) fn is_newer(&self, config: &Config, how: IsNewer) -> bool {
+        let known = self
+            .config
+            .as_ref()
+            .map_or(ConfigVersion::ZERO, |config| config.version);
+        let is_ours = self
+            .meta
+            .cluster
+            .is_none_or(|cluster| cluster == config.cluster);
+        let is_newer = match how {
+            IsNewer::Strictly => config.version > known || planted!(OlderConfigEntered),
+            IsNewer::OrSame => config.version >= known,
+        };
+        is_ours
+            && is_newer
+            && config.is_valid()
+            // Before it knows any it knows an epoch.
+            && (config.epoch >= self.known_epoch().max(self.meta.epoch)
+                || planted!(OlderConfigEntered | ArbiterBehindAdmits))
+    }
+
+    /// Takes up that the log has `entry`, whose fate is open.
+    pub(super) fn note_uncommitted(&mut self, entry: &Entry) {
+        let uncommitted = Uncommitted {
+            seq: entry.seq,
+            is_cancel: matches!(entry.operation, Operation::Cancel { .. }),
+        };
+        self.uncommitted
+            .entry(entry.origin.request())
+            .or_insert(uncommitted);
+    }
+
+    pub(super) fn known_version(&self) -> ConfigVersion {
+        self.config
+            .as_ref()
+            .map_or(ConfigVersion::ZERO, |config| config.version)
+    }
+
+    pub(super) fn known_epoch(&self) -> Epoch {
+        self.config
+            .as_ref()
+            .map_or(Epoch::ZERO, |config| config.epoch)
+    }
+}
