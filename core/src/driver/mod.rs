@@ -11,6 +11,7 @@ mod bench;
 mod calls;
 pub mod clock;
 mod default_runtime;
+mod dice;
 pub mod disk;
 mod error;
 pub mod handle;

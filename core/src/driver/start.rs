@@ -1,10 +1,11 @@
-//! Starting each kind of process on what its disk holds; and the only dice of the system.
+//! Starting each kind of process on what its disk holds.
 
 use std::sync::Arc;
 
 use crate::arbiter::{self, Arbiter};
 use crate::client::Client;
 use crate::config::{Address, ClusterId, StartId};
+use crate::driver::dice::draw;
 use crate::driver::disk::Disk;
 use crate::driver::error::DriverError;
 use crate::driver::handle::{ClientOptions, Handle};
@@ -71,10 +72,4 @@ pub fn connect(
 ) -> Handle {
     let client = Client::new(ClientId(draw()), replicas).reading_from(options.read_from);
     Handle::over(client, transport, options)
-}
-
-/// A number that nobody else has drawn.
-#[expect(clippy::disallowed_methods, reason = "identities are drawn here")]
-pub(super) fn draw() -> u64 {
-    rand::random()
 }

@@ -5,13 +5,13 @@ use std::sync::LazyLock;
 
 use rustix::time::{ClockId, clock_gettime};
 
+use crate::driver::dice::draw;
 use crate::driver::disk::Disk;
-use crate::driver::start;
 use crate::message::Usage;
 use crate::transport::Transport;
 
 /// This process.
-static PROCESS: LazyLock<u64> = LazyLock::new(start::draw);
+static PROCESS: LazyLock<u64> = LazyLock::new(draw);
 
 /// As of now. What the operating system does not tell is zero.
 pub(super) fn measure(transport: &dyn Transport, disk: &Disk) -> Usage {

@@ -1,0 +1,7 @@
+//! The only dice of the system.
+
+/// A number that nobody else has drawn.
+#[expect(clippy::disallowed_methods, reason = "identities are drawn here")]
+pub(super) fn draw() -> u64 {
+    rand::random()
+}
