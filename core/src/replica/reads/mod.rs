@@ -1,5 +1,5 @@
-//! What clients read, whatever the replica's role is: what is answered at once, what waits for the state, and what waits for
-//! the log to be committed.
+//! What clients read, whatever the replica's role is ([protocol: reads](crate::docs::protocol#reads)): what it answers at once,
+//! what waits for the state, and what waits for the log to be committed.
 //!
 //! [`levels`] says when a read may be answered; [`points`] and [`scans`] how; [`asked`] what the state is asked; [`waiting`]
 //! holds what has to wait.
