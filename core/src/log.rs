@@ -7,9 +7,11 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
+use smallvec::SmallVec;
+
 use crate::config::{Epoch, Position, Seq};
 use crate::epochs::EpochHistory;
-use crate::operation::{Entry, Key, Value};
+use crate::operation::{Entry, Key, Record};
 use crate::range::KeyRange;
 use crate::storage::Recovered;
 
@@ -39,8 +41,30 @@ pub struct Log {
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 struct Slot {
     entry: Arc<Entry>,
-    /// The entry that changed the same key before, unless that was forgotten already.
-    previous: Option<Seq>,
+    /// For each of its changes, the entry that changed the same key before, unless that was forgotten already.
+    previous: SmallVec<[Option<Seq>; 1]>,
+}
+
+impl Slot {
+    /// What it makes of a key that it changes; `None` where that is removed.
+    fn record(&self, key: &Key) -> Option<&Record> {
+        self.entry.changes[self.place(key)].record.as_ref()
+    }
+
+    /// The entry that changed the key before, unless that was forgotten already.
+    fn previous(&self, key: &Key) -> Option<Seq> {
+        self.previous[self.place(key)]
+    }
+
+    fn place(&self, key: &Key) -> usize {
+        match self.entry.changes.as_slice() {
+            [_] => 0,
+            changes => changes
+                .iter()
+                .position(|change| change.key == *key)
+                .expect("a key leads to the entries that change it"),
+        }
+    }
 }
 
 impl Log {
@@ -122,10 +146,10 @@ impl Log {
         self.end = Position::behind(entry.seq);
         self.tail_bytes += entry.size();
         self.unapplied_bytes += entry.size();
-        let previous = match entry.operation.change() {
-            Some((key, _)) => self.newest.insert(key.clone(), entry.seq),
-            None => None,
-        };
+        let changes = entry.changes.iter();
+        let previous = changes
+            .map(|change| self.newest.insert(change.key.clone(), entry.seq))
+            .collect();
         self.tail.push_back(Slot { entry, previous });
         self.shorten_tail();
     }
@@ -173,8 +197,10 @@ impl Log {
                 .index(self.forgotten)
                 .expect("what is not forgotten is in memory");
             let entry = &self.tail[index].entry;
-            if self.newest.get(entry.operation.key()) == Some(&entry.seq) {
-                self.newest.remove(entry.operation.key());
+            for change in &entry.changes {
+                if self.newest.get(&change.key) == Some(&entry.seq) {
+                    self.newest.remove(&change.key);
+                }
             }
             self.forgotten = self.forgotten.next();
         }
@@ -198,13 +224,12 @@ impl Log {
         for Slot { entry, previous } in self.tail.drain(index..).rev() {
             self.tail_bytes -= entry.size();
             self.unapplied_bytes -= entry.size();
-            let Some((key, _)) = entry.operation.change() else {
-                continue;
-            };
-            match previous.filter(|seq| !self.forgotten.covers(*seq)) {
-                Some(previous) => self.newest.insert(key.clone(), previous),
-                None => self.newest.remove(key),
-            };
+            for (change, previous) in entry.changes.iter().zip(previous) {
+                match previous.filter(|seq| !self.forgotten.covers(*seq)) {
+                    Some(previous) => self.newest.insert(change.key.clone(), previous),
+                    None => self.newest.remove(&change.key),
+                };
+            }
         }
         self.end = keep.min(self.end);
         self.persisted = self.persisted.min(self.end);
@@ -260,21 +285,21 @@ impl Log {
         self.end.covers(seq).then(|| self.history.epoch_of(seq))?
     }
 
-    /// The value the key has after all entries received, where one of them that is not left to the state changes it:
+    /// The record the key has after all entries received, where one of them that is not left to the state changes it:
     /// `Some(None)` when it was removed.
-    pub fn newest(&self, key: &Key) -> Option<Option<&Value>> {
-        self.newest.get(key).map(|seq| self.value_at(*seq))
+    pub fn newest(&self, key: &Key) -> Option<Option<&Record>> {
+        self.newest.get(key).map(|seq| self.slot(*seq).record(key))
     }
 
-    /// The value the key has after all entries known to be committed, where one of them that is not left to the state
+    /// The record the key has after all entries known to be committed, where one of them that is not left to the state
     /// changes it: `Some(None)` when it was removed.
-    pub fn newest_committed(&self, key: &Key) -> Option<Option<&Value>> {
+    pub fn newest_committed(&self, key: &Key) -> Option<Option<&Record>> {
         let mut version = self.newest.get(key).copied();
         while let Some(seq) = version.filter(|seq| !self.forgotten.covers(*seq)) {
             if self.committed.covers(seq) {
-                return Some(self.value_at(seq));
+                return Some(self.slot(seq).record(key));
             }
-            version = self.slot(seq).previous;
+            version = self.slot(seq).previous(key);
         }
         None
     }
@@ -289,13 +314,9 @@ impl Log {
     pub fn newest_of<'a>(
         &'a self,
         range: &KeyRange,
-    ) -> impl Iterator<Item = (&'a Key, Option<&'a Value>)> {
+    ) -> impl Iterator<Item = (&'a Key, Option<&'a Record>)> {
         let changed = range.of(&self.newest);
-        changed.map(|(key, seq)| (key, self.value_at(*seq)))
-    }
-
-    fn value_at(&self, seq: Seq) -> Option<&Value> {
-        self.slot(seq).entry.operation.value()
+        changed.map(|(key, seq)| (key, self.slot(*seq).record(key)))
     }
 
     fn slot(&self, seq: Seq) -> &Slot {
@@ -367,25 +388,31 @@ impl Log {
 mod tests {
     use super::*;
     use crate::config::{Incarnation, NodeId, Token};
-    use crate::operation::{ClientId, Operation, Origin, RequestId};
+    use crate::operation::{Author, Change, ClientId, Origin, RequestId, Value, Verdict};
     use crate::sessions::SessionRows;
     use crate::storage::Meta;
 
     fn entry(epoch: u64, seq: u64, key: &str, value: Option<&str>) -> Arc<Entry> {
-        let key = key.into();
-        let operation = match value {
-            Some(value) => Operation::Insert {
-                key,
-                value: value.into(),
-            },
-            None => Operation::Remove { key },
-        };
         let origin = Origin::plain(ClientId(1), RequestId(seq));
+        changing(epoch, seq, &[(key, value)], Author::Client(origin))
+    }
+
+    fn changing(
+        epoch: u64,
+        seq: u64,
+        changes: &[(&str, Option<&str>)],
+        author: Author,
+    ) -> Arc<Entry> {
+        let changes = changes.iter().map(|(key, value)| match value {
+            Some(value) => Change::insert((*key).into(), (*value).into()),
+            None => Change::remove((*key).into()),
+        });
         Arc::new(Entry {
             epoch: Epoch(epoch),
             seq: Seq(seq),
-            operation,
-            origin,
+            changes: changes.collect(),
+            verdict: Verdict::Executed,
+            author,
         })
     }
 
@@ -412,7 +439,8 @@ mod tests {
 
     fn newest<'a>(log: &'a Log, key: &str) -> Option<Option<&'a Value>> {
         log.check();
-        log.newest(&key.into())
+        let newest = log.newest(&key.into());
+        newest.map(|record| record.map(|record| &record.value))
     }
 
     #[test]
@@ -452,7 +480,10 @@ mod tests {
         for (seq, value) in ["a", "b", "c"].into_iter().enumerate() {
             log.append(entry(1, seq as u64, "k", Some(value)));
         }
-        let committed = |log: &Log| log.newest_committed(&"k".into()).map(|v| v.cloned());
+        let committed = |log: &Log| {
+            let record = log.newest_committed(&"k".into());
+            record.map(|record| record.map(|record| record.value.clone()))
+        };
         assert_eq!(committed(&log), None);
         assert_eq!(log.dirty_until(&"k".into()), Some(Position(3)));
         log.advance_committed(Position(2));
@@ -467,6 +498,43 @@ mod tests {
         assert_eq!(newest(&log, "k"), Some(None));
         log.truncate(Position(2));
         assert_eq!(newest(&log, "k"), None);
+    }
+
+    #[test]
+    fn an_entry_changes_several_keys_at_once_or_none() {
+        let mut log = empty();
+        log.append(entry(1, 0, "k", Some("a")));
+        let both = [("j", Some("b")), ("k", None), ("l", Some("b"))];
+        log.append(changing(1, 1, &both, Author::Cluster));
+        log.append(changing(1, 2, &[], Author::Cluster));
+        log.append(changing(
+            1,
+            3,
+            &[("l", None), ("k", Some("c"))],
+            Author::Cluster,
+        ));
+        assert_eq!(newest(&log, "j"), Some(Some(&"b".into())));
+        assert_eq!(newest(&log, "k"), Some(Some(&"c".into())));
+        assert_eq!(newest(&log, "l"), Some(None));
+        log.truncate(Position(3));
+        assert_eq!(newest(&log, "k"), Some(None));
+        assert_eq!(newest(&log, "l"), Some(Some(&"b".into())));
+        log.advance_committed(Position(1));
+        let committed = |key: &str| log.newest_committed(&key.into());
+        assert!(committed("k").is_some_and(|record| record.is_some()));
+        assert_eq!(committed("j"), None);
+        log.truncate(Position(1));
+        assert_eq!(newest(&log, "j"), None);
+        assert_eq!(newest(&log, "k"), Some(Some(&"a".into())));
+        log.append(changing(1, 1, &both, Author::Cluster));
+        log.advance_committed(Position(2));
+        log.advance_applied(Position(2));
+        log.forget(Position(2));
+        assert!(
+            ["j", "k", "l"]
+                .iter()
+                .all(|key| newest(&log, key).is_none())
+        );
     }
 
     #[test]

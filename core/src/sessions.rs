@@ -11,16 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::config::{Position, Seq};
 use crate::limits::SessionLimits;
-use crate::operation::{ClientId, Entry, Operation, Origin, RequestId};
-
-/// What became of a request.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-pub struct Done {
-    /// Its entry.
-    pub seq: Seq,
-    /// The entry only takes its place: it was not executed and never will be.
-    pub is_cancelled: bool,
-}
+use crate::operation::{ClientId, Decided, Entry, Origin, RequestId};
 
 /// What is remembered of one client.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -30,7 +21,7 @@ pub struct SessionRow {
     /// Its newest entry.
     pub last: Seq,
     /// Its requests from `floor` on.
-    pub results: BTreeMap<RequestId, Done>,
+    pub results: BTreeMap<RequestId, Decided>,
 }
 
 impl SessionRow {
@@ -80,7 +71,7 @@ pub enum Lookup {
     /// It has certainly no committed entry.
     New,
     /// It has one.
-    Done(Done),
+    Done(Decided),
     /// It may have had one: what was known of it is forgotten.
     Expired,
 }
@@ -138,7 +129,9 @@ impl Sessions {
 
     /// Takes up the next committed entry.
     pub fn apply(&mut self, entry: &Entry) {
-        let origin = &entry.origin;
+        let Some(origin) = entry.origin() else {
+            return;
+        };
         let (client, id) = origin.request();
         let forgotten = self.table.forgotten;
         let row = match self.table.rows.entry(client) {
@@ -158,10 +151,7 @@ impl Sessions {
         let settled = planted!(SettledTooMuch => RequestId(origin.settled.0 + 1), origin.settled);
         raise_floor(row, settled);
         if id >= row.floor {
-            row.results.entry(id).or_insert(Done {
-                seq: entry.seq,
-                is_cancelled: matches!(entry.operation, Operation::Cancel { .. }),
-            });
+            row.results.entry(id).or_insert(entry.decided());
         }
         let kept = self
             .limits
@@ -250,7 +240,7 @@ fn forget_oldest(row: &mut SessionRow) {
 mod tests {
     use super::*;
     use crate::config::Epoch;
-    use crate::operation::Key;
+    use crate::operation::{Author, Change, Changes, Verdict};
 
     /// A table after entries, written as `(client, id, born, settled)`, in a log that begins with them.
     fn table(entries: &[(u64, u64, u64, u64)]) -> Sessions {
@@ -289,19 +279,19 @@ mod tests {
     }
 
     fn entry(seq: u64, client: u64, id: u64, born: u64, settled: u64) -> Entry {
-        let key = Key::from("k");
         Entry {
             epoch: Epoch(1),
             seq: Seq(seq),
-            operation: Operation::Remove { key },
-            origin: origin(client, id, born, settled),
+            changes: [Change::remove("k".into())].into(),
+            verdict: Verdict::Executed,
+            author: Author::Client(origin(client, id, born, settled)),
         }
     }
 
     fn done(seq: u64) -> Lookup {
-        Lookup::Done(Done {
+        Lookup::Done(Decided {
             seq: Seq(seq),
-            is_cancelled: false,
+            verdict: Verdict::Executed,
         })
     }
 
@@ -399,15 +389,21 @@ mod tests {
     fn a_request_that_was_cancelled_is_known_as_such() {
         let mut sessions = table(&[]);
         let mut cancel = entry(0, 1, 7, 0, 0);
-        cancel.operation = Operation::Cancel { key: "k".into() };
+        (cancel.changes, cancel.verdict) = (Changes::new(), Verdict::Cancelled);
         sessions.apply(&cancel);
         sessions.apply(&entry(1, 1, 7, 0, 0));
         let found = sessions.lookup(&origin(1, 7, 0, 0));
-        let cancelled = Done {
-            seq: Seq(0),
-            is_cancelled: true,
-        };
-        assert_eq!(found, Lookup::Done(cancelled));
+        assert_eq!(found, Lookup::Done(cancel.decided()));
+    }
+
+    #[test]
+    fn what_the_cluster_does_is_no_request() {
+        let mut sessions = table(&[(1, 7, 0, 0)]);
+        let before = sessions.clone();
+        let mut own = entry(1, 2, 7, 0, 0);
+        own.author = Author::Cluster;
+        sessions.apply(&own);
+        assert_eq!(sessions, before);
     }
 
     #[test]

@@ -125,13 +125,11 @@ impl Shadow {
     }
 
     fn note(&mut self, entry: &Entry) {
-        let Some((key, value)) = entry.operation.change() else {
-            return;
-        };
-        self.versions
-            .entry(key.clone())
-            .or_default()
-            .push((Position::behind(entry.seq), value.cloned()));
+        for change in &entry.changes {
+            let version = (Position::behind(entry.seq), change.value().cloned());
+            let versions = self.versions.entry(change.key.clone());
+            versions.or_default().push(version);
+        }
     }
 
     fn set_base(&mut self, records: &Records) {

@@ -11,7 +11,7 @@ use lockstep_core::event::Event;
 use lockstep_core::message::{
     Change, FromArbiter, Joined, Message, PeerMessage, ReplyBody, RequestBody, SyncFrom, ToArbiter,
 };
-use lockstep_core::operation::{Entry, Operation};
+use lockstep_core::operation::{Author, Entry, Verdict};
 use lockstep_core::process::Outcome;
 use lockstep_core::storage::Save;
 
@@ -337,11 +337,20 @@ fn peer_message(body: &PeerMessage) -> String {
 }
 
 fn one(entry: &Entry) -> String {
-    match &entry.operation {
-        Operation::Insert { key, value } => format!("{}: {key:?}={value:?}", entry.seq),
-        Operation::Remove { key } => format!("{}: {key:?} removed", entry.seq),
-        Operation::Cancel { key } => format!("{}: save of {key:?} cancelled", entry.seq),
+    let changes = entry.changes.iter().map(|change| match change.value() {
+        Some(value) => format!("{:?}={value:?}", change.key),
+        None => format!("{:?} removed", change.key),
+    });
+    let mut said: Vec<String> = changes.collect();
+    match entry.verdict {
+        Verdict::Executed => {}
+        Verdict::Cancelled => said.push("cancelled".to_owned()),
     }
+    match entry.author {
+        Author::Client(_) => {}
+        Author::Cluster => said.push("by the cluster".to_owned()),
+    }
+    format!("{}: {}", entry.seq, said.join(", "))
 }
 
 fn range(entries: &[std::sync::Arc<Entry>]) -> String {

@@ -205,14 +205,11 @@ impl Engine for MemoryEngine {
         let mut state = self.exclusive();
         let present = Arc::make_mut(&mut state.present);
         for entry in entries {
-            match entry.operation.change() {
-                Some((key, Some(value))) => {
-                    present.values.insert(key.clone(), value.clone());
-                }
-                Some((key, None)) => {
-                    present.values.remove(key);
-                }
-                None => {}
+            for change in &entry.changes {
+                match change.value() {
+                    Some(value) => present.values.insert(change.key.clone(), value.clone()),
+                    None => present.values.remove(&change.key),
+                };
             }
             present.applied = Position::behind(entry.seq);
         }

@@ -72,6 +72,15 @@ impl Origin {
     }
 }
 
+/// Who had an entry made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Author {
+    /// A client, by this request.
+    Client(Origin),
+    /// The cluster itself. Nobody waits for an answer, and no session remembers the entry.
+    Cluster,
+}
+
 /// Names a write, for asking later what became of it. Written as client, id and born: `3f2a9c51d0e84b76-17-2034`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct RequestName {

@@ -1,15 +1,19 @@
-//! What clients ask for and what becomes of it: operations and their outcome, reads and their level.
+//! What clients ask for and what becomes of it: operations, the entries that they lead to and their outcome; reads and their
+//! level.
 
 mod author;
+mod changes;
+mod coding;
 
 use std::fmt;
 
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
-use crate::config::{Address, Epoch, Position, Seq};
+use crate::config::{Address, Position, Seq};
 
-pub use self::author::{ClientId, NotARequestName, Origin, RequestId, RequestName};
+pub use self::author::{Author, ClientId, NotARequestName, Origin, RequestId, RequestName};
+pub use self::changes::{Change, Changes, Decided, Entry, Record, Verdict};
 
 /// A key: any bytes, at least one and at most `Limits::key_bytes_max`.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -65,7 +69,7 @@ macro_rules! bytes_type {
 bytes_type!(Key);
 bytes_type!(Value);
 
-/// A change of the store.
+/// A write, as a client asks for it. The primary decides what it comes to; nobody else has to know.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Operation {
     /// Sets `key` to `value`.
@@ -75,7 +79,7 @@ pub enum Operation {
         /// Its value from then on.
         value: Value,
     },
-    /// Deletes `key`; nothing happens if it is absent, but it still is an entry of the log.
+    /// Deletes `key`; if it is absent the store stays as it is, but there is an entry of the log.
     Remove {
         /// The key.
         key: Key,
@@ -102,20 +106,6 @@ impl Operation {
             Self::Remove { .. } | Self::Cancel { .. } => None,
         }
     }
-
-    /// The key it changes and what that has afterwards, `None` when it is absent; `None` if it changes nothing.
-    pub fn change(&self) -> Option<(&Key, Option<&Value>)> {
-        match self {
-            Self::Insert { key, value } => Some((key, Some(value))),
-            Self::Remove { key } => Some((key, None)),
-            Self::Cancel { .. } => None,
-        }
-    }
-
-    /// Bytes this keeps in memory, about.
-    pub fn size(&self) -> usize {
-        self.key().0.len() + self.value().map_or(0, |value| value.0.len())
-    }
 }
 
 /// What became of a write whose outcome was unknown; none of it changes any more.
@@ -128,26 +118,6 @@ pub enum Resolution {
     },
     /// It was not executed and never will be.
     NeverExecuted,
-}
-
-/// One place of the log.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-pub struct Entry {
-    /// The epoch it was made in; it keeps that epoch for ever.
-    pub epoch: Epoch,
-    /// Its place.
-    pub seq: Seq,
-    /// What it changes.
-    pub operation: Operation,
-    /// Who asked for it.
-    pub origin: Origin,
-}
-
-impl Entry {
-    /// Bytes this keeps in memory, about: key, value and what surrounds them.
-    pub fn size(&self) -> usize {
-        self.operation.size() + 96
-    }
 }
 
 /// How fresh a read must be.

@@ -2,11 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use crate::config::{Config, ConfigVersion, Epoch, Position, Seq};
+use crate::config::{Config, ConfigVersion, Epoch, Position};
 use crate::epochs::EpochHistory;
 use crate::log::Log;
 use crate::message::JoinRefusal;
-use crate::operation::{ClientId, Entry, Operation, RequestId};
+use crate::operation::{ClientId, Decided, Entry, RequestId};
 use crate::sessions::{SessionRows, Sessions};
 use crate::storage::{Meta, Ticket};
 use crate::time::Timers;
@@ -29,7 +29,7 @@ pub(super) struct Core {
     /// Of the requests with entries known to be committed.
     pub(super) sessions: Sessions,
     /// Of those with entries in the log that are not.
-    pub(super) uncommitted: BTreeMap<(ClientId, RequestId), Uncommitted>,
+    pub(super) uncommitted: BTreeMap<(ClientId, RequestId), Decided>,
     pub(super) disk: Saves,
     pub(super) questions: Questions,
     /// Whom to tell how the node is, once the host has told what it has used.
@@ -42,14 +42,6 @@ pub(super) struct Core {
     pub(super) installing: Option<Installing>,
     /// It has found out that it has no place. Acted on at the end of the step.
     pub(super) refusal: Option<JoinRefusal>,
-}
-
-/// An entry whose fate is open.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(super) struct Uncommitted {
-    pub(super) seq: Seq,
-    /// It is there to keep the request from being executed.
-    pub(super) is_cancel: bool,
 }
 
 /// A full state on its way into the place of the present one.
@@ -92,13 +84,10 @@ impl Core {
 
     /// Takes up that the log has `entry`, whose fate is open.
     pub(super) fn note_uncommitted(&mut self, entry: &Entry) {
-        let uncommitted = Uncommitted {
-            seq: entry.seq,
-            is_cancel: matches!(entry.operation, Operation::Cancel { .. }),
-        };
-        self.uncommitted
-            .entry(entry.origin.request())
-            .or_insert(uncommitted);
+        if let Some(origin) = entry.origin() {
+            let decided = entry.decided();
+            self.uncommitted.entry(origin.request()).or_insert(decided);
+        }
     }
 
     pub(super) fn known_version(&self) -> ConfigVersion {

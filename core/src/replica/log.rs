@@ -75,7 +75,9 @@ impl Context<'_> {
             self.out.notify(Event::Committed(self.core.log.committed()));
             for entry in &entries {
                 self.core.sessions.apply(entry);
-                self.core.uncommitted.remove(&entry.origin.request());
+                if let Some(origin) = entry.origin() {
+                    self.core.uncommitted.remove(&origin.request());
+                }
             }
             let sessions = self.core.sessions.take_changes();
             self.out.push(Effect::Apply { entries, sessions });

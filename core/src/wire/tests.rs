@@ -13,10 +13,11 @@ use crate::config::{
 use crate::epochs::EpochHistory;
 use crate::message::*;
 use crate::operation::{
-    ClientId, Entry, Operation, Origin, ReadLevel, Rejection, RequestId, Resolution,
+    self, Author, ClientId, Decided, Entry, Origin, ReadLevel, Rejection, RequestId, Resolution,
+    Verdict,
 };
 use crate::range::KeyRange;
-use crate::sessions::{Done, SessionRow, SessionRows};
+use crate::sessions::{SessionRow, SessionRows};
 use crate::time::Instant;
 
 /// A message of each kind, in the order of their declaration.
@@ -49,9 +50,9 @@ fn history() -> EpochHistory {
 }
 
 fn sessions() -> SessionRows {
-    let done = Done {
+    let done = Decided {
         seq: Seq(9),
-        is_cancelled: false,
+        verdict: Verdict::Executed,
     };
     let row = SessionRow {
         floor: RequestId(1),
@@ -133,20 +134,18 @@ fn between_replicas() -> Vec<Message> {
     let entry = Entry {
         epoch: Epoch(2),
         seq: Seq(9),
-        operation: Operation::Insert {
-            key: "k".into(),
-            value: "v".into(),
-        },
-        origin: Origin {
+        changes: [operation::Change::insert("k".into(), "v".into())].into(),
+        verdict: Verdict::Executed,
+        author: Author::Client(Origin {
             client: ClientId(5),
             id: RequestId(1),
             born: Position(300),
             settled: RequestId(1),
-        },
+        }),
     };
     let removal = Entry {
         seq: Seq(10),
-        operation: Operation::Remove { key: "k".into() },
+        changes: [operation::Change::remove("k".into())].into(),
         ..entry.clone()
     };
     let (at, committed, persisted) = (Position(9), Position(8), Position(9));

@@ -8,13 +8,13 @@ use lockstep_core::config::{Epoch, Position, Seq};
 use lockstep_core::engine::{Engine, Page, StoreError};
 use lockstep_core::epochs::EpochHistory;
 use lockstep_core::limits;
-use lockstep_core::operation::{ClientId, Entry, Key, RequestId, Value};
+use lockstep_core::operation::{Change, ClientId, Decided, Entry, Key, RequestId, Value, Verdict};
 use lockstep_core::range::KeyRange;
-use lockstep_core::sessions::{Done, SessionChanges, SessionRow, SessionRows};
+use lockstep_core::sessions::{SessionChanges, SessionRow, SessionRows};
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
-use super::{insert, remove};
+use super::{by_cluster, change, changing, insert, remove};
 
 /// How the suite gets at the engines it tests.
 pub trait Subject {
@@ -32,6 +32,7 @@ pub trait Subject {
 pub fn suite(subject: &mut dyn Subject) {
     a_fresh_state_is_empty(subject);
     entries_take_effect_in_their_order(subject);
+    an_entry_changes_several_keys_or_none(subject);
     pages_are_bounded_and_ordered(subject);
     pages_have_no_more_than_their_limit(subject);
     keys_too_long_to_be_there_are_not_there(subject);
@@ -125,6 +126,26 @@ fn entries_take_effect_in_their_order(subject: &mut dyn Subject) {
         "an empty value is a value"
     );
     assert_eq!(state(&*engine), records(&[("b", "3"), ("e", "")]));
+}
+
+fn an_entry_changes_several_keys_or_none(subject: &mut dyn Subject) {
+    let engine = subject.fresh();
+    apply(
+        &*engine,
+        &[
+            insert(1, 0, "a", "1"),
+            by_cluster(1, 1, vec![change("a", None), change("b", Some("2"))]),
+            by_cluster(1, 2, Vec::new()),
+            by_cluster(1, 3, vec![change("c", Some("3")), change("d", None)]),
+        ],
+    )
+    .unwrap();
+    let expected = records(&[("b", "2"), ("c", "3")]);
+    assert_eq!(state(&*engine), expected);
+    assert_eq!(engine.checkpoint().unwrap(), Position(4));
+    let engine = subject.reopen(engine);
+    assert_eq!(engine.applied(), Position(4));
+    assert_eq!(state(&*engine), expected);
 }
 
 fn pages_are_bounded_and_ordered(subject: &mut dyn Subject) {
@@ -240,12 +261,8 @@ fn any_bytes_are_keys_and_values(subject: &mut dyn Subject) {
         .iter()
         .enumerate()
         .map(|(seq, key)| {
-            let mut entry = (*insert(1, seq as u64, "", "")).clone();
-            entry.operation = lockstep_core::operation::Operation::Insert {
-                key: Key::from(*key),
-                value: Value::from(*key),
-            };
-            Arc::new(entry)
+            let change = Change::insert(Key::from(*key), Value::from(*key));
+            changing(1, seq as u64, [change].into())
         })
         .collect();
     apply(&*engine, &entries).unwrap();
@@ -350,8 +367,11 @@ fn a_state_that_is_not_installed_is_forgotten(subject: &mut dyn Subject) {
 fn row(last: u64, requests: u64) -> SessionRow {
     let done = |id| {
         let seq = Seq(last.saturating_sub(requests - 1 - id));
-        let is_cancelled = id % 2 == 1;
-        (RequestId(id), Done { seq, is_cancelled })
+        let verdict = match id % 2 {
+            0 => Verdict::Executed,
+            _ => Verdict::Cancelled,
+        };
+        (RequestId(id), Decided { seq, verdict })
     };
     SessionRow {
         floor: RequestId(0),

@@ -8,13 +8,13 @@ use std::sync::Arc;
 use lockstep_core::config::{ClusterId, Epoch, Position, Token};
 use lockstep_core::engine::LogStore;
 use lockstep_core::epochs::EpochHistory;
-use lockstep_core::operation::Entry;
+use lockstep_core::operation::{Changes, Entry, Verdict};
 use lockstep_core::storage::Meta;
 use rand::seq::IndexedRandom;
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
-use super::insert;
+use super::{by_cluster, change, changing, insert, remove};
 
 /// How the suite gets at the logs it tests.
 pub trait Subject {
@@ -32,6 +32,7 @@ pub trait Subject {
 pub fn suite(subject: &mut dyn Subject) {
     a_fresh_log_is_empty(subject);
     appended_entries_are_read_back(subject);
+    entries_of_every_shape_are_read_back(subject);
     reads_are_bounded_and_begin_where_asked(subject);
     a_truncated_log_ends_there_and_goes_on(subject);
     a_truncation_to_the_end_changes_nothing(subject);
@@ -73,6 +74,23 @@ fn read_all(log: &mut dyn LogStore) -> Vec<Arc<Entry>> {
     }
     assert_eq!(from, log.end());
     all
+}
+
+fn entries_of_every_shape_are_read_back(subject: &mut dyn Subject) {
+    let mut log = subject.fresh();
+    let mut cancelled = (*changing(1, 4, Changes::new())).clone();
+    cancelled.verdict = Verdict::Cancelled;
+    let entries = [
+        insert(1, 0, "a", "1"),
+        remove(1, 1, "a"),
+        by_cluster(1, 2, vec![change("a", None), change("b", Some("2"))]),
+        by_cluster(1, 3, Vec::new()),
+        Arc::new(cancelled),
+    ];
+    log.append(&entries, Position(0)).unwrap();
+    log.sync().unwrap();
+    let mut log = subject.reopen(log);
+    assert_eq!(read_all(&mut *log), entries);
 }
 
 fn a_fresh_log_is_empty(subject: &mut dyn Subject) {

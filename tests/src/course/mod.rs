@@ -17,7 +17,9 @@ use lockstep_core::config::{
 };
 use lockstep_core::limits::{Limits, SessionLimits};
 use lockstep_core::message::{FromArbiter, Joined, Message, Request, RequestBody};
-use lockstep_core::operation::{ClientId, Entry, Key, Operation, Origin, ReadLevel, RequestId};
+use lockstep_core::operation::{
+    Author, Change, ClientId, Entry, Origin, ReadLevel, RequestId, Verdict,
+};
 use lockstep_core::process::{Effect, Input, Outbox, Process};
 use lockstep_core::replica::{Replica, ReplicaOptions, Timer};
 use lockstep_core::storage::desk::{Desk, DeskError, Handed};
@@ -462,28 +464,28 @@ fn client_id(name: &str) -> ClientId {
 
 /// What an entry leaves behind: `k1=v1`, or `k1=absent`.
 fn state_of(entry: &Entry) -> String {
-    match &entry.operation {
-        Operation::Insert { key, value } => format!("{key:?}={value:?}"),
-        Operation::Remove { key } => format!("{key:?}=absent"),
-        Operation::Cancel { key } => format!("{key:?} as it was"),
+    match entry.changes.as_slice() {
+        [] => "as it was".to_owned(),
+        [change] => match change.value() {
+            Some(value) => format!("{:?}={value:?}", change.key),
+            None => format!("{:?}=absent", change.key),
+        },
+        [..] => unreachable!("the cases write one key at a time"),
     }
 }
 
 /// The entry that a Snapshot of the cases carries.
 fn entry(key: &str, value: Option<&str>, seq: u64) -> Entry {
-    let key: Key = key.into();
-    let operation = match value {
-        Some(value) => Operation::Insert {
-            key,
-            value: value.into(),
-        },
-        None => Operation::Remove { key },
+    let change = match value {
+        Some(value) => Change::insert(key.into(), value.into()),
+        None => Change::remove(key.into()),
     };
     Entry {
         epoch: Epoch(1),
         seq: Seq(seq),
-        operation,
-        origin: Origin::plain(ClientId(5), RequestId(seq)),
+        changes: [change].into(),
+        verdict: Verdict::Executed,
+        author: Author::Client(Origin::plain(ClientId(5), RequestId(seq))),
     }
 }
 

@@ -34,7 +34,7 @@ pub use self::engine::{Habits, ModelEngine, Pages};
 pub use self::files::{Ending, FilesLog};
 pub use self::log::ModelLog;
 pub use self::medium::{Medium, RecordMedium};
-pub use self::parts::{DiskLog, DiskState, Records};
+pub use self::parts::{DiskLog, DiskState, Records, apply};
 pub use self::record::{FilesRecord, ModelRecord, RecordDisk};
 use crate::files::SimulatedFiles;
 

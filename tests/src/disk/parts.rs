@@ -11,6 +11,16 @@ use lockstep_core::sessions::{SessionChanges, SessionRows};
 /// Keys and their values.
 pub type Records = BTreeMap<Key, Value>;
 
+/// Has `entry` change the records.
+pub fn apply(records: &mut Records, entry: &Entry) {
+    for change in &entry.changes {
+        match change.value() {
+            Some(value) => records.insert(change.key.clone(), value.clone()),
+            None => records.remove(&change.key),
+        };
+    }
+}
+
 /// The log as it is on the platter.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Default)]
 pub struct DiskLog {
@@ -124,15 +134,7 @@ pub struct DiskState {
 
 impl DiskState {
     pub(super) fn apply(&mut self, entry: &Entry) {
-        match entry.operation.change() {
-            Some((key, Some(value))) => {
-                self.records.insert(key.clone(), value.clone());
-            }
-            Some((key, None)) => {
-                self.records.remove(key);
-            }
-            None => {}
-        }
+        apply(&mut self.records, entry);
         self.applied = Position::behind(entry.seq);
     }
 

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use lockstep_core::config::{Config, Epoch, Position};
 use lockstep_core::message::{Reply, ReplyBody, RequestBody};
-use lockstep_core::operation::{Entry, Key, Operation, ReadLevel, RequestId, Value};
+use lockstep_core::operation::{Entry, Key, Origin, ReadLevel, RequestId, Value};
 
 use super::scope::Scope;
 use crate::disk::Disk;
@@ -122,11 +122,13 @@ impl Judge {
                     return Err(format!("{seq} is acknowledged, but not in the log"));
                 };
                 let origin = (reply.client, reply.id);
-                if entry.origin.request() != origin {
+                if entry.origin().map(Origin::request) != Some(origin) {
                     return Err(format!("{origin:?} got the acknowledgement of {entry:?}"));
                 }
                 is_durable(&entry, evidence)?;
-                self.see(entry.operation.key(), Position::behind(*seq));
+                for change in &entry.changes {
+                    self.see(&change.key, Position::behind(*seq));
+                }
                 self.acknowledged.push(entry);
                 Ok(())
             }
@@ -161,10 +163,10 @@ impl Judge {
 
     /// Behind which committed entry the key had that value last. Scopes write every value once.
     fn version_of(&self, key: &Key, value: Option<&Value>) -> Option<Position> {
-        let of_key = |entry: &&Arc<Entry>| entry.operation.key() == key;
-        let sets = self.ledger.entries().iter().filter(of_key).rfind(
-            |entry| matches!(&entry.operation, Operation::Insert { value: set, .. } if Some(set) == value),
-        );
+        let sets = self.ledger.entries().iter().rfind(|entry| {
+            let change = entry.change_of(key);
+            change.is_some_and(|change| change.value().is_some() && change.value() == value)
+        });
         match (sets, value) {
             (Some(entry), _) => Some(Position::behind(entry.seq)),
             (None, None) => Some(Position::ZERO),

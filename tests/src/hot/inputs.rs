@@ -5,7 +5,9 @@ use std::sync::Arc;
 use lockstep_core::config::{Epoch, Seq};
 use lockstep_core::limits::SessionLimits;
 use lockstep_core::message::{Request, RequestBody};
-use lockstep_core::operation::{ClientId, Entry, Key, Operation, Origin, RequestId, Value};
+use lockstep_core::operation::{
+    Author, Change, ClientId, Entry, Key, Origin, RequestId, Value, Verdict,
+};
 use lockstep_core::sessions::{SessionChanges, SessionRows, Sessions};
 
 /// Keys in use. What is kept by key stops growing once each was written.
@@ -81,10 +83,12 @@ fn entry(seq: u64) -> Entry {
     Entry {
         epoch: Epoch(1),
         seq: Seq(seq),
-        operation: Operation::Insert {
-            key: key(seq),
-            value: Value::from(vec![seq as u8; VALUE_BYTES]),
-        },
-        origin: origin(seq),
+        changes: [Change::insert(
+            key(seq),
+            Value::from(vec![seq as u8; VALUE_BYTES]),
+        )]
+        .into(),
+        verdict: Verdict::Executed,
+        author: Author::Client(origin(seq)),
     }
 }

@@ -2,7 +2,7 @@
 //! member of the arbiter's `in_sync`.
 
 use lockstep_core::message::{Message, Reply, ReplyBody};
-use lockstep_core::operation::Entry;
+use lockstep_core::operation::{Entry, Origin};
 
 use super::{Fact, Invariant};
 use crate::cluster::Cluster;
@@ -59,7 +59,7 @@ impl AcknowledgedIsDurable {
             return Err(format!("seq {seq} is acknowledged, but not in the log"));
         };
         let origin = (reply.client, reply.id);
-        if entry.origin.request() != origin {
+        if entry.origin().map(Origin::request) != Some(origin) {
             return Err(format!("{origin:?} got the acknowledgement of {entry:?}"));
         }
         check(cluster, entry)?;

@@ -15,7 +15,7 @@ use lockstep_core::storage::Save;
 
 use super::{Fact, Invariant};
 use crate::cluster::Cluster;
-use crate::disk::{Disk, Medium, Records};
+use crate::disk::{self, Disk, Medium, Records};
 use crate::shadow::Shadow;
 
 /// The committed entries, as the first replica that called each of them committed had it.
@@ -50,15 +50,7 @@ impl Ledger {
             if !position.covers(entry.seq) {
                 break;
             }
-            match entry.operation.change() {
-                Some((key, Some(value))) => {
-                    records.insert(key.clone(), value.clone());
-                }
-                Some((key, None)) => {
-                    records.remove(key);
-                }
-                None => {}
-            }
+            disk::apply(&mut records, entry);
         }
         records
     }

@@ -72,7 +72,9 @@ impl Linearizable {
         if let ReplyBody::OperationAck { seq } = reply.body {
             let shadow = cluster.nodes()[node].shadow();
             if let Some(entry) = shadow.and_then(|shadow| shadow.entry(seq)) {
-                self.learn(entry.operation.key(), Position::behind(seq));
+                for change in &entry.changes {
+                    self.learn(&change.key, Position::behind(seq));
+                }
             }
             return Ok(());
         }
@@ -99,17 +101,15 @@ impl Linearizable {
             ));
         }
         let before = &cluster.ledger().entries()[..usize::try_from(position.0).expect("an index")];
-        let newest = before
-            .iter()
-            .rev()
-            .find(|entry| matches!(entry.operation.change(), Some((changed, _)) if changed == key));
-        let expected = newest.and_then(|entry| entry.operation.value());
+        let mut newest_first = before.iter().rev();
+        let newest = newest_first.find_map(|entry| Some((entry.seq, entry.change_of(key)?)));
+        let expected = newest.and_then(|(_, change)| change.value());
         if value.as_ref() != expected {
             return Err(format!(
                 "{key:?} was read as {value:?}, but was {expected:?} at {position}"
             ));
         }
-        let behind_it = newest.map_or(Position::ZERO, |entry| Position::behind(entry.seq));
+        let behind_it = newest.map_or(Position::ZERO, |(seq, _)| Position::behind(seq));
         // A position says little of other keys: one that did not change is as good at an older position.
         let is_stale = match level {
             ReadLevel::Linearizable => behind_it < least,

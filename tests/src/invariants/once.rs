@@ -6,7 +6,9 @@ use std::collections::BTreeMap;
 use lockstep_core::config::Position;
 use lockstep_core::limits::SessionLimits;
 use lockstep_core::message::{Message, Reply, ReplyBody};
-use lockstep_core::operation::{ClientId, Entry, Operation, Rejection, RequestId, Resolution};
+use lockstep_core::operation::{
+    ClientId, Entry, Origin, Rejection, RequestId, Resolution, Verdict,
+};
 use lockstep_core::sessions::{SessionRows, Sessions};
 
 use super::{Fact, Invariant};
@@ -50,7 +52,9 @@ impl OnceAtMost {
     fn read_on(&mut self, cluster: &Cluster) -> Result<(), String> {
         while let Some(entry) = cluster.ledger().entry(self.read.next_seq()) {
             self.read = Position::behind(entry.seq);
-            let key = entry.origin.request();
+            let Some(key) = entry.origin().map(Origin::request) else {
+                continue;
+            };
             if let Some(first) = self.entries.insert(key, entry.seq.0) {
                 return Err(format!("{key:?} is committed as {first} and {}", entry.seq));
             }
@@ -61,8 +65,11 @@ impl OnceAtMost {
 
 /// Is what a client is told of its request what the ledger has?
 fn check_reply(cluster: &Cluster, reply: &Reply) -> Result<(), String> {
-    let is_its = |entry: &Entry| entry.origin.request() == (reply.client, reply.id);
-    let is_cancel = |entry: &Entry| matches!(entry.operation, Operation::Cancel { .. });
+    let is_its = |entry: &Entry| {
+        let origin = entry.origin().map(Origin::request);
+        origin == Some((reply.client, reply.id))
+    };
+    let is_cancel = |entry: &Entry| entry.verdict == Verdict::Cancelled;
     let (is_true, entry) = match &reply.body {
         ReplyBody::OperationAck { seq } | ReplyBody::Resolved(Resolution::Executed { seq }) => {
             let entry = cluster.ledger().entry(*seq);
@@ -91,10 +98,11 @@ fn check_reply(cluster: &Cluster, reply: &Reply) -> Result<(), String> {
 fn may_be_forgotten(cluster: &Cluster, reply: &Reply) -> bool {
     let limits = &cluster.options().limits.sessions;
     let entries = cluster.ledger().entries().iter();
-    let mut its = entries.filter(|entry| entry.origin.client == reply.client);
+    let origins = entries.filter_map(|entry| entry.origin());
+    let mut its = origins.filter(|origin| origin.client == reply.client);
     limits.clients_max < SessionLimits::default().clients_max
         || its.clone().count() > limits.results_per_client_max
-        || its.any(|entry| entry.origin.settled > reply.id)
+        || its.any(|origin| origin.settled > reply.id)
 }
 
 /// Compares what a replica remembers, in memory and on its disk, with what follows from the ledger.

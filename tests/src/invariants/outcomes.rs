@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use lockstep_core::message::{ReplyBody, RequestBody};
-use lockstep_core::operation::{Operation, Value};
+use lockstep_core::operation::{Change, Value, Verdict};
 use lockstep_core::process::Outcome;
 
 use super::{Fact, Invariant};
@@ -28,7 +28,7 @@ impl Invariant for OutcomesAreTrue {
             Fact::Ended => {
                 let mut written: BTreeMap<&Value, u32> = BTreeMap::new();
                 for entry in cluster.ledger().entries() {
-                    if let Some(value) = entry.operation.value() {
+                    for value in entry.changes.iter().filter_map(Change::value) {
                         *written.entry(value).or_default() += 1;
                     }
                 }
@@ -60,14 +60,15 @@ fn check_acknowledged(cluster: &Cluster, record: &Record, outcome: &Outcome) -> 
         ));
     };
     let wanted = match &record.request {
-        RequestBody::Insert { key, value } => Operation::Insert {
-            key: key.clone(),
-            value: value.clone(),
-        },
-        RequestBody::Remove { key } => Operation::Remove { key: key.clone() },
+        RequestBody::Insert { key, value } => (key, Some(value)),
+        RequestBody::Remove { key } => (key, None),
         other => return Err(format!("{other:?} was acknowledged")),
     };
-    if entry.operation != wanted {
+    let changed = entry.changes.iter();
+    let changed: Vec<_> = changed
+        .map(|change| (&change.key, change.value()))
+        .collect();
+    if changed != [wanted] || entry.verdict != Verdict::Executed {
         return Err(format!("{wanted:?} was acknowledged as {entry:?}"));
     }
     Ok(())

@@ -59,8 +59,9 @@ impl Invariant for RejectedHasNoEffect {
                 save: Save::Append { entries, .. },
             } => {
                 for entry in entries {
-                    let origin = entry.origin.request();
-                    self.appended.insert((*node, origin));
+                    if let Some(origin) = entry.origin() {
+                        self.appended.insert((*node, origin.request()));
+                    }
                 }
                 Ok(())
             }

@@ -18,7 +18,9 @@ use lockstep_core::config::{Epoch, Incarnation, Position, Seq};
 use lockstep_core::engine::durable::{ReplicaStore, StoreOptions, open_replica};
 use lockstep_core::engine::{Engine, LogStore};
 use lockstep_core::epochs::EpochHistory;
-use lockstep_core::operation::{ClientId, Entry, Key, Operation, Origin, RequestId, Value};
+use lockstep_core::operation::{
+    Author, Change, ClientId, Entry, Key, Origin, RequestId, Value, Verdict,
+};
 use lockstep_core::range::KeyRange;
 use lockstep_core::sessions::{SessionChanges, SessionRows};
 use lockstep_core::storage::Meta;
@@ -206,18 +208,19 @@ fn open(directory: &Path) -> ReplicaStore {
 /// The entry at `seq` of the one log there is.
 fn entry(seq: u64) -> Arc<Entry> {
     let key = Key::from(format!("key {:02}", seq * 7 % KEYS));
-    let operation = match seq % 5 {
-        0 => Operation::Remove { key },
-        _ => Operation::Insert {
-            key,
-            value: Value::from(format!("{seq}").repeat(1 + (seq % 300) as usize)),
-        },
+    let change = match seq % 5 {
+        0 => Change::remove(key),
+        _ => {
+            let value = format!("{seq}").repeat(1 + (seq % 300) as usize);
+            Change::insert(key, value.into())
+        }
     };
     Arc::new(Entry {
         epoch: Epoch(1),
         seq: Seq(seq),
-        operation,
-        origin: Origin::plain(ClientId(1), RequestId(seq)),
+        changes: [change].into(),
+        verdict: Verdict::Executed,
+        author: Author::Client(Origin::plain(ClientId(1), RequestId(seq))),
     })
 }
 
@@ -225,10 +228,11 @@ fn entry(seq: u64) -> Arc<Entry> {
 fn state_at(position: u64) -> BTreeMap<Key, Value> {
     let mut state = BTreeMap::new();
     for seq in 0..position {
-        match entry(seq).operation.change() {
-            Some((key, Some(value))) => drop(state.insert(key.clone(), value.clone())),
-            Some((key, None)) => drop(state.remove(key)),
-            None => {}
+        for change in &entry(seq).changes {
+            match change.value() {
+                Some(value) => state.insert(change.key.clone(), value.clone()),
+                None => state.remove(&change.key),
+            };
         }
     }
     state

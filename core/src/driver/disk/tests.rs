@@ -10,7 +10,7 @@ use crate::config::{Epoch, NodeId, Position, Seq};
 use crate::engine::memory::{MemoryArbiter, MemoryEngine, MemoryLog};
 use crate::engine::{StoreError, View};
 use crate::epochs::EpochHistory;
-use crate::operation::{ClientId, Entry, Key, Operation, Origin, RequestId, Value};
+use crate::operation::{Author, Change, ClientId, Entry, Key, Origin, RequestId, Value, Verdict};
 use crate::range::KeyRange;
 use crate::sessions::{SessionChanges, SessionRows};
 use crate::storage::desk::DoneAtOnce;
@@ -21,11 +21,13 @@ fn entry(seq: u64, bytes: usize) -> Arc<Entry> {
     Arc::new(Entry {
         epoch: Epoch(1),
         seq: Seq(seq),
-        operation: Operation::Insert {
-            key: format!("k{seq}").into(),
-            value: Value::from(vec![b'v'; bytes]),
-        },
-        origin: Origin::plain(ClientId(1), RequestId(seq)),
+        changes: [Change::insert(
+            format!("k{seq}").into(),
+            Value::from(vec![b'v'; bytes]),
+        )]
+        .into(),
+        verdict: Verdict::Executed,
+        author: Author::Client(Origin::plain(ClientId(1), RequestId(seq))),
     })
 }
 

@@ -15,7 +15,7 @@ use super::{ReplicaStore, StoreOptions, open_replica};
 use crate::config::{Epoch, Position, Seq};
 use crate::engine::Engine;
 use crate::epochs::EpochHistory;
-use crate::operation::{ClientId, Entry, Key, Operation, Origin, RequestId, Value};
+use crate::operation::{Author, Change, ClientId, Entry, Key, Origin, RequestId, Value, Verdict};
 use crate::range::KeyRange;
 use crate::sessions::{SessionChanges, SessionRows};
 
@@ -120,15 +120,16 @@ fn copy_into(from: &Path, to: &Path) -> io::Result<()> {
 }
 
 fn entry(seq: u64, key: Key, value: Option<Value>) -> Arc<Entry> {
-    let operation = match value {
-        Some(value) => Operation::Insert { key, value },
-        None => Operation::Remove { key },
+    let change = match value {
+        Some(value) => Change::insert(key, value),
+        None => Change::remove(key),
     };
     Arc::new(Entry {
         epoch: Epoch(1),
         seq: Seq(seq),
-        origin: Origin::plain(ClientId(1), RequestId(seq)),
-        operation,
+        changes: [change].into(),
+        verdict: Verdict::Executed,
+        author: Author::Client(Origin::plain(ClientId(1), RequestId(seq))),
     })
 }
 

@@ -13,7 +13,7 @@ use crate::engine::durable::os::OsFiles;
 use crate::engine::files::Files;
 
 /// Raised when a release can no longer read what an earlier one wrote.
-const VERSION: u32 = 5;
+const VERSION: u32 = 6;
 
 const LOCK: &str = "lock";
 const FORMAT: &str = "format";

@@ -117,7 +117,7 @@ fn a_format_of_another_release_and_a_damaged_one_are_told_apart() {
         found,
         Err(StoreError::Format {
             found: 9,
-            expected: 5,
+            expected: 6,
             ..
         })
     ));

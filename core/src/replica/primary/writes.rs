@@ -7,12 +7,14 @@ use crate::config::{Epoch, Position, Seq};
 use crate::event::Event;
 use crate::limits::{self, Limits};
 use crate::message::ReplyBody;
-use crate::operation::{Entry, Operation, Rejection, Resolution};
+use crate::operation::{
+    Author, Change, Changes, Decided, Entry, Operation, Rejection, Resolution, Verdict,
+};
 use crate::replica::asker::Asker;
 use crate::replica::context::Context;
 use crate::replica::replicator::Replicator;
 use crate::replica::timer::Timer;
-use crate::sessions::{Done, Lookup};
+use crate::sessions::Lookup;
 use crate::time::Instant;
 
 use super::Primary;
@@ -22,7 +24,7 @@ use super::Primary;
 pub(super) struct Pending {
     asker: Asker,
     wants: Wants,
-    is_cancel: bool,
+    decided: Decided,
     deadline: Instant,
 }
 
@@ -51,8 +53,8 @@ impl Primary {
         if let Some(first) = cx.core.uncommitted.get(&asker.origin.request())
             && !planted!(CopyOfOpenExecuted)
         {
-            let (seq, is_cancel) = (first.seq, first.is_cancel);
-            return self.wait(cx, seq, asker, wants, is_cancel);
+            let decided = *first;
+            return self.wait(cx, decided, asker, wants);
         }
         match cx.core.sessions.lookup(&asker.origin) {
             Lookup::Done(_) if planted!(CopyOfDoneExecuted) => {}
@@ -84,20 +86,22 @@ impl Primary {
             return cx.reject(&asker, Rejection::NotReady);
         }
         self.rejected.remove(&asker.origin.request());
-        let seq = cx.core.log.end().next_seq();
+        let (changes, verdict) = decide(operation);
         let entry = Entry {
             epoch: self.epoch,
-            seq,
-            operation,
-            origin,
+            seq: cx.core.log.end().next_seq(),
+            changes,
+            verdict,
+            author: Author::Client(origin),
         };
+        let decided = entry.decided();
         cx.append(vec![Arc::new(entry)]);
         if planted!(RejectsAppended)
             && cx.core.log.unapplied_bytes() >= cx.core.options.limits.uncommitted_bytes_max
         {
             return cx.reject(&asker, Rejection::Overloaded);
         }
-        self.wait(cx, seq, asker, wants, wants == Wants::Resolution);
+        self.wait(cx, decided, asker, wants);
     }
 
     /// Is the copy for this tenure? Another one may have rejected it.
@@ -133,14 +137,8 @@ impl Primary {
 
     /// Lets a request wait for the fate of an entry, for a second. If one waits already, it is the same once more: the
     /// answer goes to where it was asked from last, and when it was due.
-    fn wait(
-        &mut self,
-        cx: &mut Context<'_>,
-        seq: Seq,
-        asker: Asker,
-        wants: Wants,
-        is_cancel: bool,
-    ) {
+    fn wait(&mut self, cx: &mut Context<'_>, decided: Decided, asker: Asker, wants: Wants) {
+        let seq = decided.seq;
         if let Some(pending) = self.pending.get_mut(&seq) {
             (pending.asker, pending.wants) = (asker, wants);
             return;
@@ -149,7 +147,7 @@ impl Primary {
         let pending = Pending {
             asker,
             wants,
-            is_cancel,
+            decided,
             deadline,
         };
         self.pending.insert(seq, pending);
@@ -207,11 +205,8 @@ impl Primary {
             let (seq, pending) = first.remove_entry();
             self.deadlines.remove(&(pending.deadline, seq));
             cx.out.notify(Event::Acknowledged(seq));
-            let done = Done {
-                seq,
-                is_cancelled: pending.is_cancel,
-            };
-            cx.reply(&pending.asker, answer(&pending.asker, pending.wants, done));
+            let body = answer(&pending.asker, pending.wants, pending.decided);
+            cx.reply(&pending.asker, body);
         }
         self.rearm_deadline(cx);
     }
@@ -229,7 +224,7 @@ impl Primary {
             if let Some(pending) = self.pending.remove(&seq) {
                 answer_unconfirmed(cx, seq, &pending);
                 if planted!(FailedAnsweredAgain) {
-                    self.wait(cx, seq, pending.asker, pending.wants, pending.is_cancel);
+                    self.wait(cx, pending.decided, pending.asker, pending.wants);
                 }
             }
         }
@@ -244,17 +239,28 @@ impl Primary {
     }
 }
 
+/// What the operation comes to. Nobody but the primary, and it only here, looks at operations.
+fn decide(operation: Operation) -> (Changes, Verdict) {
+    match operation {
+        Operation::Insert { key, value } => {
+            ([Change::insert(key, value)].into(), Verdict::Executed)
+        }
+        Operation::Remove { key } => ([Change::remove(key)].into(), Verdict::Executed),
+        Operation::Cancel { .. } => (Changes::new(), Verdict::Cancelled),
+    }
+}
+
 /// The answer to a request whose first copy has a committed entry.
-fn answer(asker: &Asker, wants: Wants, done: Done) -> ReplyBody {
-    let seq = done.seq;
-    match (wants, done.is_cancelled) {
-        (Wants::Execution, false) => ReplyBody::OperationAck { seq },
-        (Wants::Execution, true) => ReplyBody::OperationRejected {
+fn answer(asker: &Asker, wants: Wants, decided: Decided) -> ReplyBody {
+    let seq = decided.seq;
+    match (wants, decided.verdict) {
+        (Wants::Execution, Verdict::Executed) => ReplyBody::OperationAck { seq },
+        (Wants::Execution, Verdict::Cancelled) => ReplyBody::OperationRejected {
             reason: Rejection::Cancelled,
             attempt: asker.attempt,
         },
-        (Wants::Resolution, false) => ReplyBody::Resolved(Resolution::Executed { seq }),
-        (Wants::Resolution, true) => ReplyBody::Resolved(Resolution::NeverExecuted),
+        (Wants::Resolution, Verdict::Executed) => ReplyBody::Resolved(Resolution::Executed { seq }),
+        (Wants::Resolution, Verdict::Cancelled) => ReplyBody::Resolved(Resolution::NeverExecuted),
     }
 }
 

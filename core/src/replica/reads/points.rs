@@ -30,7 +30,7 @@ impl Point {
             Level::Linearizable if planted!(ReadsDirtyValue) => log.newest(&self.key),
             Level::Committed | Level::Linearizable => log.newest_committed(&self.key),
         };
-        value.map(|value| value.cloned())
+        value.map(|record| record.map(|record| record.value.clone()))
     }
 
     /// The state has this value.

@@ -52,7 +52,8 @@ impl Scan {
                 Some(last) => self.range.through(last.clone()),
                 None => self.range.clone(),
             };
-            merged.extend(log.newest_of(&told));
+            let newest = log.newest_of(&told);
+            merged.extend(newest.map(|(key, record)| (key, record.map(|record| &record.value))));
         }
         let mut resume = through;
         let records_max = limits::page_records_max(self.limit);

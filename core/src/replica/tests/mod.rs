@@ -23,10 +23,10 @@ use crate::message::{
     Timestamp, ToArbiter,
 };
 use crate::operation::{
-    ClientId, Entry, Operation, Origin, ReadLevel, Rejection, RequestId, Resolution,
+    Author, Change, ClientId, Entry, Origin, ReadLevel, Rejection, RequestId, Verdict,
 };
 use crate::process::Effect;
-use crate::sessions::{Done, SessionRow, SessionRows};
+use crate::sessions::{SessionRow, SessionRows};
 
 const ME: NodeId = NodeId(1);
 const OTHER: NodeId = NodeId(2);
@@ -276,17 +276,18 @@ fn config(primary: NodeId, version: u64, incarnation_of_other: u64) -> Config {
     config
 }
 
-fn entry(seq: u64, operation: Operation) -> Entry {
+fn entry(seq: u64, change: Change) -> Entry {
     Entry {
         epoch: EPOCH,
         seq: Seq(seq),
-        operation,
-        origin: Origin::plain(CLIENT, RequestId(seq)),
+        changes: [change].into(),
+        verdict: Verdict::Executed,
+        author: Author::Client(Origin::plain(CLIENT, RequestId(seq))),
     }
 }
 
 fn snapshots(sync: u64, seqs: std::ops::Range<u64>) -> PeerMessage {
-    let entry = |seq| entry(seq, Operation::Remove { key: "k".into() });
+    let entry = |seq| entry(seq, Change::remove("k".into()));
     PeerMessage::Snapshots(Snapshots {
         sync,
         entries: seqs.map(|seq| Arc::new(entry(seq))).collect(),

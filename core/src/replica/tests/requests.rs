@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::message::{Attempt, CommittedAnswer};
+use crate::operation::{Decided, Resolution, Verdict};
 
 impl Table {
     /// A primary that is alone in sync, so that its own disk commits.
@@ -81,10 +82,9 @@ fn tail(seqs: std::ops::Range<u64>) -> Vec<Arc<Entry>> {
 /// What is remembered of `CLIENT` when it has the entries `floor..end`, with the ids of their seqs, and has settled
 /// those before.
 fn remembered(floor: u64, end: u64) -> SessionRows {
-    let done = |seq| {
-        let is_cancelled = false;
-        let seq = Seq(seq);
-        Done { seq, is_cancelled }
+    let done = |seq| Decided {
+        seq: Seq(seq),
+        verdict: Verdict::Executed,
     };
     let row = SessionRow {
         floor: RequestId(floor),

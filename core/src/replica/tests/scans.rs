@@ -19,14 +19,11 @@ impl Scanned {
         let entries = (0..).zip(log).map(|(seq, change)| {
             let (sign, key) = change.split_at(1);
             let key = Key::from(key);
-            let operation = match sign {
-                "+" => Operation::Insert {
-                    key,
-                    value: "log".into(),
-                },
-                _ => Operation::Remove { key },
+            let change = match sign {
+                "+" => Change::insert(key, "log".into()),
+                _ => Change::remove(key),
             };
-            Arc::new(entry(seq, operation))
+            Arc::new(entry(seq, change))
         });
         Self {
             table: Table::recovered(OTHER, SessionRows::default(), entries.collect()),

@@ -7,7 +7,9 @@ use lockstep_core::config::{Epoch, Position, Seq};
 use lockstep_core::engine::durable::{DurableLog, StoreOptions, open_log};
 use lockstep_core::engine::{LogStore, StoreError};
 use lockstep_core::epochs::EpochHistory;
-use lockstep_core::operation::{ClientId, Entry, Key, Operation, Origin, RequestId, Value};
+use lockstep_core::operation::{
+    Author, Change, ClientId, Entry, Key, Origin, RequestId, Value, Verdict,
+};
 use lockstep_core::storage::Meta;
 use rand::Rng;
 use rand::seq::IndexedRandom;
@@ -308,11 +310,13 @@ impl LogDrill {
                 Arc::new(Entry {
                     epoch: Epoch(self.epoch),
                     seq: Seq(seq),
-                    operation: Operation::Insert {
-                        key: Key::from(format!("{seq}")),
-                        value: Value::from(value.clone()),
-                    },
-                    origin: Origin::plain(ClientId(1), RequestId(seq)),
+                    changes: [Change::insert(
+                        Key::from(format!("{seq}")),
+                        Value::from(value.clone()),
+                    )]
+                    .into(),
+                    verdict: Verdict::Executed,
+                    author: Author::Client(Origin::plain(ClientId(1), RequestId(seq))),
                 })
             })
             .collect()

@@ -13,7 +13,7 @@ use super::*;
 use crate::config::{Epoch, NodeId, Token};
 use crate::engine::durable::directory::Kind;
 use crate::engine::durable::os::OsFiles;
-use crate::operation::{ClientId, Key, Operation, Origin, RequestId, Value};
+use crate::operation::{Author, Change, ClientId, Entry, Key, Origin, RequestId, Value, Verdict};
 
 /// A data directory and the log in it.
 struct Rig {
@@ -34,7 +34,7 @@ impl Rig {
         let directory = home.path().join("log");
         fs::create_dir(&directory).expect("a new directory");
         // Whatever opens a directory with files in it expects its description.
-        fs::write(home.path().join("format"), "lockstep replica\nformat 5\n").expect("room");
+        fs::write(home.path().join("format"), "lockstep replica\nformat 6\n").expect("room");
         for (name, contents) in image {
             fs::write(directory.join(name), contents).expect("room");
         }
@@ -110,11 +110,13 @@ fn entry(epoch: u64, seq: u64, value_bytes: usize) -> Arc<Entry> {
     Arc::new(Entry {
         epoch: Epoch(epoch),
         seq: Seq(seq),
-        operation: Operation::Insert {
-            key: Key::from(format!("{seq}")),
-            value: Value::from(vec![seq as u8 | 1; value_bytes]),
-        },
-        origin: Origin::plain(ClientId(1), RequestId(seq)),
+        changes: [Change::insert(
+            Key::from(format!("{seq}")),
+            Value::from(vec![seq as u8 | 1; value_bytes]),
+        )]
+        .into(),
+        verdict: Verdict::Executed,
+        author: Author::Client(Origin::plain(ClientId(1), RequestId(seq))),
     })
 }
 
@@ -204,10 +206,7 @@ fn a_value_that_looks_like_a_batch_is_no_witness() {
     forged[8..12].copy_from_slice(&crc.to_le_bytes());
     let (_, torn) = rig.place();
     let mut poisoned = (*entry(1, 2, 0)).clone();
-    poisoned.operation = Operation::Insert {
-        key: Key::from("key"),
-        value: Value::from(forged.repeat(8)),
-    };
+    poisoned.changes = [Change::insert("key".into(), forged.repeat(8).into())].into();
     rig.append(&[Arc::new(poisoned)]);
     let mut image = rig.image();
     image.get_mut(&name).unwrap()[torn + 20] ^= 1;

@@ -54,8 +54,9 @@ impl Table {
     pub(super) fn apply(&mut self, entries: &[Arc<Entry>], sessions: &SessionChanges) {
         assert!(self.sorted.get().is_none(), "what is set aside is fixed");
         for entry in entries {
-            if let Some((key, value)) = entry.operation.change() {
-                self.records.insert(key.clone(), value.cloned());
+            for change in &entry.changes {
+                let value = change.value().cloned();
+                self.records.insert(change.key.clone(), value);
             }
             self.applied = Position::behind(entry.seq);
             self.bytes += entry.size();

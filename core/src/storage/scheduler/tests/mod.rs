@@ -11,7 +11,7 @@ use crate::config::{ClusterId, Config, ConfigVersion, Epoch, Incarnation, NodeId
 use crate::engine::memory::{MemoryEngine, MemoryLog};
 use crate::engine::{Engine, LogStore, StoreError, View};
 use crate::epochs::EpochHistory;
-use crate::operation::{ClientId, Entry, Key, Operation, Origin, RequestId, Value};
+use crate::operation::{Author, Change, ClientId, Entry, Key, Origin, RequestId, Value, Verdict};
 use crate::sessions::{SessionChanges, SessionRows};
 use crate::storage::committed::Committed;
 use crate::storage::{ArbiterRecord, Meta, carry_out};
@@ -22,11 +22,13 @@ fn entry_of(epoch: u64, seq: u64, bytes: usize) -> Arc<Entry> {
     Arc::new(Entry {
         epoch: Epoch(epoch),
         seq: Seq(seq),
-        operation: Operation::Insert {
-            key: format!("k{seq}").into(),
-            value: Value::from(vec![b'v'; bytes]),
-        },
-        origin: Origin::plain(ClientId(1), RequestId(seq)),
+        changes: [Change::insert(
+            format!("k{seq}").into(),
+            Value::from(vec![b'v'; bytes]),
+        )]
+        .into(),
+        verdict: Verdict::Executed,
+        author: Author::Client(Origin::plain(ClientId(1), RequestId(seq))),
     })
 }
 

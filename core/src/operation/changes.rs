@@ -1,0 +1,114 @@
+//! What stands at a place of the log: what was decided of a request, and what that changes.
+//!
+//! The primary turns a request into this when it gives it its place. Whoever is behind the primary, on other replicas or on a
+//! disk, sees changes and knows no operations.
+
+use serde::{Deserialize, Serialize};
+use smallvec::SmallVec;
+
+use crate::config::{Epoch, Seq};
+
+use super::{Author, Key, Origin, Value};
+
+/// What the store keeps under a key.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Record {
+    /// The value.
+    pub value: Value,
+}
+
+/// What becomes of one key.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Change {
+    /// The key.
+    pub key: Key,
+    /// What it has from then on; `None` when it is removed, whether or not it was there.
+    pub record: Option<Record>,
+}
+
+impl Change {
+    /// The key is set to the value.
+    pub fn insert(key: Key, value: Value) -> Self {
+        let record = Some(Record { value });
+        Self { key, record }
+    }
+
+    /// The key is removed.
+    pub fn remove(key: Key) -> Self {
+        Self { key, record: None }
+    }
+
+    /// The value it sets.
+    pub fn value(&self) -> Option<&Value> {
+        self.record.as_ref().map(|record| &record.value)
+    }
+
+    /// Bytes of key and value.
+    pub fn size(&self) -> usize {
+        self.key.0.len() + self.value().map_or(0, |value| value.0.len())
+    }
+}
+
+/// What one entry changes, each key once. Mostly it is one key, and that takes no memory of its own.
+pub type Changes = SmallVec<[Change; 1]>;
+
+/// What was decided of a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum Verdict {
+    /// It is executed.
+    Executed,
+    /// It is not, and never will be: its entry only takes its place.
+    Cancelled,
+}
+
+/// The entry of a request, as far as its client is told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Decided {
+    /// Its place.
+    pub seq: Seq,
+    /// What was decided.
+    pub verdict: Verdict,
+}
+
+/// One place of the log.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Entry {
+    /// The epoch it was made in; it keeps that epoch for ever.
+    pub epoch: Epoch,
+    /// Its place.
+    pub seq: Seq,
+    /// What it changes; nothing, if the request is cancelled.
+    pub changes: Changes,
+    /// What was decided.
+    pub verdict: Verdict,
+    /// Who asked for it.
+    pub author: Author,
+}
+
+impl Entry {
+    /// The request that led to it; `None` if no client asked.
+    pub fn origin(&self) -> Option<&Origin> {
+        match &self.author {
+            Author::Client(origin) => Some(origin),
+            Author::Cluster => None,
+        }
+    }
+
+    /// What it says of its request.
+    pub fn decided(&self) -> Decided {
+        Decided {
+            seq: self.seq,
+            verdict: self.verdict,
+        }
+    }
+
+    /// What becomes of the key; `None` if it leaves that as it is.
+    pub fn change_of(&self, key: &Key) -> Option<&Change> {
+        self.changes.iter().find(|change| change.key == *key)
+    }
+
+    /// Bytes this keeps in memory, about: keys, values and what surrounds them.
+    pub fn size(&self) -> usize {
+        self.changes.iter().map(Change::size).sum::<usize>() + 96
+    }
+}
