@@ -11,7 +11,7 @@ use smallvec::SmallVec;
 
 use crate::config::{Epoch, Position, Seq};
 use crate::epochs::EpochHistory;
-use crate::operation::{Entry, Key, Record};
+use crate::operation::{Entry, Key, Moment, Record, Revision};
 use crate::range::KeyRange;
 use crate::storage::Recovered;
 
@@ -31,6 +31,8 @@ pub struct Log {
     history: EpochHistory,
     tail: VecDeque<Slot>,
     tail_start: Position,
+    /// That of the store after the entries before `tail_start`.
+    tail_base: Revision,
     tail_bytes: usize,
     tail_bytes_max: usize,
     unapplied_bytes: usize,
@@ -81,6 +83,7 @@ impl Log {
             history: recovered.history.up_to(recovered.applied),
             tail: VecDeque::new(),
             tail_start: recovered.applied,
+            tail_base: planted!(RevisionNotRecovered => Revision::FIRST, recovered.revision),
             tail_bytes: 0,
             tail_bytes_max,
             unapplied_bytes: 0,
@@ -124,6 +127,23 @@ impl Log {
     /// The epochs of the entries before `end()`.
     pub fn history(&self) -> &EpochHistory {
         &self.history
+    }
+
+    /// That of the store after all entries.
+    pub fn revision(&self) -> Revision {
+        let last = self.tail.back();
+        last.map_or(self.tail_base, |slot| slot.entry.revision)
+    }
+
+    /// That of the store after the entries before `position`, which is in memory: not before `applied()`, nor behind `end()`.
+    pub fn revision_at(&self, position: Position) -> Revision {
+        let index = self
+            .index(position)
+            .expect("what is not applied is in memory");
+        match index.checked_sub(1) {
+            Some(last) => self.tail[last].entry.revision,
+            None => self.tail_base,
+        }
     }
 
     /// Bytes of the entries that are not applied, which therefore have to be in memory.
@@ -236,8 +256,12 @@ impl Log {
         self.history.truncate(self.end);
     }
 
-    /// Begins anew behind a full state of the entries before `at`.
-    pub fn reset(&mut self, at: Position, history: EpochHistory) {
+    /// Begins anew behind a full state of that moment.
+    pub fn reset(&mut self, at: Moment, history: EpochHistory) {
+        let Moment {
+            position: at,
+            revision,
+        } = at;
         assert!(
             at >= self.committed,
             "a full state older than what is committed"
@@ -252,6 +276,7 @@ impl Log {
             history,
             tail: VecDeque::new(),
             tail_start: at,
+            tail_base: revision,
             tail_bytes: 0,
             tail_bytes_max: self.tail_bytes_max,
             unapplied_bytes: 0,
@@ -345,6 +370,7 @@ impl Log {
                 .expect("there is a forgotten entry in memory");
             self.tail_bytes -= slot.entry.size();
             self.tail_start = self.tail_start.next();
+            self.tail_base = slot.entry.revision;
         }
     }
 
@@ -403,13 +429,15 @@ mod tests {
         changes: &[(&str, Option<&str>)],
         author: Author,
     ) -> Arc<Entry> {
+        let revision = Revision(seq + 2);
         let changes = changes.iter().map(|(key, value)| match value {
-            Some(value) => Change::insert((*key).into(), (*value).into()),
+            Some(value) => Change::insert((*key).into(), (*value).into(), revision),
             None => Change::remove((*key).into()),
         });
         Arc::new(Entry {
             epoch: Epoch(epoch),
             seq: Seq(seq),
+            revision,
             changes: changes.collect(),
             verdict: Verdict::Executed,
             author,
@@ -431,6 +459,7 @@ mod tests {
             log_end: Position(0),
             history: EpochHistory::new(),
             applied: Position(0),
+            revision: Revision::FIRST,
             sessions: SessionRows::default(),
             tail: Vec::new(),
         };
@@ -538,6 +567,32 @@ mod tests {
     }
 
     #[test]
+    fn the_revision_is_known_from_where_the_state_is_on() {
+        let mut log = empty();
+        assert_eq!(log.revision(), Revision(1));
+        for seq in 0..10 {
+            log.append(entry(1, seq, "k", Some("a")));
+        }
+        assert_eq!(log.revision(), Revision(11));
+        assert_eq!(log.revision_at(Position(0)), Revision(1));
+        assert_eq!(log.revision_at(Position(7)), Revision(8));
+        log.advance_committed(Position(9));
+        log.advance_applied(Position(9));
+        log.forget(Position(9));
+        assert!(log.tail.len() < 9);
+        assert_eq!(log.revision_at(Position(9)), Revision(10));
+        log.truncate(Position(9));
+        assert_eq!(log.revision(), Revision(10));
+        let moment = Moment {
+            position: Position(50),
+            revision: Revision(40),
+        };
+        log.reset(moment, EpochHistory::new());
+        assert_eq!(log.revision(), Revision(40));
+        assert_eq!(log.revision_at(Position(50)), Revision(40));
+    }
+
+    #[test]
     #[should_panic(expected = "truncating what is committed")]
     fn what_is_committed_cannot_be_truncated() {
         let mut log = empty();
@@ -577,6 +632,7 @@ mod tests {
         log.append(entry(1, 4, "c", None));
         let newest = |range: KeyRange| {
             log.newest_of(&range)
+                .map(|(key, record)| (key, record.map(|record| &record.value)))
                 .map(|(key, value)| format!("{key:?}{value:?}"))
                 .collect::<String>()
         };

@@ -201,6 +201,7 @@ mod switch {
         HandsOverUnanswered = "a primary hands over with writes that are not answered",
 
         // Full state.
+        RevisionNotTransferred = "the full state comes without the revision",
         SessionsNotTransferred = "the full state comes without the sessions",
         TransfersUncommitted = "the full state is said to be as new as the log",
         HistoryBeyondState = "the full state comes with the history of entries that are not in it",
@@ -213,6 +214,8 @@ mod switch {
         CopyOfDoneExecuted = "a request is executed again after the first copy is committed",
         SettledTooMuch = "the oldest request without an outcome is forgotten as settled",
         SessionsNotRecovered = "a restart forgets all requests",
+        RevisionNotRecovered = "a restart forgets the revision",
+        CancelTakesRevision = "an entry that changes nothing gets a revision of its own",
         ResolvesWithoutEntry = "a request is said to be never executed, and can be executed later",
         FailedAnsweredAgain = "a write that has failed is acknowledged later",
         TenureEndsSilently = "the end of a tenure is not told to those who wait",

@@ -27,7 +27,7 @@ pub struct SessionRow {
 impl SessionRow {
     /// Bytes it takes on a transport or on a disk, at most.
     pub fn size(&self) -> usize {
-        40 + 21 * self.results.len()
+        40 + 31 * self.results.len()
     }
 }
 
@@ -240,7 +240,7 @@ fn forget_oldest(row: &mut SessionRow) {
 mod tests {
     use super::*;
     use crate::config::Epoch;
-    use crate::operation::{Author, Change, Changes, Verdict};
+    use crate::operation::{Author, Change, Changes, Revision, Verdict};
 
     /// A table after entries, written as `(client, id, born, settled)`, in a log that begins with them.
     fn table(entries: &[(u64, u64, u64, u64)]) -> Sessions {
@@ -282,6 +282,7 @@ mod tests {
         Entry {
             epoch: Epoch(1),
             seq: Seq(seq),
+            revision: Revision(seq + 2),
             changes: [Change::remove("k".into())].into(),
             verdict: Verdict::Executed,
             author: Author::Client(origin(client, id, born, settled)),
@@ -291,6 +292,7 @@ mod tests {
     fn done(seq: u64) -> Lookup {
         Lookup::Done(Decided {
             seq: Seq(seq),
+            revision: Revision(seq + 2),
             verdict: Verdict::Executed,
         })
     }

@@ -300,6 +300,7 @@ mod tests {
             arbiter_reachable: true,
             persisted: Position(persisted),
             committed: Position(committed),
+            revision: lockstep_core::operation::Revision(1),
             log_start: Position(0),
             disk_full: false,
             has_lease: true,

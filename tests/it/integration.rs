@@ -110,9 +110,9 @@ impl Case {
         };
         match self.call(get, Some(replica)) {
             Outcome::Answered {
-                body: ReplyBody::GetResult { value, .. },
+                body: ReplyBody::GetResult { record, .. },
                 ..
-            } => value.map(|value| String::from_utf8_lossy(&value.0).into_owned()),
+            } => record.map(|found| String::from_utf8_lossy(&found.value.0).into_owned()),
             other => panic!("{key} was read with {other:?}"),
         }
     }

@@ -160,7 +160,7 @@ impl PathFinder {
                 ReplyBody::Resolved(Resolution::NeverExecuted) => {
                     counts.path(Path::ResolvedNever);
                 }
-                ReplyBody::OperationAck { seq } if !self.committed.contains(seq) => {
+                ReplyBody::OperationAck { seq, .. } if !self.committed.contains(seq) => {
                     counts.path(Path::RetryAnswered);
                     let entry = cluster.ledger().entry(*seq);
                     if entry.is_some_and(|entry| entry.epoch < cluster.config().epoch) {

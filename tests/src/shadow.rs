@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
 use lockstep_core::config::{Position, Seq};
-use lockstep_core::operation::{Entry, Key, Value};
+use lockstep_core::operation::{Entry, Key, Keyed, Record};
 use lockstep_core::storage::{Save, Ticket};
 
 use crate::disk::{Disk, Medium, Records};
@@ -17,7 +17,7 @@ pub struct Shadow {
     start: Position,
     entries: VecDeque<Arc<Entry>>,
     /// What each key was set to, and behind which entry.
-    versions: BTreeMap<Key, Vec<(Position, Option<Value>)>>,
+    versions: BTreeMap<Key, Vec<(Position, Option<Record>)>>,
     staged: Records,
     /// The state that is being put in place: its ticket and its position.
     installing: Option<(Ticket, Position)>,
@@ -99,24 +99,28 @@ impl Shadow {
                 self.generation += 1;
             }
             Save::StageBegin => self.staged.clear(),
-            Save::Stage { records, .. } => self.staged.extend(records.iter().cloned()),
-            Save::Install { at, .. } => self.installing = Some((ticket, *at)),
+            Save::Stage { records, .. } => {
+                let records = records.iter().cloned();
+                let records = records.map(|Keyed { key, record }| (key, record));
+                self.staged.extend(records);
+            }
+            Save::Install { at, .. } => self.installing = Some((ticket, at.position)),
             Save::Meta(_) | Save::Arbiter(_) => {}
         }
     }
 
-    /// Was `value` what the key had at the position `from`, or at a later one up to `to`?
-    pub fn had(&self, key: &Key, value: Option<&Value>, from: Position, to: Position) -> bool {
+    /// Was `record` what the key had at the position `from`, or at a later one up to `to`?
+    pub fn had(&self, key: &Key, record: Option<&Record>, from: Position, to: Position) -> bool {
         let versions = self.versions.get(key).map_or(&[][..], Vec::as_slice);
         let behind = versions.partition_point(|(at, _)| *at <= from);
         let at_from = behind
             .checked_sub(1)
             .and_then(|index| versions[index].1.as_ref());
-        at_from == value
+        at_from == record
             || versions[behind..]
                 .iter()
                 .take_while(|(at, _)| *at <= to)
-                .any(|(_, later)| later.as_ref() == value)
+                .any(|(_, later)| later.as_ref() == record)
     }
 
     /// The keys that it has known, in their order.
@@ -126,7 +130,7 @@ impl Shadow {
 
     fn note(&mut self, entry: &Entry) {
         for change in &entry.changes {
-            let version = (Position::behind(entry.seq), change.value().cloned());
+            let version = (Position::behind(entry.seq), change.record.clone());
             let versions = self.versions.entry(change.key.clone());
             versions.or_default().push(version);
         }
@@ -135,7 +139,7 @@ impl Shadow {
     fn set_base(&mut self, records: &Records) {
         self.versions = records
             .iter()
-            .map(|(key, value)| (key.clone(), vec![(Position::ZERO, Some(value.clone()))]))
+            .map(|(key, record)| (key.clone(), vec![(Position::ZERO, Some(record.clone()))]))
             .collect();
     }
 }

@@ -11,7 +11,7 @@ use lockstep_core::event::Event;
 use lockstep_core::message::{
     Change, FromArbiter, Joined, Message, PeerMessage, ReplyBody, RequestBody, SyncFrom, ToArbiter,
 };
-use lockstep_core::operation::{Author, Entry, Verdict};
+use lockstep_core::operation::{Author, Entry, Record, Resolution, Verdict};
 use lockstep_core::process::Outcome;
 use lockstep_core::storage::Save;
 
@@ -149,7 +149,7 @@ impl Trace {
                 records.len(),
                 sessions.rows.len()
             ),
-            Save::Install { at, .. } => format!("install {at}"),
+            Save::Install { at, .. } => format!("install {}", at.position),
             Save::Arbiter(record) => format!("record {}", config(&record.config)),
         };
         self.push(now, format_args!("{name} = {what}"));
@@ -291,7 +291,9 @@ fn peer_message(body: &PeerMessage) -> String {
         PeerMessage::SyncEnd(end) => {
             let start = match &end.start {
                 SyncFrom::Log { keep } => format!("log from {keep}"),
-                SyncFrom::State { at, records, .. } => format!("state at {at}, {records} records"),
+                SyncFrom::State { at, records, .. } => {
+                    format!("state at {}, {records} records", at.position)
+                }
             };
             format!("SyncEnd s{} {start}", end.sync)
         }
@@ -363,14 +365,15 @@ fn range(entries: &[std::sync::Arc<Entry>]) -> String {
 
 fn reply_body(body: &ReplyBody) -> String {
     match body {
-        ReplyBody::OperationAck { seq } => format!("OperationAck {seq}"),
+        ReplyBody::OperationAck { seq, .. } => format!("OperationAck {seq}"),
         ReplyBody::OperationRejected { reason, .. } => format!("OperationRejected: {reason}"),
         ReplyBody::GetResult {
             key,
-            value,
+            record,
             position,
-        } => match value {
-            Some(value) => format!("GetResult {key:?}={value:?} at {position}"),
+            ..
+        } => match record {
+            Some(Record { value, .. }) => format!("GetResult {key:?}={value:?} at {position}"),
             None => format!("GetResult {key:?} absent at {position}"),
         },
         ReplyBody::ScanResult { records, resume } => {
@@ -380,7 +383,9 @@ fn reply_body(body: &ReplyBody) -> String {
             "Status {:?} persisted {} committed {}",
             status.role, status.persisted, status.committed
         ),
-        ReplyBody::Resolved(resolution) => format!("Resolved: {resolution:?}"),
+        ReplyBody::Resolved(Resolution::Executed { seq, .. }) => {
+            format!("Resolved: executed as {seq}")
+        }
         other => format!("{other:?}"),
     }
 }
@@ -388,15 +393,18 @@ fn reply_body(body: &ReplyBody) -> String {
 fn in_short(outcome: &Outcome) -> String {
     match outcome {
         Outcome::Answered { id, replica, body } => match body {
-            ReplyBody::OperationAck { seq } => format!("#{id} acknowledged as {seq}"),
-            ReplyBody::GetResult { value, .. } => match value {
-                Some(value) => format!("{value:?} from {replica}"),
+            ReplyBody::OperationAck { seq, .. } => format!("#{id} acknowledged as {seq}"),
+            ReplyBody::GetResult { record, .. } => match record {
+                Some(Record { value, .. }) => format!("{value:?} from {replica}"),
                 None => format!("absent at {replica}"),
             },
             ReplyBody::ScanResult { records, resume } => {
+                let records = records.iter();
+                let records = records.map(|keyed| (&keyed.key, &keyed.record.value));
+                let records: Vec<_> = records.collect();
                 format!("{records:?}, resume {resume:?}, from {replica}")
             }
-            ReplyBody::Resolved(resolution) => format!("{resolution:?}"),
+            ReplyBody::Resolved(Resolution::Executed { seq, .. }) => format!("executed as {seq}"),
             ReplyBody::Draining => "draining".to_owned(),
             ReplyBody::Status(status) => format!("{:?} at {replica}", status.role),
             other => format!("{other:?} from {replica}"),

@@ -12,14 +12,14 @@
 //! cluster.kill(1).await;
 //! client.insert("greeting", "still here").await?;
 //! let read = client.get("greeting").await?;
-//! assert_eq!(read.value, Some("still here".into()));
+//! assert_eq!(read.value(), Some(&"still here".into()));
 //!
 //! cluster.restart(1).await?;
 //! cluster.settled().await?;
 //! let read = client
 //!     .get_at(cluster.address(1), "greeting", ReadLevel::Linearizable)
 //!     .await?;
-//! assert_eq!(read.value, Some("still here".into()));
+//! assert_eq!(read.value(), Some(&"still here".into()));
 //! cluster.stop().await?;
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! # }).unwrap();

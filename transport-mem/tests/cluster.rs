@@ -9,7 +9,7 @@ use lockstep_core::driver;
 use lockstep_core::driver::handle::{ClientOptions, ReadError, WriteError};
 use lockstep_core::limits::Limits;
 use lockstep_core::message::RoleName;
-use lockstep_core::operation::Value;
+use lockstep_core::operation::Keyed;
 use lockstep_transport_mem::{Cluster, Conditions, Network};
 
 async fn insert_all(client: &lockstep_core::Handle, range: std::ops::Range<u64>) {
@@ -31,9 +31,8 @@ async fn records_at(cluster: &Cluster, replica: usize) -> Vec<(Vec<u8>, Vec<u8>)
     let client = cluster.client();
     let records = client.records(.., Some(cluster.address(replica).clone()));
     let records: Vec<_> = records.try_collect().await.unwrap();
-    let plain =
-        |(key, value): (lockstep_core::operation::Key, Value)| (key.0.to_vec(), value.0.to_vec());
-    records.into_iter().map(plain).collect()
+    let plain = |found: &Keyed| (found.key.0.to_vec(), found.record.value.0.to_vec());
+    records.iter().map(plain).collect()
 }
 
 /// All replicas come to have the same records; returns them.
@@ -54,7 +53,7 @@ fn what_is_acknowledged_is_at_every_replica() {
         client.remove("key 000007").await.unwrap();
         let records = converged(&cluster, &[0, 1, 2]).await;
         assert_eq!(records.len(), 1999);
-        assert!(client.get("key 000007").await.unwrap().value.is_none());
+        assert!(client.get("key 000007").await.unwrap().record.is_none());
         cluster.stop().await.unwrap();
     });
 }

@@ -52,15 +52,17 @@ impl Client {
                 return self.on_failed(now, call, from, out);
             }
             // Whoever asks what became of a write hears what is said of the write itself, too.
-            ReplyBody::OperationAck { seq } if active.row().answer == AnswerKind::Resolution => {
-                ReplyBody::Resolved(Resolution::Executed { seq })
+            ReplyBody::OperationAck { seq, revision }
+                if active.row().answer == AnswerKind::Resolution =>
+            {
+                ReplyBody::Resolved(Resolution::Executed { seq, revision })
             }
             body => body,
         };
         if body.kind() != Some(active.row().answer) {
             return;
         }
-        if let ReplyBody::OperationAck { seq } = body {
+        if let ReplyBody::OperationAck { seq, .. } = body {
             self.replicas.on_committed(Position::behind(seq));
         }
         let outcome = Outcome::Answered {

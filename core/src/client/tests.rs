@@ -9,7 +9,7 @@ use crate::config::{
     ClusterId, Config, ConfigVersion, Epoch, Incarnation, Member, NodeId, Position, Seq,
 };
 use crate::message::{Attempt, NodeStatus, Reply, ReplyBody, RoleName, Usage};
-use crate::operation::{ReadLevel, Rejection, RequestName, Resolution};
+use crate::operation::{ReadLevel, Rejection, RequestName, Resolution, Revision};
 
 const CLIENT: ClientId = ClientId(7);
 
@@ -196,6 +196,7 @@ fn status(name: &str, role: RoleName) -> NodeStatus {
         arbiter_reachable: true,
         persisted: Position(0),
         committed: Position(0),
+        revision: Revision(1),
         log_start: Position(0),
         disk_full: false,
         has_lease: true,
@@ -226,7 +227,10 @@ fn a_write_is_held_until_a_replica_has_shown_itself_to_be_the_primary() {
     table.reply(
         "r1",
         request.origin.id,
-        ReplyBody::OperationAck { seq: Seq(4) },
+        ReplyBody::OperationAck {
+            seq: Seq(4),
+            revision: Revision(4),
+        },
     );
     assert_eq!(
         table.completed(),
@@ -235,7 +239,10 @@ fn a_write_is_held_until_a_replica_has_shown_itself_to_be_the_primary() {
             answered(
                 "r1",
                 request.origin.id,
-                ReplyBody::OperationAck { seq: Seq(4) }
+                ReplyBody::OperationAck {
+                    seq: Seq(4),
+                    revision: Revision(4),
+                }
             )
         )
     );
@@ -293,7 +300,10 @@ fn a_write_without_an_answer_is_sent_again_and_unknown_only_at_the_deadline() {
     table.reply(
         "r1",
         first.origin.id,
-        ReplyBody::OperationAck { seq: Seq(0) },
+        ReplyBody::OperationAck {
+            seq: Seq(0),
+            revision: Revision(0),
+        },
     );
     assert!(table.completed.is_empty(), "a late answer finds nobody");
     table.insert();
@@ -326,7 +336,10 @@ fn what_a_silent_primary_did_not_answer_goes_to_the_new_one_with_the_same_ids() 
         table.reply(
             "r2",
             again.origin.id,
-            ReplyBody::OperationAck { seq: Seq(0) },
+            ReplyBody::OperationAck {
+                seq: Seq(0),
+                revision: Revision(0),
+            },
         );
         assert_eq!(table.completed().0, *call);
     }
@@ -348,7 +361,10 @@ fn a_primary_counts_as_silent_from_its_last_answer() {
     table.reply(
         "r1",
         first.origin.id,
-        ReplyBody::OperationAck { seq: Seq(0) },
+        ReplyBody::OperationAck {
+            seq: Seq(0),
+            revision: Revision(0),
+        },
     );
     table.completed();
     table.wait();
@@ -357,7 +373,10 @@ fn a_primary_counts_as_silent_from_its_last_answer() {
     table.reply(
         "r1",
         second.origin.id,
-        ReplyBody::OperationAck { seq: Seq(1) },
+        ReplyBody::OperationAck {
+            seq: Seq(1),
+            revision: Revision(1),
+        },
     );
     table.completed();
     // Nothing is owed for a while, and then something is.
@@ -366,7 +385,10 @@ fn a_primary_counts_as_silent_from_its_last_answer() {
     table.reply(
         "r1",
         third.origin.id,
-        ReplyBody::OperationAck { seq: Seq(2) },
+        ReplyBody::OperationAck {
+            seq: Seq(2),
+            revision: Revision(2),
+        },
     );
     table.completed();
     table.now = table.now + limits::PRIMARY_HEDGE / 2;
@@ -393,7 +415,10 @@ fn the_watermark_is_the_first_write_without_an_outcome_and_the_birth_stays() {
     table.reply(
         "r1",
         second.origin.id,
-        ReplyBody::OperationAck { seq: Seq(50) },
+        ReplyBody::OperationAck {
+            seq: Seq(50),
+            revision: Revision(50),
+        },
     );
     table.insert();
     let (_, third) = table.request();
@@ -404,7 +429,10 @@ fn the_watermark_is_the_first_write_without_an_outcome_and_the_birth_stays() {
     table.reply(
         "r1",
         first.origin.id,
-        ReplyBody::OperationAck { seq: Seq(51) },
+        ReplyBody::OperationAck {
+            seq: Seq(51),
+            revision: Revision(51),
+        },
     );
     table.insert();
     let (_, fourth) = table.request();
@@ -425,7 +453,10 @@ fn a_write_of_an_expired_session_is_sent_in_a_new_one() {
     assert!(second.origin.client != CLIENT && second.origin.id > first.origin.id);
     assert_eq!(second.origin.born, Position(70));
     assert_eq!(second.origin.settled, second.origin.id);
-    let ack = ReplyBody::OperationAck { seq: Seq(70) };
+    let ack = ReplyBody::OperationAck {
+        seq: Seq(70),
+        revision: Revision(70),
+    };
     table.reply_to("r1", second.origin.client, second.origin.id, ack);
     assert_eq!(table.completed().0, call);
 }
@@ -500,13 +531,19 @@ fn a_session_takes_a_bounded_number_of_writes_at_once() {
     table.reply(
         "r1",
         second.origin.id,
-        ReplyBody::OperationAck { seq: Seq(1) },
+        ReplyBody::OperationAck {
+            seq: Seq(1),
+            revision: Revision(1),
+        },
     );
     assert_eq!(table.sent.len(), before, "the first one keeps the place");
     table.reply(
         "r1",
         first.origin.id,
-        ReplyBody::OperationAck { seq: Seq(0) },
+        ReplyBody::OperationAck {
+            seq: Seq(0),
+            revision: Revision(0),
+        },
     );
     assert_eq!(table.sent.len(), before + 2);
     table.sent.clear();
@@ -583,7 +620,10 @@ fn what_became_of_a_write_is_asked_in_its_name() {
         (request.client, request.id)
     );
     assert_eq!(question.origin.born, Position(9));
-    let answer = Resolution::Executed { seq: Seq(12) };
+    let answer = Resolution::Executed {
+        seq: Seq(12),
+        revision: Revision(9),
+    };
     table.reply_to(
         "r1",
         request.client,
@@ -625,7 +665,10 @@ fn a_rejected_write_is_tried_again_with_the_same_id_where_the_primary_is() {
     table.reply(
         "r2",
         first.origin.id,
-        ReplyBody::OperationAck { seq: Seq(3) },
+        ReplyBody::OperationAck {
+            seq: Seq(3),
+            revision: Revision(3),
+        },
     );
     assert_eq!(table.completed().0, call);
 }
@@ -706,8 +749,9 @@ fn a_read_goes_to_the_next_replica_as_well_when_one_does_not_answer_soon() {
     assert!(table.completed.is_empty(), "that is no answer to a read");
     let result = ReplyBody::GetResult {
         key: "k".into(),
-        value: None,
+        record: None,
         position: Position(3),
+        revision: Revision(4),
     };
     table.reply("r1", request.origin.id, result.clone());
     let expected = answered("r1", request.origin.id, result);

@@ -438,7 +438,7 @@ fn a_storage_thread_that_panics_ends_the_process_with_its_reason() {
         if let Input::Start = input {
             // Below the beginning of the log: what no process asks for.
             let begin = Save::Install {
-                at: Position(5),
+                at: crate::operation::Moment::behind(5),
                 history: crate::epochs::EpochHistory::new(),
             };
             outbox.persist(Ticket(1), begin);

@@ -13,7 +13,7 @@ use crate::engine::{
     ArbiterStore, Engine, LogStore, Page, SessionPage, StoreError, View, assert_follows,
 };
 use crate::epochs::EpochHistory;
-use crate::operation::{ClientId, Entry, Key, Value};
+use crate::operation::{ClientId, Entry, Key, Keyed, Moment, Record, Revision};
 use crate::range::KeyRange;
 use crate::sessions::{SessionChanges, SessionRows};
 use crate::storage::{ArbiterRecord, Meta};
@@ -175,8 +175,8 @@ struct State {
 
 #[derive(Clone, Debug, Default)]
 struct Records {
-    applied: Position,
-    values: BTreeMap<Key, Value>,
+    reached: Moment,
+    records: BTreeMap<Key, Record>,
     sessions: SessionRows,
 }
 
@@ -197,7 +197,11 @@ impl MemoryEngine {
 
 impl Engine for MemoryEngine {
     fn applied(&self) -> Position {
-        self.shared().present.applied
+        self.shared().present.reached.position
+    }
+
+    fn revision(&self) -> Revision {
+        self.shared().present.reached.revision
     }
 
     fn apply(&self, entries: &[Arc<Entry>], sessions: &SessionChanges) -> Result<(), StoreError> {
@@ -206,12 +210,15 @@ impl Engine for MemoryEngine {
         let present = Arc::make_mut(&mut state.present);
         for entry in entries {
             for change in &entry.changes {
-                match change.value() {
-                    Some(value) => present.values.insert(change.key.clone(), value.clone()),
-                    None => present.values.remove(&change.key),
+                match &change.record {
+                    Some(record) => present.records.insert(change.key.clone(), record.clone()),
+                    None => present.records.remove(&change.key),
                 };
             }
-            present.applied = Position::behind(entry.seq);
+            present.reached = Moment {
+                position: Position::behind(entry.seq),
+                revision: entry.revision,
+            };
         }
         present.sessions.forgotten = present.sessions.forgotten.max(sessions.forgotten);
         for (client, row) in &sessions.rows {
@@ -231,12 +238,12 @@ impl Engine for MemoryEngine {
         true
     }
 
-    fn peek(&self, key: &Key) -> Option<Option<Value>> {
-        Some(self.shared().present.values.get(key).cloned())
+    fn peek(&self, key: &Key) -> Option<Option<Record>> {
+        Some(self.shared().present.records.get(key).cloned())
     }
 
-    fn read(&self, key: &Key) -> Result<Option<Value>, StoreError> {
-        Ok(self.shared().present.values.get(key).cloned())
+    fn read(&self, key: &Key) -> Result<Option<Record>, StoreError> {
+        Ok(self.shared().present.records.get(key).cloned())
     }
 
     fn scan(&self, range: &KeyRange, limit: Option<NonZeroU32>) -> Result<Page, StoreError> {
@@ -257,21 +264,23 @@ impl Engine for MemoryEngine {
         Ok(())
     }
 
-    fn stage(&self, records: &[(Key, Value)], sessions: &SessionRows) -> Result<(), StoreError> {
+    fn stage(&self, records: &[Keyed], sessions: &SessionRows) -> Result<(), StoreError> {
         let mut state = self.exclusive();
-        state.staged.values.extend(records.iter().cloned());
+        let records = records.iter().cloned();
+        let records = records.map(|Keyed { key, record }| (key, record));
+        state.staged.records.extend(records);
         state.staged.sessions.extend(sessions.clone());
         Ok(())
     }
 
-    fn install(&self, at: Position, history: &EpochHistory) -> Result<(), StoreError> {
+    fn install(&self, at: Moment, history: &EpochHistory) -> Result<(), StoreError> {
         let mut state = self.exclusive();
         let staged = std::mem::take(&mut state.staged);
         state.present = Arc::new(Records {
-            applied: at,
+            reached: at,
             ..staged
         });
-        state.installed = Some((at, history.clone()));
+        state.installed = Some((at.position, history.clone()));
         Ok(())
     }
 
@@ -283,12 +292,12 @@ impl Engine for MemoryEngine {
 struct MemoryView(Arc<Records>);
 
 impl View for MemoryView {
-    fn at(&self) -> Position {
-        self.0.applied
+    fn at(&self) -> Moment {
+        self.0.reached
     }
 
     fn records(&self) -> u64 {
-        self.0.values.len() as u64
+        self.0.records.len() as u64
     }
 
     fn scan(&self, range: &KeyRange, limit: Option<NonZeroU32>) -> Result<Page, StoreError> {
@@ -311,8 +320,8 @@ impl View for MemoryView {
 
 impl Records {
     fn page(&self, range: &KeyRange, limit: Option<NonZeroU32>) -> Result<Page, StoreError> {
-        let records = range.of(&self.values);
-        let records = records.map(|(key, value)| Ok((key.clone(), value.clone())));
+        let records = range.of(&self.records);
+        let records = records.map(|(key, record)| Ok((key.clone(), record.clone()).into()));
         Page::collect(records, limit)
     }
 }

@@ -18,7 +18,7 @@ use std::sync::Arc;
 use crate::config::Position;
 use crate::epochs::EpochHistory;
 use crate::limits;
-use crate::operation::{ClientId, Entry, Key, Value};
+use crate::operation::{ClientId, Entry, Key, Keyed, Moment, Record, Revision};
 use crate::range::KeyRange;
 use crate::sessions::{SessionChanges, SessionRow, SessionRows};
 use crate::storage::{ArbiterRecord, Meta};
@@ -96,6 +96,9 @@ pub trait Engine: Send + Sync {
     /// The entries whose effects it has.
     fn applied(&self) -> Position;
 
+    /// That of the store after these; durable with them.
+    fn revision(&self) -> Revision;
+
     /// Applies consecutive entries, the first right behind `applied()`, and what they change of the sessions; atomic,
     /// not yet durable.
     fn apply(&self, entries: &[Arc<Entry>], sessions: &SessionChanges) -> Result<(), StoreError>;
@@ -108,14 +111,14 @@ pub trait Engine: Send + Sync {
     /// Makes everything applied durable. Returns the position that is durable.
     fn checkpoint(&self) -> Result<Position, StoreError>;
 
-    /// The value of a key, if memory has it: what `read` would find without the disk. `None` if the disk must be asked.
-    fn peek(&self, key: &Key) -> Option<Option<Value>> {
+    /// The record of a key, if memory has it: what `read` would find without the disk. `None` if the disk must be asked.
+    fn peek(&self, key: &Key) -> Option<Option<Record>> {
         let _ = key;
         None
     }
 
-    /// The value of a key.
-    fn read(&self, key: &Key) -> Result<Option<Value>, StoreError>;
+    /// The record of a key.
+    fn read(&self, key: &Key) -> Result<Option<Record>, StoreError>;
 
     /// Records of the present state: what a view of it would give.
     fn scan(&self, range: &KeyRange, limit: Option<NonZeroU32>) -> Result<Page, StoreError> {
@@ -132,20 +135,20 @@ pub trait Engine: Send + Sync {
     fn stage_begin(&self) -> Result<(), StoreError>;
 
     /// Adds records and sessions to it.
-    fn stage(&self, records: &[(Key, Value)], sessions: &SessionRows) -> Result<(), StoreError>;
+    fn stage(&self, records: &[Keyed], sessions: &SessionRows) -> Result<(), StoreError>;
 
     /// Puts the collected state in the place of the present one; atomic, and durable on return. The history is kept
     /// with it, so that a start after a crash right behind this can begin the log anew.
-    fn install(&self, at: Position, history: &EpochHistory) -> Result<(), StoreError>;
+    fn install(&self, at: Moment, history: &EpochHistory) -> Result<(), StoreError>;
 
-    /// Position and history given to the last `install`, if there was one.
+    /// The position, and the history, given to the last `install`, if there was one.
     fn installed(&self) -> Option<(Position, EpochHistory)>;
 }
 
 /// A state held fixed.
 pub trait View: Send {
-    /// The entries whose effects it has.
-    fn at(&self) -> Position;
+    /// The moment it is of.
+    fn at(&self) -> Moment;
 
     /// Records in it, about.
     fn records(&self) -> u64;
@@ -197,7 +200,7 @@ impl SessionPage {
 #[derive(Clone, Debug, PartialEq, Eq, Default)]
 pub struct Page {
     /// The records.
-    pub records: Vec<(Key, Value)>,
+    pub records: Vec<Keyed>,
     /// Records may follow behind the last one.
     pub more: bool,
 }
@@ -208,28 +211,28 @@ impl Page {
     /// # Errors
     /// The first one among the records taken.
     pub fn collect(
-        records: impl Iterator<Item = Result<(Key, Value), StoreError>>,
+        records: impl Iterator<Item = Result<Keyed, StoreError>>,
         limit: Option<NonZeroU32>,
     ) -> Result<Self, StoreError> {
         let records_max = limits::page_records_max(limit);
         let mut page = Self::default();
         let mut bytes = 0;
         for record in records {
-            let (key, value) = record?;
-            bytes += key.0.len() + value.0.len();
+            let record = record?;
+            bytes += record.size();
             let is_full = page.records.len() == records_max || bytes > limits::CHUNK_BYTES_MAX;
             if is_full && !page.records.is_empty() {
                 page.more = true;
                 break;
             }
-            page.records.push((key, value));
+            page.records.push(record);
         }
         Ok(page)
     }
 
     /// What of `range`, of which this is the first page, is left; `None` if nothing is.
     pub fn rest(&self, range: &KeyRange) -> Option<KeyRange> {
-        let (last, _) = self.records.last()?;
+        let last = &self.records.last()?.key;
         self.more.then(|| range.rest(last.clone()))
     }
 }

@@ -61,6 +61,7 @@ pub fn recover(
         log_end: log.end(),
         history: log.history().clone(),
         applied,
+        revision: engine.revision(),
         sessions: sessions.rows().clone(),
         tail,
     })

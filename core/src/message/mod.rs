@@ -21,7 +21,7 @@ use crate::config::{
     Terms, Token,
 };
 use crate::epochs::EpochHistory;
-use crate::operation::{Entry, Key, Value};
+use crate::operation::{Entry, Keyed, Moment};
 use crate::sessions::SessionRows;
 use crate::time::Instant;
 
@@ -324,8 +324,8 @@ pub enum SyncFrom {
     },
     /// The primary's log does not reach back far enough: take the full state, then entries from `at`.
     State {
-        /// The committed position the state is of.
-        at: Position,
+        /// The moment the state is of; all before it is committed.
+        at: Moment,
         /// The epochs of the entries before `at`.
         history: EpochHistory,
         /// Records the state has, as an estimate for progress displays.
@@ -361,7 +361,7 @@ pub struct StateChunk {
     /// Number of the piece, from 0 without gaps.
     pub index: u64,
     /// The records.
-    pub records: Vec<(Key, Value)>,
+    pub records: Vec<Keyed>,
     /// No piece follows.
     pub is_last: bool,
     /// What is remembered of requests: consecutive clients in the order of their ids. The pieces with records come

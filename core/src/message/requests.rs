@@ -9,7 +9,10 @@ use std::num::NonZeroU32;
 use serde::{Deserialize, Serialize};
 
 use crate::config::{Epoch, Position, Seq};
-use crate::operation::{ClientId, Key, Origin, ReadLevel, Rejection, RequestId, Resolution, Value};
+use crate::operation::{
+    ClientId, Key, Keyed, Origin, ReadLevel, Record, Rejection, RequestId, Resolution, Revision,
+    Value,
+};
 use crate::range::KeyRange;
 use crate::transport::Lane;
 
@@ -105,6 +108,8 @@ pub enum ReplyBody {
     OperationAck {
         /// Its place in the log.
         seq: Seq,
+        /// That of the store once it had it.
+        revision: Revision,
     },
     /// The write could not be confirmed in time; it may still take effect.
     OperationFailed,
@@ -119,16 +124,18 @@ pub enum ReplyBody {
     GetResult {
         /// The key.
         key: Key,
-        /// Its value; `None` when it is absent.
-        value: Option<Value>,
-        /// The value is the outcome of the entries before this: the replica's committed position, or for
+        /// Its record; `None` when it is absent.
+        record: Option<Record>,
+        /// The record is the outcome of the entries before this: the replica's committed position, or for
         /// `ReadLevel::Local` the end of its log.
         position: Position,
+        /// That of the store there.
+        revision: Revision,
     },
     /// A page of records.
     ScanResult {
         /// The records, in the order of their keys; may be empty although more follow.
-        records: Vec<(Key, Value)>,
+        records: Vec<Keyed>,
         /// More may follow behind this key; `None` at the end.
         resume: Option<Key>,
     },

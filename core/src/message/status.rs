@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::config::{Address, Config, NodeId, Position};
+use crate::operation::Revision;
 
 /// What a replica says about itself.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -27,6 +28,8 @@ pub struct NodeStatus {
     pub persisted: Position,
     /// It knows the log to be committed up to here.
     pub committed: Position,
+    /// That of the store there.
+    pub revision: Revision,
     /// Its log begins here; earlier entries are trimmed.
     pub log_start: Position,
     /// Its disk has no room.

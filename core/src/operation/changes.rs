@@ -8,14 +8,7 @@ use smallvec::SmallVec;
 
 use crate::config::{Epoch, Seq};
 
-use super::{Author, Key, Origin, Value};
-
-/// What the store keeps under a key.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-pub struct Record {
-    /// The value.
-    pub value: Value,
-}
+use super::{Author, Key, Origin, Record, Revision, Value};
 
 /// What becomes of one key.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -27,9 +20,9 @@ pub struct Change {
 }
 
 impl Change {
-    /// The key is set to the value.
-    pub fn insert(key: Key, value: Value) -> Self {
-        let record = Some(Record { value });
+    /// A life of the key begins with `value`.
+    pub fn insert(key: Key, value: Value, revision: Revision) -> Self {
+        let record = Some(Record::first(value, revision));
         Self { key, record }
     }
 
@@ -52,6 +45,17 @@ impl Change {
 /// What one entry changes, each key once. Mostly it is one key, and that takes no memory of its own.
 pub type Changes = SmallVec<[Change; 1]>;
 
+impl Revision {
+    /// That of a store of this revision once it has `changes`.
+    #[must_use]
+    pub fn after(self, changes: &[Change]) -> Self {
+        match changes {
+            [] => self,
+            [..] => self.next(),
+        }
+    }
+}
+
 /// What was decided of a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Verdict {
@@ -66,6 +70,8 @@ pub enum Verdict {
 pub struct Decided {
     /// Its place.
     pub seq: Seq,
+    /// That of the store once it has it.
+    pub revision: Revision,
     /// What was decided.
     pub verdict: Verdict,
 }
@@ -77,7 +83,9 @@ pub struct Entry {
     pub epoch: Epoch,
     /// Its place.
     pub seq: Seq,
-    /// What it changes; nothing, if the request is cancelled.
+    /// That of the store once it has this: one more than before if it changes something, else the same.
+    pub revision: Revision,
+    /// What it changes; nothing, if the request is cancelled. What it sets is modified with its revision.
     pub changes: Changes,
     /// What was decided.
     pub verdict: Verdict,
@@ -98,6 +106,7 @@ impl Entry {
     pub fn decided(&self) -> Decided {
         Decided {
             seq: self.seq,
+            revision: self.revision,
             verdict: self.verdict,
         }
     }

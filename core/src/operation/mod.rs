@@ -4,6 +4,7 @@
 mod author;
 mod changes;
 mod coding;
+mod records;
 
 use std::fmt;
 
@@ -13,7 +14,8 @@ use serde::{Deserialize, Serialize};
 use crate::config::{Address, Position, Seq};
 
 pub use self::author::{Author, ClientId, NotARequestName, Origin, RequestId, RequestName};
-pub use self::changes::{Change, Changes, Decided, Entry, Record, Verdict};
+pub use self::changes::{Change, Changes, Decided, Entry, Verdict};
+pub use self::records::{Keyed, LeaseId, Moment, Record, Revision};
 
 /// A key: any bytes, at least one and at most `Limits::key_bytes_max`.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -115,6 +117,8 @@ pub enum Resolution {
     Executed {
         /// Its place in the log.
         seq: Seq,
+        /// That of the store once it had it.
+        revision: Revision,
     },
     /// It was not executed and never will be.
     NeverExecuted,

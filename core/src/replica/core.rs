@@ -6,7 +6,7 @@ use crate::config::{Config, ConfigVersion, Epoch, Position};
 use crate::epochs::EpochHistory;
 use crate::log::Log;
 use crate::message::JoinRefusal;
-use crate::operation::{ClientId, Decided, Entry, RequestId};
+use crate::operation::{ClientId, Decided, Entry, Moment, RequestId};
 use crate::sessions::{SessionRows, Sessions};
 use crate::storage::{Meta, Ticket};
 use crate::time::Timers;
@@ -48,7 +48,7 @@ pub(super) struct Core {
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Installing {
     pub(super) ticket: Ticket,
-    pub(super) at: Position,
+    pub(super) at: Moment,
     pub(super) history: EpochHistory,
     pub(super) sessions: SessionRows,
 }

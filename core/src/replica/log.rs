@@ -5,7 +5,7 @@ use std::sync::Arc;
 use crate::config::Position;
 use crate::epochs::EpochHistory;
 use crate::event::Event;
-use crate::operation::Entry;
+use crate::operation::{Entry, Moment};
 use crate::process::Effect;
 use crate::sessions::{SessionRows, Sessions};
 use crate::storage::{Save, Ticket};
@@ -85,7 +85,7 @@ impl Context<'_> {
     }
 
     /// Puts the full state that was collected in the place of the present one.
-    pub(super) fn install(&mut self, at: Position, history: EpochHistory, sessions: SessionRows) {
+    pub(super) fn install(&mut self, at: Moment, history: EpochHistory, sessions: SessionRows) {
         let write = Save::Install {
             at,
             history: history.clone(),
@@ -111,13 +111,13 @@ impl Context<'_> {
             sessions,
             ..
         } = installing;
-        proof::limit(&mut self.core.disk, at);
+        proof::limit(&mut self.core.disk, at.position);
         self.core.log.reset(at, history);
-        self.core.saving = at;
+        self.core.saving = at.position;
         let limits = self.core.options.limits.sessions.clone();
         self.core.sessions = Sessions::open(sessions, limits);
         self.core.uncommitted.clear();
-        self.out.notify(Event::Installed(at));
+        self.out.notify(Event::Installed(at.position));
         true
     }
 }

@@ -13,7 +13,7 @@ use crate::message::{
     SnapshotAck, Snapshots, StateAck, StateChunk, SyncEnd, SyncFrom, SyncReply, SyncStart,
     Timestamp, ToArbiter,
 };
-use crate::operation::Entry;
+use crate::operation::{Entry, Moment};
 use crate::sessions::SessionRows;
 use crate::storage::{Save, Ticket};
 use crate::time::Instant;
@@ -55,7 +55,7 @@ enum Stage {
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 struct Loading {
     sync: u64,
-    at: Position,
+    at: Moment,
     history: EpochHistory,
     /// What has come of the sessions.
     sessions: SessionRows,
@@ -186,12 +186,13 @@ impl Secondary {
                 if *sync == end.sync
                     && *sent == end.echo
                     && history.is_valid()
-                    && at >= cx.core.log.committed() =>
+                    && at.position >= cx.core.log.committed() =>
             {
                 let ticket = cx.persist(Save::StageBegin, Proof::Other);
+                let revision = planted!(RevisionNotTransferred => Default::default(), at.revision);
                 self.stage = Stage::Loading(Loading {
                     sync: end.sync,
-                    at,
+                    at: Moment { revision, ..at },
                     history,
                     sessions: SessionRows::default(),
                     next: 0,
@@ -295,9 +296,13 @@ impl Secondary {
     /// Are these entries that a primary of this epoch can have sent?
     fn is_well_formed(&self, cx: &Context<'_>, entries: &[Arc<Entry>]) -> bool {
         let consecutive = |pair: &[Arc<Entry>]| {
-            pair[0].seq.next() == pair[1].seq && pair[0].epoch <= pair[1].epoch
+            let revision = pair[0].revision.after(&pair[1].changes);
+            pair[0].seq.next() == pair[1].seq
+                && pair[0].epoch <= pair[1].epoch
+                && revision == pair[1].revision
         };
         let end = cx.core.log.end();
+        let revision = cx.core.log.revision();
         let last_epoch = cx.core.log.history().last_epoch();
         entries.windows(2).all(consecutive)
             && entries.iter().all(|entry| entry.epoch <= self.epoch)
@@ -305,6 +310,10 @@ impl Secondary {
                 .iter()
                 .filter(|entry| !end.covers(entry.seq))
                 .all(|entry| entry.epoch >= last_epoch)
+            && entries
+                .iter()
+                .filter(|entry| entry.seq == end.next_seq())
+                .all(|entry| entry.revision == revision.after(&entry.changes))
     }
 
     /// Has the primary told what is on disk, when the round is settled.

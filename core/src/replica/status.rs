@@ -45,6 +45,7 @@ impl Replica {
             arbiter_reachable: core.arbiter_heard,
             persisted: core.log.persisted(),
             committed: core.log.committed(),
+            revision: core.log.revision_at(core.log.committed()),
             log_start: core.log.start(),
             disk_full: core.disk.is_full(),
             has_lease: self.authority(now) != Authority::None,

@@ -80,7 +80,7 @@ impl ApplyOrder {
             Save::Install { at, .. } => {
                 // It takes the place of whatever the log and the state have, and of what they were to get.
                 *self = Self::new(Position::ZERO);
-                self.ends.insert(ticket, *at);
+                self.ends.insert(ticket, at.position);
             }
             Save::Meta(_) | Save::StageBegin | Save::Stage { .. } | Save::Arbiter(_) => {}
         }

@@ -4,7 +4,7 @@
 //!   twice.
 //! - The desk has entries applied to the state once the log has them durably ([`committed`](super::committed)): it does so
 //!   itself where the state takes them without waiting for the disk, otherwise the scheduler does, behind what that has already.
-//! - It answers a Get at once where memory has the value.
+//! - It answers a Get at once where memory has the record.
 
 use std::num::NonZeroU32;
 use std::sync::Arc;
@@ -206,8 +206,8 @@ impl Desk {
         let engine = engine.ok_or(DeskError::NoStorage)?;
         out.push(match query {
             Query::Get { key } => match engine.peek(&key) {
-                Some(value) => {
-                    self.answers.push((ticket, Answer::Value(value)));
+                Some(record) => {
+                    self.answers.push((ticket, Answer::Record(record)));
                     return Ok(());
                 }
                 None => Handed::Get(ticket, key),

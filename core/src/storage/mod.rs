@@ -25,7 +25,7 @@ use crate::config::{
     Address, ClusterId, Config, ConfigVersion, Epoch, Incarnation, NodeId, Position, StartId, Token,
 };
 use crate::epochs::EpochHistory;
-use crate::operation::{ClientId, Entry, Key, Value};
+use crate::operation::{ClientId, Entry, Key, Keyed, Moment, Record, Revision};
 use crate::range::KeyRange;
 use crate::sessions::SessionRows;
 
@@ -61,15 +61,15 @@ pub enum Save {
     /// Add records to it. Need not survive a restart.
     Stage {
         /// In the order of their keys, over all chunks.
-        records: Vec<(Key, Value)>,
+        records: Vec<Keyed>,
         /// In the order of their clients, over all chunks.
         sessions: SessionRows,
     },
-    /// Put the collected state into the place of the present one, and empty the log so that it begins at `at`.
+    /// Put the collected state into the place of the present one, and empty the log so that it begins there.
     Install {
-        /// The position the state is of.
-        at: Position,
-        /// The epochs of the entries before `at`.
+        /// The moment the state is of.
+        at: Moment,
+        /// The epochs of the entries before it.
         history: EpochHistory,
     },
     /// Replace what the arbiter knows.
@@ -81,12 +81,7 @@ impl Save {
     pub fn bytes(&self) -> usize {
         match self {
             Self::Append { entries, .. } => entries.iter().map(|entry| entry.size()).sum(),
-            Self::Stage { records, .. } => {
-                let sizes = records
-                    .iter()
-                    .map(|(key, value)| key.0.len() + value.0.len());
-                sizes.sum()
-            }
+            Self::Stage { records, .. } => records.iter().map(Keyed::size).sum(),
             Self::Truncate { .. }
             | Self::Meta(_)
             | Self::StageBegin
@@ -99,7 +94,7 @@ impl Save {
 /// A question to the storage, answered by `Input::Answered`.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Query {
-    /// The value of a key in the state.
+    /// The record of a key in the state.
     Get {
         /// The key.
         key: Key,
@@ -140,12 +135,12 @@ pub enum Cursor {
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Answer {
     /// To `Get`; `None` when the key is absent.
-    Value(Option<Value>),
+    Record(Option<Record>),
     /// To `Scan`, and to `ReadView` of records; at most `limits::CHUNK_BYTES_MAX`, `limits::CHUNK_RECORDS_MAX` and the
     /// limit of the `Scan`, at least one record if there is any.
     Page {
         /// The records.
-        records: Vec<(Key, Value)>,
+        records: Vec<Keyed>,
         /// Records may follow behind the last one.
         more: bool,
     },
@@ -153,8 +148,8 @@ pub enum Answer {
     Entries(Vec<Arc<Entry>>),
     /// To `OpenView`.
     View {
-        /// The position the state is of.
-        at: Position,
+        /// The moment the state is of.
+        at: Moment,
         /// Records in it, about.
         records: u64,
     },
@@ -204,6 +199,8 @@ pub struct Recovered {
     pub history: EpochHistory,
     /// The state contains the entries before this.
     pub applied: Position,
+    /// That of the store after these.
+    pub revision: Revision,
     /// What the entries before `applied` leave to be remembered of requests.
     pub sessions: SessionRows,
     /// The entries from `applied` to `log_end`.

@@ -32,7 +32,7 @@ pub fn carry_out(
         Job::StageBegin => engine.stage_begin(),
         Job::Stage { records, sessions } => engine.stage(records, sessions),
         Job::Install { at, history } => engine.install(*at, history),
-        Job::Reset { at, history } => match log.reset(*at, history) {
+        Job::Reset { at, history } => match log.reset(at.position, history) {
             Ok(()) => return log.sync().map(|()| Outcome::Done),
             refused => refused,
         },

@@ -13,8 +13,8 @@ use crate::config::{
 use crate::epochs::EpochHistory;
 use crate::message::*;
 use crate::operation::{
-    self, Author, ClientId, Decided, Entry, Origin, ReadLevel, Rejection, RequestId, Resolution,
-    Verdict,
+    self, Author, ClientId, Decided, Entry, Keyed, LeaseId, Moment, Origin, ReadLevel, Record,
+    Rejection, RequestId, Resolution, Revision, Verdict,
 };
 use crate::range::KeyRange;
 use crate::sessions::{SessionRow, SessionRows};
@@ -52,6 +52,7 @@ fn history() -> EpochHistory {
 fn sessions() -> SessionRows {
     let done = Decided {
         seq: Seq(9),
+        revision: Revision(7),
         verdict: Verdict::Executed,
     };
     let row = SessionRow {
@@ -63,6 +64,17 @@ fn sessions() -> SessionRows {
         rows: [(ClientId(5), row)].into(),
         forgotten: Position(300),
     }
+}
+
+fn keyed() -> Keyed {
+    let record = Record {
+        value: "v".into(),
+        created: Revision(6),
+        modified: Revision(7),
+        version: 2,
+        lease: Some(LeaseId(3)),
+    };
+    Keyed::from(("k".into(), record))
 }
 
 fn to_arbiter() -> Vec<Message> {
@@ -134,7 +146,13 @@ fn between_replicas() -> Vec<Message> {
     let entry = Entry {
         epoch: Epoch(2),
         seq: Seq(9),
-        changes: [operation::Change::insert("k".into(), "v".into())].into(),
+        revision: Revision(7),
+        changes: [operation::Change::insert(
+            "k".into(),
+            "v".into(),
+            Revision(7),
+        )]
+        .into(),
         verdict: Verdict::Executed,
         author: Author::Client(Origin {
             client: ClientId(5),
@@ -145,6 +163,7 @@ fn between_replicas() -> Vec<Message> {
     };
     let removal = Entry {
         seq: Seq(10),
+        revision: Revision(8),
         changes: [operation::Change::remove("k".into())].into(),
         ..entry.clone()
     };
@@ -154,7 +173,10 @@ fn between_replicas() -> Vec<Message> {
         at: Instant(1_000),
     };
     let state = SyncFrom::State {
-        at,
+        at: Moment {
+            position: at,
+            revision: Revision(7),
+        },
         history: history(),
         records: 2,
     };
@@ -186,7 +208,7 @@ fn between_replicas() -> Vec<Message> {
         PeerMessage::StateChunk(StateChunk {
             sync,
             index: 1,
-            records: vec![("k".into(), "v".into())],
+            records: vec![keyed()],
             is_last: true,
             sessions: sessions(),
         }),
@@ -269,7 +291,10 @@ fn with_clients() -> Vec<Message> {
     };
     let primary = Some(Address::new("r1"));
     let replies = [
-        ReplyBody::OperationAck { seq: Seq(9) },
+        ReplyBody::OperationAck {
+            seq: Seq(9),
+            revision: Revision(7),
+        },
         ReplyBody::OperationFailed,
         ReplyBody::OperationRejected {
             reason: Rejection::NotPrimary { primary },
@@ -277,15 +302,19 @@ fn with_clients() -> Vec<Message> {
         },
         ReplyBody::GetResult {
             key: "k".into(),
-            value: Some("v".into()),
+            record: Some(keyed().record),
             position: Position(10),
+            revision: Revision(8),
         },
         ReplyBody::ScanResult {
-            records: vec![("k".into(), "v".into())],
+            records: vec![keyed()],
             resume: None,
         },
         ReplyBody::Status(Box::new(status())),
-        ReplyBody::Resolved(Resolution::Executed { seq: Seq(9) }),
+        ReplyBody::Resolved(Resolution::Executed {
+            seq: Seq(9),
+            revision: Revision(7),
+        }),
         ReplyBody::Draining,
     ];
     let requests = requests.map(|body| {
@@ -311,6 +340,7 @@ fn status() -> NodeStatus {
         arbiter_reachable: true,
         persisted: Position(9),
         committed: Position(8),
+        revision: Revision(1),
         log_start: Position(0),
         disk_full: false,
         has_lease: true,

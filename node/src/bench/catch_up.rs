@@ -246,6 +246,7 @@ mod tests {
             arbiter_reachable: true,
             persisted: Position(persisted),
             committed: Position(persisted),
+            revision: lockstep_core::operation::Revision(1),
             log_start: Position(0),
             disk_full: false,
             peers: vec![PeerStatus {

@@ -32,8 +32,8 @@ impl Target for Store {
     ) -> Result<Read, Failure> {
         let read = Store::get(self, key, level, replica).await?;
         Ok(Read {
-            value: read.value,
             position: read.position,
+            value: read.into_value(),
         })
     }
 
@@ -45,7 +45,11 @@ impl Target for Store {
     ) -> Result<Page, Failure> {
         let page = Store::scan(self, range, Some(limit), replica).await?;
         Ok(Page {
-            records: page.records,
+            records: page
+                .records
+                .into_iter()
+                .map(|found| (found.key, found.record.value))
+                .collect(),
             resume: page.resume,
         })
     }

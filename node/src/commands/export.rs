@@ -2,6 +2,7 @@
 
 use std::io::{self, Write};
 
+use lockstep_core::operation::Keyed;
 use lockstep_core::range::KeyRange;
 
 use crate::args::ExportArgs;
@@ -36,8 +37,8 @@ async fn export_with(store: &Store, name: Option<&str>) -> Result<Exit, Failure>
             Err(failure) => return Err(failure),
         };
         lines.clear();
-        for (key, value) in &page.records {
-            records::write(&mut lines, key, value);
+        for Keyed { key, record } in &page.records {
+            records::write(&mut lines, key, &record.value);
         }
         let mut out = io::stdout().lock();
         out.write_all(&lines)

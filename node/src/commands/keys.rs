@@ -43,15 +43,21 @@ pub(crate) async fn resolve(args: ResolveArgs, format: Format) -> Result<Exit, F
     let store = assemble::client(&args.connection, args.deadline.deadline, 1).await?;
     let outcome = store.resolve(&args.request, args.key.into()).await;
     store.close().await;
-    let (seq, text) = match outcome? {
-        Resolution::Executed { seq } => (Some(seq.0), format!("executed, seq {seq}")),
+    let (executed, text) = match outcome? {
+        Resolution::Executed { seq, revision } => {
+            (Some((seq.0, revision.0)), format!("executed, seq {seq}"))
+        }
         Resolution::NeverExecuted => (None, "not executed, and never will be".to_owned()),
     };
     match format {
         Format::Text => output::print(&text)?,
-        Format::Json => output::print_json(&json!({ "executed": seq.is_some(), "seq": seq }))?,
+        Format::Json => output::print_json(&json!({
+            "executed": executed.is_some(),
+            "seq": executed.map(|(seq, _)| seq),
+            "revision": executed.map(|(_, revision)| revision),
+        }))?,
     }
-    Ok(match seq {
+    Ok(match executed {
         Some(_) => Exit::Done,
         None => Exit::NotFound,
     })
@@ -89,16 +95,16 @@ pub(crate) async fn get_with(
     format: Format,
 ) -> Result<Exit, Failure> {
     let read = store.get(key.into(), level, replica).await?;
-    match (format, read.value) {
-        (Format::Text, Some(value)) => output::print_bytes(value.as_ref())?,
+    match (format, read.record) {
+        (Format::Text, Some(record)) => output::print_bytes(record.value.as_ref())?,
         (Format::Text, None) => {
             let key = key.to_owned();
             return Err(Failure::NotFound { key });
         }
-        (Format::Json, value) => {
-            let is_found = value.is_some();
-            let (text, base64) = match &value {
-                Some(value) => records::text_or_base64(value.as_ref()),
+        (Format::Json, record) => {
+            let is_found = record.is_some();
+            let (text, base64) = match &record {
+                Some(record) => records::text_or_base64(record.value.as_ref()),
                 None => (None, None),
             };
             let mut object = json!({ "key": key, "found": is_found, "value": text });
@@ -107,6 +113,12 @@ pub(crate) async fn get_with(
             }
             object["replica"] = read.replica.as_str().into();
             object["position"] = read.position.0.into();
+            object["revision"] = read.revision.0.into();
+            if let Some(record) = record {
+                object["created"] = record.created.0.into();
+                object["modified"] = record.modified.0.into();
+                object["version"] = record.version.into();
+            }
             output::print_json(&object)?;
             if !is_found {
                 return Ok(Exit::NotFound);
@@ -127,7 +139,12 @@ fn print_outcome(
         }
         (Format::Text, Err(not_written)) => Err(not_written.failure),
         (Format::Json, Ok(ack)) => {
-            output::print_json(&json!({ "id": ack.id.0, "seq": ack.seq.0, "outcome": "ack" }))?;
+            output::print_json(&json!({
+                "id": ack.id.0,
+                "seq": ack.seq.0,
+                "revision": ack.revision.0,
+                "outcome": "ack",
+            }))?;
             Ok(Exit::Done)
         }
         (Format::Json, Err(NotWritten { id, failure })) => {

@@ -7,7 +7,7 @@ pub(crate) mod line;
 use std::num::NonZeroU32;
 
 use async_std::task;
-use lockstep_core::operation::ReadLevel;
+use lockstep_core::operation::{Keyed, ReadLevel};
 use lockstep_core::range::KeyRange;
 
 use crate::args::{Format, ShellArgs};
@@ -87,8 +87,8 @@ async fn scan(store: &Store, from: &str, limit: usize) -> Result<Exit, Failure> 
         let wanted = u32::try_from(left).unwrap_or(u32::MAX);
         let limit = NonZeroU32::new(wanted);
         let page = store.scan(range.clone(), limit, replica.as_ref()).await?;
-        for (key, value) in &page.records {
-            records::write(&mut lines, key, value);
+        for Keyed { key, record } in &page.records {
+            records::write(&mut lines, key, &record.value);
         }
         left = left.saturating_sub(page.records.len());
         replica = Some(page.replica);

@@ -59,7 +59,7 @@ pub(crate) fn main() -> Result<(), Box<dyn Error>> {
             while client
                 .get_at(replica, "greeting", ReadLevel::Local)
                 .await?
-                .value
+                .record
                 .is_none()
             {
                 task::sleep(Duration::from_millis(10)).await; // It is still joining.

@@ -146,7 +146,7 @@ async fn read(client: &Handle, replica: &Address, key: &str) -> Option<String> {
         .get_at(replica, key, ReadLevel::Local)
         .await
         .expect("it answers");
-    read.value
+    read.into_value()
         .map(|value| String::from_utf8_lossy(&value.0).into_owned())
 }
 

@@ -9,7 +9,7 @@ use lockstep_core::engine::recovery::recover;
 use lockstep_core::engine::{Engine, LogStore, StoreError};
 use lockstep_core::epochs::EpochHistory;
 use lockstep_core::limits::SessionLimits;
-use lockstep_core::operation::{ClientId, Entry, Key, Value};
+use lockstep_core::operation::{ClientId, Entry, Key, Keyed, Moment, Record, Revision};
 use lockstep_core::sessions::{SessionChanges, SessionRows, Sessions};
 use lockstep_tests::conformance::insert;
 
@@ -45,11 +45,18 @@ fn install(engine: &dyn Engine, at: u64, history: &EpochHistory) {
     engine.stage_begin().unwrap();
     engine
         .stage(
-            &[(Key::from("installed"), Value::from("yes"))],
+            &[Keyed {
+                key: Key::from("installed"),
+                record: Record::first("yes".into(), Revision(7)),
+            }],
             &SessionRows::default(),
         )
         .unwrap();
-    engine.install(Position(at), history).unwrap();
+    let moment = Moment {
+        position: Position(at),
+        revision: Revision(at / 2),
+    };
+    engine.install(moment, history).unwrap();
 }
 
 #[test]
@@ -80,10 +87,9 @@ fn what_is_known_to_be_committed_is_applied_and_the_rest_is_the_tail() {
         let recovered = recover(log, engine, &SessionLimits::default(), StartId(1)).unwrap();
         assert_eq!(recovered.applied, Position(70));
         assert_eq!(engine.applied(), Position(70));
-        assert_eq!(
-            engine.read(&Key::from("key-9")).unwrap(),
-            Some(Value::from("69"))
-        );
+        assert_eq!(recovered.revision, Revision(71));
+        let found = engine.read(&Key::from("key-9")).unwrap().unwrap();
+        assert_eq!(found, Record::first("69".into(), Revision(71)));
         let results = &recovered.sessions.rows[&ClientId(7)].results;
         let ids: Vec<_> = results.keys().map(|id| id.0).collect();
         assert_eq!(ids, (0..70).collect::<Vec<_>>());
@@ -141,6 +147,7 @@ fn a_crash_between_install_and_reset_is_made_good() {
                 (Position(100), Position(100))
             );
             assert_eq!(recovered.history, installed);
+            assert_eq!(recovered.revision, Revision(50));
             assert_eq!(recovered.tail, []);
         });
     }

@@ -8,13 +8,16 @@ use lockstep_core::config::{Epoch, Position, Seq};
 use lockstep_core::engine::{Engine, Page, StoreError};
 use lockstep_core::epochs::EpochHistory;
 use lockstep_core::limits;
-use lockstep_core::operation::{Change, ClientId, Decided, Entry, Key, RequestId, Value, Verdict};
+use lockstep_core::operation::{
+    Change, Changes, ClientId, Decided, Entry, Key, Keyed, LeaseId, Moment, Record, RequestId,
+    Revision, Value, Verdict,
+};
 use lockstep_core::range::KeyRange;
 use lockstep_core::sessions::{SessionChanges, SessionRow, SessionRows};
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
-use super::{by_cluster, change, changing, insert, remove};
+use super::{by_cluster, changing, insert, remove};
 
 /// How the suite gets at the engines it tests.
 pub trait Subject {
@@ -33,6 +36,7 @@ pub fn suite(subject: &mut dyn Subject) {
     a_fresh_state_is_empty(subject);
     entries_take_effect_in_their_order(subject);
     an_entry_changes_several_keys_or_none(subject);
+    records_and_the_revision_survive(subject);
     pages_are_bounded_and_ordered(subject);
     pages_have_no_more_than_their_limit(subject);
     keys_too_long_to_be_there_are_not_there(subject);
@@ -52,7 +56,12 @@ pub fn suite(subject: &mut dyn Subject) {
 type Scan<'a> = &'a dyn Fn(&KeyRange) -> Result<Page, StoreError>;
 
 fn all(scan: Scan<'_>) -> Vec<(Key, Value)> {
-    let mut all: Vec<(Key, Value)> = Vec::new();
+    let all = all_records(scan).into_iter();
+    all.map(|keyed| (keyed.key, keyed.record.value)).collect()
+}
+
+fn all_records(scan: Scan<'_>) -> Vec<Keyed> {
+    let mut all: Vec<Keyed> = Vec::new();
     let mut wanted = Some(KeyRange::all());
     while let Some(range) = wanted {
         let page = scan(&range).expect("the state can be read");
@@ -60,7 +69,7 @@ fn all(scan: Scan<'_>) -> Vec<(Key, Value)> {
         assert_eq!(page.more, wanted.is_some(), "an empty page, yet more");
         all.extend(page.records);
     }
-    assert!(all.is_sorted_by(|a, b| a.0 < b.0), "keys ascend");
+    assert!(all.is_sorted_by(|a, b| a.key < b.key), "keys ascend");
     all
 }
 
@@ -71,7 +80,34 @@ fn apply(engine: &dyn Engine, entries: &[Arc<Entry>]) -> Result<(), StoreError> 
 
 /// Records without sessions.
 fn stage(engine: &dyn Engine, records: &[(Key, Value)]) -> Result<(), StoreError> {
-    engine.stage(records, &SessionRows::default())
+    let records = records.iter().cloned();
+    let records: Vec<_> = records.map(|(key, value)| staged(key, value)).collect();
+    engine.stage(&records, &SessionRows::default())
+}
+
+/// A record with some history.
+fn staged(key: Key, value: Value) -> Keyed {
+    let record = Record {
+        value,
+        created: Revision(3),
+        modified: Revision(20),
+        version: 4,
+        lease: Some(LeaseId(5)),
+    };
+    Keyed { key, record }
+}
+
+/// The moment behind so many entries of which half have changed something.
+fn moment(position: u64) -> Moment {
+    Moment {
+        position: Position(position),
+        revision: Revision(1 + position / 2),
+    }
+}
+
+fn value_of(engine: &dyn Engine, key: &Key) -> Option<Value> {
+    let record = engine.read(key).expect("the state can be read");
+    record.map(|record| record.value)
 }
 
 fn state(engine: &dyn Engine) -> Vec<(Key, Value)> {
@@ -89,12 +125,13 @@ fn a_fresh_state_is_empty(subject: &mut dyn Subject) {
     let engine = subject.fresh();
     assert_eq!(engine.applied(), Position(0));
     assert_eq!(engine.installed(), None);
-    assert_eq!(engine.read(&Key::from("a")).unwrap(), None);
+    assert_eq!(value_of(&*engine, &Key::from("a")), None);
+    assert_eq!(engine.revision(), Revision::FIRST);
     assert_eq!(
         engine.scan(&KeyRange::all(), None).unwrap(),
         Page::default()
     );
-    assert_eq!(engine.view().unwrap().at(), Position(0));
+    assert_eq!(engine.view().unwrap().at(), Moment::default());
     assert_eq!(engine.checkpoint().unwrap(), Position(0));
 }
 
@@ -119,9 +156,9 @@ fn entries_take_effect_in_their_order(subject: &mut dyn Subject) {
     assert_eq!(state(&*engine), records(&[("a", "2"), ("b", "3")]));
     apply(&*engine, &[remove(1, 8, "a"), insert(1, 9, "e", "")]).unwrap();
     assert_eq!(engine.applied(), Position(10));
-    assert_eq!(engine.read(&Key::from("a")).unwrap(), None);
+    assert_eq!(value_of(&*engine, &Key::from("a")), None);
     assert_eq!(
-        engine.read(&Key::from("e")).unwrap(),
+        value_of(&*engine, &Key::from("e")),
         Some(Value::from("")),
         "an empty value is a value"
     );
@@ -134,9 +171,9 @@ fn an_entry_changes_several_keys_or_none(subject: &mut dyn Subject) {
         &*engine,
         &[
             insert(1, 0, "a", "1"),
-            by_cluster(1, 1, vec![change("a", None), change("b", Some("2"))]),
-            by_cluster(1, 2, Vec::new()),
-            by_cluster(1, 3, vec![change("c", Some("3")), change("d", None)]),
+            by_cluster(1, 1, &[("a", None), ("b", Some("2"))]),
+            by_cluster(1, 2, &[]),
+            by_cluster(1, 3, &[("c", Some("3")), ("d", None)]),
         ],
     )
     .unwrap();
@@ -146,6 +183,70 @@ fn an_entry_changes_several_keys_or_none(subject: &mut dyn Subject) {
     let engine = subject.reopen(engine);
     assert_eq!(engine.applied(), Position(4));
     assert_eq!(state(&*engine), expected);
+}
+
+fn records_and_the_revision_survive(subject: &mut dyn Subject) {
+    let continued = Change {
+        key: Key::from("b"),
+        record: Some(Record {
+            value: Value::from("2"),
+            created: Revision(2),
+            modified: Revision(3),
+            version: 2,
+            lease: Some(LeaseId(9)),
+        }),
+    };
+    let at = |seq: u64, revision, changes: Changes| {
+        let entry = (*changing(1, seq, changes)).clone();
+        Arc::new(Entry {
+            revision: Revision(revision),
+            ..entry
+        })
+    };
+    let engine = subject.fresh();
+    let entries = [
+        insert(1, 0, "a", "1"),
+        at(1, 3, [continued.clone()].into()),
+        at(2, 3, Changes::new()),
+    ];
+    apply(&*engine, &entries).unwrap();
+    let check = |engine: &dyn Engine| {
+        assert_eq!(engine.revision(), Revision(3));
+        let view = engine.view().unwrap();
+        let expected = Moment {
+            position: Position(3),
+            revision: Revision(3),
+        };
+        assert_eq!(view.at(), expected);
+        let first = Record::first("1".into(), Revision(2));
+        let records = [
+            Keyed::from((Key::from("a"), first)),
+            Keyed::from((continued.key.clone(), continued.record.clone().unwrap())),
+        ];
+        assert_eq!(all_records(&|range| engine.scan(range, None)), records);
+        assert_eq!(all_records(&|range| view.scan(range, None)), records);
+        for Keyed { key, record } in records {
+            assert_eq!(engine.read(&key).unwrap(), Some(record.clone()));
+            let peeked = engine.peek(&key);
+            assert!(peeked.is_none_or(|peeked| peeked == Some(record)));
+        }
+    };
+    check(&*engine);
+    engine.checkpoint().unwrap();
+    check(&*engine);
+    let engine = subject.reopen(engine);
+    check(&*engine);
+    engine.stage_begin().unwrap();
+    stage(&*engine, &records(&[("z", "9")])).unwrap();
+    engine.install(moment(50), &EpochHistory::new()).unwrap();
+    let check = |engine: &dyn Engine| {
+        assert_eq!(engine.revision(), Revision(26));
+        assert_eq!(engine.view().unwrap().at(), moment(50));
+        let expected = [staged("z".into(), "9".into())];
+        assert_eq!(all_records(&|range| engine.scan(range, None)), expected);
+    };
+    check(&*engine);
+    check(&*subject.reopen(engine));
 }
 
 fn pages_are_bounded_and_ordered(subject: &mut dyn Subject) {
@@ -194,7 +295,7 @@ fn pages_have_no_more_than_their_limit(subject: &mut dyn Subject) {
             engine.scan(&range, limit).unwrap(),
             engine.view().unwrap().scan(&range, limit).unwrap(),
         ] {
-            let found = page.records.iter().map(|(key, _)| key.clone());
+            let found = page.records.iter().map(|found| found.key.clone());
             assert_eq!(found.collect::<Vec<_>>(), expected, "{range:?} {limit:?}");
             assert_eq!(page.more, more, "{range:?} {limit:?}");
         }
@@ -235,7 +336,7 @@ fn keys_too_long_to_be_there_are_not_there(subject: &mut dyn Subject) {
     let longer = Key::from(vec![b'x'; 1 << 18]);
     let check = |range: KeyRange, expected: &[&str]| {
         let page = engine.scan(&range, None).unwrap();
-        let found = page.records.iter().map(|(key, _)| format!("{key:?}"));
+        let found = page.records.iter().map(|found| format!("{:?}", found.key));
         assert_eq!(found.collect::<Vec<_>>(), expected, "{range:?}");
     };
     check(KeyRange::behind(long.clone()), &["y"]);
@@ -261,7 +362,7 @@ fn any_bytes_are_keys_and_values(subject: &mut dyn Subject) {
         .iter()
         .enumerate()
         .map(|(seq, key)| {
-            let change = Change::insert(Key::from(*key), Value::from(*key));
+            let change = Change::insert(Key::from(*key), Value::from(*key), Revision(2));
             changing(1, seq as u64, [change].into())
         })
         .collect();
@@ -272,7 +373,7 @@ fn any_bytes_are_keys_and_values(subject: &mut dyn Subject) {
         .collect();
     assert_eq!(state(&*engine), expected);
     for (key, value) in expected {
-        assert_eq!(engine.read(&key).unwrap(), Some(value));
+        assert_eq!(value_of(&*engine, &key), Some(value));
     }
 }
 
@@ -289,12 +390,12 @@ fn a_view_does_not_change(subject: &mut dyn Subject) {
         ],
     )
     .unwrap();
-    assert_eq!(view.at(), Position(2));
+    assert_eq!(view.at().position, Position(2));
     let before = records(&[("a", "1"), ("b", "1")]);
     assert_eq!(all(&|range| view.scan(range, None)), before);
     engine.stage_begin().unwrap();
     stage(&*engine, &records(&[("z", "9")])).unwrap();
-    engine.install(Position(50), &EpochHistory::new()).unwrap();
+    engine.install(moment(50), &EpochHistory::new()).unwrap();
     assert_eq!(state(&*engine), records(&[("z", "9")]));
     assert_eq!(all(&|range| view.scan(range, None)), before);
     assert!(view.records() >= 2, "at least the records there are");
@@ -327,7 +428,7 @@ fn an_installed_state_replaces_the_present_one(subject: &mut dyn Subject) {
     );
     let mut history = EpochHistory::new();
     history.append(Epoch(2), lockstep_core::config::Seq(0));
-    engine.install(Position(30), &history).unwrap();
+    engine.install(moment(30), &history).unwrap();
     let check = |engine: &dyn Engine| {
         assert_eq!(engine.applied(), Position(30));
         assert_eq!(engine.installed(), Some((Position(30), history.clone())));
@@ -343,7 +444,7 @@ fn an_installed_state_replaces_the_present_one(subject: &mut dyn Subject) {
     assert_eq!(engine.applied(), Position(31));
     assert_eq!(engine.installed(), Some((Position(30), history)));
     engine.stage_begin().unwrap();
-    engine.install(Position(0), &EpochHistory::new()).unwrap();
+    engine.install(moment(0), &EpochHistory::new()).unwrap();
     let engine = subject.reopen(engine);
     assert_eq!(engine.applied(), Position(0));
     assert_eq!(state(&*engine), []);
@@ -359,7 +460,7 @@ fn a_state_that_is_not_installed_is_forgotten(subject: &mut dyn Subject) {
     assert_eq!(state(&*engine), records(&[("a", "1")]));
     engine.stage_begin().unwrap();
     stage(&*engine, &records(&[("y", "1")])).unwrap();
-    engine.install(Position(5), &EpochHistory::new()).unwrap();
+    engine.install(moment(5), &EpochHistory::new()).unwrap();
     assert_eq!(state(&*engine), records(&[("y", "1")]));
 }
 
@@ -371,7 +472,12 @@ fn row(last: u64, requests: u64) -> SessionRow {
             0 => Verdict::Executed,
             _ => Verdict::Cancelled,
         };
-        (RequestId(id), Decided { seq, verdict })
+        let decided = Decided {
+            seq,
+            revision: Revision(seq.0 / 2),
+            verdict,
+        };
+        (RequestId(id), decided)
     };
     SessionRow {
         floor: RequestId(0),
@@ -426,7 +532,7 @@ fn sessions_change_with_the_entries(subject: &mut dyn Subject) {
     engine.stage(&[], &sessions(&[(4, row(8, 1))], 6)).unwrap();
     stage(&*engine, &records).unwrap();
     assert_eq!(engine.sessions().unwrap(), second);
-    engine.install(Position(10), &EpochHistory::new()).unwrap();
+    engine.install(moment(10), &EpochHistory::new()).unwrap();
     let installed = sessions(&[(3, row(9, 4)), (4, row(8, 1))], 6);
     assert_eq!(engine.sessions().unwrap(), installed);
     let engine = subject.reopen(engine);
@@ -484,8 +590,8 @@ fn reads_go_on_beside_changes(subject: &mut dyn Subject) {
             let mut at = Position(0);
             while at < Position(last) {
                 let view = engine.view().unwrap();
-                assert!(view.at() >= at, "a view never goes back");
-                at = view.at();
+                assert!(view.at().position >= at, "a view never goes back");
+                at = view.at().position;
                 let values: Vec<_> = all(&|range| view.scan(range, None))
                     .into_iter()
                     .map(|(_, value)| value)
@@ -545,11 +651,12 @@ fn random_entries_agree_with_a_model(subject: &mut dyn Subject, seed: u64) {
             let key = Key::from(format!("{number}"));
             let value = model.get(&key).cloned();
             let peeked = engine.peek(&key);
+            let peeked = peeked.map(|record| record.map(|record| record.value));
             assert!(
                 peeked.is_none_or(|peeked| peeked == value),
                 "seed {seed}: {key:?} is not {value:?} in memory"
             );
-            assert_eq!(engine.read(&key).unwrap(), value, "seed {seed}: {key:?}");
+            assert_eq!(value_of(&*engine, &key), value, "seed {seed}: {key:?}");
         }
         let from = Key::from(format!("{}", rng.random_range(0..70)));
         let to = Key::from(format!("{}", rng.random_range(0..70)));
@@ -558,7 +665,7 @@ fn random_entries_agree_with_a_model(subject: &mut dyn Subject, seed: u64) {
         assert!(
             page.records
                 .iter()
-                .map(|(key, value)| (key, value))
+                .map(|found| (&found.key, &found.record.value))
                 .eq(range.of(&model)),
             "seed {seed}: {range:?}: {page:?}"
         );

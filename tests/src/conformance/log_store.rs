@@ -14,7 +14,7 @@ use rand::seq::IndexedRandom;
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
-use super::{by_cluster, change, changing, insert, remove};
+use super::{by_cluster, changing, insert, remove};
 
 /// How the suite gets at the logs it tests.
 pub trait Subject {
@@ -83,8 +83,8 @@ fn entries_of_every_shape_are_read_back(subject: &mut dyn Subject) {
     let entries = [
         insert(1, 0, "a", "1"),
         remove(1, 1, "a"),
-        by_cluster(1, 2, vec![change("a", None), change("b", Some("2"))]),
-        by_cluster(1, 3, Vec::new()),
+        by_cluster(1, 2, &[("a", None), ("b", Some("2"))]),
+        by_cluster(1, 3, &[]),
         Arc::new(cancelled),
     ];
     log.append(&entries, Position(0)).unwrap();

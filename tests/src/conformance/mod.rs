@@ -11,12 +11,12 @@ use std::sync::Arc;
 
 use lockstep_core::config::{Epoch, Seq};
 use lockstep_core::operation::{
-    Author, Change, Changes, ClientId, Entry, Origin, RequestId, Verdict,
+    Author, Change, Changes, ClientId, Entry, Origin, RequestId, Revision, Verdict,
 };
 
 /// An entry that sets a key; everything in it follows from the arguments.
 pub fn insert(epoch: u64, seq: u64, key: &str, value: &str) -> Arc<Entry> {
-    let change = Change::insert(key.into(), value.into());
+    let change = Change::insert(key.into(), value.into(), Revision(seq + 2));
     changing(epoch, seq, [change].into())
 }
 
@@ -25,17 +25,13 @@ pub fn remove(epoch: u64, seq: u64, key: &str) -> Arc<Entry> {
     changing(epoch, seq, [Change::remove(key.into())].into())
 }
 
-/// What becomes of a key; `None` where it is removed.
-pub fn change(key: &str, value: Option<&str>) -> Change {
-    match value {
-        Some(value) => Change::insert(key.into(), value.into()),
-        None => Change::remove(key.into()),
-    }
-}
-
-/// An entry with these changes that no client asked for.
-pub fn by_cluster(epoch: u64, seq: u64, changes: Vec<Change>) -> Arc<Entry> {
-    let entry = (*changing(epoch, seq, changes.into())).clone();
+/// An entry that no client asked for. It sets these keys, or removes those without a value.
+pub fn by_cluster(epoch: u64, seq: u64, changes: &[(&str, Option<&str>)]) -> Arc<Entry> {
+    let changes = changes.iter().map(|(key, value)| match value {
+        Some(value) => Change::insert((*key).into(), (*value).into(), Revision(seq + 2)),
+        None => Change::remove((*key).into()),
+    });
+    let entry = (*changing(epoch, seq, changes.collect())).clone();
     Arc::new(Entry {
         author: Author::Cluster,
         ..entry
@@ -47,6 +43,7 @@ pub fn changing(epoch: u64, seq: u64, changes: Changes) -> Arc<Entry> {
     Arc::new(Entry {
         epoch: Epoch(epoch),
         seq: Seq(seq),
+        revision: Revision(seq + 2),
         changes,
         verdict: Verdict::Executed,
         author: Author::Client(Origin::plain(ClientId(7), RequestId(seq))),

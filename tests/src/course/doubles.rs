@@ -8,6 +8,7 @@ use lockstep_core::message::{
     BeaconAck, Change, Message, Peer, PeerMessage, Propose, Reply, ReplyBody, SnapshotAck,
     Snapshots, SyncEnd, SyncFrom, SyncReply, SyncStart, Timestamp, ToArbiter,
 };
+use lockstep_core::operation::Record;
 
 use super::{Bench, NODE, PRIMARY, entry, last_seq, node_id, state_of};
 
@@ -164,8 +165,8 @@ impl Bench {
             ReplyBody::OperationRejected { reason, .. } => {
                 format!("OperationRejected {id}: {reason}")
             }
-            ReplyBody::GetResult { key, value, .. } => match value {
-                Some(value) => format!("GetResult {id} {key:?}={value:?}"),
+            ReplyBody::GetResult { key, record, .. } => match record {
+                Some(Record { value, .. }) => format!("GetResult {id} {key:?}={value:?}"),
                 None => format!("GetResult {id} {key:?}=absent"),
             },
             _ => panic!("nobody asks for {reply:?}"),

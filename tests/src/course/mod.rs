@@ -18,7 +18,7 @@ use lockstep_core::config::{
 use lockstep_core::limits::{Limits, SessionLimits};
 use lockstep_core::message::{FromArbiter, Joined, Message, Request, RequestBody};
 use lockstep_core::operation::{
-    Author, Change, ClientId, Entry, Origin, ReadLevel, RequestId, Verdict,
+    Author, Change, ClientId, Entry, Origin, ReadLevel, RequestId, Revision, Verdict,
 };
 use lockstep_core::process::{Effect, Input, Outbox, Process};
 use lockstep_core::replica::{Replica, ReplicaOptions, Timer};
@@ -477,12 +477,13 @@ fn state_of(entry: &Entry) -> String {
 /// The entry that a Snapshot of the cases carries.
 fn entry(key: &str, value: Option<&str>, seq: u64) -> Entry {
     let change = match value {
-        Some(value) => Change::insert(key.into(), value.into()),
+        Some(value) => Change::insert(key.into(), value.into(), Revision(seq + 2)),
         None => Change::remove(key.into()),
     };
     Entry {
         epoch: Epoch(1),
         seq: Seq(seq),
+        revision: Revision(seq + 2),
         changes: [change].into(),
         verdict: Verdict::Executed,
         author: Author::Client(Origin::plain(ClientId(5), RequestId(seq))),

@@ -9,7 +9,7 @@ use lockstep_core::config::Position;
 use lockstep_core::engine::{Engine, Page, SessionPage, StoreError, View};
 use lockstep_core::epochs::EpochHistory;
 use lockstep_core::limits;
-use lockstep_core::operation::{ClientId, Entry, Key, Value};
+use lockstep_core::operation::{ClientId, Entry, Key, Keyed, Moment, Record, Revision};
 use lockstep_core::range::KeyRange;
 use lockstep_core::sessions::{SessionChanges, SessionRows};
 
@@ -133,6 +133,10 @@ impl Engine for ModelEngine {
         self.state().present.applied
     }
 
+    fn revision(&self) -> Revision {
+        self.state().present.revision
+    }
+
     fn apply(&self, entries: &[Arc<Entry>], sessions: &SessionChanges) -> Result<(), StoreError> {
         let mut state = self.state();
         if state.habits.is_apply_refused {
@@ -162,13 +166,13 @@ impl Engine for ModelEngine {
         Ok(state.durable.applied)
     }
 
-    fn peek(&self, key: &Key) -> Option<Option<Value>> {
+    fn peek(&self, key: &Key) -> Option<Option<Record>> {
         let state = self.state();
         let is_cached = state.habits.is_cached;
         is_cached.then(|| state.present.records.get(key).cloned())
     }
 
-    fn read(&self, key: &Key) -> Result<Option<Value>, StoreError> {
+    fn read(&self, key: &Key) -> Result<Option<Record>, StoreError> {
         Ok(self.state().present.records.get(key).cloned())
     }
 
@@ -187,20 +191,20 @@ impl Engine for ModelEngine {
         Ok(())
     }
 
-    fn stage(&self, records: &[(Key, Value)], sessions: &SessionRows) -> Result<(), StoreError> {
+    fn stage(&self, records: &[Keyed], sessions: &SessionRows) -> Result<(), StoreError> {
         self.check_room()?;
         let mut state = self.state();
         let (staged, staged_sessions) = state
             .staged
             .as_mut()
             .expect("collecting a state begins with `stage_begin`");
-        for (key, value) in records {
+        for Keyed { key, record } in records {
             let last = staged.last_key_value();
             assert!(
                 last.is_none_or(|(last, _)| last < key),
                 "records are collected in their order"
             );
-            staged.insert(key.clone(), value.clone());
+            staged.insert(key.clone(), record.clone());
         }
         let last = staged_sessions.rows.last_key_value();
         let first = sessions.rows.first_key_value();
@@ -212,7 +216,7 @@ impl Engine for ModelEngine {
         Ok(())
     }
 
-    fn install(&self, at: Position, history: &EpochHistory) -> Result<(), StoreError> {
+    fn install(&self, at: Moment, history: &EpochHistory) -> Result<(), StoreError> {
         self.check_room()?;
         let mut state = self.state();
         let (records, sessions) = state
@@ -222,10 +226,11 @@ impl Engine for ModelEngine {
         state.present = Arc::new(DiskState {
             records,
             sessions,
-            applied: at,
+            applied: at.position,
+            revision: at.revision,
         });
         state.durable = Arc::clone(&state.present);
-        state.installed = Some((at, history.clone()));
+        state.installed = Some((at.position, history.clone()));
         Ok(())
     }
 
@@ -237,8 +242,11 @@ impl Engine for ModelEngine {
 struct ModelView(Arc<DiskState>, Pages);
 
 impl View for ModelView {
-    fn at(&self) -> Position {
-        self.0.applied
+    fn at(&self) -> Moment {
+        Moment {
+            position: self.0.applied,
+            revision: self.0.revision,
+        }
     }
 
     fn records(&self) -> u64 {
@@ -277,7 +285,7 @@ impl Pages {
         limit: Option<NonZeroU32>,
     ) -> Result<Page, StoreError> {
         let rest = range.of(&state.records);
-        let rest = rest.map(|(key, value)| Ok((key.clone(), value.clone())));
+        let rest = rest.map(|(key, record)| Ok((key.clone(), record.clone()).into()));
         let records_max = match self {
             Self::Whole => return Page::collect(rest, limit),
             Self::Short => limits::page_records_max(limit).min(PAGE_RECORDS),

@@ -211,7 +211,7 @@ impl<L: Medium> Disk<L> {
     /// # Errors
     /// What ends the process.
     pub fn get(&self, key: &Key) -> Result<Answer, StoreError> {
-        self.engine.read(key).map(Answer::Value)
+        self.engine.read(key).map(Answer::Record)
     }
 
     /// Answers what is asked of whoever reads in bulk, as of now, if it has an answer.
@@ -471,7 +471,10 @@ impl<L: Medium> Drive for Disk<L> {
         if let Some(job) = scheduler.job() {
             if let Job::Install { at, .. } = job {
                 let applied = self.engine.applied();
-                assert!(applied <= *at, "no state is replaced by an older one");
+                assert!(
+                    applied <= at.position,
+                    "no state is replaced by an older one"
+                );
             }
             let outcome = storage::carry_out(job, &mut self.log, &self.engine)?;
             scheduler.done(now, outcome, orders);

@@ -5,17 +5,17 @@ use std::sync::Arc;
 
 use lockstep_core::config::{Position, Seq};
 use lockstep_core::epochs::EpochHistory;
-use lockstep_core::operation::{Entry, Key, Value};
+use lockstep_core::operation::{Entry, Key, Record, Revision};
 use lockstep_core::sessions::{SessionChanges, SessionRows};
 
-/// Keys and their values.
-pub type Records = BTreeMap<Key, Value>;
+/// Keys and their records.
+pub type Records = BTreeMap<Key, Record>;
 
 /// Has `entry` change the records.
 pub fn apply(records: &mut Records, entry: &Entry) {
     for change in &entry.changes {
-        match change.value() {
-            Some(value) => records.insert(change.key.clone(), value.clone()),
+        match &change.record {
+            Some(record) => records.insert(change.key.clone(), record.clone()),
             None => records.remove(&change.key),
         };
     }
@@ -130,12 +130,15 @@ pub struct DiskState {
     pub sessions: SessionRows,
     /// Up to where the log is in them.
     pub applied: Position,
+    /// That of the store there.
+    pub revision: Revision,
 }
 
 impl DiskState {
     pub(super) fn apply(&mut self, entry: &Entry) {
         apply(&mut self.records, entry);
         self.applied = Position::behind(entry.seq);
+        self.revision = entry.revision;
     }
 
     pub(super) fn change(&mut self, sessions: &SessionChanges) {

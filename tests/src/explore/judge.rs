@@ -132,10 +132,11 @@ impl Judge {
                 self.acknowledged.push(entry);
                 Ok(())
             }
-            (ReplyBody::GetResult { key, value, .. }, RequestBody::Get { level, .. })
+            (ReplyBody::GetResult { key, record, .. }, RequestBody::Get { level, .. })
                 if *level == ReadLevel::Linearizable =>
             {
-                let Some(version) = self.version_of(key, value.as_ref()) else {
+                let value = record.as_ref().map(|record| &record.value);
+                let Some(version) = self.version_of(key, value) else {
                     return Err(format!("{key:?}={value:?} was read and never committed"));
                 };
                 if version < open.floor {

@@ -2,6 +2,7 @@
 
 use lockstep_core::config::{Epoch, NodeId, Position, Seq};
 use lockstep_core::message::{Message, Peer, PeerMessage, Reply, ReplyBody, Snapshots};
+use lockstep_core::operation::Revision;
 use lockstep_core::wire;
 
 use super::inputs::{self, Entries};
@@ -14,6 +15,7 @@ pub(super) fn measure(meter: &mut impl Meter) {
         id: request.origin.id,
         body: ReplyBody::OperationAck {
             seq: Seq(1_000_000),
+            revision: Revision(1_000_000),
         },
     };
     let snapshots = Peer {

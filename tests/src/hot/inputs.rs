@@ -6,7 +6,7 @@ use lockstep_core::config::{Epoch, Seq};
 use lockstep_core::limits::SessionLimits;
 use lockstep_core::message::{Request, RequestBody};
 use lockstep_core::operation::{
-    Author, Change, ClientId, Entry, Key, Origin, RequestId, Value, Verdict,
+    Author, Change, ClientId, Entry, Key, Origin, RequestId, Revision, Value, Verdict,
 };
 use lockstep_core::sessions::{SessionChanges, SessionRows, Sessions};
 
@@ -83,9 +83,11 @@ fn entry(seq: u64) -> Entry {
     Entry {
         epoch: Epoch(1),
         seq: Seq(seq),
+        revision: Revision(seq + 2),
         changes: [Change::insert(
             key(seq),
             Value::from(vec![seq as u8; VALUE_BYTES]),
+            Revision(seq + 2),
         )]
         .into(),
         verdict: Verdict::Executed,

@@ -11,6 +11,7 @@ use lockstep_core::limits::Limits;
 use lockstep_core::message::{
     FromArbiter, Joined, Message, Peer, PeerMessage, SnapshotAck, SyncReply, Timestamp,
 };
+use lockstep_core::operation::Revision;
 use lockstep_core::process::{Effect, Input, Outbox, Process};
 use lockstep_core::replica::{Replica, ReplicaOptions, Timer};
 use lockstep_core::sessions::SessionRows;
@@ -209,6 +210,7 @@ fn nothing() -> Recovered {
         log_end: Position::ZERO,
         history: EpochHistory::new(),
         applied: Position::ZERO,
+        revision: Revision::FIRST,
         sessions: SessionRows::default(),
         tail: Vec::new(),
     }

@@ -46,7 +46,7 @@ impl Invariant for AcknowledgedIsDurable {
 
 impl AcknowledgedIsDurable {
     fn replied(&mut self, cluster: &Cluster, node: usize, reply: &Reply) -> Result<(), String> {
-        let ReplyBody::OperationAck { seq } = reply.body else {
+        let ReplyBody::OperationAck { seq, .. } = reply.body else {
             return Ok(());
         };
         let shadow = cluster.nodes()[node].shadow();

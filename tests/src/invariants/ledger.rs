@@ -10,7 +10,7 @@
 use std::sync::Arc;
 
 use lockstep_core::config::{Config, Position, Seq};
-use lockstep_core::operation::Entry;
+use lockstep_core::operation::{Entry, Revision};
 use lockstep_core::storage::Save;
 
 use super::{Fact, Invariant};
@@ -41,6 +41,14 @@ impl Ledger {
     /// All of them.
     pub fn entries(&self) -> &[Arc<Entry>] {
         &self.entries
+    }
+
+    /// That of the store after the entries before `position`; `None` if they are not all here.
+    pub fn revision_at(&self, position: Position) -> Option<Revision> {
+        match position.last_seq() {
+            Some(last) => self.entry(last).map(|entry| entry.revision),
+            None => Some(Revision::FIRST),
+        }
     }
 
     /// The records that the entries before `position` make.
@@ -164,16 +172,19 @@ pub(crate) fn check_save(
             }
         }
         Save::Install { at, .. } => {
-            if *at > ledger.end() {
-                return Err(format!("installs position {at}, which is not committed"));
+            if at.position > ledger.end() {
+                return Err(format!(
+                    "installs position {}, which is not committed",
+                    at.position
+                ));
             }
             let staged = shadow.staged();
-            let committed = ledger.state_at(*at);
+            let committed = ledger.state_at(at.position);
             if *staged == committed {
                 Ok(())
             } else {
                 Err(format!(
-                    "installs {staged:?} at {at} instead of {committed:?}"
+                    "installs {staged:?} at {at:?} instead of {committed:?}"
                 ))
             }
         }

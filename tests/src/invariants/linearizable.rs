@@ -69,7 +69,7 @@ impl Invariant for Linearizable {
 
 impl Linearizable {
     fn replied(&mut self, cluster: &Cluster, node: usize, reply: &Reply) -> Result<(), String> {
-        if let ReplyBody::OperationAck { seq } = reply.body {
+        if let ReplyBody::OperationAck { seq, .. } = reply.body {
             let shadow = cluster.nodes()[node].shadow();
             if let Some(entry) = shadow.and_then(|shadow| shadow.entry(seq)) {
                 for change in &entry.changes {
@@ -89,8 +89,9 @@ impl Linearizable {
         }
         let ReplyBody::GetResult {
             key,
-            value,
+            record,
             position,
+            ..
         } = &reply.body
         else {
             return Ok(());
@@ -103,10 +104,10 @@ impl Linearizable {
         let before = &cluster.ledger().entries()[..usize::try_from(position.0).expect("an index")];
         let mut newest_first = before.iter().rev();
         let newest = newest_first.find_map(|entry| Some((entry.seq, entry.change_of(key)?)));
-        let expected = newest.and_then(|(_, change)| change.value());
-        if value.as_ref() != expected {
+        let expected = newest.and_then(|(_, change)| change.record.as_ref());
+        if record.as_ref() != expected {
             return Err(format!(
-                "{key:?} was read as {value:?}, but was {expected:?} at {position}"
+                "{key:?} was read as {record:?}, but was {expected:?} at {position}"
             ));
         }
         let behind_it = newest.map_or(Position::ZERO, |(seq, _)| Position::behind(seq));

@@ -12,7 +12,7 @@ use std::ops::RangeBounds;
 use lockstep_core::config::Position;
 use lockstep_core::limits;
 use lockstep_core::message::{Message, ReplyBody, RequestBody};
-use lockstep_core::operation::{ClientId, Key, ReadLevel, RequestId, Value};
+use lockstep_core::operation::{ClientId, Key, Keyed, ReadLevel, RequestId};
 use lockstep_core::range::KeyRange;
 
 use super::{Fact, Invariant};
@@ -103,8 +103,9 @@ fn check(cluster: &Cluster, node: usize, open: &Open, body: &ReplyBody) -> Resul
     match body {
         ReplyBody::GetResult {
             key,
-            value,
+            record,
             position,
+            ..
         } => {
             if *position < open.from || *position > shadow.end() {
                 return Err(format!(
@@ -113,9 +114,9 @@ fn check(cluster: &Cluster, node: usize, open: &Open, body: &ReplyBody) -> Resul
                     shadow.end()
                 ));
             }
-            if !shadow.had(key, value.as_ref(), open.from, *position) {
+            if !shadow.had(key, record.as_ref(), open.from, *position) {
                 return Err(format!(
-                    "{key:?} was read as {value:?}, which it was not from {} to {position}",
+                    "{key:?} was read as {record:?}, which it was not from {} to {position}",
                     open.from
                 ));
             }
@@ -141,7 +142,7 @@ fn check(cluster: &Cluster, node: usize, open: &Open, body: &ReplyBody) -> Resul
 struct Page<'a> {
     range: &'a KeyRange,
     limit: Option<NonZeroU32>,
-    records: &'a [(Key, Value)],
+    records: &'a [Keyed],
     resume: Option<&'a Key>,
 }
 
@@ -151,19 +152,19 @@ impl Page<'_> {
         if records.len() > limits::page_records_max(*limit) {
             return Err(format!("{} records, asked for {limit:?}", records.len()));
         }
-        if !records.is_sorted_by(|one, next| one.0 < next.0) {
+        if !records.is_sorted_by(|one, next| one.key < next.key) {
             return Err(format!("out of order: {records:?}"));
         }
-        if let Some((key, _)) = records.iter().find(|(key, _)| !self.covers(key)) {
-            return Err(format!("{key:?} is not in the page's range"));
-        }
-        for (key, value) in *records {
-            if !shadow.had(key, Some(value), from, shadow.end()) {
-                return Err(format!("{key:?} was scanned as {value:?}"));
+        for Keyed { key, record } in *records {
+            if !self.covers(key) {
+                return Err(format!("{key:?} is not in the page's range"));
+            }
+            if !shadow.had(key, Some(record), from, shadow.end()) {
+                return Err(format!("{key:?} was scanned as {record:?}"));
             }
         }
         let is_missing = |key: &&Key| {
-            let is_left_out = records.iter().all(|(found, _)| found != *key);
+            let is_left_out = records.iter().all(|found| found.key != **key);
             self.covers(key) && is_left_out && !shadow.had(key, None, from, shadow.end())
         };
         match shadow.keys().find(is_missing) {

@@ -15,6 +15,7 @@ mod oracle;
 mod outcomes;
 mod rejections;
 mod replies;
+mod revisions;
 mod state;
 
 use std::fmt;
@@ -154,5 +155,6 @@ pub fn all() -> Vec<Box<dyn Invariant>> {
         Box::new(outcomes::OutcomesAreTrue),
         Box::<bounded::MemoryIsBounded>::default(),
         Box::<state::StateFollowsLog>::default(),
+        Box::<revisions::RevisionsCountChanges>::default(),
     ]
 }

@@ -71,7 +71,8 @@ fn check_reply(cluster: &Cluster, reply: &Reply) -> Result<(), String> {
     };
     let is_cancel = |entry: &Entry| entry.verdict == Verdict::Cancelled;
     let (is_true, entry) = match &reply.body {
-        ReplyBody::OperationAck { seq } | ReplyBody::Resolved(Resolution::Executed { seq }) => {
+        ReplyBody::OperationAck { seq, .. }
+        | ReplyBody::Resolved(Resolution::Executed { seq, .. }) => {
             let entry = cluster.ledger().entry(*seq);
             let is_true = entry.is_some_and(|entry| is_its(entry) && !is_cancel(entry));
             (is_true, entry)

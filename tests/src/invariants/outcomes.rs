@@ -47,7 +47,7 @@ impl Invariant for OutcomesAreTrue {
 
 fn check_acknowledged(cluster: &Cluster, record: &Record, outcome: &Outcome) -> Result<(), String> {
     let Outcome::Answered {
-        body: ReplyBody::OperationAck { seq },
+        body: ReplyBody::OperationAck { seq, .. },
         ..
     } = outcome
     else {

@@ -37,7 +37,7 @@ fn operation(record: &Record) -> Option<Operation> {
 fn write(value: Option<&Value>, outcome: Option<&Outcome>) -> What {
     let outcome = match outcome {
         Some(Outcome::Answered {
-            body: ReplyBody::OperationAck { seq },
+            body: ReplyBody::OperationAck { seq, .. },
             ..
         }) => WriteOutcome::Acknowledged { seq: *seq },
         Some(Outcome::Rejected { .. } | Outcome::Unreachable) => WriteOutcome::Rejected,
@@ -62,11 +62,11 @@ fn read(level: ReadLevel, outcome: Option<&Outcome>) -> What {
         Some(Outcome::Answered {
             replica,
             body: ReplyBody::GetResult {
-                value, position, ..
+                record, position, ..
             },
             ..
         }) => Some(Answer {
-            value: value.clone(),
+            value: record.as_ref().map(|record| record.value.clone()),
             position: *position,
             replica: replica.clone(),
         }),

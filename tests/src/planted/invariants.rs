@@ -14,6 +14,7 @@ pub(super) const ONCE: &str = "a request takes effect at most once";
 pub(super) const PANICS: &str = "no process panics";
 pub(super) const REJECTED: &str = "a rejected write never takes effect";
 pub(super) const REPLIES: &str = "one reply per request, for a write within its second";
+pub(super) const REVISIONS: &str = "revisions count the changes";
 pub(super) const TOLD: &str = "clients are told what can have happened";
 pub(super) const TRUE: &str = "clients are told the truth";
 pub(super) const STARTED: &str = "a replica can be started";

@@ -4,7 +4,7 @@ use lockstep_core::planted::Bug;
 
 use super::invariants::{
     AHEAD, BOUNDED, CALM, DURABLE, FORWARD, KEPT, LEDGER, LET_IN, LINEARIZABLE, LOCAL, ONCE,
-    PANICS, REJECTED, REPLIES, SPINS, STARTED, TOLD, TRUE,
+    PANICS, REJECTED, REPLIES, REVISIONS, SPINS, STARTED, TOLD, TRUE,
 };
 use super::{Case, Drilled, Found, Measured, Scripted};
 use crate::availability::faults::{Kind, Who};
@@ -81,12 +81,15 @@ pub const FOUND: &[Found] = &[
     found(Bug::ScansStateAlone, SOON, &[LOCAL, TOLD]),
     found(Bug::HandsOverToJoining, LATE, &[DURABLE, LEDGER, CALM]),
     found(Bug::SessionsNotTransferred, SOON, &[ONCE]),
+    found(Bug::RevisionNotTransferred, SOON, &[REVISIONS, CALM]),
     found(Bug::TransfersUncommitted, SOON, &[LEDGER]),
     found(Bug::HistoryBeyondState, LATE, &[CALM, KEPT]),
     found(Bug::StateAckedEarly, LATE, &[DURABLE]),
     found(Bug::CopyOfOpenExecuted, SOON, &[ONCE]),
     found(Bug::CopyOfDoneExecuted, SOON, &[ONCE]),
     found(Bug::SessionsNotRecovered, SOON, &[ONCE]),
+    found(Bug::RevisionNotRecovered, SOON, &[REVISIONS, CALM]),
+    found(Bug::CancelTakesRevision, SOON, &[REVISIONS, CALM]),
     found(Bug::ResolvesWithoutEntry, SOON, &[ONCE]),
     found(Bug::FailedAnsweredAgain, SOON, &[REPLIES]),
     found(Bug::TenureEndsSilently, SOON, &[REPLIES]),

@@ -19,7 +19,8 @@ use lockstep_core::engine::durable::{ReplicaStore, StoreOptions, open_replica};
 use lockstep_core::engine::{Engine, LogStore};
 use lockstep_core::epochs::EpochHistory;
 use lockstep_core::operation::{
-    Author, Change, ClientId, Entry, Key, Origin, RequestId, Value, Verdict,
+    Author, Change, ClientId, Entry, Key, Keyed, Moment, Origin, Record, RequestId, Revision,
+    Verdict,
 };
 use lockstep_core::range::KeyRange;
 use lockstep_core::sessions::{SessionChanges, SessionRows};
@@ -103,7 +104,8 @@ pub fn run(directory: &Path, seed: u64, steps: u32) -> io::Result<()> {
             _ => {
                 let at = applied + rng.random_range(0..50);
                 engine.stage_begin().expect("it works");
-                let records: Vec<_> = state_at(at).into_iter().collect();
+                let records = state_at(at).into_iter().map(Keyed::from);
+                let records: Vec<_> = records.collect();
                 for piece in records.chunks(7) {
                     let sessions = SessionRows::default();
                     engine.stage(piece, &sessions).expect("it works");
@@ -111,7 +113,7 @@ pub fn run(directory: &Path, seed: u64, steps: u32) -> io::Result<()> {
                 said.begun = at;
                 say(&said)?;
                 let history = EpochHistory::new();
-                engine.install(Position(at), &history).expect("it works");
+                engine.install(moment(at), &history).expect("it works");
                 said.durable = at;
                 say(&said)?;
             }
@@ -178,13 +180,18 @@ fn look_into(data: &Path, said: Said) -> Result<u64, String> {
     if !(said.durable..=said.begun.max(said.durable)).contains(&found) {
         return Err(format!("{found} was found, {said:?} was said"));
     }
+    let revision = store.engine.revision();
+    if revision != moment(found).revision {
+        return Err(format!("the state at {found} is of revision {revision}"));
+    }
     let mut records = BTreeMap::new();
     let mut wanted = Some(KeyRange::all());
     while let Some(range) = wanted {
         let page = store.engine.scan(&range, None);
         let page = page.map_err(|error| error.to_string())?;
         wanted = page.rest(&range);
-        records.extend(page.records);
+        let found = page.records.into_iter();
+        records.extend(found.map(|Keyed { key, record }| (key, record)));
     }
     match records == state_at(found) {
         true => Ok(found),
@@ -212,25 +219,34 @@ fn entry(seq: u64) -> Arc<Entry> {
         0 => Change::remove(key),
         _ => {
             let value = format!("{seq}").repeat(1 + (seq % 300) as usize);
-            Change::insert(key, value.into())
+            Change::insert(key, value.into(), Revision(seq + 2))
         }
     };
     Arc::new(Entry {
         epoch: Epoch(1),
         seq: Seq(seq),
+        revision: Revision(seq + 2),
         changes: [change].into(),
         verdict: Verdict::Executed,
         author: Author::Client(Origin::plain(ClientId(1), RequestId(seq))),
     })
 }
 
+/// Behind the entries before `position`.
+fn moment(position: u64) -> Moment {
+    Moment {
+        position: Position(position),
+        revision: Revision(position + 1),
+    }
+}
+
 /// The outcome of the entries before `position`.
-fn state_at(position: u64) -> BTreeMap<Key, Value> {
+fn state_at(position: u64) -> BTreeMap<Key, Record> {
     let mut state = BTreeMap::new();
     for seq in 0..position {
         for change in &entry(seq).changes {
-            match change.value() {
-                Some(value) => state.insert(change.key.clone(), value.clone()),
+            match &change.record {
+                Some(record) => state.insert(change.key.clone(), record.clone()),
                 None => state.remove(&change.key),
             };
         }

@@ -12,7 +12,7 @@ use lockstep_bench::keys::{Chooser, Distribution, Keys};
 use lockstep_bench::schedule::Schedule;
 use lockstep_core::config::Address;
 use lockstep_core::driver;
-use lockstep_core::driver::handle::{Acknowledged, ClientOptions, Handle, Read};
+use lockstep_core::driver::handle::{Acknowledged, ClientOptions, Handle};
 use lockstep_core::operation::{Key, ReadLevel, Value};
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -216,15 +216,11 @@ impl Client {
             None => self.handle.get_with(key.clone(), level).await,
         };
         let (answer, error) = match read {
-            Ok(Read {
-                value,
-                position,
-                replica,
-            }) => {
+            Ok(read) => {
                 let answer = Answer {
-                    value,
-                    position,
-                    replica,
+                    position: read.position,
+                    replica: read.replica.clone(),
+                    value: read.into_value(),
                 };
                 (Some(answer), None)
             }

@@ -293,7 +293,7 @@ fn show(cluster: &Cluster) -> Vec<String> {
             .state()
             .records
             .iter()
-            .map(|(key, value)| format!("{key:?}={value:?}"))
+            .map(|(key, record)| format!("{key:?}={:?}", record.value))
             .collect();
         lines.push(format!(
             "    {}{}: log {}..{}, state at {}: {}",

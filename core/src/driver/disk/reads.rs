@@ -25,7 +25,7 @@ pub(super) fn read(
         let mut answers = Vec::new();
         let mut next = Some(first);
         while let Some((ticket, key)) = next {
-            answers.push((ticket, Answer::Value(engine.read(&key)?)));
+            answers.push((ticket, Answer::Record(engine.read(&key)?)));
             next = match answers.len() < GETS_AT_ONCE {
                 true => gets.try_recv().ok(),
                 false => None,

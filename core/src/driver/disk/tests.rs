@@ -10,7 +10,10 @@ use crate::config::{Epoch, NodeId, Position, Seq};
 use crate::engine::memory::{MemoryArbiter, MemoryEngine, MemoryLog};
 use crate::engine::{StoreError, View};
 use crate::epochs::EpochHistory;
-use crate::operation::{Author, Change, ClientId, Entry, Key, Origin, RequestId, Value, Verdict};
+use crate::operation::{
+    Author, Change, ClientId, Entry, Key, Keyed, Moment, Origin, Record, RequestId, Revision,
+    Value, Verdict,
+};
 use crate::range::KeyRange;
 use crate::sessions::{SessionChanges, SessionRows};
 use crate::storage::desk::DoneAtOnce;
@@ -21,9 +24,11 @@ fn entry(seq: u64, bytes: usize) -> Arc<Entry> {
     Arc::new(Entry {
         epoch: Epoch(1),
         seq: Seq(seq),
+        revision: Revision(seq + 2),
         changes: [Change::insert(
             format!("k{seq}").into(),
             Value::from(vec![b'v'; bytes]),
+            Revision(seq + 2),
         )]
         .into(),
         verdict: Verdict::Executed,
@@ -186,6 +191,10 @@ impl Engine for BenchEngine {
         self.inner.applied()
     }
 
+    fn revision(&self) -> Revision {
+        self.inner.revision()
+    }
+
     fn apply(&self, entries: &[Arc<Entry>], sessions: &SessionChanges) -> Result<(), StoreError> {
         if self.bench.shared.state_is_full.load(Ordering::SeqCst) {
             return Err(no_room());
@@ -206,7 +215,7 @@ impl Engine for BenchEngine {
         self.inner.checkpoint()
     }
 
-    fn read(&self, key: &Key) -> Result<Option<Value>, StoreError> {
+    fn read(&self, key: &Key) -> Result<Option<Record>, StoreError> {
         self.inner.read(key)
     }
 
@@ -218,11 +227,11 @@ impl Engine for BenchEngine {
         self.inner.stage_begin()
     }
 
-    fn stage(&self, records: &[(Key, Value)], sessions: &SessionRows) -> Result<(), StoreError> {
+    fn stage(&self, records: &[Keyed], sessions: &SessionRows) -> Result<(), StoreError> {
         self.inner.stage(records, sessions)
     }
 
-    fn install(&self, at: Position, history: &EpochHistory) -> Result<(), StoreError> {
+    fn install(&self, at: Moment, history: &EpochHistory) -> Result<(), StoreError> {
         self.inner.install(at, history)
     }
 
@@ -369,13 +378,13 @@ fn an_installed_state_begins_the_log_anew() {
     let mut disk = bench.disk();
     let history = EpochHistory::from_runs(vec![(Epoch(1), Position(0))]).unwrap();
     let save = Save::Stage {
-        records: vec![("k".into(), "v".into())],
+        records: vec![Keyed::of("k", "v")],
         sessions: SessionRows::default(),
     };
     disk.persist(1, append(0..3));
     disk.persist(2, Save::StageBegin);
     disk.persist(3, save);
-    let at = Position(7);
+    let at = Moment::behind(7);
     disk.persist(4, Save::Install { at, history });
     disk.persist(5, append(7..8));
     disk.apply(vec![entry(7, 1)]);
@@ -395,7 +404,7 @@ fn an_installed_state_begins_the_log_anew() {
     assert_eq!(applied, Some(Position(8)));
     assert_eq!(disk.log_end(6, 7), 8);
     let value = disk.put_question(7, Query::Get { key: "k".into() });
-    assert_eq!(value, Answer::Value(Some("v".into())));
+    assert_eq!(value, Answer::Record(Some(Keyed::of("k", "v").record)));
 }
 
 /// Has the log and the state take in the entry `seq`, which is the next.
@@ -429,13 +438,13 @@ fn the_state_never_gets_ahead_of_the_log() {
     gate.begun.recv().unwrap();
     let key = || Query::Get { key: "k0".into() };
     let early = disk.put_question(2, key());
-    assert_eq!(early, Answer::Value(None), "applied before it was durable");
+    assert_eq!(early, Answer::Record(None), "applied before it was durable");
     gate.release.send(()).unwrap();
     disk.expect_persisted(&[1]);
     disk.flush();
     assert!(matches!(disk.next(), Report::Applied(Position(2))));
     let late = disk.put_question(3, key());
-    assert!(matches!(late, Answer::Value(Some(_))), "{late:?}");
+    assert!(matches!(late, Answer::Record(Some(_))), "{late:?}");
 }
 
 /// Has the log take in the entry `seq`, which is the next, and the state as soon as it can.
@@ -474,7 +483,8 @@ fn a_get_sees_what_was_reported_as_applied() {
     let mut disk = Bench::default().disk();
     commit(&mut disk, 0, 3);
     let value = disk.put_question(2000, Query::Get { key: "k0".into() });
-    assert_eq!(value, Answer::Value(Some("vvv".into())));
+    let record = Record::first("vvv".into(), Revision(2));
+    assert_eq!(value, Answer::Record(Some(record)));
 }
 
 #[test]
@@ -485,7 +495,7 @@ fn a_view_stands_still_until_it_is_closed() {
     assert_eq!(
         opened,
         Answer::View {
-            at: Position(1),
+            at: Moment::behind(1),
             records: 1
         }
     );

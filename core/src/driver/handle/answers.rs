@@ -2,7 +2,9 @@
 
 use crate::config::{Address, Position, Seq};
 use crate::message::{NodeStatus, ReplyBody};
-use crate::operation::{Key, Rejection, RequestId, RequestName, Resolution, Value};
+use crate::operation::{
+    Key, Keyed, Record, Rejection, RequestId, RequestName, Resolution, Revision, Value,
+};
 
 /// A write that is on disk on every in-sync replica.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -11,25 +13,41 @@ pub struct Acknowledged {
     pub id: RequestId,
     /// Its place in the total order of all writes.
     pub seq: Seq,
+    /// That of the store once it had it.
+    pub revision: Revision,
 }
 
 /// What was read of a key.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Read {
-    /// Its value; `None` when it is absent.
-    pub value: Option<Value>,
-    /// The value is the outcome of all writes before this. Except after a local read, a read `AtLeast` this position sees
+    /// Its record; `None` when it is absent.
+    pub record: Option<Record>,
+    /// The record is the outcome of all writes before this. Except after a local read, a read `AtLeast` this position sees
     /// the same or newer, at any replica.
     pub position: Position,
+    /// That of the store there. As the position, it says nothing of what other keys have elsewhere.
+    pub revision: Revision,
     /// Who answered.
     pub replica: Address,
+}
+
+impl Read {
+    /// The value of the key; `None` when it is absent.
+    pub fn value(&self) -> Option<&Value> {
+        self.record.as_ref().map(|record| &record.value)
+    }
+
+    /// The value of the key; `None` when it is absent.
+    pub fn into_value(self) -> Option<Value> {
+        self.record.map(|record| record.value)
+    }
 }
 
 /// A part of all records.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Page {
     /// In the order of their keys; may be empty although more follow.
-    pub records: Vec<(Key, Value)>,
+    pub records: Vec<Keyed>,
     /// More may follow in the rest of the range, behind this key; `None` at its end.
     pub resume: Option<Key>,
     /// Who answered.
@@ -105,7 +123,7 @@ pub(super) trait Told: Sized {
 impl Told for Acknowledged {
     fn told(id: RequestId, _: Address, body: ReplyBody) -> Option<Self> {
         match body {
-            ReplyBody::OperationAck { seq } => Some(Self { id, seq }),
+            ReplyBody::OperationAck { seq, revision } => Some(Self { id, seq, revision }),
             _ => None,
         }
     }
@@ -115,10 +133,14 @@ impl Told for Read {
     fn told(_: RequestId, replica: Address, body: ReplyBody) -> Option<Self> {
         match body {
             ReplyBody::GetResult {
-                value, position, ..
-            } => Some(Self {
-                value,
+                record,
                 position,
+                revision,
+                ..
+            } => Some(Self {
+                record,
+                position,
+                revision,
                 replica,
             }),
             _ => None,

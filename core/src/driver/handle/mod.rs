@@ -23,7 +23,7 @@ use crate::driver::spawn::{Parts, spawn_with_calls};
 use crate::driver::watch::Watch;
 use crate::event::Event;
 use crate::message::{Drain, NodeStatus, ReplyBody, RequestBody};
-use crate::operation::{Key, ReadLevel, RequestId, RequestName, Resolution, Value};
+use crate::operation::{Key, Keyed, ReadLevel, RequestId, RequestName, Resolution, Value};
 use crate::process::{Call, Outcome, Process};
 use crate::range::KeyRange;
 use crate::transport::Transport;
@@ -176,7 +176,7 @@ impl Handle {
     /// # async fn example(client: &Handle) -> Result<(), ReadError> {
     /// if let Err(WriteError::Unknown { request }) = client.insert("paid", "yes").await {
     ///     match client.resolve(&request, "paid").await? {
-    ///         Resolution::Executed { seq } => println!("executed, as {seq}"),
+    ///         Resolution::Executed { seq, .. } => println!("executed, as {seq}"),
     ///         Resolution::NeverExecuted => println!("not executed: it can be sent again"),
     ///     }
     /// }
@@ -239,7 +239,7 @@ impl Handle {
         &self,
         range: impl Into<KeyRange>,
         replica: Option<Address>,
-    ) -> impl Stream<Item = Result<(Key, Value), ReadError>> + Send + Unpin + 'static {
+    ) -> impl Stream<Item = Result<Keyed, ReadError>> + Send + Unpin + 'static {
         let begin = (self.clone(), Vec::new().into_iter(), Some(range.into()));
         Box::pin(stream::try_unfold(begin, move |(handle, records, rest)| {
             let replica = replica.clone();

@@ -8,7 +8,7 @@ use async_std::task::block_on;
 use super::*;
 use crate::config::{Position, Seq};
 use crate::driver::bench::{Done, bench};
-use crate::operation::{Rejection, Value};
+use crate::operation::{Keyed, Record, Rejection, Revision, Value};
 use crate::process::{CallId, Effect, Input, Outbox};
 use crate::time::{Instant, Timers};
 
@@ -54,12 +54,16 @@ impl Oracle {
                 reason: Rejection::DiskFull,
             },
             RequestBody::Insert { .. } | RequestBody::Remove { .. } => {
-                answered(ReplyBody::OperationAck { seq: Seq(id.0) })
+                answered(ReplyBody::OperationAck {
+                    seq: Seq(id.0),
+                    revision: Revision(id.0),
+                })
             }
             RequestBody::Get { key, .. } => answered(ReplyBody::GetResult {
-                value: Some(Value(key.0.clone())),
+                record: Some(Record::first(Value(key.0.clone()), Revision(1))),
                 key,
                 position: Position(id.0),
+                revision: Revision(id.0),
             }),
             RequestBody::Scan { range, .. } => {
                 let first = match &range.from {
@@ -71,7 +75,7 @@ impl Oracle {
                 // Pages of one record, with an empty one in the middle, up to the key 4.
                 let records = match first {
                     2 => Vec::new(),
-                    _ => vec![(key.clone(), Value::from("v"))],
+                    _ => vec![Keyed::of(key.clone(), "v")],
                 };
                 let resume = (first < 4).then_some(key);
                 answered(ReplyBody::ScanResult { records, resume })
@@ -109,7 +113,7 @@ fn calls_from_many_tasks_get_their_own_answers() {
             async_std::task::spawn(async move {
                 let key = format!("key {number}");
                 let read = handle.get(key.as_str()).await.unwrap();
-                assert_eq!(read.value, Some(Value::from(key)));
+                assert_eq!(read.into_value(), Some(Value::from(key)));
             })
         })
         .collect();
@@ -136,7 +140,8 @@ fn a_scan_goes_on_over_all_pages() {
     use futures_lite::StreamExt;
     let (handle, _done) = Oracle::handle(&ClientOptions::default());
     let records: Result<Vec<_>, _> = block_on(handle.records(.., None).try_collect());
-    let keys: Vec<u8> = records.unwrap().iter().map(|(key, _)| key.0[0]).collect();
+    let records = records.unwrap();
+    let keys: Vec<u8> = records.iter().map(|keyed| keyed.key.0[0]).collect();
     assert_eq!(keys, [0, 1, 3, 4]);
 }
 

@@ -15,7 +15,10 @@ use super::{ReplicaStore, StoreOptions, open_replica};
 use crate::config::{Epoch, Position, Seq};
 use crate::engine::Engine;
 use crate::epochs::EpochHistory;
-use crate::operation::{Author, Change, ClientId, Entry, Key, Origin, RequestId, Value, Verdict};
+use crate::operation::{
+    Author, Change, ClientId, Entry, Key, Keyed, Moment, Origin, RequestId, Revision, Value,
+    Verdict,
+};
 use crate::range::KeyRange;
 use crate::sessions::{SessionChanges, SessionRows};
 
@@ -73,7 +76,8 @@ impl Home {
         while let Some(range) = wanted {
             let page = self.engine().scan(&range, None).unwrap();
             wanted = page.rest(&range);
-            records.extend(page.records);
+            let found = page.records.into_iter();
+            records.extend(found.map(|Keyed { key, record }| (key, record.value)));
         }
         records
     }
@@ -121,12 +125,13 @@ fn copy_into(from: &Path, to: &Path) -> io::Result<()> {
 
 fn entry(seq: u64, key: Key, value: Option<Value>) -> Arc<Entry> {
     let change = match value {
-        Some(value) => Change::insert(key, value),
+        Some(value) => Change::insert(key, value, Revision(seq + 2)),
         None => Change::remove(key),
     };
     Arc::new(Entry {
         epoch: Epoch(1),
         seq: Seq(seq),
+        revision: Revision(seq + 2),
         changes: [change].into(),
         verdict: Verdict::Executed,
         author: Author::Client(Origin::plain(ClientId(1), RequestId(seq))),
@@ -145,10 +150,10 @@ fn check_interrupted_transfers(end: End) {
         let records = vec![(Key::from("a"), Value::from("1"))];
         home.engine().stage_begin().unwrap();
         home.engine()
-            .stage(&records, &SessionRows::default())
+            .stage(&[Keyed::of("a", "1")], &SessionRows::default())
             .unwrap();
         home.engine()
-            .install(Position(9), &EpochHistory::new())
+            .install(Moment::behind(9), &EpochHistory::new())
             .unwrap();
         for start in 0..3 {
             home = home.restart(end);
@@ -205,7 +210,7 @@ fn any_end_leaves_the_last_checkpoint() {
                         present.applied += rng.random_range(1..50);
                         present.records = records;
                         home.engine()
-                            .install(Position(present.applied), &EpochHistory::new())
+                            .install(Moment::behind(present.applied), &EpochHistory::new())
                             .unwrap();
                         durable = present.clone();
                     }
@@ -220,6 +225,8 @@ fn any_end_leaves_the_last_checkpoint() {
             }
             let applied = home.engine().applied();
             assert_eq!(applied, Position(present.applied), "seed {seed}");
+            let revision = home.engine().revision();
+            assert_eq!(revision, Revision(present.applied + 1), "seed {seed}");
             let expected: Vec<_> = present.records.clone().into_iter().collect();
             assert_eq!(home.records(), expected, "seed {seed}");
         }
@@ -255,7 +262,7 @@ fn stage(home: &Home, staged: &mut BTreeMap<Key, Value>, rng: &mut StdRng) {
         let (key, value) = (key(rng), Value::from(vec![rng.random::<u8>(); bytes]));
         if !staged.contains_key(&key) {
             staged.insert(key.clone(), value.clone());
-            records.push((key, value));
+            records.push(Keyed::of(key, value));
         }
     }
     home.engine()

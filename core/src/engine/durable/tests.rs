@@ -7,11 +7,11 @@ use tempfile::TempDir;
 
 use super::*;
 use crate::arbiter;
-use crate::config::{ClusterId, Position, StartId};
+use crate::config::{ClusterId, StartId};
 use crate::engine::recovery::recover;
 use crate::engine::{Engine, LogStore};
 use crate::epochs::EpochHistory;
-use crate::operation::{Key, Value};
+use crate::operation::{Key, Keyed, Moment};
 
 fn home() -> TempDir {
     tempfile::tempdir().expect("a temporary directory")
@@ -230,13 +230,12 @@ fn a_state_transfer_finds_no_room_before_anything_is_written() {
     let engine = replica(home.path()).unwrap().engine;
     engine.stage_begin().unwrap();
     engine
-        .stage(&[(Key::from("a"), Value::from("1"))], &Default::default())
+        .stage(&[Keyed::of("a", "1")], &Default::default())
         .unwrap();
     let history = EpochHistory::new();
-    engine
-        .install(crate::config::Position(9), &history)
-        .unwrap();
-    assert_eq!(engine.read(&Key::from("a")).unwrap(), Some("1".into()));
+    engine.install(Moment::behind(9), &history).unwrap();
+    let found = engine.read(&Key::from("a")).unwrap();
+    assert_eq!(found, Some(Keyed::of("a", "1").record));
     let mut disk = fs::read_dir(home.path().join("engine/keyspaces")).unwrap();
     assert!(disk.next().is_some());
 }
@@ -249,8 +248,8 @@ fn a_state_that_comes_in_does_not_go_through_the_journal_of_the_engine() {
     let journal = home.path().join("engine/0.jnl");
     store.engine.stage_begin().unwrap();
     let before = fs::read(&journal).unwrap();
-    let records: Vec<(Key, Value)> = (0..1000)
-        .map(|number| (format!("key {number:04}").into(), "v".repeat(1000).into()))
+    let records: Vec<Keyed> = (0..1000)
+        .map(|number| Keyed::of(format!("key {number:04}"), "v".repeat(1000)))
         .collect();
     let sessions = Default::default();
     for piece in records.chunks(100) {
@@ -259,8 +258,8 @@ fn a_state_that_comes_in_does_not_go_through_the_journal_of_the_engine() {
     assert!(fs::read(&journal).unwrap() == before);
     store
         .engine
-        .install(Position(1000), &EpochHistory::new())
+        .install(Moment::behind(1000), &EpochHistory::new())
         .unwrap();
     let found = store.engine.read(&"key 0999".into()).unwrap();
-    assert_eq!(found, Some("v".repeat(1000).into()));
+    assert_eq!(found.as_ref(), Some(&records[999].record));
 }

@@ -8,7 +8,7 @@ use crate::event::Event;
 use crate::limits::{self, Limits};
 use crate::message::ReplyBody;
 use crate::operation::{
-    Author, Change, Changes, Decided, Entry, Operation, Rejection, Resolution, Verdict,
+    Author, Change, Changes, Decided, Entry, Operation, Rejection, Resolution, Revision, Verdict,
 };
 use crate::replica::asker::Asker;
 use crate::replica::context::Context;
@@ -86,10 +86,12 @@ impl Primary {
             return cx.reject(&asker, Rejection::NotReady);
         }
         self.rejected.remove(&asker.origin.request());
-        let (changes, verdict) = decide(operation);
+        let before = cx.core.log.revision();
+        let (changes, verdict) = decide(operation, before.next());
         let entry = Entry {
             epoch: self.epoch,
             seq: cx.core.log.end().next_seq(),
+            revision: planted!(CancelTakesRevision => before.next(), before.after(&changes)),
             changes,
             verdict,
             author: Author::Client(origin),
@@ -239,11 +241,16 @@ impl Primary {
     }
 }
 
-/// What the operation comes to. Nobody but the primary, and it only here, looks at operations.
-fn decide(operation: Operation) -> (Changes, Verdict) {
+/// What the operation comes to; if that changes something, it gets the revision. Nobody but the primary, and it only here,
+/// looks at operations.
+///
+/// It does not look at what the key has, so an insert always begins a life of its key, though it may be alive, and a remove
+/// counts as a change, though the key may be absent.
+fn decide(operation: Operation, revision: Revision) -> (Changes, Verdict) {
     match operation {
         Operation::Insert { key, value } => {
-            ([Change::insert(key, value)].into(), Verdict::Executed)
+            let change = Change::insert(key, value, revision);
+            ([change].into(), Verdict::Executed)
         }
         Operation::Remove { key } => ([Change::remove(key)].into(), Verdict::Executed),
         Operation::Cancel { .. } => (Changes::new(), Verdict::Cancelled),
@@ -252,22 +259,30 @@ fn decide(operation: Operation) -> (Changes, Verdict) {
 
 /// The answer to a request whose first copy has a committed entry.
 fn answer(asker: &Asker, wants: Wants, decided: Decided) -> ReplyBody {
-    let seq = decided.seq;
-    match (wants, decided.verdict) {
-        (Wants::Execution, Verdict::Executed) => ReplyBody::OperationAck { seq },
+    let Decided {
+        seq,
+        revision,
+        verdict,
+    } = decided;
+    match (wants, verdict) {
+        (Wants::Execution, Verdict::Executed) => ReplyBody::OperationAck { seq, revision },
         (Wants::Execution, Verdict::Cancelled) => ReplyBody::OperationRejected {
             reason: Rejection::Cancelled,
             attempt: asker.attempt,
         },
-        (Wants::Resolution, Verdict::Executed) => ReplyBody::Resolved(Resolution::Executed { seq }),
+        (Wants::Resolution, Verdict::Executed) => {
+            ReplyBody::Resolved(Resolution::Executed { seq, revision })
+        }
         (Wants::Resolution, Verdict::Cancelled) => ReplyBody::Resolved(Resolution::NeverExecuted),
     }
 }
 
 pub(super) fn answer_unconfirmed(cx: &mut Context<'_>, seq: Seq, pending: &Pending) {
     cx.out.notify(Event::Unconfirmed(seq));
-    let body =
-        planted!(AcksUnconfirmed => ReplyBody::OperationAck { seq }, ReplyBody::OperationFailed);
+    let body = planted!(
+        AcksUnconfirmed => answer(&pending.asker, Wants::Execution, pending.decided),
+        ReplyBody::OperationFailed
+    );
     cx.reply(&pending.asker, body);
 }
 

@@ -114,8 +114,8 @@ impl Reads {
 
     /// The value is wanted now: from the newest entries, or else from the state.
     fn read(&mut self, cx: &mut Context<'_>, point: Point) {
-        if let Some(value) = point.in_log(&cx.core.log) {
-            return point.answer(cx, value);
+        if let Some(record) = point.in_log(&cx.core.log) {
+            return point.answer(cx, record);
         }
         if self.is_full() {
             return cx.reject(&point.asker, Rejection::Overloaded);
@@ -151,8 +151,8 @@ impl Reads {
             return false;
         };
         match (read, answer) {
-            (Read::Point(point), Answer::Value(value)) => {
-                point.on_found(cx, authority, value.as_ref());
+            (Read::Point(point), Answer::Record(record)) => {
+                point.on_found(cx, authority, record.as_ref());
             }
             (Read::Scan(scan), Answer::Page { records, more }) => {
                 self.scans -= 1;

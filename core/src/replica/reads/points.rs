@@ -2,7 +2,7 @@
 
 use crate::log::Log;
 use crate::message::ReplyBody;
-use crate::operation::{Key, Rejection, Value};
+use crate::operation::{Key, Record, Rejection};
 use crate::replica::asker::Asker;
 use crate::replica::context::Context;
 use crate::storage::Query;
@@ -23,22 +23,22 @@ impl Point {
         Query::Get { key }
     }
 
-    /// The value that the newest entries it may show give the key; `None` where they do not change it.
-    pub(super) fn in_log(&self, log: &Log) -> Option<Option<Value>> {
-        let value = match self.level {
+    /// The record that the newest entries it may show give the key; `None` where they do not change it.
+    pub(super) fn in_log(&self, log: &Log) -> Option<Option<Record>> {
+        let record = match self.level {
             Level::Local => log.newest(&self.key),
             Level::Linearizable if planted!(ReadsDirtyValue) => log.newest(&self.key),
             Level::Committed | Level::Linearizable => log.newest_committed(&self.key),
         };
-        value.map(|record| record.map(|record| record.value.clone()))
+        record.map(|record| record.cloned())
     }
 
-    /// The state has this value.
+    /// The state has this record.
     pub(super) fn on_found(
         self,
         cx: &mut Context<'_>,
         authority: Authority,
-        found: Option<&Value>,
+        found: Option<&Record>,
     ) {
         // The value may have been replaced while nobody had to tell this replica.
         if !self.level.is_allowed(authority) {
@@ -46,12 +46,12 @@ impl Point {
         }
         // An entry that came in meanwhile is newer than what the state had.
         let newer = planted!(OverlaysNothing => None, self.in_log(&cx.core.log));
-        let value = newer.unwrap_or_else(|| found.cloned());
-        self.answer(cx, value);
+        let record = newer.unwrap_or_else(|| found.cloned());
+        self.answer(cx, record);
     }
 
-    /// Answers with `value`.
-    pub(super) fn answer(self, cx: &mut Context<'_>, value: Option<Value>) {
+    /// Answers with `record`.
+    pub(super) fn answer(self, cx: &mut Context<'_>, record: Option<Record>) {
         let position = match self.level {
             Level::Local => {
                 // The disk is asked for what somebody has seen; the rest may wait for more.
@@ -63,13 +63,15 @@ impl Point {
             }
             Level::Committed | Level::Linearizable => cx.core.log.committed(),
         };
+        let revision = cx.core.log.revision_at(position);
         let key = self.key;
         cx.reply(
             &self.asker,
             ReplyBody::GetResult {
                 key,
-                value,
+                record,
                 position,
+                revision,
             },
         );
     }

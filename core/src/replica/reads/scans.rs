@@ -6,7 +6,7 @@ use std::num::NonZeroU32;
 use crate::limits;
 use crate::log::Log;
 use crate::message::ReplyBody;
-use crate::operation::{Key, Value};
+use crate::operation::{Key, Keyed, Record};
 use crate::range::KeyRange;
 use crate::replica::asker::Asker;
 use crate::replica::context::Context;
@@ -29,7 +29,7 @@ impl Scan {
     }
 
     /// The state has these records first, and more behind them or not.
-    pub(super) fn on_found(self, cx: &mut Context<'_>, records: &[(Key, Value)], more: bool) {
+    pub(super) fn on_found(self, cx: &mut Context<'_>, records: &[Keyed], more: bool) {
         cx.save_log();
         let page = self.page(&cx.core.log, records, more);
         cx.reply(&self.asker, page);
@@ -37,31 +37,31 @@ impl Scan {
 
     /// A page of the state, with the newest entries laid over it. What they add may make it longer than the limit, and what
     /// they remove shorter although more follow.
-    fn page(&self, log: &Log, records: &[(Key, Value)], more: bool) -> ReplyBody {
+    fn page(&self, log: &Log, records: &[Keyed], more: bool) -> ReplyBody {
         let through = if more {
-            records.last().map(|record| &record.0)
+            records.last().map(|last| &last.key)
         } else {
             None
         };
-        let mut merged: BTreeMap<&Key, Option<&Value>> = records
+        let mut merged: BTreeMap<&Key, Option<&Record>> = records
             .iter()
-            .map(|(key, value)| (key, Some(value)))
+            .map(|Keyed { key, record }| (key, Some(record)))
             .collect();
         if !planted!(ScansStateAlone) {
             let told = match through {
                 Some(last) => self.range.through(last.clone()),
                 None => self.range.clone(),
             };
-            let newest = log.newest_of(&told);
-            merged.extend(newest.map(|(key, record)| (key, record.map(|record| &record.value))));
+            merged.extend(log.newest_of(&told));
         }
         let mut resume = through;
         let records_max = limits::page_records_max(self.limit);
         let (mut page, mut bytes) = (Vec::new(), 0);
-        for (index, (key, value)) in merged.iter().enumerate() {
-            let Some(value) = value else { continue };
-            bytes += key.0.len() + value.0.len();
-            page.push(((*key).clone(), (*value).clone()));
+        for (index, (key, record)) in merged.iter().enumerate() {
+            let Some(record) = *record else { continue };
+            let keyed = Keyed::from(((*key).clone(), record.clone()));
+            bytes += keyed.size();
+            page.push(keyed);
             let is_full = bytes >= limits::CHUNK_BYTES_MAX || page.len() >= records_max;
             if is_full && index + 1 < merged.len() {
                 resume = Some(*key);

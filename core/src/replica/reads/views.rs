@@ -1,6 +1,6 @@
 //! States held fixed, and read piece by piece: first what is remembered of requests, then the records.
 
-use crate::operation::{Key, Value};
+use crate::operation::Keyed;
 use crate::process::Effect;
 use crate::range::KeyRange;
 use crate::replica::context::Context;
@@ -20,7 +20,7 @@ pub(in crate::replica) struct View {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(in crate::replica) struct Piece {
     pub(in crate::replica) sessions: SessionRows,
-    pub(in crate::replica) records: Vec<(Key, Value)>,
+    pub(in crate::replica) records: Vec<Keyed>,
     pub(in crate::replica) is_last: bool,
 }
 
@@ -94,9 +94,9 @@ impl View {
             } => {
                 records = page.clone();
                 let last = page.last().filter(|_| *more);
-                last.map(|(last, _)| Cursor::Records(KeyRange::behind(last.clone())))
+                last.map(|last| Cursor::Records(KeyRange::behind(last.key.clone())))
             }
-            Answer::Value(_) | Answer::Entries(_) | Answer::View { .. } => {
+            Answer::Record(_) | Answer::Entries(_) | Answer::View { .. } => {
                 unreachable!("the storage answers what it was asked")
             }
         };

@@ -7,6 +7,7 @@ use crate::config::Position;
 use crate::event::Event;
 use crate::limits;
 use crate::message::{PeerMessage, StateChunk, SyncEnd, SyncFrom};
+use crate::operation::{Keyed, Moment};
 use crate::replica::context::Context;
 use crate::replica::reads::views::{Piece, View};
 use crate::replica::timer::Timer;
@@ -71,8 +72,9 @@ impl Replicator {
             (Stage::OpeningView { view, echo }, Answer::View { at, records })
                 if *view == ticket =>
             {
-                let at = planted!(TransfersUncommitted => cx.core.log.end(), *at);
-                let until = planted!(HistoryBeyondState => cx.core.log.end(), at);
+                let position = planted!(TransfersUncommitted => cx.core.log.end(), at.position);
+                let at = Moment { position, ..*at };
+                let until = planted!(HistoryBeyondState => cx.core.log.end(), position);
                 let start = SyncFrom::State {
                     at,
                     history: cx.core.log.history().up_to(until),
@@ -85,11 +87,11 @@ impl Replicator {
                 };
                 cx.out.notify(Event::StateTransferStarted {
                     node: self.node,
-                    at,
+                    at: position,
                 });
                 self.say(cx, PeerMessage::SyncEnd(end.clone()));
                 cx.arm(Timer::Resend(self.node), limits::RETRY_INTERVAL);
-                let transfer = Transfer::new(ticket, end, at, *records);
+                let transfer = Transfer::new(ticket, end, position, *records);
                 self.stage = Stage::Transferring(transfer);
                 true
             }
@@ -108,7 +110,7 @@ impl Replicator {
             }
             (
                 _,
-                Answer::Value(_)
+                Answer::Record(_)
                 | Answer::Page { .. }
                 | Answer::Entries(_)
                 | Answer::View { .. }
@@ -178,7 +180,7 @@ fn chunk_bytes(chunk: &StateChunk) -> usize {
     let records = chunk.records.iter();
     let sessions = chunk.sessions.rows.values();
     records
-        .map(|(key, value)| key.0.len() + value.0.len())
+        .map(Keyed::size)
         .chain(sessions.map(SessionRow::size))
         .sum()
 }

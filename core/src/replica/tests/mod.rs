@@ -23,7 +23,7 @@ use crate::message::{
     Timestamp, ToArbiter,
 };
 use crate::operation::{
-    Author, Change, ClientId, Entry, Origin, ReadLevel, Rejection, RequestId, Verdict,
+    Author, Change, ClientId, Entry, Origin, ReadLevel, Rejection, RequestId, Revision, Verdict,
 };
 use crate::process::Effect;
 use crate::sessions::{SessionRow, SessionRows};
@@ -90,6 +90,7 @@ impl Table {
             log_end,
             history,
             applied,
+            revision: Revision(applied.0 + 1),
             sessions,
             tail,
         };
@@ -280,6 +281,7 @@ fn entry(seq: u64, change: Change) -> Entry {
     Entry {
         epoch: EPOCH,
         seq: Seq(seq),
+        revision: Revision(seq + 2),
         changes: [change].into(),
         verdict: Verdict::Executed,
         author: Author::Client(Origin::plain(CLIENT, RequestId(seq))),

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::message::{Attempt, CommittedAnswer};
-use crate::operation::{Decided, Resolution, Verdict};
+use crate::operation::{Decided, Moment, Resolution, Verdict};
 
 impl Table {
     /// A primary that is alone in sync, so that its own disk commits.
@@ -40,7 +40,8 @@ impl Table {
 }
 
 fn ack(to: &str, id: u64, seq: u64) -> (String, u64, ReplyBody) {
-    (to.to_owned(), id, ReplyBody::OperationAck { seq: Seq(seq) })
+    let (seq, revision) = (Seq(seq), Revision(seq + 2));
+    (to.to_owned(), id, ReplyBody::OperationAck { seq, revision })
 }
 
 fn rejected(to: &str, id: u64, reason: Rejection) -> (String, u64, ReplyBody) {
@@ -58,7 +59,8 @@ fn rejected_copy(
 }
 
 fn executed(to: &str, id: u64, seq: u64) -> (String, u64, ReplyBody) {
-    let resolution = Resolution::Executed { seq: Seq(seq) };
+    let (seq, revision) = (Seq(seq), Revision(seq + 2));
+    let resolution = Resolution::Executed { seq, revision };
     (to.to_owned(), id, ReplyBody::Resolved(resolution))
 }
 
@@ -84,6 +86,7 @@ fn tail(seqs: std::ops::Range<u64>) -> Vec<Arc<Entry>> {
 fn remembered(floor: u64, end: u64) -> SessionRows {
     let done = |seq| Decided {
         seq: Seq(seq),
+        revision: Revision(seq + 2),
         verdict: Verdict::Executed,
     };
     let row = SessionRow {
@@ -270,7 +273,10 @@ fn loading() -> Table {
     let mut history = EpochHistory::new();
     history.append(EPOCH, Seq(0));
     let start = SyncFrom::State {
-        at: Position(4),
+        at: Moment {
+            position: Position(4),
+            revision: Revision(5),
+        },
         history,
         records: 1,
     };

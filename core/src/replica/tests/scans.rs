@@ -3,14 +3,14 @@
 use std::num::NonZeroU32;
 
 use super::*;
-use crate::operation::{Key, Value};
+use crate::operation::{Key, Record};
 use crate::range::KeyRange;
 use crate::storage::{Answer, Query};
 
 /// A replica with a state and entries that it does not have.
 struct Scanned {
     table: Table,
-    state: BTreeMap<Key, Value>,
+    state: BTreeMap<Key, Record>,
 }
 
 impl Scanned {
@@ -20,7 +20,7 @@ impl Scanned {
             let (sign, key) = change.split_at(1);
             let key = Key::from(key);
             let change = match sign {
-                "+" => Change::insert(key, "log".into()),
+                "+" => Change::insert(key, "log".into(), Revision(seq + 2)),
                 _ => Change::remove(key),
             };
             Arc::new(entry(seq, change))
@@ -29,7 +29,10 @@ impl Scanned {
             table: Table::recovered(OTHER, SessionRows::default(), entries.collect()),
             state: state
                 .iter()
-                .map(|key| (Key::from(*key), Value::from("state")))
+                .map(|key| {
+                    let record = Record::first("state".into(), Revision::FIRST);
+                    (Key::from(*key), record)
+                })
                 .collect(),
         }
     }
@@ -58,7 +61,7 @@ impl Scanned {
         let [(_, _, ReplyBody::ScanResult { records, resume })] = &replies[..] else {
             panic!("{replies:?}");
         };
-        let keys = records.iter().map(|(key, _)| key.clone()).collect();
+        let keys = records.iter().map(|keyed| keyed.key.clone()).collect();
         (keys, resume.clone())
     }
 
@@ -67,7 +70,7 @@ impl Scanned {
         let records = rest.by_ref().take(limits::page_records_max(limit));
         Answer::Page {
             records: records
-                .map(|(key, value)| (key.clone(), value.clone()))
+                .map(|(key, record)| (key.clone(), record.clone()).into())
                 .collect(),
             more: rest.next().is_some(),
         }

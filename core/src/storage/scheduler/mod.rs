@@ -427,7 +427,7 @@ impl Scheduler {
                 });
             }
             Job::Install { at, .. } | Job::Reset { at, .. } => {
-                self.trimming.on_reset(at);
+                self.trimming.on_reset(at.position);
                 self.on_durable(1, tickets, orders);
             }
             Job::SaveMeta(_) | Job::SaveRecord(_) => self.on_durable(1, tickets, orders),

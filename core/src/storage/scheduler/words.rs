@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::config::Position;
 use crate::epochs::EpochHistory;
-use crate::operation::{Entry, Key, Value};
+use crate::operation::{Entry, Keyed, Moment};
 use crate::sessions::SessionRows;
 use crate::storage::committed::Committed;
 use crate::storage::{Answer, ArbiterRecord, Meta, Save, Ticket};
@@ -94,21 +94,21 @@ pub enum Job {
     /// `Engine::stage`.
     Stage {
         /// In the order of their keys.
-        records: Vec<(Key, Value)>,
+        records: Vec<Keyed>,
         /// In the order of their clients.
         sessions: SessionRows,
     },
     /// `Engine::install`.
     Install {
-        /// The position the state is of.
-        at: Position,
+        /// The moment the state is of.
+        at: Moment,
         /// The epochs of the entries before it.
         history: EpochHistory,
     },
     /// `LogStore::reset`, and durably so.
     Reset {
-        /// Where the log begins.
-        at: Position,
+        /// Where the log begins: the moment the state is of.
+        at: Moment,
         /// The epochs of the entries before it.
         history: EpochHistory,
     },
@@ -216,12 +216,7 @@ impl Job {
     pub(super) fn bytes(&self) -> usize {
         match self {
             Self::Append { entries, .. } => entries.iter().map(|entry| entry.size()).sum(),
-            Self::Stage { records, .. } => {
-                let sizes = records
-                    .iter()
-                    .map(|(key, value)| key.0.len() + value.0.len());
-                sizes.sum()
-            }
+            Self::Stage { records, .. } => records.iter().map(Keyed::size).sum(),
             Self::Truncate { .. }
             | Self::Sync
             | Self::SaveMeta(_)

@@ -8,7 +8,7 @@ use lockstep_core::engine::durable::{DurableLog, StoreOptions, open_log};
 use lockstep_core::engine::{LogStore, StoreError};
 use lockstep_core::epochs::EpochHistory;
 use lockstep_core::operation::{
-    Author, Change, ClientId, Entry, Key, Origin, RequestId, Value, Verdict,
+    Author, Change, ClientId, Entry, Key, Origin, RequestId, Revision, Value, Verdict,
 };
 use lockstep_core::storage::Meta;
 use rand::Rng;
@@ -310,9 +310,11 @@ impl LogDrill {
                 Arc::new(Entry {
                     epoch: Epoch(self.epoch),
                     seq: Seq(seq),
+                    revision: Revision(seq + 2),
                     changes: [Change::insert(
                         Key::from(format!("{seq}")),
                         Value::from(value.clone()),
+                        Revision(seq + 2),
                     )]
                     .into(),
                     verdict: Verdict::Executed,

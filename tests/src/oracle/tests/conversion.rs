@@ -2,7 +2,9 @@
 
 use lockstep_core::config::{Address, Position, Seq};
 use lockstep_core::message::{ReplyBody, RequestBody};
-use lockstep_core::operation::{ClientId, ReadLevel, Rejection, RequestId, RequestName};
+use lockstep_core::operation::{
+    ClientId, ReadLevel, Record, Rejection, RequestId, RequestName, Revision,
+};
 use lockstep_core::process::{CallId, Outcome};
 use lockstep_core::range::KeyRange;
 
@@ -56,7 +58,10 @@ fn writes_have_the_outcome_their_client_was_told() {
     let seq = Seq(3);
     check(
         insert(),
-        Some(answered(ReplyBody::OperationAck { seq })),
+        Some(answered(ReplyBody::OperationAck {
+            seq,
+            revision: Revision(5),
+        })),
         Some(acked("k", "a", 10..20, 3)),
     );
     check(insert(), None, Some(unknown("k", "a", 10)));
@@ -71,7 +76,10 @@ fn writes_have_the_outcome_their_client_was_told() {
     let remove = RequestBody::Remove { key: "k".into() };
     check(
         remove,
-        Some(answered(ReplyBody::OperationAck { seq })),
+        Some(answered(ReplyBody::OperationAck {
+            seq,
+            revision: Revision(5),
+        })),
         Some(acked("k", "", 10..20, 3)),
     );
 }
@@ -84,8 +92,9 @@ fn reads_have_the_answer_their_client_got() {
     };
     let outcome = answered(ReplyBody::GetResult {
         key: "k".into(),
-        value: value_of("a"),
+        record: value_of("a").map(|value| Record::first(value, Revision(4))),
         position: Position(4),
+        revision: Revision(5),
     });
     let read = local("r1", "k", "a", 10..20, 4);
     check(get(), Some(outcome), Some(read.clone()));

@@ -13,7 +13,9 @@ use super::*;
 use crate::config::{Epoch, NodeId, Token};
 use crate::engine::durable::directory::Kind;
 use crate::engine::durable::os::OsFiles;
-use crate::operation::{Author, Change, ClientId, Entry, Key, Origin, RequestId, Value, Verdict};
+use crate::operation::{
+    Author, Change, ClientId, Entry, Key, Origin, RequestId, Revision, Value, Verdict,
+};
 
 /// A data directory and the log in it.
 struct Rig {
@@ -110,9 +112,11 @@ fn entry(epoch: u64, seq: u64, value_bytes: usize) -> Arc<Entry> {
     Arc::new(Entry {
         epoch: Epoch(epoch),
         seq: Seq(seq),
+        revision: Revision(seq + 2),
         changes: [Change::insert(
             Key::from(format!("{seq}")),
             Value::from(vec![seq as u8 | 1; value_bytes]),
+            Revision(seq + 2),
         )]
         .into(),
         verdict: Verdict::Executed,
@@ -206,7 +210,12 @@ fn a_value_that_looks_like_a_batch_is_no_witness() {
     forged[8..12].copy_from_slice(&crc.to_le_bytes());
     let (_, torn) = rig.place();
     let mut poisoned = (*entry(1, 2, 0)).clone();
-    poisoned.changes = [Change::insert("key".into(), forged.repeat(8).into())].into();
+    poisoned.changes = [Change::insert(
+        "key".into(),
+        forged.repeat(8).into(),
+        Revision(4),
+    )]
+    .into();
     rig.append(&[Arc::new(poisoned)]);
     let mut image = rig.image();
     image.get_mut(&name).unwrap()[torn + 20] ^= 1;

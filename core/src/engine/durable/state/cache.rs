@@ -7,20 +7,20 @@ use quick_cache::Weighter;
 use quick_cache::sync::Cache;
 
 use crate::engine::StoreError;
-use crate::operation::{Key, Value};
+use crate::operation::{Key, Record};
 
 /// What a record takes beside its bytes, about.
-const OVERHEAD_BYTES: u64 = 160;
+const OVERHEAD_BYTES: u64 = 200;
 
 /// Records, and keys that are known to be absent, up to a number of bytes.
-pub(super) struct Records(Cache<Key, Option<Value>, Bytes>);
+pub(super) struct Records(Cache<Key, Option<Record>, Bytes>);
 
 #[derive(Clone)]
 struct Bytes;
 
-impl Weighter<Key, Option<Value>> for Bytes {
-    fn weight(&self, key: &Key, value: &Option<Value>) -> u64 {
-        let value_bytes = value.as_ref().map_or(0, |value| value.0.len());
+impl Weighter<Key, Option<Record>> for Bytes {
+    fn weight(&self, key: &Key, record: &Option<Record>) -> u64 {
+        let value_bytes = record.as_ref().map_or(0, |record| record.value.0.len());
         OVERHEAD_BYTES + (key.0.len() + value_bytes) as u64
     }
 }
@@ -32,7 +32,7 @@ impl Records {
     }
 
     /// The record, if it is here.
-    pub(super) fn peek(&self, key: &Key) -> Option<Option<Value>> {
+    pub(super) fn peek(&self, key: &Key) -> Option<Option<Record>> {
         self.0.get(key)
     }
 
@@ -40,33 +40,38 @@ impl Records {
     pub(super) fn read(
         &self,
         key: &Key,
-        read: impl FnOnce() -> Result<Option<Value>, StoreError>,
-    ) -> Result<Option<Value>, StoreError> {
+        read: impl FnOnce() -> Result<Option<Record>, StoreError>,
+    ) -> Result<Option<Record>, StoreError> {
         self.0.get_or_insert_with(key, read)
     }
 
     /// The record was changed in fjall.
-    pub(super) fn change(&self, key: &Key, value: &Option<Value>) {
+    pub(super) fn change(&self, key: &Key, record: &Option<Record>) {
         // A record too large to be kept would leave the placeholder of a read that is under way.
         self.0.remove(key);
-        self.0.insert(key.clone(), value.clone());
+        self.0.insert(key.clone(), record.clone());
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::operation::{Revision, Value};
+
+    fn record(value: impl Into<Value>) -> Option<Record> {
+        Some(Record::first(value.into(), Revision::FIRST))
+    }
 
     #[test]
     fn what_changes_during_a_read_is_not_overwritten_by_what_was_read() {
         let records = Records::new(1 << 20);
         let key = Key::from("k");
-        let changed = Some(Value::from("changed"));
+        let changed = record("changed");
         let read = records.read(&key, || {
             records.change(&key, &changed);
-            Ok(Some(Value::from("old")))
+            Ok(record("old"))
         });
-        assert_eq!(read.unwrap(), Some(Value::from("old")));
+        assert_eq!(read.unwrap(), record("old"));
         assert_eq!(records.peek(&key), Some(changed));
     }
 
@@ -74,12 +79,12 @@ mod tests {
     fn what_changes_to_something_too_large_is_not_overwritten_by_what_was_read() {
         let records = Records::new(1 << 20);
         let key = Key::from("k");
-        let large = Some(Value::from(vec![1; 2 << 20]));
+        let large = record(vec![1; 2 << 20]);
         let read = records.read(&key, || {
             records.change(&key, &large);
-            Ok(Some(Value::from("old")))
+            Ok(record("old"))
         });
-        assert_eq!(read.unwrap(), Some(Value::from("old")));
+        assert_eq!(read.unwrap(), record("old"));
         assert_eq!(records.peek(&key), None);
     }
 
@@ -99,7 +104,7 @@ mod tests {
         let records = Records::new(1 << 20);
         for number in 0..10_000_u32 {
             let key = Key::from(&number.to_be_bytes()[..]);
-            records.change(&key, &Some(Value::from(vec![0; 1000])));
+            records.change(&key, &record(vec![0; 1000]));
         }
         assert!(records.0.weight() <= 1 << 20);
     }

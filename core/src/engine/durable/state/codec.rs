@@ -3,16 +3,16 @@
 use std::ops::Bound;
 use std::path::Path;
 
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-use crate::config::Position;
 use crate::engine::StoreError;
 use crate::engine::durable::files;
 use crate::operation::{ClientId, Key};
 use crate::range::KeyRange;
 
-/// The key of the position of a state. In the order of keys it is the first.
-pub(super) const POSITION: [u8; 1] = [0];
+/// The key of the moment that a state is of. In the order of keys it is the first.
+pub(super) const REACHED: [u8; 1] = [0];
 
 /// The key of `SessionRows::forgotten`. In the order of keys it is the last.
 pub(super) const FORGOTTEN: [u8; 1] = [3];
@@ -92,32 +92,34 @@ pub(super) fn client_of(path: &Path, key: &[u8]) -> Result<ClientId, StoreError>
     Ok(ClientId(u64::from_be_bytes(client)))
 }
 
-/// A position that the state notes down; zero where it does not.
-pub(super) fn position(
+/// Something that the state notes down; as at the beginning where it does not.
+pub(super) fn noted<T: Default + DeserializeOwned>(
     path: &Path,
     found: Result<Option<fjall::Slice>, fjall::Error>,
-) -> Result<Position, StoreError> {
+) -> Result<T, StoreError> {
     match found.map_err(failed("read the state"))? {
         Some(encoded) => decode(path, &encoded),
-        None => Ok(Position::ZERO),
+        None => Ok(T::default()),
     }
 }
 
 pub(super) fn encode<T: Serialize>(value: &T) -> Vec<u8> {
-    postcard::to_stdvec(value).expect("positions and histories have an encoding")
+    postcard::to_stdvec(value).expect("what the state holds has an encoding")
+}
+
+/// The same in the place of what `bytes` hold.
+pub(super) fn encode_into<T: Serialize>(bytes: &mut Vec<u8>, value: &T) {
+    bytes.clear();
+    *bytes = postcard::to_extend(value, std::mem::take(bytes))
+        .expect("what the state holds has an encoding, and a vector grows");
 }
 
 pub(super) fn decode<'a, T: Deserialize<'a>>(
     path: &Path,
     encoded: &'a [u8],
 ) -> Result<T, StoreError> {
-    postcard::from_bytes(encoded).map_err(|_| {
-        files::damaged(
-            path,
-            0,
-            "what the state says about itself cannot be decoded",
-        )
-    })
+    postcard::from_bytes(encoded)
+        .map_err(|_| files::damaged(path, 0, "what the state holds cannot be decoded"))
 }
 
 /// Says what was tried. After a failed change fjall takes no further ones, and the process has to end.

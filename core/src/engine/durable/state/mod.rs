@@ -10,8 +10,8 @@
 //!
 //! - A state is a keyspace, `state-N`; the keyspace `meta` says which one is current. A state taken in from another
 //!   replica is collected in a keyspace beside it, as sorted runs as well. What is not current is removed by the next start.
-//! - The position stands in the keyspace it is about and is written as one with the entries it counts, so that it is
-//!   never ahead of them or behind them; so do the sessions.
+//! - Position and revision stand in the keyspace they are about and are written as one with the entries they count, so that
+//!   they are never ahead of them or behind them; so do the sessions.
 
 mod cache;
 mod codec;
@@ -37,14 +37,14 @@ use crate::engine::durable::options::StoreOptions;
 use crate::engine::{Engine, Page, StoreError, View, assert_follows};
 use crate::epochs::EpochHistory;
 use crate::limits;
-use crate::operation::{Entry, Key, Value};
+use crate::operation::{Change, Entry, Key, Keyed, Moment, Record, Revision};
 use crate::range::KeyRange;
 use crate::sessions::{SessionChanges, SessionRows};
 
 use self::cache::Records;
-use self::codec::{POSITION, decode, encode, failed, position, record_key};
+use self::codec::{REACHED, decode, encode, failed, noted, record_key};
 use self::runs::Collected;
-use self::table::{Change, Table};
+use self::table::Table;
 use self::view::{FjallView, Layers};
 
 /// A key in the keyspace `meta` that says nothing; see `raise`.
@@ -124,7 +124,7 @@ pub struct FjallEngine {
 /// What is in force, as readers find it: `base`, over it the `aside` in their order, over them the `latest`.
 struct Present {
     current: Current,
-    applied: Position,
+    reached: Moment,
     base: Arc<Base>,
     /// On their way to fjall, or held by views; the newest last.
     aside: Vec<Arc<Table>>,
@@ -159,10 +159,10 @@ struct Staging {
 }
 
 impl Present {
-    fn new(current: Current, base: Base, applied: Position) -> Self {
+    fn new(current: Current, base: Base, reached: Moment) -> Self {
         Self {
             current,
-            applied,
+            reached,
             base: Arc::new(base),
             aside: Vec::new(),
             latest: Table::default(),
@@ -170,7 +170,7 @@ impl Present {
     }
 
     /// What is in memory of a key.
-    fn change(&self, key: &Key) -> Option<Option<Value>> {
+    fn change(&self, key: &Key) -> Option<Option<Record>> {
         let aside = || self.aside.iter().rev().find_map(|table| table.change(key));
         self.latest.change(key).or_else(aside)
     }
@@ -216,7 +216,7 @@ impl FjallEngine {
             ));
         }
         let state = keyspace(&database, &name, memtable_bytes)?;
-        let applied = position(&path, state.get(POSITION))?;
+        let reached = noted(&path, state.get(REACHED))?;
         let records_bytes = options.cache_bytes / 2;
         let base = Base {
             state,
@@ -234,7 +234,7 @@ impl FjallEngine {
                 next_generation: current.generation + 1,
                 collected: None,
             }),
-            present: RwLock::new(Present::new(current, base, applied)),
+            present: RwLock::new(Present::new(current, base, reached)),
             moving: Mutex::new(()),
         };
         engine.remove_leftovers()?;
@@ -299,8 +299,8 @@ impl FjallEngine {
         for table in tables {
             sessions.extend(table.sessions.clone());
         }
-        let changes = changes.iter().map(|(key, value)| (key, value));
-        runs::write(&base.state, Some(last.applied), changes, &sessions)
+        let changes = changes.iter().map(|change| (&change.key, &change.record));
+        runs::write(&base.state, Some(last.reached), changes, &sessions)
     }
 
     fn sync(&self) -> Result<(), StoreError> {
@@ -331,7 +331,11 @@ impl fmt::Debug for FjallEngine {
 
 impl Engine for FjallEngine {
     fn applied(&self) -> Position {
-        self.present().applied
+        self.present().reached.position
+    }
+
+    fn revision(&self) -> Revision {
+        self.present().reached.revision
     }
 
     fn apply(&self, entries: &[Arc<Entry>], sessions: &SessionChanges) -> Result<(), StoreError> {
@@ -342,9 +346,12 @@ impl Engine for FjallEngine {
             self.checkpoint()?;
         }
         let mut present = self.present_mut();
-        assert_follows(present.applied, entries);
+        assert_follows(present.reached.position, entries);
         present.latest.apply(entries, sessions);
-        present.applied = Position::behind(last.seq);
+        present.reached = Moment {
+            position: Position::behind(last.seq),
+            revision: last.revision,
+        };
         Ok(())
     }
 
@@ -362,30 +369,30 @@ impl Engine for FjallEngine {
             let mut present = self.present_mut();
             present.set_aside();
             let tables = present.aside.clone();
-            (present.base.clone(), tables, present.applied)
+            (present.base.clone(), tables, present.reached.position)
         };
         base.await_compaction();
         let changes = table::merged(&tables);
         Self::write_out(&base, &tables, &changes)?;
-        for (key, value) in &changes {
-            base.records.change(key, value);
+        for change in &changes {
+            base.records.change(&change.key, &change.record);
         }
         // Others may have been set aside meanwhile, behind these.
         self.present_mut().aside.drain(..tables.len());
         Ok(applied)
     }
 
-    fn peek(&self, key: &Key) -> Option<Option<Value>> {
+    fn peek(&self, key: &Key) -> Option<Option<Record>> {
         let present = self.present();
         let cached = || present.base.records.peek(key);
         present.change(key).or_else(cached)
     }
 
-    fn read(&self, key: &Key) -> Result<Option<Value>, StoreError> {
+    fn read(&self, key: &Key) -> Result<Option<Record>, StoreError> {
         let base = {
             let present = self.present();
-            if let Some(value) = present.change(key) {
-                return Ok(value);
+            if let Some(record) = present.change(key) {
+                return Ok(record);
             }
             if !codec::is_record_key(key) {
                 return Ok(None);
@@ -393,9 +400,9 @@ impl Engine for FjallEngine {
             present.base.clone()
         };
         base.records.read(key, || {
-            let value = base.state.get(record_key(key));
-            let value = value.map_err(failed("read the state"))?;
-            Ok(value.map(|value| Value::from(&*value)))
+            let record = base.state.get(record_key(key));
+            let record = record.map_err(failed("read the state"))?;
+            record.map(|record| decode(&self.path, &record)).transpose()
         })
     }
 
@@ -458,14 +465,14 @@ impl Engine for FjallEngine {
         Ok(())
     }
 
-    fn stage(&self, records: &[(Key, Value)], sessions: &SessionRows) -> Result<(), StoreError> {
+    fn stage(&self, records: &[Keyed], sessions: &SessionRows) -> Result<(), StoreError> {
         self.check_room(self.reserve_bytes)?;
         let mut staging = self.staging();
         let collected = staging.collected.as_mut().expect(BEGUN);
         collected.add(records, sessions)
     }
 
-    fn install(&self, at: Position, history: &EpochHistory) -> Result<(), StoreError> {
+    fn install(&self, at: Moment, history: &EpochHistory) -> Result<(), StoreError> {
         let _moving = self.moving();
         let mut staging = self.staging();
         let collected = staging.collected.as_ref().expect(BEGUN);
@@ -479,7 +486,7 @@ impl Engine for FjallEngine {
         } = collected;
         let current = Current {
             generation,
-            installed: Some((at, history.clone())),
+            installed: Some((at.position, history.clone())),
         };
         files::sync_directory(self.directory.files(), &self.path.join(KEYSPACES))?;
         self.meta

@@ -8,30 +8,34 @@ use std::collections::BTreeMap;
 
 use fjall::Keyspace;
 
-use super::codec::{FORGOTTEN, POSITION, encode, failed, record_key, session_key};
+use super::codec::{FORGOTTEN, REACHED, encode, encode_into, failed, record_key, session_key};
 use crate::config::Position;
 use crate::engine::StoreError;
-use crate::operation::{Key, Value};
+use crate::operation::{Key, Keyed, Moment, Record};
 use crate::sessions::{SessionChanges, SessionRow, SessionRows};
 
 /// Gives fjall these changes as one run. The records are in the order of their keys.
 pub(super) fn write<'a>(
     state: &Keyspace,
-    applied: Option<Position>,
-    records: impl IntoIterator<Item = (&'a Key, &'a Option<Value>)>,
+    reached: Option<Moment>,
+    records: impl IntoIterator<Item = (&'a Key, &'a Option<Record>)>,
     sessions: &SessionChanges,
 ) -> Result<(), StoreError> {
     let write_failed = || failed("write out the state");
     let mut run = state.start_ingestion().map_err(write_failed())?;
     // A value in every run also keeps fjall's numbering from falling back when compaction drops what was deleted.
-    if let Some(applied) = applied {
-        run.write(POSITION, encode(&applied))
+    if let Some(reached) = reached {
+        run.write(REACHED, encode(&reached))
             .map_err(write_failed())?;
     }
-    for (key, value) in records {
+    let mut encoded = Vec::new();
+    for (key, record) in records {
         let key = record_key(key);
-        match value {
-            Some(value) => run.write(key, value.as_ref()),
+        match record {
+            Some(record) => {
+                encode_into(&mut encoded, record);
+                run.write(key, encoded.as_slice())
+            }
             None => run.write_tombstone(key),
         }
         .map_err(write_failed())?;
@@ -58,7 +62,7 @@ pub(super) struct Collected {
     pub(super) state: Keyspace,
     /// A run holds about as many bytes.
     run_bytes: u64,
-    records: BTreeMap<Key, Option<Value>>,
+    records: BTreeMap<Key, Option<Record>>,
     sessions: SessionChanges,
     /// Of both.
     bytes: u64,
@@ -84,12 +88,13 @@ impl Collected {
     /// Takes a piece, and writes out what there is when it is enough for a run.
     pub(super) fn add(
         &mut self,
-        records: &[(Key, Value)],
+        records: &[Keyed],
         sessions: &SessionRows,
     ) -> Result<(), StoreError> {
-        for (key, value) in records {
-            self.bytes += (key.as_ref().len() + value.as_ref().len()) as u64;
-            self.records.insert(key.clone(), Some(value.clone()));
+        for keyed in records {
+            self.bytes += keyed.size() as u64;
+            let Keyed { key, record } = keyed.clone();
+            self.records.insert(key, Some(record));
         }
         let sizes = sessions.rows.values().map(SessionRow::size);
         self.bytes += sizes.sum::<usize>() as u64;
@@ -108,12 +113,12 @@ impl Collected {
     }
 
     /// Writes out the rest: it is the state at `at`, durably.
-    pub(super) fn finish(&mut self, at: Position) -> Result<(), StoreError> {
+    pub(super) fn finish(&mut self, at: Moment) -> Result<(), StoreError> {
         self.write(Some(at))
     }
 
-    fn write(&mut self, applied: Option<Position>) -> Result<(), StoreError> {
-        write(&self.state, applied, &self.records, &self.sessions)?;
+    fn write(&mut self, reached: Option<Moment>) -> Result<(), StoreError> {
+        write(&self.state, reached, &self.records, &self.sessions)?;
         self.records.clear();
         self.sessions = SessionChanges::default();
         self.bytes = 0;

@@ -13,12 +13,9 @@ use std::ops::{Bound, RangeBounds};
 use std::sync::{Arc, OnceLock};
 
 use crate::config::Position;
-use crate::operation::{ClientId, Entry, Key, Value};
+use crate::operation::{Change, ClientId, Entry, Key, Moment, Record};
 use crate::range::KeyRange;
 use crate::sessions::{SessionChanges, SessionRow};
-
-/// What became of a record; `None` where it was deleted.
-pub(super) type Change = (Key, Option<Value>);
 
 /// What consecutive entries have changed.
 #[derive(Debug, Default)]
@@ -27,19 +24,19 @@ pub(super) struct Table {
         clippy::disallowed_types,
         reason = "whoever goes through it goes through `sorted`"
     )]
-    records: HashMap<Key, Option<Value>>,
+    records: HashMap<Key, Option<Record>>,
     /// The same in the order of the keys, once that was asked for.
     sorted: OnceLock<Vec<Change>>,
     pub(super) sessions: SessionChanges,
-    /// Behind the last of the entries.
-    pub(super) applied: Position,
+    /// The moment behind the last of the entries.
+    pub(super) reached: Moment,
     /// The entries' bytes, those that others have overwritten included.
     pub(super) bytes: usize,
 }
 
 impl Table {
     pub(super) fn is_empty(&self) -> bool {
-        self.applied == Position::ZERO
+        self.reached == Moment::default()
     }
 
     /// Records that have changed.
@@ -55,17 +52,20 @@ impl Table {
         assert!(self.sorted.get().is_none(), "what is set aside is fixed");
         for entry in entries {
             for change in &entry.changes {
-                let value = change.value().cloned();
-                self.records.insert(change.key.clone(), value);
+                self.records
+                    .insert(change.key.clone(), change.record.clone());
             }
-            self.applied = Position::behind(entry.seq);
+            self.reached = Moment {
+                position: Position::behind(entry.seq),
+                revision: entry.revision,
+            };
             self.bytes += entry.size();
         }
         self.sessions.extend(sessions.clone());
     }
 
     /// What the entries say of a key; `None` if they do not.
-    pub(super) fn change(&self, key: &Key) -> Option<Option<Value>> {
+    pub(super) fn change(&self, key: &Key) -> Option<Option<Record>> {
         self.records.get(key).cloned()
     }
 
@@ -78,9 +78,9 @@ impl Table {
     /// The changes of the range's records, in the order of their keys.
     pub(super) fn records_of(&self, range: &KeyRange) -> &[Change] {
         let sorted = self.sorted();
-        let start = sorted.partition_point(|(key, _)| !has_begun(range, key));
+        let start = sorted.partition_point(|change| !has_begun(range, &change.key));
         let rest = &sorted[start..];
-        &rest[..rest.partition_point(|(key, _)| range.contains(key))]
+        &rest[..rest.partition_point(|change| range.contains(&change.key))]
     }
 
     /// The changes of sessions behind `after`.
@@ -98,7 +98,7 @@ impl Table {
         let wanted = || self.records.iter().filter(|(key, _)| range.contains(*key));
         let last = match self.records.len() > records_max {
             true => {
-                let there = wanted().filter(|(_, value)| value.is_some());
+                let there = wanted().filter(|(_, record)| record.is_some());
                 let mut there: Vec<&Key> = there.map(|(key, _)| key).collect();
                 (there.len() > records_max).then(|| *there.select_nth_unstable(records_max - 1).1)
             }
@@ -106,7 +106,10 @@ impl Table {
         };
         wanted()
             .filter(|(key, _)| last.is_none_or(|last| *key <= last))
-            .map(|(key, value)| (key.clone(), value.clone()))
+            .map(|(key, record)| Change {
+                key: key.clone(),
+                record: record.clone(),
+            })
             .collect()
     }
 
@@ -120,7 +123,7 @@ impl Table {
 }
 
 fn sort(mut changes: Vec<Change>) -> Vec<Change> {
-    changes.sort_unstable_by(|(one, _), (other, _)| one.cmp(other));
+    changes.sort_unstable_by(|one, other| one.key.cmp(&other.key));
     changes
 }
 
@@ -139,10 +142,15 @@ pub(super) fn merged(tables: &[Arc<Table>]) -> Vec<Change> {
         [] => Vec::new(),
         [only] => only.sorted().to_vec(),
         [older @ .., newest] => {
-            let mut changes: BTreeMap<Key, Option<Value>> = BTreeMap::new();
-            let tables = older.iter().chain([newest]);
-            changes.extend(tables.flat_map(|table| table.sorted().iter().cloned()));
-            changes.into_iter().collect()
+            let mut changes: BTreeMap<Key, Option<Record>> = BTreeMap::new();
+            for table in older.iter().chain([newest]) {
+                let sorted = table.sorted().iter().cloned();
+                changes.extend(sorted.map(|Change { key, record }| (key, record)));
+            }
+            let changes = changes.into_iter();
+            changes
+                .map(|(key, record)| Change { key, record })
+                .collect()
         }
     }
 }
@@ -150,13 +158,13 @@ pub(super) fn merged(tables: &[Arc<Table>]) -> Vec<Change> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::operation::Revision;
 
     fn table(rows: &[(&'static str, Option<&'static str>)]) -> Arc<Table> {
         let mut table = Table::default();
         for (key, value) in rows {
-            table
-                .records
-                .insert(Key::from(*key), value.map(Value::from));
+            let record = value.map(|value| Record::first(value.into(), Revision::FIRST));
+            table.records.insert(Key::from(*key), record);
         }
         Arc::new(table)
     }
@@ -165,11 +173,10 @@ mod tests {
         let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
         changes
             .iter()
-            .map(|(key, value)| {
-                let value = value
-                    .as_ref()
-                    .map_or("-".to_owned(), |value| text(&value.0));
-                format!("{}={value}", text(&key.0))
+            .map(|change| {
+                let value = change.value();
+                let value = value.map_or("-".to_owned(), |value| text(&value.0));
+                format!("{}={value}", text(&change.key.0))
             })
             .collect()
     }

@@ -10,11 +10,11 @@ use fjall::{Keyspace, Readable, Snapshot};
 use crate::config::Position;
 use crate::engine::durable::directory::DataDir;
 use crate::engine::{Page, SessionPage, StoreError, View};
-use crate::operation::{ClientId, Key, Value};
+use crate::operation::{Change, ClientId, Key, Keyed, Moment, Record};
 use crate::range::KeyRange;
 use crate::sessions::SessionRow;
 
-use super::codec::{self, FORGOTTEN, POSITION, decode, failed};
+use super::codec::{self, FORGOTTEN, REACHED, decode, failed};
 use super::overlay::{self, Rows};
 use super::table::Table;
 
@@ -27,16 +27,16 @@ pub(super) struct Layers {
 }
 
 impl Layers {
-    /// The entries whose effects this has.
-    pub(super) fn position(&self) -> Result<Position, StoreError> {
+    /// The moment this is of.
+    pub(super) fn reached(&self) -> Result<Moment, StoreError> {
         match self.tables.last() {
-            Some(table) => Ok(table.applied),
-            None => codec::position(&self.path, self.snapshot.get(&self.state, POSITION)),
+            Some(table) => Ok(table.reached),
+            None => codec::noted(&self.path, self.snapshot.get(&self.state, REACHED)),
         }
     }
 
     pub(super) fn forgotten(&self) -> Result<Position, StoreError> {
-        let noted = codec::position(&self.path, self.snapshot.get(&self.state, FORGOTTEN))?;
+        let noted = codec::noted(&self.path, self.snapshot.get(&self.state, FORGOTTEN))?;
         let tables = self.tables.iter().map(|table| table.sessions.forgotten);
         Ok(tables.fold(noted, Position::max))
     }
@@ -47,7 +47,8 @@ impl Layers {
         range: &KeyRange,
         limit: Option<NonZeroU32>,
     ) -> Result<Page, StoreError> {
-        Page::collect(overlay::present(self.records(range)), limit)
+        let records = overlay::present(self.records(range));
+        Page::collect(records.map(|record| record.map(Keyed::from)), limit)
     }
 
     /// Sessions behind `after`.
@@ -67,22 +68,23 @@ impl Layers {
         overlay::present(rows)
     }
 
-    fn records<'a>(&'a self, range: &'a KeyRange) -> Rows<'a, Key, Value> {
+    fn records<'a>(&'a self, range: &'a KeyRange) -> Rows<'a, Key, Record> {
         let Some(ends) = codec::records_of(range) else {
             return Box::new(iter::empty());
         };
         let found = self.snapshot.range::<Vec<u8>, _>(&self.state, ends);
-        let older: Rows<'_, Key, Value> = Box::new(found.map(record));
+        let path = &self.path;
+        let older: Rows<'_, Key, Record> = Box::new(found.map(move |row| record(path, row)));
         self.tables.iter().fold(older, |rows, table| {
-            let changes = table.records_of(range);
-            overlay::lay(rows, changes.iter().cloned())
+            let changes = table.records_of(range).iter().cloned();
+            overlay::lay(rows, changes.map(|Change { key, record }| (key, record)))
         })
     }
 }
 
-fn record(row: fjall::Guard) -> overlay::Row<Key, Value> {
-    let (key, value) = row.into_inner().map_err(failed("read the state"))?;
-    Ok((Key::from(&key[1..]), Some(Value::from(&*value))))
+fn record(path: &Path, row: fjall::Guard) -> overlay::Row<Key, Record> {
+    let (key, record) = row.into_inner().map_err(failed("read the state"))?;
+    Ok((Key::from(&key[1..]), Some(decode(path, &record)?)))
 }
 
 fn session(path: &Path, row: fjall::Guard) -> overlay::Row<ClientId, SessionRow> {
@@ -93,7 +95,7 @@ fn session(path: &Path, row: fjall::Guard) -> overlay::Row<ClientId, SessionRow>
 
 /// A state held fixed, which holds the data directory too.
 pub(super) struct FjallView {
-    at: Position,
+    at: Moment,
     forgotten: Position,
     layers: Layers,
     _directory: Arc<DataDir>,
@@ -102,7 +104,7 @@ pub(super) struct FjallView {
 impl FjallView {
     pub(super) fn new(layers: Layers, directory: Arc<DataDir>) -> Result<Self, StoreError> {
         Ok(Self {
-            at: layers.position()?,
+            at: layers.reached()?,
             forgotten: layers.forgotten()?,
             layers,
             _directory: directory,
@@ -111,7 +113,7 @@ impl FjallView {
 }
 
 impl View for FjallView {
-    fn at(&self) -> Position {
+    fn at(&self) -> Moment {
         self.at
     }
 

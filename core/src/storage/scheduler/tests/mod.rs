@@ -11,7 +11,10 @@ use crate::config::{ClusterId, Config, ConfigVersion, Epoch, Incarnation, NodeId
 use crate::engine::memory::{MemoryEngine, MemoryLog};
 use crate::engine::{Engine, LogStore, StoreError, View};
 use crate::epochs::EpochHistory;
-use crate::operation::{Author, Change, ClientId, Entry, Key, Origin, RequestId, Value, Verdict};
+use crate::operation::{
+    Author, Change, ClientId, Entry, Key, Keyed, Moment, Origin, Record, RequestId, Revision,
+    Value, Verdict,
+};
 use crate::sessions::{SessionChanges, SessionRows};
 use crate::storage::committed::Committed;
 use crate::storage::{ArbiterRecord, Meta, carry_out};
@@ -22,9 +25,11 @@ fn entry_of(epoch: u64, seq: u64, bytes: usize) -> Arc<Entry> {
     Arc::new(Entry {
         epoch: Epoch(epoch),
         seq: Seq(seq),
+        revision: Revision(seq + 2),
         changes: [Change::insert(
             format!("k{seq}").into(),
             Value::from(vec![b'v'; bytes]),
+            Revision(seq + 2),
         )]
         .into(),
         verdict: Verdict::Executed,
@@ -52,14 +57,14 @@ fn meta(epoch: u64) -> Save {
 
 fn stage() -> Save {
     Save::Stage {
-        records: vec![("k".into(), "v".into())],
+        records: vec![Keyed::of("k", "v")],
         sessions: SessionRows::default(),
     }
 }
 
 fn install(at: u64) -> Save {
     Save::Install {
-        at: Position(at),
+        at: Moment::behind(at),
         history: EpochHistory::new(),
     }
 }

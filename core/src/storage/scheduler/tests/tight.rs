@@ -94,12 +94,16 @@ impl Engine for TightEngine<'_> {
         self.0.apply(entries, sessions)
     }
 
+    fn revision(&self) -> Revision {
+        self.0.revision()
+    }
+
     fn checkpoint(&self) -> Result<Position, StoreError> {
         self.1.ask(Full::Checkpoint)?;
         self.0.checkpoint()
     }
 
-    fn read(&self, key: &Key) -> Result<Option<Value>, StoreError> {
+    fn read(&self, key: &Key) -> Result<Option<Record>, StoreError> {
         self.0.read(key)
     }
 
@@ -116,12 +120,12 @@ impl Engine for TightEngine<'_> {
         self.0.stage_begin()
     }
 
-    fn stage(&self, records: &[(Key, Value)], sessions: &SessionRows) -> Result<(), StoreError> {
+    fn stage(&self, records: &[Keyed], sessions: &SessionRows) -> Result<(), StoreError> {
         self.1.ask(Full::Stage)?;
         self.0.stage(records, sessions)
     }
 
-    fn install(&self, at: Position, history: &EpochHistory) -> Result<(), StoreError> {
+    fn install(&self, at: Moment, history: &EpochHistory) -> Result<(), StoreError> {
         self.1.ask(Full::Install)?;
         self.0.install(at, history)
     }
