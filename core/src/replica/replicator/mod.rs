@@ -320,6 +320,7 @@ impl Replicator {
         });
         let window_bytes = cx.core.options.limits.window_bytes_max;
         self.stage = Stage::Streaming(Stream::new(from, window_bytes));
+        self.watch(cx);
     }
 
     pub(super) fn on_resend(&mut self, cx: &mut Context<'_>) {

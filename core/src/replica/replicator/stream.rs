@@ -37,7 +37,7 @@ pub(super) enum Reading {
     /// The storage was asked.
     Asked(Ticket),
     /// What it answered was no longer what was wanted. The next try is due when something is acknowledged, or is to be sent
-    /// again.
+    /// again; something is not acknowledged yet.
     Missed,
 }
 
@@ -193,7 +193,11 @@ impl Stream {
         while self.marks.front().is_some_and(|mark| mark.0 <= position) {
             self.marks.pop_front();
         }
-        self.next = self.next.max(position);
+        if self.next < position {
+            // Whatever the storage was asked for, the replica has it.
+            self.reading = Reading::No;
+            self.next = position;
+        }
         self.window_bytes = (self.window_bytes + acknowledged).min(window_bytes_max);
     }
 }

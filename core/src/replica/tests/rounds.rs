@@ -1,7 +1,7 @@
 //! What arrives together is said once, when the round is settled.
 
 use super::*;
-use crate::storage::Save;
+use crate::storage::{Query, Save};
 
 impl Table {
     /// What it wants after inputs that arrive together.
@@ -18,20 +18,57 @@ impl Table {
     /// A primary that r2 takes entries from.
     fn streaming() -> Self {
         let mut table = Self::joined(ME);
-        let sync = table.greeting();
-        table.hear_other(PeerMessage::SyncReply(SyncReply {
-            sync,
-            sent: table.timestamp(),
-            history: EpochHistory::new(),
-            end: Position::ZERO,
-            committed: Position::ZERO,
-        }));
-        table.hear_other(PeerMessage::SnapshotAck(SnapshotAck {
-            sync,
-            persisted: Position::ZERO,
-        }));
+        table.stream_from(EpochHistory::new(), Position::ZERO);
         table
     }
+
+    /// r2 has the log up to `end`, and takes entries behind it. Returns the number of the handshake.
+    fn stream_from(&mut self, history: EpochHistory, end: Position) -> u64 {
+        let sync = self.greeting();
+        self.hear_other(PeerMessage::SyncReply(SyncReply {
+            sync,
+            sent: self.timestamp(),
+            history,
+            end,
+            committed: Position::ZERO,
+        }));
+        self.hear_other(PeerMessage::SnapshotAck(SnapshotAck {
+            sync,
+            persisted: end,
+        }));
+        sync
+    }
+
+    /// A primary that alone is in sync, and has the entries 0 up to `last`, of which only that one is in memory.
+    fn sole(last: u64) -> Self {
+        let tail = vec![Arc::new(entry(last, Change::remove("k".into())))];
+        let mut table = Self::started(SessionRows::default(), tail);
+        let mut config = config(ME, 1, 1);
+        config.in_sync.remove(&OTHER);
+        config.joining.insert(OTHER);
+        table.hear(
+            "arbiter",
+            Message::FromArbiter(FromArbiter::JoinedSecondary(Joined {
+                config,
+                node: ME,
+                incarnation: Incarnation(1),
+                token: Token(5),
+                start: StartId(0),
+            })),
+        );
+        let meta = table.persisting()[0];
+        table.step(Input::Persisted(meta));
+        table
+    }
+}
+
+/// What the log was asked for last.
+fn question(effects: &[Effect]) -> Ticket {
+    let mut asked = effects.iter().rev().filter_map(|effect| match effect {
+        Effect::Query(ticket, Query::Log { .. }) => Some(*ticket),
+        _ => None,
+    });
+    asked.next().expect("it asks the log")
 }
 
 fn ask(id: u64, body: RequestBody) -> Input<Timer> {
@@ -192,4 +229,44 @@ fn reads_that_arrive_together_share_a_question() {
     });
     assert_eq!(questions.count(), 1, "{effects:?}");
     assert_eq!(table.replica.reads.len(), 3, "{effects:?}");
+}
+
+/// What is written behind an answer of the log that nobody needs any more is sent all the same.
+#[test]
+fn what_the_log_is_asked_for_and_was_acknowledged_meanwhile_keeps_nothing_back() {
+    let mut table = Table::sole(1);
+    let sync = table.stream_from(EpochHistory::new(), Position::ZERO);
+    let removed = |seq| Arc::new(entry(seq, Change::remove("k".into())));
+    let first = || Answer::Entries(vec![removed(0)]);
+    let asked = question(&table.effects);
+    let effects = table.round(vec![Input::Answered(asked, first())]);
+    assert_eq!(passed_on(&effects).1, [1, 1], "{effects:?}");
+    let effects = table.round(vec![Input::Timer(Timer::Resend(OTHER))]);
+    let asked = question(&effects);
+    let persisted = Position(2);
+    let ack = SnapshotAck { sync, persisted };
+    table.round(vec![of_other(PeerMessage::SnapshotAck(ack))]);
+    table.round(vec![Input::Answered(asked, first())]);
+    let effects = table.round(vec![insert(9, 9)]);
+    assert_eq!(passed_on(&effects).1, [1], "{effects:?}");
+}
+
+/// It may have lost what it has not acknowledged.
+#[test]
+fn a_replica_that_has_everything_and_saved_nothing_is_sent_it_again() {
+    let mut table = Table::sole(0);
+    let mut history = EpochHistory::new();
+    history.append(EPOCH, Seq(0));
+    let sync = table.greeting();
+    table.hear_other(PeerMessage::SyncReply(SyncReply {
+        sync,
+        sent: table.timestamp(),
+        history,
+        end: Position(1),
+        committed: Position::ZERO,
+    }));
+    let persisted = Position::ZERO;
+    table.hear_other(PeerMessage::SnapshotAck(SnapshotAck { sync, persisted }));
+    let timers = &table.replica.core.timers;
+    assert!(timers.is_armed(Timer::Resend(OTHER)), "{timers:?}");
 }
