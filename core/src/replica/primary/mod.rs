@@ -212,7 +212,9 @@ impl Primary {
     pub(super) fn on_overdue(&mut self, cx: &mut Context<'_>, node: NodeId, timer: Timer) {
         if self.is_no_judge(cx) {
             cx.arm(timer, cx.timing().overdue);
-        } else if let Some(replicator) = self.replicators.get_mut(&node) {
+        } else if let Some(replicator) = self.replicators.get_mut(&node)
+            && !replicator.is_suspect
+        {
             replicator.is_suspect = true;
             self.is_answered = false;
             cx.query_config();

@@ -77,7 +77,8 @@ impl Replicator {
         let Stage::Streaming(stream) = &self.stage else {
             return;
         };
-        if let Some((_, sent)) = stream.marks.front() {
+        // A suspect is found out already.
+        if let Some((_, sent)) = stream.marks.front().filter(|_| !self.is_suspect) {
             let patience = match self.standing {
                 Standing::InSync | Standing::Counted => cx.core.options.limits.timing.overdue,
                 Standing::Joining | Standing::Draining | Standing::Drained => {

@@ -1,16 +1,21 @@
 //! What arrives together is said once, when the round is settled.
 
 use super::*;
+use crate::message;
 use crate::storage::{Query, Save};
 
 impl Table {
     /// What it wants after inputs that arrive together.
     fn round(&mut self, inputs: Vec<Input<Timer>>) -> Vec<Effect> {
+        self.round_at(Instant::ZERO, inputs)
+    }
+
+    fn round_at(&mut self, now: Instant, inputs: Vec<Input<Timer>>) -> Vec<Effect> {
         let mut out = Outbox::new();
         for input in inputs {
-            self.replica.step(Instant::ZERO, input, &mut out);
+            self.replica.step(now, input, &mut out);
         }
-        self.replica.settle(Instant::ZERO, &mut out);
+        self.replica.settle(now, &mut out);
         self.replica.check();
         out.drain().collect()
     }
@@ -269,4 +274,46 @@ fn a_replica_that_has_everything_and_saved_nothing_is_sent_it_again() {
     table.hear_other(PeerMessage::SnapshotAck(SnapshotAck { sync, persisted }));
     let timers = &table.replica.core.timers;
     assert!(timers.is_armed(Timer::Resend(OTHER)), "{timers:?}");
+}
+
+/// Load does not keep a replica that hangs in the configuration, and the arbiter is asked about it once.
+#[test]
+fn a_replica_that_hangs_is_proposed_for_removal_however_much_is_written_meanwhile() {
+    let mut table = Table::streaming();
+    for ticket in tickets_of(&table.round(vec![insert(1, 9)])) {
+        table.step(Input::Persisted(ticket));
+    }
+    let overdue = table.replica.core.options.limits.timing.overdue;
+    let begin = Instant::ZERO + overdue;
+    let mut effects = table.round_at(begin, vec![Input::Timer(Timer::Overdue(OTHER))]);
+    for millis in 1..4 {
+        let config = table.replica.core.config.clone().expect("it has joined");
+        let heard = Input::Message {
+            from: Address::new("arbiter"),
+            message: Message::FromArbiter(FromArbiter::Replicas(config)),
+        };
+        let mut inputs = vec![insert(1 + millis, 9)];
+        let now = begin + Duration::from_millis(millis);
+        let is_overdue = |(timer, at)| timer == Timer::Overdue(OTHER) && at <= now;
+        if table.replica.core.timers.iter().any(is_overdue) {
+            inputs.push(Input::Timer(Timer::Overdue(OTHER)));
+        }
+        if millis > 1 {
+            inputs.insert(0, heard);
+        }
+        effects.extend(table.round_at(now, inputs));
+    }
+    let change = message::Change::RemoveInSync(OTHER);
+    let proposed = |effect: &Effect| matches!(effect, Effect::Notify(Event::Proposed { change: it, .. }) if *it == change);
+    assert!(effects.iter().any(proposed), "{effects:?}");
+    let asks = effects.iter().filter(|effect| {
+        matches!(
+            effect,
+            Effect::Send {
+                message: Message::ToArbiter(ToArbiter::ConfigQuery(_)),
+                ..
+            }
+        )
+    });
+    assert_eq!(asks.count(), 1, "{effects:?}");
 }
