@@ -82,6 +82,9 @@ impl Primary {
         let is_ready = self.is_finishing() && self.is_all_answered();
         let persisted = cx.core.log.persisted();
         let is_stuck = cx.core.disk.is_stuck(cx.now, patience);
+        if !is_ready && !is_stuck {
+            return None;
+        }
         self.successor(cx)
             // It has stored what this replica cannot, so its own disk is not stuck.
             .filter(|successor| is_ready || is_stuck && successor.acked() > persisted)
