@@ -170,6 +170,10 @@ impl Replica {
                 self.take_role(now, is_new_epoch, out);
             }
         } else if matches!(self.role, Role::Starting) {
+            // Thrown back to here it may have asked its disk for this and not heard of it. That does no harm: it becomes
+            // primary of no epoch that is not new to it. As a secondary it acknowledges nothing ahead of what it asked for
+            // first, and keeps its promises in memory only; the next start acts in nothing before the arbiter, whose record
+            // has this epoch, has answered its Join.
             self.take_role(now, is_new_epoch, out);
         } else if !matches!(self.role, Role::Entering { .. }) {
             self.reconfigure(now, out);
