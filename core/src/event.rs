@@ -1,7 +1,7 @@
 //! What the protocol reports: the program prints and counts it, tests assert on it.
 
 use crate::config::{Address, ConfigVersion, Epoch, Incarnation, NodeId, Position, Seq};
-use crate::message::{Change, JoinRefusal, RoleName};
+use crate::message::{ConfigChange, JoinRefusal, RoleName};
 
 /// Something worth telling. The order of the variants has no meaning.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -66,7 +66,7 @@ pub enum Event {
         /// For this version.
         version: ConfigVersion,
         /// The change.
-        change: Change,
+        change: ConfigChange,
     },
     /// The primary proposed that a node takes its place.
     Resigned(NodeId),

@@ -5,8 +5,8 @@ use std::collections::BTreeSet;
 use lockstep_core::config::{Config, ConfigVersion, NodeId, Seq};
 use lockstep_core::event::Event;
 use lockstep_core::message::{
-    Change, FromArbiter, Message, Peer, PeerMessage, ReplyBody, RequestBody, RoleName, SyncFrom,
-    ToArbiter,
+    ConfigChange, FromArbiter, Message, Peer, PeerMessage, ReplyBody, RequestBody, RoleName,
+    SyncFrom, ToArbiter,
 };
 use lockstep_core::operation::{ClientId, ReadLevel, Rejection, RequestId, Resolution};
 use lockstep_core::process::Outcome;
@@ -173,16 +173,18 @@ impl PathFinder {
                 counts.path(Path::ProposalRefused);
             }
             Message::ToArbiter(ToArbiter::Propose(propose)) => match propose.change {
-                Change::RemoveInSync(node) => {
+                ConfigChange::RemoveInSync(node) => {
                     self.unwanted.insert(node);
                     self.removing = Some(propose.version);
                 }
-                Change::ReplacePrimary => {
+                ConfigChange::ReplacePrimary => {
                     if self.removing == Some(propose.version) {
                         counts.path(Path::RemovalRace);
                     }
                 }
-                Change::AddInSync(_) | Change::Drained(_) | Change::HandOver(_) => {}
+                ConfigChange::AddInSync(_)
+                | ConfigChange::Drained(_)
+                | ConfigChange::HandOver(_) => {}
             },
             Message::Peer(Peer {
                 body: PeerMessage::CommittedAnswer(_),

@@ -9,7 +9,8 @@ use std::fmt::{self, Write as _};
 use lockstep_core::config::{Config, ConfigVersion, NodeId};
 use lockstep_core::event::Event;
 use lockstep_core::message::{
-    Change, FromArbiter, Joined, Message, PeerMessage, ReplyBody, RequestBody, SyncFrom, ToArbiter,
+    ConfigChange, FromArbiter, Joined, Message, PeerMessage, ReplyBody, RequestBody, SyncFrom,
+    ToArbiter,
 };
 use lockstep_core::operation::{Author, Entry, Record, Resolution, Verdict};
 use lockstep_core::process::Outcome;
@@ -234,11 +235,11 @@ fn to_arbiter(message: &ToArbiter) -> String {
         ToArbiter::ConfigQuery(_) => "ConfigQuery".to_owned(),
         ToArbiter::Propose(propose) => {
             let change = match propose.change {
-                Change::AddInSync(node) => format!("AddInSync {node:?}"),
-                Change::RemoveInSync(node) => format!("RemoveInSync {node:?}"),
-                Change::Drained(node) => format!("Drained {node:?}"),
-                Change::ReplacePrimary => "ReplacePrimary".to_owned(),
-                Change::HandOver(node) => format!("HandOver {node:?}"),
+                ConfigChange::AddInSync(node) => format!("AddInSync {node:?}"),
+                ConfigChange::RemoveInSync(node) => format!("RemoveInSync {node:?}"),
+                ConfigChange::Drained(node) => format!("Drained {node:?}"),
+                ConfigChange::ReplacePrimary => "ReplacePrimary".to_owned(),
+                ConfigChange::HandOver(node) => format!("HandOver {node:?}"),
             };
             format!("Propose v{} {change}", propose.version)
         }

@@ -10,7 +10,7 @@ use crate::config::{
 use crate::event::Event;
 use crate::limits::{self, Timing};
 use crate::message::{
-    Change, FromArbiter, Join, JoinRefusal, JoinRefused, Joined, Leave, Propose, ToArbiter,
+    ConfigChange, FromArbiter, Join, JoinRefusal, JoinRefused, Joined, Leave, Propose, ToArbiter,
 };
 use crate::storage::{ArbiterRecord, NodeRecord};
 
@@ -284,14 +284,14 @@ pub fn on_propose(record: &ArbiterRecord, from: &Address, propose: &Propose) -> 
     }
     let mut next = record.clone();
     let is_any_fine = match propose.change {
-        Change::HandOver(_) => planted!(NoCompareAndSwap | HandOverOfAnyVersion),
+        ConfigChange::HandOver(_) => planted!(NoCompareAndSwap | HandOverOfAnyVersion),
         _ => planted!(NoCompareAndSwap),
     };
     let is_present = propose.version == config.version || is_any_fine;
     if !is_present || !change(&mut next.config, propose.node, propose.change) {
         return Verdict::answer(from, FromArbiter::ProposalRefused(config.clone()));
     }
-    if let Change::RemoveInSync(node) = propose.change
+    if let ConfigChange::RemoveInSync(node) = propose.change
         && let Some(known) = next.nodes.get_mut(&node)
     {
         known.removed = next.config.version;
@@ -300,28 +300,28 @@ pub fn on_propose(record: &ArbiterRecord, from: &Address, propose: &Propose) -> 
 }
 
 /// Makes the change that `proposer` wants; false if it may not have it, or if it does not apply.
-fn change(config: &mut Config, proposer: NodeId, change: Change) -> bool {
+fn change(config: &mut Config, proposer: NodeId, change: ConfigChange) -> bool {
     let is_primary = config.primary == Some(proposer);
     let is_made = match change {
-        Change::AddInSync(node) => {
+        ConfigChange::AddInSync(node) => {
             is_primary && config.joining.remove(&node) && config.in_sync.insert(node)
         }
-        Change::RemoveInSync(node) if config.in_sync.contains(&node) => {
+        ConfigChange::RemoveInSync(node) if config.in_sync.contains(&node) => {
             is_primary
                 && node != proposer
                 && config.in_sync.remove(&node)
                 && planted!(RemovesAtOnce => remove(config, node), config.draining.insert(node))
         }
-        Change::RemoveInSync(node) => {
+        ConfigChange::RemoveInSync(node) => {
             is_primary && config.joining.contains(&node) && remove(config, node)
         }
-        Change::Drained(node) => {
+        ConfigChange::Drained(node) => {
             is_primary && config.draining.contains(&node) && remove(config, node)
         }
-        Change::ReplacePrimary => {
+        ConfigChange::ReplacePrimary => {
             !is_primary && config.in_sync.contains(&proposer) && replace_primary(config, proposer)
         }
-        Change::HandOver(node) => {
+        ConfigChange::HandOver(node) => {
             if planted!(HandsOverToJoining) && config.joining.remove(&node) {
                 config.in_sync.insert(node);
             }

@@ -3,7 +3,9 @@
 use super::policy::*;
 use super::*;
 use crate::config::{ClusterId, ConfigVersion, Epoch, Incarnation, NodeId, StartId, Token};
-use crate::message::{Change, ConfigQuery, Join, JoinRefusal, JoinRefused, Joined, Leave, Propose};
+use crate::message::{
+    ConfigChange, ConfigQuery, Join, JoinRefusal, JoinRefused, Joined, Leave, Propose,
+};
 use crate::process::Effect;
 
 fn address(node: u64) -> Address {
@@ -67,13 +69,13 @@ fn pair() -> (ArbiterRecord, Token, Token) {
         accepted(&verdict, 2).token,
         verdict.record.expect("a change"),
     );
-    let record = propose(&record, 1, Change::AddInSync(NodeId(2)))
+    let record = propose(&record, 1, ConfigChange::AddInSync(NodeId(2)))
         .record
         .expect("a change");
     (record, first, second)
 }
 
-fn propose(record: &ArbiterRecord, node: u64, change: Change) -> Verdict {
+fn propose(record: &ArbiterRecord, node: u64, change: ConfigChange) -> Verdict {
     let propose = Propose {
         node: NodeId(node),
         version: record.config.version,
@@ -233,7 +235,7 @@ fn an_arbiter_whose_record_is_behind_what_a_replica_knows_decides_nothing_any_mo
 #[test]
 fn a_late_copy_of_an_accepted_join_is_not_refused() {
     let (record, _, second) = pair();
-    let record = propose(&record, 1, Change::RemoveInSync(NodeId(2)))
+    let record = propose(&record, 1, ConfigChange::RemoveInSync(NodeId(2)))
         .record
         .expect("a change");
     let record = on_join(&record, &address(2), &knowing(&record, join(2, 1, second)))
@@ -293,7 +295,7 @@ fn a_late_join_of_a_wiped_directory_does_not_cost_the_new_node_its_identity() {
         .record
         .expect("a change");
     assert!(back.config.joining.contains(&NodeId(4)) && !back.config.is_member(NodeId(3)));
-    let record = propose(&back, 1, Change::AddInSync(NodeId(4)))
+    let record = propose(&back, 1, ConfigChange::AddInSync(NodeId(4)))
         .record
         .expect("a change");
     assert_eq!(
@@ -309,23 +311,27 @@ fn a_proposal_counts_only_at_the_present_version_and_from_the_primary() {
     assert!(refused(propose(
         &record,
         2,
-        Change::RemoveInSync(NodeId(1))
+        ConfigChange::RemoveInSync(NodeId(1))
     )));
     assert!(refused(propose(
         &record,
         1,
-        Change::RemoveInSync(NodeId(1))
+        ConfigChange::RemoveInSync(NodeId(1))
     )));
     assert!(refused(propose(
         &record,
         1,
-        Change::RemoveInSync(NodeId(5))
+        ConfigChange::RemoveInSync(NodeId(5))
     )));
-    assert!(refused(propose(&record, 1, Change::AddInSync(NodeId(5)))));
+    assert!(refused(propose(
+        &record,
+        1,
+        ConfigChange::AddInSync(NodeId(5))
+    )));
     let late = Propose {
         node: NodeId(1),
         version: ConfigVersion(1),
-        change: Change::RemoveInSync(NodeId(2)),
+        change: ConfigChange::RemoveInSync(NodeId(2)),
     };
     assert!(refused(on_propose(&record, &address(1), &late)));
     let forged = Propose {
@@ -349,7 +355,7 @@ fn refused(verdict: Verdict) -> bool {
 #[test]
 fn who_is_removed_hears_of_it_and_joins_again_with_the_same_start() {
     let (record, _, second) = pair();
-    let verdict = propose(&record, 1, Change::RemoveInSync(NodeId(2)));
+    let verdict = propose(&record, 1, ConfigChange::RemoveInSync(NodeId(2)));
     assert!(
         matches!(answer_to(&verdict, 2), FromArbiter::Replicas(config) if !config.has_place(NodeId(2)))
     );
@@ -369,7 +375,7 @@ fn who_is_removed_hears_of_it_and_joins_again_with_the_same_start() {
 #[test]
 fn who_may_still_hold_a_read_lease_waits_until_it_is_drained() {
     let (record, _, second) = pair();
-    let record = propose(&record, 1, Change::RemoveInSync(NodeId(2)))
+    let record = propose(&record, 1, ConfigChange::RemoveInSync(NodeId(2)))
         .record
         .expect("a change");
     assert!(record.config.draining.contains(&NodeId(2)));
@@ -381,13 +387,17 @@ fn who_may_still_hold_a_read_lease_waits_until_it_is_drained() {
     let restarted = on_join(&record, &address(2), &join(2, 2, second));
     let config = restarted.record.expect("a change").config;
     assert!(config.joining.contains(&NodeId(2)) && config.draining.is_empty());
-    assert!(refused(propose(&record, 2, Change::Drained(NodeId(2)))));
+    assert!(refused(propose(
+        &record,
+        2,
+        ConfigChange::Drained(NodeId(2))
+    )));
     assert!(refused(propose(
         &record,
         1,
-        Change::RemoveInSync(NodeId(2))
+        ConfigChange::RemoveInSync(NodeId(2))
     )));
-    let drained = propose(&record, 1, Change::Drained(NodeId(2)));
+    let drained = propose(&record, 1, ConfigChange::Drained(NodeId(2)));
     assert!(
         !drained
             .record
@@ -400,8 +410,8 @@ fn who_may_still_hold_a_read_lease_waits_until_it_is_drained() {
 #[test]
 fn another_in_sync_replica_replaces_the_primary_in_a_new_epoch() {
     let (record, ..) = pair();
-    assert!(refused(propose(&record, 1, Change::ReplacePrimary)));
-    let verdict = propose(&record, 2, Change::ReplacePrimary);
+    assert!(refused(propose(&record, 1, ConfigChange::ReplacePrimary)));
+    let verdict = propose(&record, 2, ConfigChange::ReplacePrimary);
     assert!(
         matches!(answer_to(&verdict, 1), FromArbiter::Replicas(config) if !config.is_member(NodeId(1)))
     );
@@ -445,19 +455,19 @@ fn leaving_needs_the_recorded_start_and_the_present_version_and_is_not_for_the_p
 #[test]
 fn a_hand_over_keeps_the_former_primary_in_sync_and_is_for_one_version() {
     let (record, ..) = pair();
-    let verdict = propose(&record, 1, Change::HandOver(NodeId(2)));
+    let verdict = propose(&record, 1, ConfigChange::HandOver(NodeId(2)));
     let next = verdict.record.expect("a change").config;
     assert_eq!(next.primary, Some(NodeId(2)));
     assert_eq!(next.epoch, record.config.epoch.next());
     assert_eq!(next.in_sync, record.config.in_sync);
     for (from, to) in [(1, 1), (1, 3), (2, 1), (2, 2)] {
-        let refused = propose(&record, from, Change::HandOver(NodeId(to)));
+        let refused = propose(&record, from, ConfigChange::HandOver(NodeId(to)));
         assert_eq!(refused.record, None, "{from} to {to}");
     }
     let late = Propose {
         node: NodeId(1),
         version: ConfigVersion(record.config.version.0 - 1),
-        change: Change::HandOver(NodeId(2)),
+        change: ConfigChange::HandOver(NodeId(2)),
     };
     assert_eq!(on_propose(&record, &address(1), &late).record, None);
 }

@@ -110,12 +110,12 @@ pub struct Propose {
     /// The version the change is made for; it is refused for any other.
     pub version: ConfigVersion,
     /// The change.
-    pub change: Change,
+    pub change: ConfigChange,
 }
 
 /// A change of the configuration.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-pub enum Change {
+pub enum ConfigChange {
     /// The node, which is joining, has everything; only from the primary.
     AddInSync(NodeId),
     /// The node, in sync or joining, is silent or hangs; only from the primary.

@@ -9,7 +9,7 @@ use crate::epochs::EpochHistory;
 use crate::event::Event;
 use crate::limits;
 use crate::message::{
-    Beacon, BeaconAck, Change, CommittedAnswer, CommittedQuery, Peer, PeerMessage, Propose,
+    Beacon, BeaconAck, CommittedAnswer, CommittedQuery, ConfigChange, Peer, PeerMessage, Propose,
     SnapshotAck, Snapshots, StateAck, StateChunk, SyncEnd, SyncFrom, SyncReply, SyncStart,
     Timestamp, ToArbiter,
 };
@@ -456,7 +456,7 @@ impl Secondary {
         let Some(version) = cx.core.config.as_ref().map(|config| config.version) else {
             return;
         };
-        let change = Change::ReplacePrimary;
+        let change = ConfigChange::ReplacePrimary;
         cx.out.notify(Event::Proposed { version, change });
         self.trust = Trust::Replacing(Propose {
             node: cx.core.meta.node,

@@ -108,8 +108,8 @@ fn to_arbiter() -> Vec<Message> {
         ToArbiter::Join(join),
         ToArbiter::Leave(leave),
         ToArbiter::ConfigQuery(ConfigQuery { node, version }),
-        propose(Change::AddInSync(NodeId(8))),
-        propose(Change::RemoveInSync(NodeId(8))),
+        propose(ConfigChange::AddInSync(NodeId(8))),
+        propose(ConfigChange::RemoveInSync(NodeId(8))),
     ]
     .map(Message::ToArbiter)
     .into()

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use lockstep_core::config::{Address, Incarnation, NodeId, Position, Seq};
 use lockstep_core::epochs::EpochHistory;
 use lockstep_core::message::{
-    BeaconAck, Change, Message, Peer, PeerMessage, Propose, Reply, ReplyBody, SnapshotAck,
+    BeaconAck, ConfigChange, Message, Peer, PeerMessage, Propose, Reply, ReplyBody, SnapshotAck,
     Snapshots, SyncEnd, SyncFrom, SyncReply, SyncStart, Timestamp, ToArbiter,
 };
 use lockstep_core::operation::Record;
@@ -86,7 +86,7 @@ impl Bench {
             ToArbiter::Join(_) => self.note("arbiter", "Join"),
             ToArbiter::Propose(Propose {
                 version,
-                change: Change::AddInSync(node),
+                change: ConfigChange::AddInSync(node),
                 ..
             }) if version == self.config.version => {
                 self.config.joining.remove(&node);

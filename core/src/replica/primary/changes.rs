@@ -6,7 +6,7 @@ use std::time::Duration;
 use crate::config::NodeId;
 use crate::event::Event;
 use crate::limits;
-use crate::message::{Change, Propose, ToArbiter};
+use crate::message::{ConfigChange, Propose, ToArbiter};
 use crate::replica::context::Context;
 use crate::replica::replicator::{Replicator, Standing};
 use crate::replica::timer::Timer;
@@ -64,7 +64,7 @@ impl Primary {
                     let is_open = self
                         .proposal
                         .as_ref()
-                        .is_some_and(|open| open.change == Change::AddInSync(*node));
+                        .is_some_and(|open| open.change == ConfigChange::AddInSync(*node));
                     // It was out and is back: whatever it was suspected of, it begins anew.
                     let is_back = standing == Standing::Joining
                         && !matches!(replicator.standing, Standing::Joining | Standing::Counted);
@@ -142,7 +142,7 @@ impl Primary {
             version: proposal.version,
             change,
         });
-        if let Change::HandOver(successor) = change {
+        if let ConfigChange::HandOver(successor) = change {
             cx.out.notify(Event::Resigned(successor));
         }
         self.proposal = Some(proposal);
@@ -169,7 +169,7 @@ impl Primary {
                 }
                 Standing::Counted
                     if replicator.is_suspect
-                        && (open != Some(Change::AddInSync(*node))
+                        && (open != Some(ConfigChange::AddInSync(*node))
                             || planted!(SuspicionEndsAddition)) =>
                 {
                     replicator.stand(cx, Standing::Joining);
@@ -183,9 +183,9 @@ impl Primary {
         }
     }
 
-    fn next_change(&self, cx: &Context<'_>) -> Option<Change> {
+    fn next_change(&self, cx: &Context<'_>) -> Option<ConfigChange> {
         if let Some(heir) = self.heir(cx) {
-            return Some(Change::HandOver(heir));
+            return Some(ConfigChange::HandOver(heir));
         }
         let suspect = self.replicators.iter().find(|(_, replicator)| {
             let is_removable = matches!(replicator.standing, Standing::InSync | Standing::Joining);
@@ -193,14 +193,14 @@ impl Primary {
         });
         // Not by a primary that does not hear the arbiter: it would not know, and might take out whoever could replace it.
         if let Some((node, _)) = suspect.filter(|_| self.is_answered || planted!(RemovesUnheard)) {
-            return Some(Change::RemoveInSync(*node));
+            return Some(ConfigChange::RemoveInSync(*node));
         }
         let drained = self
             .replicators
             .iter()
             .find(|(_, replicator)| replicator.standing == Standing::Drained);
         if let Some((node, _)) = drained {
-            return Some(Change::Drained(*node));
+            return Some(ConfigChange::Drained(*node));
         }
         let log = &cx.core.log;
         let caught_up = self.replicators.iter().find(|(_, replicator)| {
@@ -212,7 +212,7 @@ impl Primary {
         });
         caught_up
             .filter(|_| cx.core.arbiter_heard)
-            .map(|(node, _)| Change::AddInSync(*node))
+            .map(|(node, _)| ConfigChange::AddInSync(*node))
     }
 
     /// Sends the open proposal, for the first time or again.

@@ -10,7 +10,7 @@ use std::cmp::Reverse;
 
 use crate::config::NodeId;
 use crate::limits;
-use crate::message::Change;
+use crate::message::ConfigChange;
 use crate::replica::context::Context;
 use crate::replica::replicator::{Replicator, Standing};
 use crate::replica::timer::Timer;
@@ -121,7 +121,7 @@ impl Primary {
     /// May somebody be primary in its place as soon as the arbiter decides it?
     pub(super) fn is_handing_over(&self) -> bool {
         let open = self.proposal.as_ref().map(|proposal| proposal.change);
-        matches!(open, Some(Change::HandOver(_)))
+        matches!(open, Some(ConfigChange::HandOver(_)))
     }
 
     /// Does it take no more writes, because it gives up its role?

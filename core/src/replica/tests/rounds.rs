@@ -303,7 +303,7 @@ fn a_replica_that_hangs_is_proposed_for_removal_however_much_is_written_meanwhil
         }
         effects.extend(table.round_at(now, inputs));
     }
-    let change = message::Change::RemoveInSync(OTHER);
+    let change = message::ConfigChange::RemoveInSync(OTHER);
     let proposed = |effect: &Effect| matches!(effect, Effect::Notify(Event::Proposed { change: it, .. }) if *it == change);
     assert!(effects.iter().any(proposed), "{effects:?}");
     let asks = effects.iter().filter(|effect| {
