@@ -94,10 +94,7 @@ impl Replica {
                 }
             }
             Role::Secondary(secondary) => {
-                let me = self.core.meta.node;
-                let config = self.core.config.as_ref();
-                let is_in_sync = config.is_some_and(|config| config.in_sync.contains(&me));
-                let is_in_sync = is_in_sync || planted!(TakesLeaseJoining);
+                let is_in_sync = self.core.is_in_sync() || planted!(TakesLeaseJoining);
                 if is_in_sync && secondary.has_read_lease(now) {
                     Authority::Secondary
                 } else {

@@ -90,6 +90,12 @@ impl Core {
         }
     }
 
+    /// Is this replica in the in-sync set, as far as it knows?
+    pub(super) fn is_in_sync(&self) -> bool {
+        let config = self.config.as_ref();
+        config.is_some_and(|config| config.in_sync.contains(&self.meta.node))
+    }
+
     pub(super) fn known_version(&self) -> ConfigVersion {
         self.config
             .as_ref()

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use crate::config::{Incarnation, Terms};
 use crate::limits::Timing;
-use crate::message::{BeaconAck, Propose, Timestamp};
+use crate::message::{BeaconAck, Timestamp};
 use crate::time::Instant;
 
 /// The primary's side of its leases with one other replica.
@@ -101,15 +101,4 @@ impl ReadLease {
     pub(super) fn is_valid(&self, now: Instant) -> bool {
         self.until.is_some_and(|until| until > now)
     }
-}
-
-/// How a secondary stands to the primary.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub(super) enum Trust {
-    /// Its promise holds.
-    Promising,
-    /// Its promise has run out, and it asks the arbiter what the configuration is. It still answers Beacons.
-    Asking,
-    /// It has proposed to replace the primary, and answers no Beacon until it knows what became of that.
-    Replacing(Propose),
 }

@@ -42,7 +42,7 @@ impl Replica {
                     let cx = &mut self.core.context(now, out);
                     match &mut self.role {
                         Role::Primary(primary) => primary.on_arbiter_answer(cx),
-                        Role::Secondary(secondary) => secondary.on_arbiter_answer(cx),
+                        Role::Secondary(secondary) => secondary.trust.on_arbiter_answer(cx),
                         Role::Starting
                         | Role::Refused
                         | Role::Entering { .. }
@@ -214,7 +214,7 @@ impl Replica {
         let cx = &mut self.core.context(now, out);
         match &mut self.role {
             Role::Primary(primary) => primary.on_config(cx),
-            Role::Secondary(secondary) => secondary.on_config(cx),
+            Role::Secondary(secondary) => secondary.trust.on_config(cx),
             Role::Starting | Role::Refused | Role::Entering { .. } | Role::Leaving | Role::Left => {
             }
         }

@@ -2,7 +2,7 @@
 //!
 //! This file hands inputs to whom they concern. What every role has is in `core.rs`, and what it does with it in `context.rs`,
 //! `log.rs` and `arbiter.rs`; what a role does is in its own file: `primary` with a `replicator` for each other replica,
-//! `secondary.rs`; how roles begin and end is in `membership.rs`. What clients want comes in by `clients.rs`; what they read is
+//! `secondary`; how roles begin and end is in `membership.rs`. What clients want comes in by `clients.rs`; what they read is
 //! answered in `reads`, beside the roles.
 
 mod arbiter;
@@ -122,10 +122,7 @@ impl Replica {
             }
             Role::Primary(_) => RoleName::Primary,
             Role::Secondary(_) => {
-                let config = self.core.config.as_ref();
-                let is_in_sync =
-                    config.is_some_and(|config| config.in_sync.contains(&self.core.meta.node));
-                if is_in_sync {
+                if self.core.is_in_sync() {
                     RoleName::Secondary
                 } else {
                     RoleName::Joining
@@ -279,14 +276,14 @@ impl Replica {
             (Timer::Deadline, Role::Primary(primary)) => primary.on_deadline(cx),
             (Timer::Beacon, Role::Primary(primary)) => primary.on_beacon_due(cx),
             (Timer::Propose, Role::Primary(primary)) => primary.propose(cx),
-            (Timer::Propose, Role::Secondary(secondary)) => secondary.propose(cx),
+            (Timer::Propose, Role::Secondary(secondary)) => secondary.trust.propose(cx),
             (Timer::Sole, Role::Primary(primary)) => {
                 primary.on_sole(cx);
                 primary.advance(cx);
             }
             (Timer::HandOver, Role::Primary(primary)) => primary.on_hand_over_due(cx),
             (Timer::Lease(node), Role::Primary(primary)) => primary.on_lease_over(cx, node),
-            (Timer::Promise, Role::Secondary(secondary)) => secondary.on_promise_over(cx),
+            (Timer::Promise, Role::Secondary(secondary)) => secondary.trust.on_promise_over(cx),
             (Timer::CommittedQuery, Role::Secondary(secondary)) => {
                 if let Some(number) = self.reads.next_question() {
                     secondary.ask_committed(cx, number);

@@ -1,25 +1,25 @@
 //! A secondary, in sync or joining: follows the primary's handshake, stores what it sends, acknowledges what is on disk.
 
-use std::collections::VecDeque;
+mod loading;
+mod trust;
+
 use std::sync::Arc;
-use std::time::Duration;
 
 use crate::config::{Epoch, NodeId, Position};
-use crate::epochs::EpochHistory;
 use crate::event::Event;
 use crate::limits;
 use crate::message::{
-    Beacon, BeaconAck, CommittedAnswer, CommittedQuery, ConfigChange, Peer, PeerMessage, Propose,
-    SnapshotAck, Snapshots, StateAck, StateChunk, SyncEnd, SyncFrom, SyncReply, SyncStart,
-    Timestamp, ToArbiter,
+    Beacon, BeaconAck, CommittedAnswer, CommittedQuery, Peer, PeerMessage, SnapshotAck, Snapshots,
+    StateAck, StateChunk, SyncEnd, SyncFrom, SyncReply, SyncStart, Timestamp,
 };
-use crate::operation::{Entry, Moment};
-use crate::sessions::SessionRows;
+use crate::operation::Entry;
 use crate::storage::{Save, Ticket};
 use crate::time::Instant;
 
+use self::loading::Loading;
+use self::trust::Trust;
 use super::context::Context;
-use super::leases::{ReadLease, Trust};
+use super::leases::ReadLease;
 use super::proof::{self, Proof};
 use super::timer::Timer;
 
@@ -30,7 +30,7 @@ pub(super) struct Secondary {
     epoch: Epoch,
     stage: Stage,
     read_lease: ReadLease,
-    trust: Trust,
+    pub(super) trust: Trust,
 }
 
 /// How far the handshake is. Entries count only in `Streaming`.
@@ -52,50 +52,22 @@ enum Stage {
     },
 }
 
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-struct Loading {
-    sync: u64,
-    at: Moment,
-    history: EpochHistory,
-    /// What has come of the sessions.
-    sessions: SessionRows,
-    /// The chunk to come.
-    next: u64,
-    is_complete: bool,
-    /// What the disk is busy with: each write, and the chunk that is wanted once it is done.
-    writing: VecDeque<(Ticket, u64)>,
-    /// What it has done; `None` before it has begun.
-    written: Option<u64>,
-    /// It is being put in place.
-    is_installing: bool,
-}
-
-/// How long a replica that hears a Beacon promises not to replace the primary.
-fn promise(cx: &Context<'_>, primary: NodeId) -> Duration {
-    let terms = cx.terms_of(primary);
-    let promised = planted!(PromiseWithoutDrift => terms.lease, terms.lease_elsewhere());
-    planted!(PromiseCutShort => promised / 2, promised)
-}
-
 impl Secondary {
     /// Follows `primary`. It gives that one time to be heard before it takes it for dead.
     pub(super) fn new(cx: &mut Context<'_>, primary: NodeId, epoch: Epoch) -> Self {
-        let promised = planted!(ProposesAtOnce => Duration::ZERO, promise(cx, primary));
-        cx.arm(Timer::Promise, promised);
         Self {
             primary,
             epoch,
             stage: Stage::Waiting,
             read_lease: ReadLease::new(cx.now),
-            trust: Trust::Promising,
+            trust: Trust::begin(cx, primary),
         }
     }
 
     /// Ends the role, and with it its read lease.
     pub(super) fn close(cx: &mut Context<'_>) {
-        for timer in [Timer::Promise, Timer::Propose, Timer::CommittedQuery] {
-            cx.core.timers.disarm(timer);
-        }
+        Trust::close(cx);
+        cx.core.timers.disarm(Timer::CommittedQuery);
     }
 
     /// The primary speaks, in this epoch. Returns its answer to a question asked on behalf of reads, if it is one.
@@ -188,26 +160,16 @@ impl Secondary {
                     && history.is_valid()
                     && at.position >= cx.core.log.committed() =>
             {
-                let ticket = cx.persist(Save::StageBegin, Proof::Other);
-                let revision = planted!(RevisionNotTransferred => Default::default(), at.revision);
-                self.stage = Stage::Loading(Loading {
-                    sync: end.sync,
-                    at: Moment { revision, ..at },
-                    history,
-                    sessions: SessionRows::default(),
-                    next: 0,
-                    is_complete: false,
-                    writing: VecDeque::from([(ticket, 0)]),
-                    written: None,
-                    is_installing: false,
-                });
+                self.stage = Stage::Loading(Loading::begin(cx, end.sync, at, history));
             }
             // The primary has not heard that the handshake is done.
             (Stage::Streaming { sync, .. }, SyncFrom::Log { .. }) if *sync == end.sync => {
                 self.acknowledge();
             }
             (Stage::Loading(loading), SyncFrom::State { .. }) if loading.sync == end.sync => {
-                self.acknowledge_state(cx);
+                if let Some(ack) = loading.ack() {
+                    self.say(cx, PeerMessage::StateAck(ack));
+                }
             }
             (
                 Stage::Waiting
@@ -342,11 +304,10 @@ impl Secondary {
             // An answer would be a promise not to do what is under way.
             return;
         }
-        self.trust = Trust::Promising;
-        cx.arm(Timer::Promise, promise(cx, self.primary));
+        self.trust.promise(cx, self.primary);
         // While it does not know that it is in sync it takes no lease: it may be out again, and would not notice.
         if let (Stage::Streaming { .. }, Some(grant)) = (&self.stage, beacon.grant)
-            && (self.is_in_sync(cx) || planted!(TakesLeaseJoining))
+            && (cx.core.is_in_sync() || planted!(TakesLeaseJoining))
         {
             let me = cx.core.meta.incarnation;
             let counted = planted!(ReadLeaseFromReceipt => cx.timestamp(), grant);
@@ -416,68 +377,7 @@ impl Secondary {
     pub(super) fn may_leave(&self, cx: &Context<'_>) -> bool {
         let hears_primary =
             matches!(self.stage, Stage::Streaming { .. }) && self.trust == Trust::Promising;
-        hears_primary || !self.is_in_sync(cx)
-    }
-
-    // ------------------------------------------------------------------------------------------- failover
-
-    /// The primary has been silent for as long as this replica promised to wait.
-    pub(super) fn on_promise_over(&mut self, cx: &mut Context<'_>) {
-        if matches!(self.trust, Trust::Replacing(_)) {
-            return;
-        }
-        if self.is_in_sync(cx) {
-            // The arbiter may know more. While it is down nothing can be proposed, and the promise is kept.
-            self.trust = Trust::Asking;
-            cx.query_config();
-        }
-        cx.arm(Timer::Promise, limits::RETRY_INTERVAL);
-    }
-
-    /// A newer configuration of the epoch.
-    pub(super) fn on_config(&mut self, cx: &mut Context<'_>) {
-        let version = cx.core.config.as_ref().map(|config| config.version);
-        if matches!(&self.trust, Trust::Replacing(open) if Some(open.version) < version) {
-            // Something else was decided first. The primary is as silent as before.
-            self.trust = Trust::Asking;
-            cx.core.timers.disarm(Timer::Propose);
-            cx.arm(Timer::Promise, limits::RETRY_INTERVAL);
-        }
-    }
-
-    /// The arbiter has said what the configuration is.
-    pub(super) fn on_arbiter_answer(&mut self, cx: &mut Context<'_>) {
-        if self.trust == Trust::Asking && self.is_in_sync(cx) {
-            self.replace(cx);
-        }
-    }
-
-    fn replace(&mut self, cx: &mut Context<'_>) {
-        let Some(version) = cx.core.config.as_ref().map(|config| config.version) else {
-            return;
-        };
-        let change = ConfigChange::ReplacePrimary;
-        cx.out.notify(Event::Proposed { version, change });
-        self.trust = Trust::Replacing(Propose {
-            node: cx.core.meta.node,
-            version,
-            change,
-        });
-        cx.core.timers.disarm(Timer::Promise);
-        self.propose(cx);
-    }
-
-    /// Sends the open proposal, for the first time or again.
-    pub(super) fn propose(&mut self, cx: &mut Context<'_>) {
-        if let Trust::Replacing(proposal) = &self.trust {
-            cx.send_to_arbiter(ToArbiter::Propose(proposal.clone()));
-            cx.arm(Timer::Propose, limits::RETRY_INTERVAL);
-        }
-    }
-
-    fn is_in_sync(&self, cx: &Context<'_>) -> bool {
-        let config = cx.core.config.as_ref();
-        config.is_some_and(|config| config.in_sync.contains(&cx.core.meta.node))
+        hears_primary || !cx.core.is_in_sync()
     }
 
     // ------------------------------------------------------------------------------------------ full state
@@ -502,43 +402,14 @@ impl Secondary {
         if chunk.sync != loading.sync && !planted!(ChunkOfFormerHandshake) {
             return;
         }
-        let has_room = (loading.writing.len() as u64) < limits::CHUNKS_IN_FLIGHT_MAX;
-        if chunk.index == loading.next && !loading.is_complete && has_room {
-            loading.next += 1;
-            loading.is_complete = chunk.is_last;
-            loading.sessions.extend(chunk.sessions.clone());
-            let ticket = cx.persist(
-                Save::Stage {
-                    records: chunk.records,
-                    sessions: chunk.sessions,
-                },
-                Proof::Other,
-            );
-            loading.writing.push_back((ticket, loading.next));
-        } else if loading.written.is_some_and(|written| chunk.index < written) {
-            self.acknowledge_state(cx);
-        }
-    }
-
-    fn acknowledge_state(&self, cx: &mut Context<'_>) {
-        let Stage::Loading(loading) = &self.stage else {
-            return;
-        };
-        if let Some(written) = loading.written {
-            // The last chunk is acknowledged only when the state is in its place.
-            let next = if loading.is_complete && !planted!(StateAckedEarly) {
-                written.min(loading.next - 1)
-            } else {
-                written
-            };
-            let sync = loading.sync;
-            self.say(cx, PeerMessage::StateAck(StateAck { sync, next }));
+        if let Some(ack) = loading.on_chunk(cx, chunk) {
+            self.say(cx, PeerMessage::StateAck(ack));
         }
     }
 
     // ------------------------------------------------------------------------------------------------ disk
 
-    /// A write is done.
+    /// A save is done.
     pub(super) fn on_persisted(&mut self, cx: &mut Context<'_>, ticket: Ticket, proof: Proof) {
         match &mut self.stage {
             Stage::Truncating {
@@ -550,31 +421,17 @@ impl Secondary {
             }
             Stage::Loading(loading) if loading.is_installing => {
                 if cx.core.installing.is_none() {
-                    let (sync, next) = (loading.sync, loading.next);
+                    let ack = loading.last_ack();
                     self.stage = Stage::Streaming {
-                        sync,
+                        sync: ack.sync,
                         is_ack_due: false,
                     };
-                    self.say(cx, PeerMessage::StateAck(StateAck { sync, next }));
+                    self.say(cx, PeerMessage::StateAck(ack));
                 }
             }
             Stage::Loading(loading) => {
-                while loading
-                    .writing
-                    .front()
-                    .is_some_and(|(first, _)| *first <= ticket)
-                {
-                    loading.written = loading.writing.pop_front().map(|(_, written)| written);
-                }
-                if loading.is_complete && loading.writing.is_empty() {
-                    loading.is_installing = true;
-                    let sessions = std::mem::take(&mut loading.sessions);
-                    cx.install(loading.at, loading.history.clone(), sessions);
-                    if planted!(StateAckedEarly) {
-                        self.acknowledge_state(cx);
-                    }
-                } else {
-                    self.acknowledge_state(cx);
+                if let Some(ack) = loading.on_persisted(cx, ticket) {
+                    self.say(cx, PeerMessage::StateAck(ack));
                 }
             }
             Stage::Streaming { .. } => match proof {
