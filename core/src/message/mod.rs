@@ -9,6 +9,7 @@ mod status;
 
 pub use self::requests::{
     AnswerKind, Attempt, Drain, Executed, Goal, Reply, ReplyBody, Request, RequestBody, RequestRow,
+    Source,
 };
 pub use self::status::{NodeStatus, PeerStatus, RoleName, Usage};
 

@@ -152,6 +152,8 @@ pub enum ReplyBody {
 pub struct RequestRow {
     /// Who has to be asked.
     pub goal: Goal,
+    /// What it is answered from.
+    pub source: Source,
     /// How often it is executed, if it is asked more than once.
     pub executed: Executed,
     /// What it is answered with, unless it is rejected or its outcome is not known in time.
@@ -169,6 +171,15 @@ pub enum Goal {
     Steady,
     /// The replica that is named, and no other.
     Named,
+}
+
+/// What a request is answered from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Source {
+    /// The store: it is a read, which only a replica that serves answers. Others reject it.
+    Store,
+    /// What the replica is: its role decides.
+    Role,
 }
 
 /// How often a request is executed that is asked more than once.
@@ -200,20 +211,21 @@ pub enum AnswerKind {
 impl RequestBody {
     /// Its row of the table of requests.
     pub fn row(&self) -> RequestRow {
-        use {AnswerKind::*, Executed::*, Goal::*};
-        let row = |goal, executed, answer| RequestRow {
+        use {AnswerKind::*, Executed::*, Goal::*, Source::*};
+        let row = |goal, source, executed, answer| RequestRow {
             goal,
+            source,
             executed,
             answer,
         };
         match self {
-            Self::Insert { .. } => row(Primary, Once, Acknowledgement),
-            Self::Remove { .. } => row(Primary, Once, Acknowledgement),
-            Self::Get { .. } => row(InTurn, EachTime, Value),
-            Self::Scan { .. } => row(Steady, EachTime, Page),
-            Self::Status => row(Steady, EachTime, Status),
-            Self::Resolve { .. } => row(Primary, EachTime, Resolution),
-            Self::Drain(_) => row(Named, EachTime, Draining),
+            Self::Insert { .. } => row(Primary, Role, Once, Acknowledgement),
+            Self::Remove { .. } => row(Primary, Role, Once, Acknowledgement),
+            Self::Get { .. } => row(InTurn, Store, EachTime, Value),
+            Self::Scan { .. } => row(Steady, Store, EachTime, Page),
+            Self::Status => row(Steady, Role, EachTime, Status),
+            Self::Resolve { .. } => row(Primary, Role, EachTime, Resolution),
+            Self::Drain(_) => row(Named, Role, EachTime, Draining),
         }
     }
 
@@ -261,12 +273,14 @@ mod tests {
     fn check(
         request: &RequestBody,
         goal: Goal,
+        source: Source,
         executed: Executed,
         answer: AnswerKind,
         lane: Lane,
     ) {
         let row = RequestRow {
             goal,
+            source,
             executed,
             answer,
         };
@@ -282,18 +296,25 @@ mod tests {
         };
         let write = |request| {
             let answer = AnswerKind::Acknowledgement;
-            check(&request, Goal::Primary, Executed::Once, answer, Lane::Log);
+            let (goal, source) = (Goal::Primary, Source::Role);
+            check(&request, goal, source, Executed::Once, answer, Lane::Log);
         };
         write(insert);
         write(RequestBody::Remove { key: key() });
-        let ask =
-            |request, goal, answer, lane| check(&request, goal, Executed::EachTime, answer, lane);
+        let read = |request, goal, answer, lane| {
+            let source = Source::Store;
+            check(&request, goal, source, Executed::EachTime, answer, lane);
+        };
+        let ask = |request, goal, answer, lane| {
+            let source = Source::Role;
+            check(&request, goal, source, Executed::EachTime, answer, lane);
+        };
         let level = ReadLevel::Local;
         let get = RequestBody::Get { key: key(), level };
-        ask(get, Goal::InTurn, AnswerKind::Value, Lane::Log);
+        read(get, Goal::InTurn, AnswerKind::Value, Lane::Log);
         let (range, limit) = (KeyRange::all(), None);
         let scan = RequestBody::Scan { range, limit };
-        ask(scan, Goal::Steady, AnswerKind::Page, Lane::Bulk);
+        read(scan, Goal::Steady, AnswerKind::Page, Lane::Bulk);
         ask(
             RequestBody::Status,
             Goal::Steady,

@@ -1,7 +1,7 @@
 //! What clients want of a replica, by its role.
 
 use crate::config::{Address, Config};
-use crate::message::{Request, RequestBody};
+use crate::message::{Request, RequestBody, Source};
 use crate::operation::{Operation, Rejection};
 use crate::process::Outbox;
 use crate::time::Instant;
@@ -24,16 +24,19 @@ impl Replica {
             origin: request.origin,
             attempt: request.attempt,
         };
+        match request.body.row().source {
+            Source::Store if !self.is_serving() => {
+                let cx = &mut self.core.context(now, out);
+                return cx.reject(&asker, Rejection::NotReady);
+            }
+            Source::Store | Source::Role => {}
+        }
         match request.body {
             RequestBody::Insert { key, value } => {
                 self.on_write(now, asker, Operation::Insert { key, value }, out);
             }
             RequestBody::Remove { key } => {
                 self.on_write(now, asker, Operation::Remove { key }, out)
-            }
-            RequestBody::Get { .. } | RequestBody::Scan { .. } if !self.is_serving() => {
-                let cx = &mut self.core.context(now, out);
-                cx.reject(&asker, Rejection::NotReady);
             }
             RequestBody::Get { key, level } => {
                 let authority = self.authority(now);
