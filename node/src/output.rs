@@ -109,12 +109,8 @@ fn advice(reason: &Rejection) -> &'static str {
         Rejection::Overloaded => "; try again, or with less at once (--in-flight)",
         Rejection::DiskFull => "; free some space there, writes resume by themselves",
         Rejection::TooFewReplicas { .. } => "; start the missing replicas, see `lockstep status`",
-        Rejection::Unauthorized => "; use a certificate made by `lockstep certs client`",
         Rejection::SessionExpired => "; whether it was executed before is not known, read the key",
-        Rejection::TooLarge { .. }
-        | Rejection::Malformed
-        | Rejection::Cancelled
-        | Rejection::SessionTooOld => "",
+        Rejection::TooLarge { .. } | Rejection::Cancelled | Rejection::SessionTooOld => "",
     }
 }
 

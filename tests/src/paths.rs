@@ -160,14 +160,19 @@ impl PathFinder {
                 ReplyBody::Resolved(Resolution::NeverExecuted) => {
                     counts.path(Path::ResolvedNever);
                 }
-                ReplyBody::OperationAck { seq, .. } if !self.committed.contains(seq) => {
-                    counts.path(Path::RetryAnswered);
-                    let entry = cluster.ledger().entry(*seq);
-                    if entry.is_some_and(|entry| entry.epoch < cluster.config().epoch) {
-                        counts.path(Path::RetryAnsweredLater);
+                ReplyBody::OperationAck { seq, .. } => {
+                    if !self.committed.contains(seq) {
+                        counts.path(Path::RetryAnswered);
+                        let entry = cluster.ledger().entry(*seq);
+                        if entry.is_some_and(|entry| entry.epoch < cluster.config().epoch) {
+                            counts.path(Path::RetryAnsweredLater);
+                        }
                     }
                 }
-                _ => {}
+                ReplyBody::OperationFailed
+                | ReplyBody::ScanResult { .. }
+                | ReplyBody::Status(_)
+                | ReplyBody::Draining => {}
             },
             Message::FromArbiter(FromArbiter::ProposalRefused(_)) => {
                 counts.path(Path::ProposalRefused);
@@ -212,15 +217,19 @@ impl PathFinder {
                     counts.path(Path::ReturnByLog);
                 }
             }
-            Message::Request(request) => {
-                if let RequestBody::Get {
-                    level: ReadLevel::Linearizable,
-                    ..
-                } = request.body
-                {
-                    self.linearizable.insert(request.origin.request());
+            Message::Request(request) => match &request.body {
+                RequestBody::Get { level, .. } => {
+                    if *level == ReadLevel::Linearizable {
+                        self.linearizable.insert(request.origin.request());
+                    }
                 }
-            }
+                RequestBody::Insert { .. }
+                | RequestBody::Remove { .. }
+                | RequestBody::Scan { .. }
+                | RequestBody::Status
+                | RequestBody::Resolve { .. }
+                | RequestBody::Drain(_) => {}
+            },
             Message::Peer(_) | Message::ToArbiter(_) | Message::FromArbiter(_) => {}
         }
     }
@@ -256,9 +265,7 @@ fn count_rejection(reason: &Rejection, counts: &mut Counts) {
         Rejection::Behind { .. } => Path::RejectedBehind,
         Rejection::NotPrimary { .. }
         | Rejection::TooLarge { .. }
-        | Rejection::TooFewReplicas { .. }
-        | Rejection::Unauthorized
-        | Rejection::Malformed => return,
+        | Rejection::TooFewReplicas { .. } => return,
     };
     counts.path(path);
 }

@@ -122,7 +122,7 @@ impl Client {
             Rejection::Cancelled => {
                 self.complete(now, call, Outcome::Rejected { id, reason }, out);
             }
-            Rejection::TooLarge { .. } | Rejection::Unauthorized | Rejection::Malformed => {
+            Rejection::TooLarge { .. } => {
                 self.withdraw(call);
                 let outcome = self.given_up(call);
                 self.complete(now, call, outcome, out);

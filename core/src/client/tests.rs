@@ -679,18 +679,14 @@ fn what_no_retry_can_change_is_told_at_once() {
     let call = table.insert();
     table.tell_status("r1", RoleName::Primary);
     let (_, request) = table.request();
-    table.reply("r1", request.origin.id, rejected(Rejection::Malformed));
     let id = request.origin.id;
-    assert_eq!(
-        table.completed(),
-        (
-            call,
-            Outcome::Rejected {
-                id,
-                reason: Rejection::Malformed
-            }
-        )
-    );
+    let reason = Rejection::TooLarge {
+        what: "value".to_owned(),
+        size: 2,
+        limit: 1,
+    };
+    table.reply("r1", id, rejected(reason.clone()));
+    assert_eq!(table.completed(), (call, Outcome::Rejected { id, reason }));
 }
 
 #[test]

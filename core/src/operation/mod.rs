@@ -72,7 +72,7 @@ bytes_type!(Key);
 bytes_type!(Value);
 
 /// A write, as a client asks for it. The primary decides what it comes to; nobody else has to know.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Operation {
     /// Sets `key` to `value`.
     Insert {
@@ -172,12 +172,6 @@ pub enum Rejection {
         /// How many must be.
         required: u32,
     },
-    /// The sender may not ask for this; never try again.
-    #[error("the certificate of this client does not permit the request")]
-    Unauthorized,
-    /// The request cannot be understood; never try again.
-    #[error("the request is malformed")]
-    Malformed,
     /// The replica may not answer linearizable reads at the moment; try the primary, or again soon.
     #[error("this replica holds no lease, so it cannot answer linearizable reads")]
     NoLease,

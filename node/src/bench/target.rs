@@ -83,7 +83,7 @@ impl lockstep_bench::Failure for Failure {
     fn is_fatal(&self) -> bool {
         match self {
             Self::Rejected { reason } => match reason {
-                Rejection::TooLarge { .. } | Rejection::Unauthorized | Rejection::Malformed => true,
+                Rejection::TooLarge { .. } => true,
                 Rejection::NotPrimary { .. }
                 | Rejection::NotReady
                 | Rejection::NoLease
