@@ -220,7 +220,7 @@ pub fn brief(message: &Message) -> String {
                 }
                 RequestBody::Resolve { key } => format!("Resolve {key:?}"),
                 RequestBody::Drain(drain) => format!("Drain {drain:?}"),
-                other => format!("{other:?}"),
+                RequestBody::Status => "Status".to_owned(),
             };
             format!("{body} #{}", request.origin.id)
         }
@@ -387,7 +387,9 @@ fn reply_body(body: &ReplyBody) -> String {
         ReplyBody::Resolved(Resolution::Executed { seq, .. }) => {
             format!("Resolved: executed as {seq}")
         }
-        other => format!("{other:?}"),
+        ReplyBody::OperationFailed
+        | ReplyBody::Resolved(Resolution::NeverExecuted)
+        | ReplyBody::Draining => format!("{body:?}"),
     }
 }
 
@@ -408,7 +410,11 @@ fn in_short(outcome: &Outcome) -> String {
             ReplyBody::Resolved(Resolution::Executed { seq, .. }) => format!("executed as {seq}"),
             ReplyBody::Draining => "draining".to_owned(),
             ReplyBody::Status(status) => format!("{:?} at {replica}", status.role),
-            other => format!("{other:?} from {replica}"),
+            ReplyBody::OperationFailed
+            | ReplyBody::OperationRejected { .. }
+            | ReplyBody::Resolved(Resolution::NeverExecuted) => {
+                format!("{body:?} from {replica}")
+            }
         },
         Outcome::Unknown { request } => format!("#{} unknown", request.id),
         Outcome::Rejected { id, reason } => format!("#{id} rejected: {reason}"),

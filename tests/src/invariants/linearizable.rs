@@ -34,18 +34,20 @@ impl Invariant for Linearizable {
                 ..
             } => {
                 let least = match &request.body {
-                    RequestBody::Get {
-                        level: ReadLevel::Linearizable,
-                        key,
-                    } => {
-                        let known = self.known.get(key).copied();
-                        (ReadLevel::Linearizable, known.unwrap_or_default())
-                    }
-                    RequestBody::Get {
-                        level: level @ ReadLevel::AtLeast(position),
-                        ..
-                    } => (*level, *position),
-                    _ => return Ok(()),
+                    RequestBody::Get { key, level } => match level {
+                        ReadLevel::Local => return Ok(()),
+                        ReadLevel::AtLeast(position) => (*level, *position),
+                        ReadLevel::Linearizable => {
+                            let known = self.known.get(key).copied();
+                            (*level, known.unwrap_or_default())
+                        }
+                    },
+                    RequestBody::Insert { .. }
+                    | RequestBody::Remove { .. }
+                    | RequestBody::Scan { .. }
+                    | RequestBody::Status
+                    | RequestBody::Resolve { .. }
+                    | RequestBody::Drain(_) => return Ok(()),
                 };
                 let id = (*node, request.origin.client, request.origin.id);
                 self.open.entry(id).or_default().push(least);
@@ -87,14 +89,21 @@ impl Linearizable {
         if open.is_empty() {
             self.open.remove(&id);
         }
-        let ReplyBody::GetResult {
-            key,
-            record,
-            position,
-            ..
-        } = &reply.body
-        else {
-            return Ok(());
+        let (key, record, position) = match &reply.body {
+            ReplyBody::GetResult {
+                key,
+                record,
+                position,
+                ..
+            } => (key, record, position),
+            ReplyBody::OperationFailed | ReplyBody::OperationRejected { .. } => return Ok(()),
+            ReplyBody::OperationAck { .. }
+            | ReplyBody::ScanResult { .. }
+            | ReplyBody::Status(_)
+            | ReplyBody::Resolved(_)
+            | ReplyBody::Draining => {
+                return Err(format!("a {level:?} read was answered {:?}", reply.body));
+            }
         };
         if *position > cluster.ledger().end() {
             return Err(format!(

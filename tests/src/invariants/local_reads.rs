@@ -48,14 +48,16 @@ impl Invariant for LocalReads {
                 message: Message::Request(request),
                 ..
             } => {
-                let is_read = matches!(
-                    request.body,
-                    RequestBody::Get {
-                        level: ReadLevel::Local,
-                        ..
-                    } | RequestBody::Scan { .. }
-                );
-                if is_read && let Some(shadow) = cluster.nodes()[*node].shadow() {
+                let is_judged = match &request.body {
+                    RequestBody::Get { level, .. } => *level == ReadLevel::Local,
+                    RequestBody::Scan { .. } => true,
+                    RequestBody::Insert { .. }
+                    | RequestBody::Remove { .. }
+                    | RequestBody::Status
+                    | RequestBody::Resolve { .. }
+                    | RequestBody::Drain(_) => false,
+                };
+                if is_judged && let Some(shadow) = cluster.nodes()[*node].shadow() {
                     let id = (*node, request.origin.client, request.origin.id);
                     let open = self.open.entry(id).or_insert_with(|| Open {
                         body: request.body.clone(),
@@ -134,7 +136,11 @@ fn check(cluster: &Cluster, node: usize, open: &Open, body: &ReplyBody) -> Resul
             };
             page.check(shadow, open.from)
         }
-        _ => Ok(()),
+        ReplyBody::OperationFailed | ReplyBody::OperationRejected { .. } => Ok(()),
+        ReplyBody::OperationAck { .. }
+        | ReplyBody::Status(_)
+        | ReplyBody::Resolved(_)
+        | ReplyBody::Draining => Err(format!("{:?} was answered {body:?}", open.body)),
     }
 }
 

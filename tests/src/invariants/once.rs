@@ -86,7 +86,12 @@ fn check_reply(cluster: &Cluster, reply: &Reply) -> Result<(), String> {
             let entry = entries.find(|entry| is_its(entry));
             (entry.is_some_and(|entry| is_cancel(entry)), entry)
         }
-        _ => return Ok(()),
+        ReplyBody::OperationFailed
+        | ReplyBody::OperationRejected { .. }
+        | ReplyBody::GetResult { .. }
+        | ReplyBody::ScanResult { .. }
+        | ReplyBody::Status(_)
+        | ReplyBody::Draining => return Ok(()),
     };
     if is_true {
         Ok(())

@@ -62,7 +62,11 @@ fn check_acknowledged(cluster: &Cluster, record: &Record, outcome: &Outcome) -> 
     let wanted = match &record.request {
         RequestBody::Insert { key, value } => (key, Some(value)),
         RequestBody::Remove { key } => (key, None),
-        other => return Err(format!("{other:?} was acknowledged")),
+        other @ (RequestBody::Get { .. }
+        | RequestBody::Scan { .. }
+        | RequestBody::Status
+        | RequestBody::Resolve { .. }
+        | RequestBody::Drain(_)) => return Err(format!("{other:?} was acknowledged")),
     };
     let changed = entry.changes.iter();
     let changed: Vec<_> = changed
@@ -76,8 +80,14 @@ fn check_acknowledged(cluster: &Cluster, record: &Record, outcome: &Outcome) -> 
 
 /// How often may the value of an Insert be in the log, going by what its client was told?
 fn check_effects(record: &Record, written: &BTreeMap<&Value, u32>) -> Result<(), String> {
-    let RequestBody::Insert { value, .. } = &record.request else {
-        return Ok(());
+    let value = match &record.request {
+        RequestBody::Insert { value, .. } => value,
+        RequestBody::Remove { .. }
+        | RequestBody::Get { .. }
+        | RequestBody::Scan { .. }
+        | RequestBody::Status
+        | RequestBody::Resolve { .. }
+        | RequestBody::Drain(_) => return Ok(()),
     };
     let times = written.get(value).copied().unwrap_or(0);
     let allowed = match &record.ended {

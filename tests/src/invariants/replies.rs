@@ -169,7 +169,14 @@ impl OneReply {
             ReplyBody::OperationFailed if !is_first_turn_since => {
                 Err(format!("{} failed {:?} late", reply.id, local - deadline))
             }
-            _ => Ok(()),
+            ReplyBody::OperationAck { .. }
+            | ReplyBody::OperationFailed
+            | ReplyBody::OperationRejected { .. }
+            | ReplyBody::GetResult { .. }
+            | ReplyBody::ScanResult { .. }
+            | ReplyBody::Status(_)
+            | ReplyBody::Resolved(_)
+            | ReplyBody::Draining => Ok(()),
         }
     }
 }

@@ -23,7 +23,10 @@ fn operation(record: &Record) -> Option<Operation> {
         RequestBody::Insert { key, value } => (key, write(Some(value), outcome)),
         RequestBody::Remove { key } => (key, write(None, outcome)),
         RequestBody::Get { key, level } => (key, read(*level, outcome)),
-        _ => return None,
+        RequestBody::Scan { .. }
+        | RequestBody::Status
+        | RequestBody::Resolve { .. }
+        | RequestBody::Drain(_) => return None,
     };
     Some(Operation {
         client: record.client as u64,

@@ -81,7 +81,7 @@ impl Oracle {
                 answered(ReplyBody::ScanResult { records, resume })
             }
             RequestBody::Drain(_) => answered(ReplyBody::Draining),
-            _ => Outcome::Unreachable,
+            RequestBody::Status | RequestBody::Resolve { .. } => Outcome::Unreachable,
         };
         outbox.push(Effect::Complete(call, outcome));
     }
