@@ -85,6 +85,9 @@ impl Primary {
         if wants == Wants::Execution && self.was_rejected(&asker) {
             return cx.reject(&asker, Rejection::NotReady);
         }
+        // An operation that may be refused for what it comes to is refused here. It is not decided for a copy that was rejected
+        // already, since that stays so; and the request is forgotten as rejected only when its entry makes copies known. A refusal
+        // behind that would let an earlier copy through that was rejected, if this one is for any tenure.
         self.rejected.remove(&asker.origin.request());
         let before = cx.core.log.revision();
         let (changes, verdict) = decide(operation, before.next());
