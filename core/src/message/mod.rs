@@ -1,7 +1,7 @@
 //! Every message, grouped by who receives it. A struct a message; what is not here is never said. What clients ask and hear is in
 //! `requests`, with what is true of each request.
 //!
-//! New variants and fields go to the end, and `wire::VERSION` is raised. All positions are counts of entries:
+//! New variants and fields go to the end, and `wire::VERSION` says when it is raised. All positions are counts of entries:
 //! "up to position p" speaks of the entries before p.
 
 mod requests;

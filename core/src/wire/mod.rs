@@ -7,7 +7,8 @@ use serde::Deserialize;
 
 use crate::message::Message;
 
-/// Raised with every change of a message. Nodes of different versions do not talk.
+/// Nodes of different versions do not talk. It is raised once between two releases, with the first change of a message; what
+/// changes after that goes with it. The last release has 6.
 pub const VERSION: u8 = 7;
 
 /// Most messages fit in as many.

@@ -382,7 +382,7 @@ fn the_bytes_of_every_message_are_pinned() {
     let pinned: Vec<&str> = include_str!("pinned.txt").lines().collect();
     assert_eq!(
         bytes, pinned,
-        "messages changed: raise VERSION, then pin the new bytes with UPDATE=1"
+        "messages changed: see VERSION for whether it has to be raised, then pin the new bytes with UPDATE=1"
     );
 }
 

@@ -12,7 +12,8 @@ use crate::engine::durable::files::{self, failed, mismatch, refused};
 use crate::engine::durable::os::OsFiles;
 use crate::engine::files::Files;
 
-/// Raised when a release can no longer read what an earlier one wrote.
+/// Raised once between two releases, as [`wire::VERSION`](crate::wire::VERSION), with the first change after which what the
+/// last one wrote can no longer be read. The last release has 5.
 const VERSION: u32 = 6;
 
 const LOCK: &str = "lock";
