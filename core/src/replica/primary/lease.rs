@@ -134,6 +134,15 @@ impl Primary {
         replicator.say(cx, PeerMessage::Beacon(beacon));
     }
 
+    /// A replica that has entered the epoch behind the first Beacon had nothing to promise by that: it is asked now, and
+    /// not with the next, which reads would wait for.
+    pub(super) fn ask_promise(&mut self, cx: &mut Context<'_>, node: NodeId) {
+        let has_promised = |replicator: &Replicator| replicator.leases.has_promised(cx.now);
+        if !self.is_paused && !self.replicators.get(&node).is_some_and(has_promised) {
+            self.beacon(cx, node);
+        }
+    }
+
     /// A Beacon to everybody.
     pub(in crate::replica) fn on_beacon_due(&mut self, cx: &mut Context<'_>) {
         let has_lease = self.has_lease(cx.now);

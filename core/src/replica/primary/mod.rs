@@ -119,7 +119,8 @@ impl Primary {
             return;
         };
         replicator.on_heard(cx);
-        if !replicator.has_entered {
+        let enters = !replicator.has_entered;
+        if enters {
             replicator.has_entered = true;
             replicator.leases.on_given_up();
         }
@@ -138,8 +139,14 @@ impl Primary {
             | PeerMessage::Beacon(_)
             | PeerMessage::CommittedAnswer(_) => cx.stale(peer.sender),
             PeerMessage::CommittedQuery(query) => {
-                return self.on_committed_query(cx, node, &query);
+                self.on_committed_query(cx, node, &query);
+                if !enters {
+                    return;
+                }
             }
+        }
+        if enters {
+            self.ask_promise(cx, node);
         }
         self.advance(cx);
     }

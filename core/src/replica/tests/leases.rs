@@ -81,3 +81,29 @@ fn a_primary_that_is_long_without_its_lease_leaves_the_others_the_time_to_replac
     table.step_after(late, Input::Message { from, message });
     assert_eq!(next_beacon(&table), after(late + timing.beacon));
 }
+
+#[test]
+fn a_replica_that_enters_behind_the_first_beacon_is_asked_for_its_promise_at_once() {
+    let mut table = Table::joined(ME);
+    // What it says first was said before any Beacon reached it.
+    table.said();
+    table.hear_other(PeerMessage::SnapshotAck(SnapshotAck {
+        sync: 0,
+        persisted: Position::ZERO,
+    }));
+    let beacons = |said: Vec<Message>| {
+        let is_beacon = |message: &&Message| {
+            let Message::Peer(peer) = message else {
+                return false;
+            };
+            matches!(peer.body, PeerMessage::Beacon(_))
+        };
+        said.iter().filter(is_beacon).count()
+    };
+    assert_eq!(beacons(table.said()), 1);
+    table.hear_other(PeerMessage::SnapshotAck(SnapshotAck {
+        sync: 0,
+        persisted: Position::ZERO,
+    }));
+    assert_eq!(beacons(table.said()), 0, "only once an epoch");
+}
