@@ -149,20 +149,23 @@ impl FilesLog {
             Ending::PowerLost | Ending::DiskFailed => self.model.durable().end(),
         };
         let end = self.model.end().0;
+        let before = self.present();
         let whole = self.check(&found, log.meta(), certain)?;
         let loss = LogLoss {
             entries_lost: whole.saturating_sub(found.end()) as usize,
             is_torn: (end + 1..whole).contains(&found.end()),
         };
-        self.possible.clear();
         match ending {
             Ending::PowerLost => {
+                self.possible.clear();
                 self.possible_meta.clear();
                 self.trim_tried = 0;
                 self.model.set(found.into());
             }
-            // It is made durable by the start that finds it.
+            // It is made durable by the start that finds it. Until then a loss of power may bring back what this process
+            // had not cut off for good.
             Ending::Killed | Ending::DiskFailed => {
+                self.possible.push(before);
                 self.possible_meta.push(self.model.meta().clone());
                 self.model.set_present(found.into());
             }

@@ -70,7 +70,7 @@ pub const FOUND: &[Found] = &[
     found(Bug::SecondaryReadsWithoutLease, LATE, &[LINEARIZABLE]),
     found(Bug::ReadLeaseFromReceipt, LATE, &[LINEARIZABLE]),
     found(Bug::GrantsToJoining, LATE, &[LINEARIZABLE]),
-    found(Bug::LeaseNotCheckedAtAnswer, 13_000, &[LINEARIZABLE]),
+    found(Bug::LeaseNotCheckedAtAnswer, LATE, &[LINEARIZABLE]),
     found(Bug::ReadsBeforeRecommit, LATE, &[LINEARIZABLE]),
     found(Bug::ReadsDirtyValue, SOON, &[LINEARIZABLE]),
     found(Bug::ReadsOldOfDirty, SOON, &[LINEARIZABLE]),

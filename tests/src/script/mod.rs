@@ -18,6 +18,7 @@ pub use self::difference::difference;
 use self::words::{Asked, build, call_of, millis_of, node, number};
 use crate::chaos;
 use crate::cluster::{Clock, Cluster, MS};
+use crate::disk::Full;
 use crate::invariants::Violation;
 use crate::trace::{self, Detail};
 
@@ -96,7 +97,7 @@ impl Runner {
     /// - `request CLIENT REPLICA put KEY VALUE`: sent without asking who is primary; the answer is in the conversation
     /// - `repeat CLIENT REPLICA`: that request once more
     /// - `cut NODE NODE MS`, `silence NODE NODE MS` (what the first says to the second is lost)
-    ///   `isolate NODE MS`, `pause NODE MS`, `hang NODE MS`, `fill NODE MS`
+    ///   `isolate NODE MS`, `pause NODE MS`, `hang NODE MS`, `fill NODE MS` (to the last byte)
     /// - `hold NODE NODE KIND`: messages of that kind from the first to the second are kept back; `copy …`: they
     ///   arrive, and copies are kept; `pass …`: no more are; `release …`: nor are they any longer, and those that were
     ///   kept arrive now
@@ -199,7 +200,7 @@ impl Runner {
             }
             ["fill", name, millis] => {
                 let node = node(cluster, name)?;
-                cluster.fill_disk(node, millis_of(millis)?);
+                cluster.fill(node, Full::All, millis_of(millis)?);
             }
             [
                 what @ ("hold" | "copy" | "pass" | "release"),
