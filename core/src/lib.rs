@@ -15,10 +15,10 @@
 //! | client | finds the primary, numbers requests, retries what was certainly not executed | [`client`] |
 //!
 //! The three have one shape, [`Process`](process::Process): an input and the time go in, effects come out. They do no
-//! IO, wait for nothing, read no clock and draw no random numbers. Time is an argument, expiry is an input, durability is
-//! a message to oneself: `Effect::Persist` goes out, `Input::Persisted` comes back when the disk has it, and only that
-//! releases acknowledgements. So the same code runs under the [`driver`], in a seeded simulator, and under a
-//! test that plays all the others.
+//! IO, wait for nothing, read no clock and draw no random numbers. Time is an argument, and so is what memory has of the state;
+//! expiry is an input, durability is a message to oneself: `Effect::Persist` goes out, `Input::Persisted` comes back when the
+//! disk has it, and only that releases acknowledgements. So the same code runs under the [`driver`], in a seeded simulator, and
+//! under a test that plays all the others.
 //!
 //! # Who talks to whom
 //!

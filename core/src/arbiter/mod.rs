@@ -14,7 +14,7 @@ use crate::config::{Address, Config};
 use crate::event::Event;
 use crate::limits;
 use crate::message::{FromArbiter, Message, ToArbiter};
-use crate::process::{Input, Outbox, Process};
+use crate::process::{Input, Now, Outbox, Process};
 use crate::storage::pending::Pending;
 use crate::storage::{ArbiterRecord, Save, Ticket};
 use crate::time::{Instant, Timers};
@@ -140,7 +140,8 @@ fn send(answers: Vec<(Address, FromArbiter)>, out: &mut Outbox) {
 impl Process for Arbiter {
     type Timer = Timer;
 
-    fn step(&mut self, now: Instant, input: Input<Timer>, out: &mut Outbox) {
+    fn step(&mut self, now: Now<'_>, input: Input<Timer>, out: &mut Outbox) {
+        let now = now.time;
         match input {
             Input::Start => self.persist(now, out),
             Input::Message { from, message } => match message {

@@ -220,7 +220,7 @@ fn an_arbiter_whose_record_is_behind_what_a_replica_knows_decides_nothing_any_mo
             from: address(2),
             message: Message::ToArbiter(message),
         };
-        arbiter.step(Instant::ZERO, message, &mut out);
+        arbiter.step(Instant::ZERO.into(), message, &mut out);
         out.drain().collect::<Vec<_>>()
     };
     let node = NodeId(2);
@@ -476,13 +476,13 @@ fn a_hand_over_keeps_the_former_primary_in_sync_and_is_for_one_version() {
 fn nobody_hears_of_what_is_not_durable() {
     let mut arbiter = Arbiter::open(first_record(ClusterId(7), 42));
     let mut out = Outbox::new();
-    arbiter.step(Instant::ZERO, Input::Start, &mut out);
+    arbiter.step(Instant::ZERO.into(), Input::Start, &mut out);
     let message = |message| Input::Message {
         from: address(1),
         message: Message::ToArbiter(message),
     };
     arbiter.step(
-        Instant::ZERO,
+        Instant::ZERO.into(),
         message(ToArbiter::Join(join(1, 1, Token(0)))),
         &mut out,
     );
@@ -490,16 +490,16 @@ fn nobody_hears_of_what_is_not_durable() {
         node: NodeId(1),
         version: ConfigVersion::ZERO,
     });
-    arbiter.step(Instant::ZERO, message(query), &mut out);
+    arbiter.step(Instant::ZERO.into(), message(query), &mut out);
     let sends = |out: &mut Outbox| {
         out.drain()
             .filter(|effect| matches!(effect, Effect::Send { .. }))
             .count()
     };
     assert_eq!(sends(&mut out), 0);
-    arbiter.step(Instant::ZERO, Input::Persisted(Ticket(0)), &mut out);
+    arbiter.step(Instant::ZERO.into(), Input::Persisted(Ticket(0)), &mut out);
     assert_eq!(sends(&mut out), 0);
-    arbiter.step(Instant::ZERO, Input::Persisted(Ticket(1)), &mut out);
+    arbiter.step(Instant::ZERO.into(), Input::Persisted(Ticket(1)), &mut out);
     assert_eq!(sends(&mut out), 2, "JoinedPrimary and one Replicas");
 }
 

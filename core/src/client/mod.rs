@@ -22,7 +22,7 @@ use crate::event::Event;
 use crate::limits;
 use crate::message::{Attempt, Goal, Message, Request, RequestBody};
 use crate::operation::{ClientId, Origin, RequestId};
-use crate::process::{Call, CallId, Effect, Input, Outbox, Outcome, Process};
+use crate::process::{Call, CallId, Effect, Input, Now, Outbox, Outcome, Process};
 use crate::time::{Instant, Timers};
 
 /// Which replicas a client reads at, where the call does not say.
@@ -363,7 +363,8 @@ fn request(to: &Address, origin: Origin, body: RequestBody, attempt: Attempt, ou
 impl Process for Client {
     type Timer = Timer;
 
-    fn step(&mut self, now: Instant, input: Input<Timer>, out: &mut Outbox) {
+    fn step(&mut self, now: Now<'_>, input: Input<Timer>, out: &mut Outbox) {
+        let now = now.time;
         match input {
             Input::Start | Input::Leave => {}
             Input::Call(call, what) => self.on_call(now, call, what, out),

@@ -41,7 +41,7 @@ impl Table {
 
     fn step(&mut self, input: Input<Timer>) {
         let mut out = Outbox::new();
-        self.client.step(self.now, input, &mut out);
+        self.client.step(self.now.into(), input, &mut out);
         for effect in out.drain() {
             match effect {
                 Effect::Send {

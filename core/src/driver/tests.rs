@@ -16,7 +16,7 @@ use crate::engine::memory::{MemoryEngine, MemoryLog};
 use crate::event::Event;
 use crate::message::{ConfigQuery, Join, JoinRefusal, Message, Request, RequestBody, ToArbiter};
 use crate::operation::{ClientId, Origin, RequestId};
-use crate::process::{Input, Outbox, Process};
+use crate::process::{Input, Now, Outbox, Process};
 use crate::runtime::{Runtime, Task};
 use crate::storage::{Save, Ticket};
 use crate::time::{Instant, Timers};
@@ -35,11 +35,11 @@ struct Puppet {
 impl Process for Puppet {
     type Timer = u8;
 
-    fn step(&mut self, now: Instant, input: Input<u8>, outbox: &mut Outbox) {
+    fn step(&mut self, now: Now<'_>, input: Input<u8>, outbox: &mut Outbox) {
         if let Input::Timer(timer) = input {
             self.timers.disarm(timer);
         }
-        (self.react)(now, &input, &mut self.timers, outbox);
+        (self.react)(now.time, &input, &mut self.timers, outbox);
         self.steps.try_send(input).unwrap();
     }
 

@@ -8,7 +8,7 @@
 //!   an old reading, and answer under a lease that is long over.
 //! - What has arrived is stepped before the timers that are due, so that a process that was held up does not take for silent
 //!   whose messages wait. Both are bounded, so neither starves the other.
-//! - What is done at once (applied to the state, found in memory, used by the node) the process is told in the same round.
+//! - What is done at once (applied to the state, measured of the node) the process is told in the same round.
 
 pub mod intake;
 pub mod lanes;
@@ -20,10 +20,9 @@ use crate::config::Address;
 use crate::engine::Engine;
 use crate::event::Event;
 use crate::message::{JoinRefusal, Message, Usage};
-use crate::process::{Call, CallId, Effect, Input, Outbox, Outcome, Process};
-use crate::storage::desk::{Desk, DeskError, DoneAtOnce, Handed};
+use crate::process::{Call, CallId, Effect, Input, Now, Outbox, Outcome, Process};
+use crate::storage::desk::{Desk, DeskError, Handed};
 use crate::storage::scheduler::Report;
-use crate::storage::{Answer, Ticket};
 use crate::time::Instant;
 use crate::transport::{Received, SenderKind};
 use crate::wire::{self, DecodeError};
@@ -194,6 +193,7 @@ impl<P: Process> Host<P> {
         let now = around.now();
         #[cfg(feature = "planted")]
         let now = planted!(TimeBeforeInput => self.former(now, &input), now);
+        let now = Now::new(now, around.engine());
         self.process.step(now, input, &mut self.outbox);
     }
 
@@ -261,19 +261,13 @@ impl<P: Process> Host<P> {
                 self.step(Input::Applied(position), around);
             }
             Report::Trimmed(position) => self.step(Input::Trimmed(position), around),
-            Report::Answered(answers) => self.step_answers(answers, around),
+            Report::Answered(answers) => {
+                for (ticket, answer) in answers {
+                    self.step(Input::Answered(ticket, answer), around);
+                }
+            }
         }
         Ok(())
-    }
-
-    fn step_answers(
-        &mut self,
-        answers: Vec<(Ticket, Answer)>,
-        around: &mut impl Surroundings<P::Timer>,
-    ) {
-        for (ticket, answer) in answers {
-            self.step(Input::Answered(ticket, answer), around);
-        }
     }
 
     fn step_timers(&mut self, around: &mut impl Surroundings<P::Timer>) {
@@ -291,12 +285,13 @@ impl<P: Process> Host<P> {
     /// Settles the process and takes what it wants. What is done at once may make it want more.
     fn collect(&mut self, around: &mut impl Surroundings<P::Timer>) -> Result<(), DeskError> {
         loop {
-            self.process.settle(around.now(), &mut self.outbox);
+            let now = around.now();
+            self.process
+                .settle(Now::new(now, around.engine()), &mut self.outbox);
             let usage = self.collect_once(around)?;
-            let done = self.desk.take_done();
-            let DoneAtOnce { applied, answers } =
-                planted!(DoneAtOnceUntold => DoneAtOnce { applied: None, ..done }, done);
-            if usage.is_none() && applied.is_none() && answers.is_empty() {
+            let applied = self.desk.take_applied();
+            let applied = applied.filter(|_| !planted!(DoneAtOnceUntold));
+            if usage.is_none() && applied.is_none() {
                 #[cfg(feature = "planted")]
                 {
                     self.rounded_at = around.now();
@@ -309,7 +304,6 @@ impl<P: Process> Host<P> {
             if let Some(position) = applied {
                 self.step(Input::Applied(position), around);
             }
-            self.step_answers(answers, around);
         }
     }
 
@@ -340,7 +334,7 @@ impl<P: Process> Host<P> {
                 }
                 Effect::MeasureUsage => usage = Some(around.usage()),
                 Effect::Query(ticket, query) => {
-                    self.desk.query(around.engine(), ticket, query, handed)?;
+                    self.desk.query(ticket, query, handed)?;
                 }
                 Effect::CloseView(view) => self.desk.close_view(view, handed),
                 Effect::Retain(from) => self.desk.retain(from, handed),

@@ -1,19 +1,21 @@
-//! The one shape of arbiter, replica and client: an input and the time go in, effects come out.
+//! The one shape of arbiter, replica and client: an input goes in with what holds at the time, effects come out.
 
 mod calls;
 mod effects;
+mod now;
 
 use std::fmt::Debug;
 
 use crate::config::{Address, Position};
 use crate::message::{Message, Usage};
 use crate::storage::{Answer, Ticket};
-use crate::time::{Instant, Timers};
+use crate::time::Timers;
 
 pub use self::calls::{Call, CallId, Outcome};
 pub use self::effects::{Effect, Outbox};
+pub use self::now::Now;
 
-/// A deterministic participant. Two of them given the same inputs at the same times do the same.
+/// A deterministic participant. Two of them given the same inputs at the same times, with the same in memory, do the same.
 ///
 /// Whoever drives a process goes in rounds, of one input or of many. In each it
 /// - steps what has arrived together (`Input::Start` first of all), and then `Input::Timer` for each timer that is due,
@@ -26,10 +28,10 @@ pub trait Process: Send {
     type Timer: Copy + Ord + Debug + Send;
 
     /// Takes one input and writes what follows from it to `outbox`, in order.
-    fn step(&mut self, now: Instant, input: Input<Self::Timer>, outbox: &mut Outbox);
+    fn step(&mut self, now: Now<'_>, input: Input<Self::Timer>, outbox: &mut Outbox);
 
     /// The round is over: writes to `outbox` what its inputs amount to and is said but once.
-    fn settle(&mut self, now: Instant, outbox: &mut Outbox) {
+    fn settle(&mut self, now: Now<'_>, outbox: &mut Outbox) {
         let _ = (now, outbox);
     }
 

@@ -3,7 +3,7 @@
 use crate::config::{Address, Config};
 use crate::message::{Request, RequestBody, Source};
 use crate::operation::{Operation, Rejection};
-use crate::process::Outbox;
+use crate::process::{Now, Outbox};
 use crate::time::Instant;
 
 use super::Replica;
@@ -14,7 +14,7 @@ use super::role::Role;
 impl Replica {
     pub(super) fn on_request(
         &mut self,
-        now: Instant,
+        now: Now<'_>,
         from: Address,
         request: Request,
         out: &mut Outbox,
@@ -39,7 +39,7 @@ impl Replica {
                 self.on_write(now, asker, Operation::Remove { key }, out)
             }
             RequestBody::Get { key, level } => {
-                let authority = self.authority(now);
+                let authority = self.authority(now.time);
                 let cx = &mut self.core.context(now, out);
                 self.reads.on_get(cx, authority, asker, key, level);
             }
@@ -57,7 +57,7 @@ impl Replica {
 
     pub(super) fn on_write(
         &mut self,
-        now: Instant,
+        now: Now<'_>,
         asker: Asker,
         operation: Operation,
         out: &mut Outbox,
@@ -114,9 +114,9 @@ impl Replica {
     }
 
     /// Answers reads that waited for what this step brought.
-    pub(super) fn release_reads(&mut self, now: Instant, out: &mut Outbox) {
+    pub(super) fn release_reads(&mut self, now: Now<'_>, out: &mut Outbox) {
         if self.reads.is_anything_waiting() {
-            let authority = self.authority(now);
+            let authority = self.authority(now.time);
             let cx = &mut self.core.context(now, out);
             self.reads.release(cx, authority);
         }

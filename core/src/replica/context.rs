@@ -1,4 +1,4 @@
-//! What the files of the roles work with: what every role has, the time, and where effects go.
+//! What the files of the roles work with: what every role has, the time, what memory has, and where effects go.
 
 use std::time::Duration;
 
@@ -7,22 +7,21 @@ use crate::event::Event;
 use crate::limits::Timing;
 use crate::message::{Message, Peer, PeerMessage, Reply, ReplyBody, Timestamp};
 use crate::operation::Rejection;
-use crate::process::Outbox;
-use crate::time::Instant;
+use crate::process::{Now, Outbox};
 
 use super::asker::Asker;
 use super::core::Core;
 use super::timer::Timer;
 
-/// What a handler works with: the time, what every role has, and where effects go.
+/// What a handler works with: the time, what memory has, what every role has, and where effects go.
 pub(super) struct Context<'a> {
-    pub(super) now: Instant,
+    pub(super) now: Now<'a>,
     pub(super) core: &'a mut Core,
     pub(super) out: &'a mut Outbox,
 }
 
 impl Core {
-    pub(super) fn context<'a>(&'a mut self, now: Instant, out: &'a mut Outbox) -> Context<'a> {
+    pub(super) fn context<'a>(&'a mut self, now: Now<'a>, out: &'a mut Outbox) -> Context<'a> {
         Context {
             now,
             core: self,
@@ -33,7 +32,7 @@ impl Core {
 
 impl Context<'_> {
     pub(super) fn arm(&mut self, timer: Timer, patience: Duration) {
-        self.core.timers.arm(timer, self.now + patience);
+        self.core.timers.arm(timer, self.now.time + patience);
     }
 
     pub(super) fn timing(&self) -> &Timing {
@@ -76,7 +75,7 @@ impl Context<'_> {
     pub(super) fn timestamp(&self) -> Timestamp {
         Timestamp {
             incarnation: self.core.meta.incarnation,
-            at: self.now,
+            at: self.now.time,
         }
     }
 

@@ -23,7 +23,7 @@ impl Context<'_> {
 
     fn ask(&mut self, save: Save, proof: Proof) -> Ticket {
         let timers = &mut self.core.timers;
-        let ticket = self.core.disk.ask(self.now, &save, proof, timers);
+        let ticket = self.core.disk.ask(self.now.time, &save, proof, timers);
         self.out.persist(ticket, save);
         ticket
     }

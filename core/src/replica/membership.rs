@@ -6,9 +6,8 @@ use crate::event::Event;
 use crate::limits;
 use crate::message::{Drain, FromArbiter, JoinRefusal, JoinRefused, Joined, ReplyBody};
 use crate::operation::Rejection;
-use crate::process::Outbox;
+use crate::process::{Now, Outbox};
 use crate::storage::{Meta, Save};
-use crate::time::Instant;
 
 use super::Replica;
 use super::asker::Asker;
@@ -20,13 +19,13 @@ use super::secondary::Secondary;
 use super::timer::Timer;
 
 impl Replica {
-    pub(super) fn on_start(&mut self, now: Instant, out: &mut Outbox) {
+    pub(super) fn on_start(&mut self, now: Now<'_>, out: &mut Outbox) {
         let cx = &mut self.core.context(now, out);
         cx.join();
         cx.arm(Timer::ConfigQuery, limits::CONFIG_QUERY_INTERVAL);
     }
 
-    pub(super) fn on_arbiter(&mut self, now: Instant, message: FromArbiter, out: &mut Outbox) {
+    pub(super) fn on_arbiter(&mut self, now: Now<'_>, message: FromArbiter, out: &mut Outbox) {
         self.core.context(now, out).hear_arbiter();
         match message {
             FromArbiter::JoinedPrimary(joined) | FromArbiter::JoinedSecondary(joined) => {
@@ -54,7 +53,7 @@ impl Replica {
         }
     }
 
-    pub(super) fn on_joined(&mut self, now: Instant, joined: Joined, out: &mut Outbox) {
+    pub(super) fn on_joined(&mut self, now: Now<'_>, joined: Joined, out: &mut Outbox) {
         let Joined {
             config,
             node,
@@ -73,7 +72,7 @@ impl Replica {
         self.enter(now, config, Some(token), out);
     }
 
-    pub(super) fn on_join_refused(&mut self, now: Instant, refused: JoinRefused, out: &mut Outbox) {
+    pub(super) fn on_join_refused(&mut self, now: Now<'_>, refused: JoinRefused, out: &mut Outbox) {
         if matches!(self.role, Role::Starting)
             && self.is_me(refused.node, refused.incarnation, refused.start)
         {
@@ -82,7 +81,7 @@ impl Replica {
     }
 
     /// It has no place: it serves nothing and says nothing any more, and the process ends.
-    pub(super) fn refuse(&mut self, now: Instant, reason: JoinRefusal, out: &mut Outbox) {
+    pub(super) fn refuse(&mut self, now: Now<'_>, reason: JoinRefusal, out: &mut Outbox) {
         self.end_role(now, out);
         for timer in [
             Timer::Join,
@@ -112,7 +111,7 @@ impl Replica {
         })
     }
 
-    pub(super) fn on_config(&mut self, now: Instant, config: Config, out: &mut Outbox) {
+    pub(super) fn on_config(&mut self, now: Now<'_>, config: Config, out: &mut Outbox) {
         if !self.core.is_newer(&config, IsNewer::Strictly) {
             return;
         }
@@ -139,7 +138,7 @@ impl Replica {
     /// Takes up a newer configuration, in which it has a place. What it means is durable before it is acted on.
     pub(super) fn enter(
         &mut self,
-        now: Instant,
+        now: Now<'_>,
         config: Config,
         token: Option<Token>,
         out: &mut Outbox,
@@ -182,7 +181,7 @@ impl Replica {
 
     /// The role that the configuration gives it. Only an epoch it has never acted in makes it primary: a former start
     /// of it may have acted in an older one, and forgotten how.
-    pub(super) fn take_role(&mut self, now: Instant, opens_tenure: bool, out: &mut Outbox) {
+    pub(super) fn take_role(&mut self, now: Now<'_>, opens_tenure: bool, out: &mut Outbox) {
         let cx = &mut self.core.context(now, out);
         let Some((primary, epoch)) = cx
             .core
@@ -210,7 +209,7 @@ impl Replica {
     }
 
     /// A newer configuration of the epoch it acts in.
-    pub(super) fn reconfigure(&mut self, now: Instant, out: &mut Outbox) {
+    pub(super) fn reconfigure(&mut self, now: Now<'_>, out: &mut Outbox) {
         let cx = &mut self.core.context(now, out);
         match &mut self.role {
             Role::Primary(primary) => primary.on_config(cx),
@@ -233,7 +232,7 @@ impl Replica {
         }
     }
 
-    pub(super) fn end_role(&mut self, now: Instant, out: &mut Outbox) {
+    pub(super) fn end_role(&mut self, now: Now<'_>, out: &mut Outbox) {
         let cx = &mut self.core.context(now, out);
         match &mut self.role {
             Role::Primary(primary) => primary.close(cx),
@@ -248,15 +247,15 @@ impl Replica {
 
     /// The process is to end: when the arbiter has taken it out, but not later than after some patience. Then it ends as
     /// if it crashed, and stays a copy to come back to.
-    pub(super) fn on_leave(&mut self, now: Instant, out: &mut Outbox) {
+    pub(super) fn on_leave(&mut self, now: Now<'_>, out: &mut Outbox) {
         let cx = &mut self.core.context(now, out);
-        let patience = now + limits::LEAVE_PATIENCE;
+        let patience = now.time + limits::LEAVE_PATIENCE;
         cx.core.timers.arm_if_idle(Timer::LeavePatience, patience);
         self.leave(now, out);
     }
 
     /// It gives up nothing before the arbiter has confirmed that it is out, or has made another one primary.
-    fn leave(&mut self, now: Instant, out: &mut Outbox) {
+    fn leave(&mut self, now: Now<'_>, out: &mut Outbox) {
         self.core.is_leaving = true;
         match &self.role {
             Role::Starting | Role::Refused => self.finish_leaving(now, out),
@@ -269,7 +268,7 @@ impl Replica {
     }
 
     /// Takes the next step on the way out, if it is to leave.
-    pub(super) fn go_on_leaving(&mut self, now: Instant, out: &mut Outbox) {
+    pub(super) fn go_on_leaving(&mut self, now: Now<'_>, out: &mut Outbox) {
         let cx = &mut self.core.context(now, out);
         if !cx.core.is_leaving {
             return;
@@ -292,7 +291,7 @@ impl Replica {
     }
 
     /// An operator wants it to leave, or to be primary no more.
-    pub(super) fn on_drain(&mut self, now: Instant, asker: &Asker, drain: Drain, out: &mut Outbox) {
+    pub(super) fn on_drain(&mut self, now: Now<'_>, asker: &Asker, drain: Drain, out: &mut Outbox) {
         let cx = &mut self.core.context(now, out);
         if matches!(
             self.role,
@@ -308,7 +307,7 @@ impl Replica {
         }
     }
 
-    pub(super) fn finish_leaving(&mut self, now: Instant, out: &mut Outbox) {
+    pub(super) fn finish_leaving(&mut self, now: Now<'_>, out: &mut Outbox) {
         self.end_role(now, out);
         self.role = Role::Left;
         for timer in [

@@ -33,10 +33,10 @@ use crate::event::Event;
 use crate::limits;
 use crate::log::Log;
 use crate::message::{Message, Peer, PeerMessage, RoleName};
-use crate::process::{Input, Outbox, Process};
+use crate::process::{Input, Now, Outbox, Process};
 use crate::sessions::Sessions;
 use crate::storage::{Answer, Meta, Recovered, Ticket};
-use crate::time::{Instant, Timers};
+use crate::time::Timers;
 
 pub use self::options::ReplicaOptions;
 pub use self::timer::Timer;
@@ -162,7 +162,7 @@ impl Replica {
 
     // --------------------------------------------------------------------------------------- other replicas
 
-    fn on_peer(&mut self, now: Instant, from: Address, peer: Peer, out: &mut Outbox) {
+    fn on_peer(&mut self, now: Now<'_>, from: Address, peer: Peer, out: &mut Outbox) {
         let cx = &mut self.core.context(now, out);
         let Some(config) = &cx.core.config else {
             return cx.out.notify(Event::Stale { from });
@@ -203,9 +203,13 @@ impl Replica {
 
     // ----------------------------------------------------------------------------------------- disk and time
 
-    fn on_persisted(&mut self, now: Instant, ticket: Ticket, out: &mut Outbox) {
+    fn on_persisted(&mut self, now: Now<'_>, ticket: Ticket, out: &mut Outbox) {
         let cx = &mut self.core.context(now, out);
-        let Some(proof) = cx.core.disk.on_persisted(now, ticket, &mut cx.core.timers) else {
+        let Some(proof) = cx
+            .core
+            .disk
+            .on_persisted(now.time, ticket, &mut cx.core.timers)
+        else {
             return;
         };
         if let Proof::Log(position) = proof {
@@ -234,8 +238,8 @@ impl Replica {
         }
     }
 
-    fn on_answered(&mut self, now: Instant, ticket: Ticket, answer: &Answer, out: &mut Outbox) {
-        let authority = self.authority(now);
+    fn on_answered(&mut self, now: Now<'_>, ticket: Ticket, answer: &Answer, out: &mut Outbox) {
+        let authority = self.authority(now.time);
         let cx = &mut self.core.context(now, out);
         if self.reads.on_answered(cx, authority, ticket, answer) {
             return;
@@ -255,7 +259,7 @@ impl Replica {
         }
     }
 
-    fn on_timer(&mut self, now: Instant, timer: Timer, out: &mut Outbox) {
+    fn on_timer(&mut self, now: Now<'_>, timer: Timer, out: &mut Outbox) {
         self.core.timers.disarm(timer);
         let cx = &mut self.core.context(now, out);
         match (timer, &mut self.role) {
@@ -269,7 +273,7 @@ impl Replica {
                 cx.out.notify(Event::ArbiterSilent);
             }
             (Timer::PersistRetry, _) => {
-                for (ticket, save) in cx.core.disk.on_retry(now, &mut cx.core.timers) {
+                for (ticket, save) in cx.core.disk.on_retry(now.time, &mut cx.core.timers) {
                     cx.out.persist(ticket, save);
                 }
             }
@@ -319,7 +323,7 @@ impl Replica {
 impl Process for Replica {
     type Timer = Timer;
 
-    fn step(&mut self, now: Instant, input: Input<Timer>, out: &mut Outbox) {
+    fn step(&mut self, now: Now<'_>, input: Input<Timer>, out: &mut Outbox) {
         match input {
             Input::Start => self.on_start(now, out),
             Input::Message { from, message } => match message {
@@ -366,7 +370,7 @@ impl Process for Replica {
         self.release_reads(now, out);
     }
 
-    fn settle(&mut self, now: Instant, out: &mut Outbox) {
+    fn settle(&mut self, now: Now<'_>, out: &mut Outbox) {
         let cx = &mut self.core.context(now, out);
         cx.save_log();
         match &mut self.role {

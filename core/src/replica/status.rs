@@ -3,7 +3,7 @@
 use crate::limits;
 use crate::message::{NodeStatus, ReplyBody, Usage};
 use crate::operation::Rejection;
-use crate::process::{Effect, Outbox};
+use crate::process::{Effect, Now, Outbox};
 use crate::time::Instant;
 
 use super::Replica;
@@ -13,7 +13,7 @@ use super::role::Role;
 
 impl Replica {
     /// A client wants to know how the node is. What it has used the host knows, who answers at once.
-    pub(super) fn on_status(&mut self, now: Instant, asker: Asker, out: &mut Outbox) {
+    pub(super) fn on_status(&mut self, now: Now<'_>, asker: Asker, out: &mut Outbox) {
         let cx = &mut self.core.context(now, out);
         if cx.core.statuses.len() >= limits::STATUSES_IN_FLIGHT_MAX {
             return cx.reject(&asker, Rejection::Overloaded);
@@ -24,8 +24,8 @@ impl Replica {
         cx.core.statuses.push(asker);
     }
 
-    pub(super) fn on_usage(&mut self, now: Instant, usage: Usage, out: &mut Outbox) {
-        let status = Box::new(self.status(now, usage));
+    pub(super) fn on_usage(&mut self, now: Now<'_>, usage: Usage, out: &mut Outbox) {
+        let status = Box::new(self.status(now.time, usage));
         let cx = &mut self.core.context(now, out);
         for asker in std::mem::take(&mut cx.core.statuses) {
             cx.reply(&asker, ReplyBody::Status(status.clone()));

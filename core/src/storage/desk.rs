@@ -4,7 +4,6 @@
 //!   twice.
 //! - The desk has entries applied to the state once the log has them durably ([`committed`](super::committed)): it does so
 //!   itself where the state takes them without waiting for the disk, otherwise the scheduler does, behind what that has already.
-//! - It answers a Get at once where memory has the record.
 
 use std::num::NonZeroU32;
 use std::sync::Arc;
@@ -17,7 +16,7 @@ use crate::sessions::SessionChanges;
 
 use super::committed::{ApplyOrder, Committed};
 use super::scheduler::Told;
-use super::{Answer, Cursor, Query, Save, Ticket};
+use super::{Cursor, Query, Save, Ticket};
 
 /// The scheduler, which makes checkpoints, is told every so many bytes what was applied without it.
 pub const TOLD_BYTES: u64 = 1 << 20;
@@ -66,15 +65,6 @@ pub enum BulkRequest {
     },
 }
 
-/// What was done at once, for the process to be told.
-#[derive(Clone, Debug, PartialEq, Eq, Default)]
-pub struct DoneAtOnce {
-    /// The state contains the entries before this.
-    pub applied: Option<Position>,
-    /// Answers to questions.
-    pub answers: Vec<(Ticket, Answer)>,
-}
-
 /// Why something cannot be handed on.
 #[derive(Debug, thiserror::Error)]
 pub enum DeskError {
@@ -100,7 +90,6 @@ pub struct Desk {
     /// Applied at once, and not told to the scheduler.
     untold_bytes: u64,
     told_bytes: u64,
-    answers: Vec<(Ticket, Answer)>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -136,7 +125,6 @@ impl Desk {
             applied: None,
             untold_bytes: 0,
             told_bytes,
-            answers: Vec::new(),
         }
     }
 
@@ -198,20 +186,15 @@ impl Desk {
     /// `NoStorage`.
     pub fn query(
         &mut self,
-        engine: Option<&dyn Engine>,
         ticket: Ticket,
         query: Query,
         out: &mut Vec<Handed>,
     ) -> Result<(), DeskError> {
-        let engine = engine.ok_or(DeskError::NoStorage)?;
+        if self.kind != Kind::Replica {
+            return Err(DeskError::NoStorage);
+        }
         out.push(match query {
-            Query::Get { key } => match engine.peek(&key) {
-                Some(record) => {
-                    self.answers.push((ticket, Answer::Record(record)));
-                    return Ok(());
-                }
-                None => Handed::Get(ticket, key),
-            },
+            Query::Get { key } => Handed::Get(ticket, key),
             Query::Scan { range, limit } => Handed::Bulk(BulkRequest::Scan {
                 ticket,
                 range,
@@ -260,12 +243,10 @@ impl Desk {
         self.awaited.take_if(|awaited| *awaited <= position);
     }
 
-    /// Takes what was done at once.
-    pub fn take_done(&mut self) -> DoneAtOnce {
-        DoneAtOnce {
-            applied: self.applied.take(),
-            answers: std::mem::take(&mut self.answers),
-        }
+    /// Takes how far entries were applied at once, if there were any: the process is to be told that the state contains those
+    /// before this.
+    pub fn take_applied(&mut self) -> Option<Position> {
+        self.applied.take()
     }
 
     /// Entries that are committed and not handed on, since the log does not have them durably.

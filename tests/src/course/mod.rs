@@ -20,7 +20,7 @@ use lockstep_core::message::{FromArbiter, Joined, Message, Request, RequestBody}
 use lockstep_core::operation::{
     Author, Change, ClientId, Entry, Origin, ReadLevel, RequestId, Revision, Verdict,
 };
-use lockstep_core::process::{Effect, Input, Outbox, Process};
+use lockstep_core::process::{Effect, Input, Now, Outbox, Process};
 use lockstep_core::replica::{Replica, ReplicaOptions, Timer};
 use lockstep_core::storage::desk::{Desk, DeskError, Handed};
 use lockstep_core::storage::scheduler::Report;
@@ -308,9 +308,10 @@ impl Bench {
         }
         while let Some(input) = self.inbox.pop_front() {
             let mut outbox = Outbox::new();
-            self.replica.step(self.now, input, &mut outbox);
+            let now = Now::new(self.now, Some(self.disk.engine()));
+            self.replica.step(now, input, &mut outbox);
             if self.inbox.is_empty() {
-                self.replica.settle(self.now, &mut outbox);
+                self.replica.settle(now, &mut outbox);
             }
             self.replica.check();
             let effects: Vec<_> = outbox.drain().collect();
@@ -328,9 +329,9 @@ impl Bench {
             Effect::Apply { entries, sessions } => self.at_desk(|desk, disk, handed| {
                 desk.apply(Some(disk.engine()), entries, sessions, handed)
             }),
-            Effect::Query(ticket, query) => self.at_desk(|desk, disk, handed| {
-                desk.query(Some(disk.engine()), ticket, query, handed)
-            }),
+            Effect::Query(ticket, query) => {
+                self.at_desk(|desk, _, handed| desk.query(ticket, query, handed));
+            }
             Effect::CloseView(view) => self.at_desk(|desk, _, handed| {
                 desk.close_view(view, handed);
                 Ok(())
@@ -396,12 +397,8 @@ impl Bench {
                 }
             }
         }
-        let done = self.desk.take_done();
-        if let Some(position) = done.applied {
+        if let Some(position) = self.desk.take_applied() {
             self.step(Input::Applied(position));
-        }
-        for (ticket, answer) in done.answers {
-            self.step(Input::Answered(ticket, answer));
         }
         self.write();
     }

@@ -5,6 +5,7 @@
 
 mod codec;
 mod engine;
+mod host;
 mod inputs;
 mod log;
 mod played;
@@ -23,6 +24,7 @@ pub trait Meter {
 pub fn measure(meter: &mut impl Meter, directory: &Path) {
     codec::measure(meter);
     replica::measure(meter);
+    host::measure(meter);
     log::measure(meter, directory);
     engine::measure(meter, directory);
 }

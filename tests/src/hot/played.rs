@@ -12,7 +12,7 @@ use lockstep_core::message::{
     FromArbiter, Joined, Message, Peer, PeerMessage, SnapshotAck, SyncReply, Timestamp,
 };
 use lockstep_core::operation::Revision;
-use lockstep_core::process::{Effect, Input, Outbox, Process};
+use lockstep_core::process::{Effect, Input, Now, Outbox, Process};
 use lockstep_core::replica::{Replica, ReplicaOptions, Timer};
 use lockstep_core::sessions::SessionRows;
 use lockstep_core::storage::{Meta, Recovered};
@@ -47,32 +47,18 @@ pub(super) struct Played {
 impl Played {
     /// A replica in a configuration of three that are in sync.
     pub(super) fn new(primary: NodeId) -> Self {
-        let options = ReplicaOptions {
-            name: "r1".to_owned(),
-            address: address(ME),
-            arbiter: Address::new("arbiter"),
-            limits: Limits::default(),
-            software: "measured".to_owned(),
-        };
         let mut played = Self {
-            replica: Replica::open(options, nothing()),
+            replica: Replica::open(options(), nothing()),
             inbox: VecDeque::new(),
             outbox: Outbox::new(),
             greeted: None,
             replies: 0,
             acknowledged: Position::ZERO,
         };
-        let joined = Joined {
-            config: config(primary),
-            node: ME,
-            incarnation: Incarnation(1),
-            token: Token(5),
-            start: StartId(0),
-        };
         let joined = if primary == ME {
-            FromArbiter::JoinedPrimary(joined)
+            FromArbiter::JoinedPrimary(joined(primary))
         } else {
-            FromArbiter::JoinedSecondary(joined)
+            FromArbiter::JoinedSecondary(joined(primary))
         };
         let joined = Input::Message {
             from: Address::new("arbiter"),
@@ -89,12 +75,14 @@ impl Played {
 
     /// Takes inputs that arrive together, and whatever comes of them.
     pub(super) fn take(&mut self, inputs: Vec<Input<Timer>>) {
+        let now = Now::from(Instant::ZERO);
         self.inbox.extend(inputs);
         while !self.inbox.is_empty() {
             while let Some(input) = self.inbox.pop_front() {
-                self.replica.step(Instant::ZERO, input, &mut self.outbox);
+                self.replica
+                    .step(Instant::ZERO.into(), input, &mut self.outbox);
             }
-            self.replica.settle(Instant::ZERO, &mut self.outbox);
+            self.replica.settle(now, &mut self.outbox);
             for effect in self.outbox.drain() {
                 match effect {
                     Effect::Persist(ticket, _) => self.inbox.push_back(Input::Persisted(ticket)),
@@ -170,6 +158,28 @@ pub(super) fn said_by(peer: NodeId, body: PeerMessage) -> Input<Timer> {
     }
 }
 
+/// The options of the replica.
+pub(super) fn options() -> ReplicaOptions {
+    ReplicaOptions {
+        name: "r1".to_owned(),
+        address: address(ME),
+        arbiter: Address::new("arbiter"),
+        limits: Limits::default(),
+        software: "measured".to_owned(),
+    }
+}
+
+/// What the arbiter tells it when it has joined.
+pub(super) fn joined(primary: NodeId) -> Joined {
+    Joined {
+        config: config(primary),
+        node: ME,
+        incarnation: Incarnation(1),
+        token: Token(5),
+        start: StartId(0),
+    }
+}
+
 fn address(node: NodeId) -> Address {
     Address::new(format!("r{}", node.0))
 }
@@ -196,7 +206,7 @@ fn config(primary: NodeId) -> Config {
 }
 
 /// What the disk of a node has that starts for the first time.
-fn nothing() -> Recovered {
+pub(super) fn nothing() -> Recovered {
     Recovered {
         meta: Meta {
             node: ME,

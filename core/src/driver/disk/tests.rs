@@ -16,7 +16,6 @@ use crate::operation::{
 };
 use crate::range::KeyRange;
 use crate::sessions::{SessionChanges, SessionRows};
-use crate::storage::desk::DoneAtOnce;
 use crate::storage::scheduler::Report;
 use crate::storage::{Answer, ArbiterRecord, Cursor, Meta, Query, Save, Ticket};
 
@@ -277,8 +276,7 @@ impl Loop {
     }
 
     fn query(&mut self, ticket: u64, query: Query) {
-        let (engine, ticket) = (self.disk.engine(), Ticket(ticket));
-        let asked = self.desk.query(engine, ticket, query, &mut self.handed);
+        let asked = self.desk.query(Ticket(ticket), query, &mut self.handed);
         asked.unwrap();
         self.flush();
     }
@@ -297,13 +295,8 @@ impl Loop {
 
     /// The next report, seen as the loop sees it.
     fn next(&mut self) -> Report {
-        let DoneAtOnce { applied, answers } = self.desk.take_done();
-        if let Some(position) = applied {
-            assert!(answers.is_empty(), "two reports at once");
+        if let Some(position) = self.desk.take_applied() {
             return Report::Applied(position);
-        }
-        if !answers.is_empty() {
-            return Report::Answered(answers);
         }
         let report = match block_on(self.disk.completions.recv()).unwrap() {
             Completion::Report(report) => report,
@@ -462,7 +455,7 @@ fn entries_are_applied_at_once_but_never_past_those_that_wait_for_room() {
     let shared = &bench.shared;
     shared.applies_at_once.store(true, Ordering::SeqCst);
     write_and_apply(&mut disk, 0);
-    assert_eq!(disk.desk.take_done().applied, Some(Position(1)));
+    assert_eq!(disk.desk.take_applied(), Some(Position(1)));
 
     shared.state_is_full.store(true, Ordering::SeqCst);
     write_and_apply(&mut disk, 1);
@@ -470,12 +463,12 @@ fn entries_are_applied_at_once_but_never_past_those_that_wait_for_room() {
     assert_eq!(disk.next(), Report::Full);
     shared.state_is_full.store(false, Ordering::SeqCst);
     write_and_apply(&mut disk, 2);
-    assert_eq!(disk.desk.take_done().applied, None);
+    assert_eq!(disk.desk.take_applied(), None);
     disk.flush();
     while disk.next() != Report::Room {}
 
     write_and_apply(&mut disk, 3);
-    assert_eq!(disk.desk.take_done().applied, Some(Position(4)));
+    assert_eq!(disk.desk.take_applied(), Some(Position(4)));
 }
 
 #[test]

@@ -9,8 +9,8 @@ use super::*;
 use crate::config::{Position, Seq};
 use crate::driver::bench::{Done, bench};
 use crate::operation::{Keyed, Record, Rejection, Revision, Value};
-use crate::process::{CallId, Effect, Input, Outbox};
-use crate::time::{Instant, Timers};
+use crate::process::{CallId, Effect, Input, Now, Outbox};
+use crate::time::Timers;
 
 /// Answers calls like a client that needs no cluster: inserts by key, gets with what the key is.
 struct Oracle {
@@ -90,7 +90,7 @@ impl Oracle {
 impl Process for Oracle {
     type Timer = u8;
 
-    fn step(&mut self, _now: Instant, input: Input<u8>, outbox: &mut Outbox) {
+    fn step(&mut self, _now: Now<'_>, input: Input<u8>, outbox: &mut Outbox) {
         if let Input::Call(id, call) = input {
             self.answer(id, call.request, outbox);
         }

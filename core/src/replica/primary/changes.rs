@@ -89,9 +89,9 @@ impl Primary {
     /// removed was granted something until `sole_at` at most.
     pub(super) fn drain(&self, cx: &mut Context<'_>, node: NodeId) -> Standing {
         let until = match self.replicators.get(&node) {
-            Some(replicator) => replicator.leases.readable_until(cx.now),
+            Some(replicator) => replicator.leases.readable_until(cx.now.time),
             None if planted!(InheritsNoLease) => None,
-            None => Some(self.sole_at).filter(|until| *until > cx.now),
+            None => Some(self.sole_at).filter(|until| *until > cx.now.time),
         };
         match until {
             Some(until) if !planted!(DrainedTooEarly) => {
@@ -163,7 +163,7 @@ impl Primary {
                     if may_add
                         && (replicator.is_current(end) || planted!(AddsBehind))
                         && !replicator.is_suspect
-                        && has_promised(replicator, cx.now) =>
+                        && has_promised(replicator, cx.now.time) =>
                 {
                     replicator.stand(cx, Standing::Counted);
                 }
@@ -208,7 +208,7 @@ impl Primary {
                 && (replicator.acked() >= log.committed() || planted!(AddsBehind))
                 && (replicator.acked() >= self.inherited
                     || planted!(AddsBehind | AddsBeforeRecommit))
-                && has_promised(replicator, cx.now)
+                && has_promised(replicator, cx.now.time)
         });
         caught_up
             .filter(|_| cx.core.arbiter_heard)

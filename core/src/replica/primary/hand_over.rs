@@ -81,7 +81,7 @@ impl Primary {
         let patience = cx.timing().lease;
         let is_ready = self.is_finishing() && self.is_all_answered();
         let persisted = cx.core.log.persisted();
-        let is_stuck = cx.core.disk.is_stuck(cx.now, patience);
+        let is_stuck = cx.core.disk.is_stuck(cx.now.time, patience);
         if !is_ready && !is_stuck {
             return None;
         }
@@ -101,7 +101,7 @@ impl Primary {
         self.replicators
             .values()
             .filter(|replicator| may_succeed(replicator.standing) && !replicator.is_suspect)
-            .filter(|replicator| replicator.is_streaming() && has_promised(replicator, cx.now))
+            .filter(|replicator| replicator.is_streaming() && has_promised(replicator, cx.now.time))
             .max_by_key(|replicator| {
                 let node = replicator.node();
                 (replicator.acked(), node > cx.core.meta.node, Reverse(node))
@@ -131,6 +131,6 @@ impl Primary {
 
     /// Is its own disk so late that it must not judge others by what they owe?
     pub(super) fn is_no_judge(&self, cx: &Context<'_>) -> bool {
-        cx.core.disk.is_stuck(cx.now, cx.timing().overdue) && !planted!(HangingPrimaryJudges)
+        cx.core.disk.is_stuck(cx.now.time, cx.timing().overdue) && !planted!(HangingPrimaryJudges)
     }
 }

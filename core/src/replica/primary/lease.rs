@@ -65,7 +65,7 @@ impl Primary {
         };
         // What is not answered is asked again.
         let is_known = committed >= self.inherited || planted!(TellsBeforeRecommit);
-        if is_known && (self.has_lease(cx.now) || planted!(TellsWithoutLease)) {
+        if is_known && (self.has_lease(cx.now.time) || planted!(TellsWithoutLease)) {
             let answer = CommittedAnswer {
                 asker: query.asker,
                 number: query.number,
@@ -91,7 +91,9 @@ impl Primary {
         };
         let (me, replica) = (cx.core.meta.incarnation, replicator.incarnation());
         let timing = &cx.core.options.limits.timing;
-        replicator.leases.on_ack(cx.now, me, replica, ack, timing);
+        replicator
+            .leases
+            .on_ack(cx.now.time, me, replica, ack, timing);
         let answered = replicator.answered();
         self.resume(cx);
         let Some((sync, since)) = answered else {
@@ -106,14 +108,14 @@ impl Primary {
 
     /// A Beacon to one replica, unless another one had better be primary.
     pub(super) fn beacon(&mut self, cx: &mut Context<'_>, node: NodeId) {
-        let has_lease = self.has_lease(cx.now) || planted!(GrantsWithoutLease);
+        let has_lease = self.has_lease(cx.now.time) || planted!(GrantsWithoutLease);
         let is_handing_over = self.is_handing_over() && !planted!(GrantsAfterHandOver);
         let (Some(replicator), Some(config)) = (self.replicators.get_mut(&node), &cx.core.config)
         else {
             return;
         };
         let (lease, terms) = (cx.timing().lease, cx.terms_of(cx.core.meta.node));
-        if cx.core.disk.hangs(cx.now, lease) {
+        if cx.core.disk.hangs(cx.now.time, lease) {
             return;
         }
         let may_read = has_lease
@@ -137,7 +139,7 @@ impl Primary {
     /// A replica that has entered the epoch behind the first Beacon had nothing to promise by that: it is asked now, and
     /// not with the next, which reads would wait for.
     pub(super) fn ask_promise(&mut self, cx: &mut Context<'_>, node: NodeId) {
-        let has_promised = |replicator: &Replicator| replicator.leases.has_promised(cx.now);
+        let has_promised = |replicator: &Replicator| replicator.leases.has_promised(cx.now.time);
         if !self.is_paused && !self.replicators.get(&node).is_some_and(has_promised) {
             self.beacon(cx, node);
         }
@@ -145,9 +147,9 @@ impl Primary {
 
     /// A Beacon to everybody.
     pub(in crate::replica) fn on_beacon_due(&mut self, cx: &mut Context<'_>) {
-        let has_lease = self.has_lease(cx.now);
+        let has_lease = self.has_lease(cx.now.time);
         if has_lease {
-            self.leased_at = self.leased_at.max(cx.now);
+            self.leased_at = self.leased_at.max(cx.now.time);
         }
         if !has_lease || !self.is_answered {
             // It may have been replaced, or be about to have somebody removed.
@@ -161,8 +163,8 @@ impl Primary {
         // takes to remove who is missed leaves the others the time to do so between two, and still finds out if it can
         // have its lease again.
         let patience = cx.timing().lease / 2;
-        self.is_paused =
-            cx.now - self.leased_at.min(cx.now) >= patience && !planted!(BeaconsWithoutLease);
+        self.is_paused = cx.now.time - self.leased_at.min(cx.now.time) >= patience
+            && !planted!(BeaconsWithoutLease);
         let pause = match self.is_paused {
             true => 2 * cx.terms_of(cx.core.meta.node).lease_elsewhere(),
             false => cx.timing().beacon,
@@ -175,9 +177,9 @@ impl Primary {
 
     /// Takes its Beacons up again, if it has its lease again.
     fn resume(&mut self, cx: &mut Context<'_>) {
-        if self.is_paused && self.has_lease(cx.now) {
+        if self.is_paused && self.has_lease(cx.now.time) {
             self.is_paused = false;
-            self.leased_at = cx.now;
+            self.leased_at = cx.now.time;
             cx.arm(Timer::Beacon, cx.timing().beacon);
         }
     }

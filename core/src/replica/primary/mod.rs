@@ -66,11 +66,11 @@ impl Primary {
             next_sync: 1,
             proposal: None,
             retained: Position(u64::MAX),
-            sole_at: cx.now
+            sole_at: cx.now.time
                 + planted!(SoleWithoutDrift => cx.timing().lease, cx.terms().lease_elsewhere()),
             is_sole: planted!(SoleUnheard | InheritsNoLease),
             resignation: Resignation::None,
-            leased_at: cx.now + cx.timing().lease,
+            leased_at: cx.now.time + cx.timing().lease,
             is_answered: false,
             is_paused: false,
         };

@@ -148,7 +148,7 @@ impl Primary {
             (pending.asker, pending.wants) = (asker, wants);
             return;
         }
-        let deadline = cx.now + limits::OPERATION_DEADLINE;
+        let deadline = cx.now.time + limits::OPERATION_DEADLINE;
         let pending = Pending {
             asker,
             wants,
@@ -221,7 +221,7 @@ impl Primary {
         let Some((first, _)) = self.deadlines.first() else {
             return;
         };
-        let due = cx.now.max(*first);
+        let due = cx.now.time.max(*first);
         while let Some((deadline, seq)) = self.deadlines.first().copied()
             && deadline <= due
         {

@@ -79,7 +79,7 @@ impl Reads {
         let when = levels::when(level, authority, &cx.core.log, &key);
         let level = Level::of(level);
         let point = Point { asker, key, level };
-        let deadline = cx.now + limits::READ_PATIENCE;
+        let deadline = cx.now.time + limits::READ_PATIENCE;
         match when {
             When::Now => return self.read(cx, point),
             When::Never => return cx.reject(&point.asker, Rejection::NoLease),
@@ -112,9 +112,13 @@ impl Reads {
         self.ask(cx, Read::Scan(scan));
     }
 
-    /// The value is wanted now: from the newest entries, or else from the state.
+    /// The value is wanted now: from the newest entries, or else from the state, at once where memory has it.
     fn read(&mut self, cx: &mut Context<'_>, point: Point) {
-        if let Some(record) = point.in_log(&cx.core.log) {
+        let in_state = || match is_ambiguous(cx) {
+            true => None,
+            false => cx.now.peek(&point.key),
+        };
+        if let Some(record) = point.in_log(&cx.core.log).or_else(in_state) {
             return point.answer(cx, record);
         }
         if self.is_full() {
@@ -142,9 +146,8 @@ impl Reads {
         ticket: Ticket,
         answer: &Answer,
     ) -> bool {
-        // While another state is put in place, nobody can tell which one has answered. What is open then is asked again.
-        let is_ambiguous = cx.core.installing.is_some() && !planted!(AnswersWhileInstalling);
-        if is_ambiguous && self.asked.has(ticket) {
+        // What is open then is asked again.
+        if is_ambiguous(cx) && self.asked.has(ticket) {
             return true;
         }
         let Some(read) = self.asked.remove(ticket) else {
@@ -185,7 +188,10 @@ impl Reads {
     /// present.
     pub(super) fn on_installed(&mut self, cx: &mut Context<'_>) {
         for read in self.asked.on_replaced() {
-            self.ask(cx, read);
+            match read {
+                Read::Point(point) => self.read(cx, point),
+                Read::Scan(_) => self.ask(cx, read),
+            }
         }
     }
 
@@ -205,7 +211,7 @@ impl Reads {
     /// Some reads have waited long enough: others may answer them.
     pub(super) fn on_waited(&mut self, cx: &mut Context<'_>) {
         let committed = cx.core.log.committed();
-        while let Some(point) = self.waiting.next_over(cx.now) {
+        while let Some(point) = self.waiting.next_over(cx.now.time) {
             cx.reject(&point.asker, Rejection::Behind { committed });
         }
         if let Some(next) = self.waiting.deadline() {
@@ -238,4 +244,9 @@ impl Reads {
             cx.core.timers.disarm(Timer::CommittedQuery);
         }
     }
+}
+
+/// While another state is put in place, nobody can tell which one answers.
+fn is_ambiguous(cx: &Context<'_>) -> bool {
+    cx.core.installing.is_some() && !planted!(AnswersWhileInstalling)
 }

@@ -82,7 +82,7 @@ impl Replicator {
             leases: Leases::default(),
             acked: Position::ZERO,
             sync,
-            answered_at: cx.now,
+            answered_at: cx.now.time,
             reply_sent: None,
             stage: Stage::Greeting,
         };
@@ -251,7 +251,7 @@ impl Replicator {
         if self.standing == Standing::Joining {
             self.acked = Position::ZERO;
         }
-        self.answered_at = cx.now;
+        self.answered_at = cx.now.time;
         self.reply_sent = Some(reply.sent);
         if planted!(SyncReplyCounts) {
             self.acked = self.acked.max(keep);

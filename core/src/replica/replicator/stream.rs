@@ -59,7 +59,7 @@ impl Replicator {
             );
             match next {
                 Some(entries) => {
-                    stream.on_sent(cx.now, &entries);
+                    stream.on_sent(cx.now.time, &entries);
                     let snapshots = snapshots(cx, self.sync, entries);
                     cx.tell(self.node, &self.address, snapshots);
                 }
@@ -90,9 +90,10 @@ impl Replicator {
                 .arm_if_idle(Timer::Overdue(self.node), *sent + patience);
         }
         if self.acked < cx.core.log.end() {
-            cx.core
-                .timers
-                .arm_if_idle(Timer::Resend(self.node), cx.now + limits::RETRY_INTERVAL);
+            cx.core.timers.arm_if_idle(
+                Timer::Resend(self.node),
+                cx.now.time + limits::RETRY_INTERVAL,
+            );
         }
     }
 
@@ -121,7 +122,7 @@ impl Replicator {
         let is_wanted = |first: &Arc<Entry>| first.seq == stream.next.next_seq();
         if entries.first().is_some_and(is_wanted) {
             stream.reading = Reading::No;
-            stream.on_sent(cx.now, entries);
+            stream.on_sent(cx.now.time, entries);
             let snapshots = snapshots(cx, self.sync, entries.to_vec());
             self.say(cx, snapshots);
         } else {

@@ -135,9 +135,10 @@ impl Replicator {
         transfer.next += 1;
         transfer.unacknowledged.push_back(chunk.clone());
         cx.tell(self.node, &self.address, PeerMessage::StateChunk(chunk));
-        cx.core
-            .timers
-            .arm_if_idle(Timer::Resend(self.node), cx.now + limits::RETRY_INTERVAL);
+        cx.core.timers.arm_if_idle(
+            Timer::Resend(self.node),
+            cx.now.time + limits::RETRY_INTERVAL,
+        );
         transfer.read_on(cx);
     }
 }

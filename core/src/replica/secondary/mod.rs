@@ -59,7 +59,7 @@ impl Secondary {
             primary,
             epoch,
             stage: Stage::Waiting,
-            read_lease: ReadLease::new(cx.now),
+            read_lease: ReadLease::new(cx.now.time),
             trust: Trust::begin(cx, primary),
         }
     }

@@ -4,6 +4,7 @@ mod handshakes;
 mod identity;
 mod leases;
 mod leaving;
+mod memory;
 mod requests;
 mod rounds;
 mod scans;
@@ -15,6 +16,8 @@ use super::*;
 use crate::config::{
     ClusterId, ConfigVersion, Epoch, Incarnation, Member, Position, Seq, StartId, Terms, Token,
 };
+use crate::engine::Engine;
+use crate::engine::memory::MemoryEngine;
 use crate::epochs::EpochHistory;
 use crate::limits::{self, Limits};
 use crate::message::{
@@ -27,6 +30,7 @@ use crate::operation::{
 };
 use crate::process::Effect;
 use crate::sessions::{SessionRow, SessionRows};
+use crate::time::Instant;
 
 const ME: NodeId = NodeId(1);
 const OTHER: NodeId = NodeId(2);
@@ -37,6 +41,8 @@ const CLIENT: ClientId = ClientId(1);
 struct Table {
     replica: Replica,
     effects: Vec<Effect>,
+    /// Its state, if memory has that.
+    state: Option<MemoryEngine>,
 }
 
 impl Table {
@@ -105,6 +111,7 @@ impl Table {
         let mut table = Self {
             replica,
             effects: Vec::new(),
+            state: None,
         };
         table.step(Input::Start);
         table
@@ -115,7 +122,8 @@ impl Table {
     }
 
     fn step_after(&mut self, pause: Duration, input: Input<Timer>) {
-        let now = Instant::ZERO + pause;
+        let state = self.state.as_ref().map(|state| state as &dyn Engine);
+        let now = Now::new(Instant::ZERO + pause, state);
         let mut out = Outbox::new();
         self.replica.step(now, input, &mut out);
         self.replica.check();

@@ -83,7 +83,7 @@ fn tail(seqs: std::ops::Range<u64>) -> Vec<Arc<Entry>> {
 
 /// What is remembered of `CLIENT` when it has the entries `floor..end`, with the ids of their seqs, and has settled
 /// those before.
-fn remembered(floor: u64, end: u64) -> SessionRows {
+pub(super) fn remembered(floor: u64, end: u64) -> SessionRows {
     let done = |seq| Decided {
         seq: Seq(seq),
         revision: Revision(seq + 2),
@@ -267,7 +267,7 @@ fn what_cannot_be_resolved_within_a_second_is_told() {
 }
 
 /// A replica that is told to take the state at position 4 in.
-fn loading() -> Table {
+pub(super) fn loading() -> Table {
     let mut table = Table::recovered(OTHER, remembered(0, 1), tail(1..2));
     table.hear_other(PeerMessage::SyncStart(SyncStart { sync: 1 }));
     let mut history = EpochHistory::new();
@@ -285,7 +285,7 @@ fn loading() -> Table {
     table
 }
 
-fn chunk(sync: u64, index: u64, is_last: bool, sessions: SessionRows) -> PeerMessage {
+pub(super) fn chunk(sync: u64, index: u64, is_last: bool, sessions: SessionRows) -> PeerMessage {
     PeerMessage::StateChunk(StateChunk {
         sync,
         index,

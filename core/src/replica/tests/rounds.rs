@@ -13,9 +13,9 @@ impl Table {
     fn round_at(&mut self, now: Instant, inputs: Vec<Input<Timer>>) -> Vec<Effect> {
         let mut out = Outbox::new();
         for input in inputs {
-            self.replica.step(now, input, &mut out);
+            self.replica.step(now.into(), input, &mut out);
         }
-        self.replica.settle(now, &mut out);
+        self.replica.settle(now.into(), &mut out);
         self.replica.check();
         out.drain().collect()
     }

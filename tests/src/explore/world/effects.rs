@@ -5,7 +5,7 @@ use std::sync::Arc;
 use lockstep_core::config::Address;
 use lockstep_core::event::Event;
 use lockstep_core::message::Message;
-use lockstep_core::process::{Effect, Input, Outbox, Process};
+use lockstep_core::process::{Effect, Input, Now, Outbox, Process};
 use lockstep_core::storage::desk::{BulkRequest, Desk, DeskError, Handed};
 use lockstep_core::storage::scheduler::Report;
 use lockstep_core::storage::{Save, Ticket};
@@ -39,6 +39,7 @@ impl World {
         let Some(process) = &mut host.process else {
             return Ok(());
         };
+        let now = Now::new(now, Some(host.disk.engine()));
         process.step(now, input, &mut outbox);
         process.settle(now, &mut outbox);
         process.check();
@@ -54,8 +55,8 @@ impl World {
         let mut outbox = Outbox::new();
         let now = self.now;
         let process = &mut self.office_mut().process;
-        process.step(now, input, &mut outbox);
-        process.settle(now, &mut outbox);
+        process.step(now.into(), input, &mut outbox);
+        process.settle(now.into(), &mut outbox);
         self.carry_out(0, outbox, witness)
     }
 
@@ -132,14 +133,10 @@ impl World {
 
     /// Tells a replica what its disk has done at once.
     fn tell_done(&mut self, node: usize, witness: &mut Witness<'_>) -> Result<(), String> {
-        let done = self.host_mut(node).desk.take_done();
-        if let Some(position) = done.applied {
-            self.feed(node, Input::Applied(position), witness)?;
+        match self.host_mut(node).desk.take_applied() {
+            Some(position) => self.feed(node, Input::Applied(position), witness),
+            None => Ok(()),
         }
-        for (ticket, answer) in done.answers {
-            self.feed(node, Input::Answered(ticket, answer), witness)?;
-        }
-        Ok(())
     }
 
     /// Carries out what a process wants, in order.
@@ -160,9 +157,9 @@ impl World {
                             desk.apply(Some(disk.engine()), entries, sessions, handed)
                         })
                     }),
-                Effect::Query(ticket, query) => self.desk(node, |desk, disk, handed| {
-                    desk.query(Some(disk.engine()), ticket, query, handed)
-                }),
+                Effect::Query(ticket, query) => {
+                    self.desk(node, |desk, _, handed| desk.query(ticket, query, handed))
+                }
                 Effect::MeasureUsage => Err("nobody asks for its status".to_owned()),
                 Effect::CloseView(view) => self.desk(node, |desk, _, handed| {
                     desk.close_view(view, handed);
