@@ -164,8 +164,9 @@ impl Log {
         assert_eq!(entry.seq, self.end.next_seq(), "the log has no gaps");
         self.history.append(entry.epoch, entry.seq);
         self.end = Position::behind(entry.seq);
-        self.tail_bytes += entry.size();
-        self.unapplied_bytes += entry.size();
+        let size = entry.size();
+        self.tail_bytes += size;
+        self.unapplied_bytes += size;
         let changes = entry.changes.iter();
         let previous = changes
             .map(|change| self.newest.insert(change.key.clone(), entry.seq))
@@ -242,8 +243,9 @@ impl Log {
             return;
         };
         for Slot { entry, previous } in self.tail.drain(index..).rev() {
-            self.tail_bytes -= entry.size();
-            self.unapplied_bytes -= entry.size();
+            let size = entry.size();
+            self.tail_bytes -= size;
+            self.unapplied_bytes -= size;
             for (change, previous) in entry.changes.iter().zip(previous) {
                 match previous.filter(|seq| !self.forgotten.covers(*seq)) {
                     Some(previous) => self.newest.insert(change.key.clone(), previous),

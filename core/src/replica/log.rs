@@ -29,7 +29,7 @@ impl Context<'_> {
     }
 
     /// Appends consecutive entries that follow the log's end. They are saved, and sent on, when the round is settled.
-    pub(super) fn append(&mut self, entries: Vec<Arc<Entry>>) {
+    pub(super) fn append(&mut self, entries: impl IntoIterator<Item = Arc<Entry>>) {
         for entry in entries {
             let (epoch, seq) = (entry.epoch, entry.seq);
             self.core.note_uncommitted(&entry);

@@ -100,7 +100,7 @@ impl Primary {
             author: Author::Client(origin),
         };
         let decided = entry.decided();
-        cx.append(vec![Arc::new(entry)]);
+        cx.append([Arc::new(entry)]);
         if planted!(RejectsAppended)
             && cx.core.log.unapplied_bytes() >= cx.core.options.limits.uncommitted_bytes_max
         {
