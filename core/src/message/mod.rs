@@ -340,6 +340,7 @@ pub struct Snapshots {
     /// The handshake this rests on.
     pub sync: u64,
     /// The entries, ascending without gaps; may be empty, to tell of `committed` alone.
+    #[serde(deserialize_with = "crate::operation::decode_shared")]
     pub entries: Vec<Arc<Entry>>,
     /// The primary's committed position.
     pub committed: Position,

@@ -4,6 +4,7 @@
 //! record is of that is said in one byte, its shape; what follows from the shape takes no bytes.
 
 use std::fmt;
+use std::sync::Arc;
 
 use serde::de::{Error, SeqAccess, Visitor};
 use serde::ser::SerializeTuple;
@@ -88,6 +89,22 @@ impl<'de> Deserialize<'de> for Entry {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         deserializer.deserialize_tuple(PARTS_MAX, EntryParts)
     }
+}
+
+/// Decodes entries, each where it stays: serde makes what an `Arc` is to hold in a box first.
+pub(crate) fn decode_shared<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Vec<Arc<Entry>>, D::Error> {
+    struct Shared(Arc<Entry>);
+
+    impl<'de> Deserialize<'de> for Shared {
+        fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+            Entry::deserialize(deserializer).map(|entry| Self(Arc::new(entry)))
+        }
+    }
+
+    let entries = Vec::<Shared>::deserialize(deserializer)?;
+    Ok(entries.into_iter().map(|entry| entry.0).collect())
 }
 
 /// Takes an entry together.

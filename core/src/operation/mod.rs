@@ -15,6 +15,7 @@ use crate::config::{Address, Position, Seq};
 
 pub use self::author::{Author, ClientId, NotARequestName, Origin, RequestId, RequestName};
 pub use self::changes::{Change, Changes, Decided, Entry, Verdict};
+pub(crate) use self::coding::decode_shared;
 pub use self::records::{Keyed, LeaseId, Moment, Record, Revision};
 
 /// A key: any bytes, at least one and at most `Limits::key_bytes_max`.
