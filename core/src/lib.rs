@@ -249,7 +249,8 @@
 //! # Where to read on
 //!
 //! The contract is in [`docs`]: the [protocol](docs::protocol) in full, the [behaviour](docs::behaviour) that users see, the
-//! [guarantees](docs::guarantees), the [words](docs::glossary), and [where to add](docs::adding) what is missing.
+//! [guarantees](docs::guarantees), the [words](docs::glossary), [where to add](docs::adding) what is missing, and [what is
+//! asked](docs::contributing) of a change.
 //!
 //! The modules in reading order: [`config`], [`operation`], [`range`], [`limits`], [`time`], [`epochs`], [`sessions`], [`transport`], [`message`],
 //! [`wire`], [`storage`], [`event`], [`engine`], [`log`], [`process`], [`host`], [`replica`], [`arbiter`], [`client`], [`driver`].

@@ -1,4 +1,4 @@
-//! The contract, page by page: what this store does, what that is worth, in which words, and where to add to it.
+//! The contract, page by page: what this store does, what that is worth, in which words, where to add to it, and how.
 //!
 //! | page | what |
 //! | --- | --- |
@@ -7,6 +7,7 @@
 //! | [`guarantees`] | what is promised, on which conditions, and how long failures may last |
 //! | [`glossary`] | one word a thing |
 //! | [`adding`] | where a message, a transport, an engine, an operation, a front end, an invariant or a fault is added |
+//! | [`contributing`] | what is asked of a change: of its code, prose, tests and commits |
 //!
 //! The flows are drawn in the [essay](crate). Where a page and the code differ, one of them has a mistake.
 
@@ -24,3 +25,6 @@ pub mod glossary {}
 
 #[doc = include_str!("adding.md")]
 pub mod adding {}
+
+#[doc = include_str!("contributing.md")]
+pub mod contributing {}
