@@ -340,6 +340,7 @@ impl Cluster {
             Role::Replica(..) => match self.rng.random_range(0..4) {
                 0 => Full::Log,
                 1 => Full::State,
+                2 => Full::Apply,
                 _ => Full::All,
             },
             Role::Client => return,

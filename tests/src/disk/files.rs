@@ -252,7 +252,7 @@ impl FilesLog {
 pub(super) fn set_full(files: &SimulatedFiles, full: Full) {
     files.set_copies_on_write(full == Full::All);
     files.set_room(match full {
-        Full::Nothing | Full::State => u64::MAX,
+        Full::Nothing | Full::State | Full::Apply => u64::MAX,
         Full::Log => RESERVE_BYTES / 2,
         Full::All => 0,
     });

@@ -399,7 +399,7 @@ impl Disk<FilesLog> {
         self.log.set_full(full);
         self.engine.behave(|habits| {
             habits.is_full = matches!(full, Full::All | Full::State);
-            habits.is_apply_refused = matches!(full, Full::State);
+            habits.is_apply_refused = matches!(full, Full::State | Full::Apply);
         });
     }
 
@@ -498,6 +498,8 @@ pub enum Full {
     Log,
     /// The state alone, which then refuses entries as well.
     State,
+    /// The state has none for entries, while there is some for what another state is collected in.
+    Apply,
 }
 
 fn moments_of(save: &Save) -> usize {

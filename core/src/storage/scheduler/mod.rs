@@ -341,6 +341,7 @@ impl Scheduler {
             self.head = self.next_head();
         }
         if self.may_carry_out_head() {
+            self.on_head_begun();
             return Some(Doing::Head);
         }
         (!self.group.executed.is_empty()).then_some(Doing::Sync)
@@ -357,6 +358,15 @@ impl Scheduler {
             && is_applying
             && !planted!(InstallsWhileApplying);
         !waits_for_room && !waits_for_sync && !waits_for_state
+    }
+
+    fn on_head_begun(&mut self) {
+        if let Some(Job::Install { .. }) = self.head.as_ref().map(|head| &head.job)
+            && let Some(state) = &mut self.state
+            && !planted!(KeepsWhatWaited)
+        {
+            state.drop_waiting();
+        }
     }
 
     /// Takes the next save of the group from the queue, or several that are carried out as one.
@@ -383,11 +393,6 @@ impl Scheduler {
                 },
             }
             self.group.left -= 1;
-        }
-        if let Some(Job::Install { .. }) = head.as_ref().map(|head| &head.job)
-            && let Some(state) = &mut self.state
-        {
-            state.drop_waiting();
         }
         head
     }

@@ -116,7 +116,7 @@ impl State {
         self.is_apply_refused = true;
     }
 
-    /// What waits is for a state that is about to be replaced by one that has it.
+    /// What waits is for a state that is being replaced by one that has it. That may have been refused until now.
     pub(super) fn drop_waiting(&mut self) {
         self.waiting.clear();
         self.is_apply_refused = false;

@@ -319,6 +319,23 @@ fn a_state_is_put_in_place_when_nothing_is_being_applied_to_the_former() {
 }
 
 #[test]
+fn entries_that_a_state_had_no_room_for_are_not_applied_to_the_one_in_its_place() {
+    let mut bench = Bench::new();
+    bench.ask(1, append(0..3));
+    bench.ask(2, Save::StageBegin);
+    bench.settle();
+    bench.set_full(Full::State);
+    bench.tell(Told::Apply(committed(0..1)));
+    assert_eq!(bench.settle(), [Report::Full]);
+    // They are tried once more while the other state waits for its turn, and refused once more.
+    bench.ask(3, install(7));
+    assert_eq!(bench.retry(), [Report::Room, persisted(&[3])]);
+    bench.set_full(Full::Nothing);
+    assert_eq!(bench.retry(), []);
+    assert_eq!(bench.engine.applied(), Position(7));
+}
+
+#[test]
 fn entries_that_the_state_has_no_room_for_are_kept_and_told() {
     let mut bench = Bench::new();
     bench.ask(1, append(0..3));
