@@ -151,7 +151,7 @@ impl Primary {
 
     /// Counts joining replicas that have, or are being sent, everything: from then on nothing commits without them, so
     /// that they have all that is committed by the time they are proposed. One that stops keeping up is not held on to.
-    fn count_in(&mut self, cx: &mut Context<'_>) {
+    pub(super) fn count_in(&mut self, cx: &mut Context<'_>) {
         let is_recommitted =
             cx.core.log.committed() >= self.inherited || planted!(AddsBeforeRecommit);
         let may_add = cx.core.arbiter_heard && is_recommitted;

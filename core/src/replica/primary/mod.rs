@@ -226,6 +226,8 @@ impl Primary {
             self.is_answered = false;
             cx.query_config();
         }
+        // Writes need not wait any longer for one that was counted in.
+        self.count_in(cx);
         self.advance(cx);
     }
 

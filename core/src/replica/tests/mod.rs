@@ -156,13 +156,17 @@ impl Table {
     }
 
     fn hear_other(&mut self, body: PeerMessage) {
+        self.hear_replica(OTHER, body);
+    }
+
+    fn hear_replica(&mut self, sender: NodeId, body: PeerMessage) {
         let peer = Peer {
-            sender: OTHER,
+            sender,
             receiver: ME,
             epoch: EPOCH,
             body,
         };
-        self.hear("r2", Message::Peer(peer));
+        self.hear(&format!("r{}", sender.0), Message::Peer(peer));
     }
 
     /// The writes it has asked for since the last look, which forgets all else.

@@ -51,7 +51,13 @@ impl Table {
         let mut config = config(ME, 1, 1);
         config.in_sync.remove(&OTHER);
         config.joining.insert(OTHER);
-        table.hear(
+        table.enter(config);
+        table
+    }
+
+    /// Its Join is answered, and it enters the configuration.
+    fn enter(&mut self, config: Config) {
+        self.hear(
             "arbiter",
             Message::FromArbiter(FromArbiter::JoinedSecondary(Joined {
                 config,
@@ -61,9 +67,8 @@ impl Table {
                 start: StartId(0),
             })),
         );
-        let meta = table.persisting()[0];
-        table.step(Input::Persisted(meta));
-        table
+        let meta = self.persisting()[0];
+        self.step(Input::Persisted(meta));
     }
 }
 
@@ -316,4 +321,65 @@ fn a_replica_that_hangs_is_proposed_for_removal_however_much_is_written_meanwhil
         )
     });
     assert_eq!(asks.count(), 1, "{effects:?}");
+}
+
+/// r3 is about to be added, so that nothing is said to the arbiter of r2, which has caught up as well and hangs then.
+#[test]
+fn a_write_no_longer_waits_for_a_replica_that_was_counted_in_and_hangs() {
+    const THIRD: NodeId = NodeId(3);
+    let mut config = config(ME, 1, 1);
+    let third = Member {
+        name: "r3".to_owned(),
+        address: Address::new("r3"),
+        ..config.members[&OTHER].clone()
+    };
+    config.members.insert(THIRD, third);
+    config.in_sync.remove(&OTHER);
+    config.joining.extend([OTHER, THIRD]);
+    let mut table = Table::started(SessionRows::default(), Vec::new());
+    table.enter(config);
+    let greetings: Vec<(NodeId, u64)> = table
+        .said()
+        .into_iter()
+        .filter_map(|message| match message {
+            Message::Peer(Peer {
+                receiver,
+                body: PeerMessage::SyncStart(start),
+                ..
+            }) => Some((receiver, start.sync)),
+            _ => None,
+        })
+        .collect();
+    let sent = table.timestamp();
+    for (node, sync) in greetings.iter().rev().copied() {
+        let echo = sent;
+        table.hear_replica(node, PeerMessage::BeaconAck(BeaconAck { echo, sync, sent }));
+        let reply = SyncReply {
+            sync,
+            sent,
+            history: EpochHistory::new(),
+            end: Position::ZERO,
+            committed: Position::ZERO,
+        };
+        table.hear_replica(node, PeerMessage::SyncReply(reply));
+        let persisted = Position::ZERO;
+        table.hear_replica(
+            node,
+            PeerMessage::SnapshotAck(SnapshotAck { sync, persisted }),
+        );
+    }
+    table.step(insert(1, 9));
+    assert!(table.let_save().is_empty(), "both are counted in");
+    let (_, sync) = greetings[1];
+    let persisted = Position(1);
+    table.hear_replica(
+        THIRD,
+        PeerMessage::SnapshotAck(SnapshotAck { sync, persisted }),
+    );
+    assert!(table.replies().is_empty(), "one is");
+    let overdue = table.replica.core.options.limits.timing.overdue;
+    table.step_after(overdue, Input::Timer(Timer::Overdue(OTHER)));
+    let replies = table.replies();
+    let is_acknowledged = matches!(replies.as_slice(), [(_, 1, ReplyBody::OperationAck { .. })]);
+    assert!(is_acknowledged, "{replies:?}");
 }
