@@ -45,6 +45,9 @@ pub const WINDOW_BYTES_MIN: usize = 64 << 10;
 /// Records the arbiter lets wait for its disk; while there are more it answers nobody, since replicas ask again.
 pub const ARBITER_RECORDS_WAITING_MAX: usize = 64;
 
+/// Answers that wait for one record of the arbiter; more are not given, since replicas ask again.
+pub const ARBITER_ANSWERS_WAITING_MAX: usize = 256;
+
 /// A client waits this long for the answer to a write before it sends the same request again: the primary's second and
 /// the way there and back. Then the answer, or the request, was lost.
 pub const WRITE_PATIENCE: Duration = Duration::from_millis(1500);

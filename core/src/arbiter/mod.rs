@@ -94,10 +94,11 @@ impl Arbiter {
         }
         match self.disk.meanings_mut().next_back() {
             // An answer rests on the newest record, so it waits for that one. What is asked repeatedly meanwhile is
-            // answered once.
+            // answered once, and what there is no place for not at all: replicas ask again.
             Some(last) if !planted!(TellsBeforeDurable) => {
                 for answer in verdict.answers {
-                    if !last.answers.contains(&answer) {
+                    let has_place = last.answers.len() < limits::ARBITER_ANSWERS_WAITING_MAX;
+                    if has_place && !last.answers.contains(&answer) {
                         last.answers.push(answer);
                     }
                 }

@@ -560,3 +560,26 @@ fn only_a_member_that_is_not_in_sync_is_made_primary_by_force() {
         "there is no replica r7 in the configuration; it has r1, r2"
     );
 }
+
+#[test]
+fn the_answers_that_wait_for_a_disk_that_hangs_are_bounded() {
+    let mut arbiter = Arbiter::open(first_record(ClusterId(7), 42));
+    let mut out = Outbox::new();
+    arbiter.step(Instant::ZERO.into(), Input::Start, &mut out);
+    let joins = 3 * limits::ARBITER_ANSWERS_WAITING_MAX as u64;
+    // Refused, each in other words.
+    for start in 0..joins {
+        let mut refused = join(1, 1, Token(9));
+        refused.starts = vec![StartId(start)];
+        let message = Input::Message {
+            from: address(1),
+            message: Message::ToArbiter(ToArbiter::Join(refused)),
+        };
+        arbiter.step(Instant::ZERO.into(), message, &mut out);
+    }
+    arbiter.step(Instant::ZERO.into(), Input::Persisted(Ticket(0)), &mut out);
+    let answers = out
+        .drain()
+        .filter(|effect| matches!(effect, Effect::Send { .. }));
+    assert_eq!(answers.count(), limits::ARBITER_ANSWERS_WAITING_MAX);
+}
