@@ -465,7 +465,7 @@ mod tests {
             sessions: SessionRows::default(),
             tail: Vec::new(),
         };
-        Log::open(&recovered, 200)
+        Log::open(&recovered, 2 * entry(1, 0, "k", Some("a")).size())
     }
 
     fn newest<'a>(log: &'a Log, key: &str) -> Option<Option<&'a Value>> {

@@ -116,8 +116,13 @@ impl Entry {
         self.changes.iter().find(|change| change.key == *key)
     }
 
-    /// Bytes this keeps in memory, about: keys, values and what surrounds them.
+    /// Bytes this keeps in memory, about: itself, and keys and values.
     pub fn size(&self) -> usize {
-        self.changes.iter().map(Change::size).sum::<usize>() + 96
+        let elsewhere = match self.changes.spilled() {
+            true => self.changes.len() * size_of::<Change>(),
+            false => 0,
+        };
+        let bytes: usize = self.changes.iter().map(Change::size).sum();
+        size_of::<Self>() + elsewhere + bytes
     }
 }
