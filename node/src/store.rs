@@ -279,11 +279,7 @@ fn check_size(what: &str, size: usize, limit: usize) -> Result<(), NotWritten> {
     if size <= limit {
         return Ok(());
     }
-    let reason = Rejection::TooLarge {
-        what: what.to_owned(),
-        size: size as u64,
-        limit: limit as u64,
-    };
+    let reason = Rejection::too_large(what, size, limit);
     Err(NotWritten {
         id: None,
         failure: Failure::Rejected { reason },

@@ -5,6 +5,7 @@
 //! [`ReplyBody`], one of [`AnswerKind`], and its lane. Every client may ask every request.
 
 use std::num::NonZeroU32;
+use std::ops::Bound;
 
 use serde::{Deserialize, Serialize};
 
@@ -232,6 +233,26 @@ impl RequestBody {
     /// The lane it takes: that of its answer.
     pub fn lane(&self) -> Lane {
         self.row().answer.lane()
+    }
+
+    /// The keys that it names: at most two.
+    pub fn keys(&self) -> impl Iterator<Item = &Key> {
+        let keys = match self {
+            Self::Insert { key, .. }
+            | Self::Remove { key }
+            | Self::Get { key, .. }
+            | Self::Resolve { key } => [Some(key), None],
+            Self::Scan { range, .. } => [key_of(&range.from), key_of(&range.to)],
+            Self::Status | Self::Drain(_) => [None, None],
+        };
+        keys.into_iter().flatten()
+    }
+}
+
+fn key_of(end: &Bound<Key>) -> Option<&Key> {
+    match end {
+        Bound::Included(key) | Bound::Excluded(key) => Some(key),
+        Bound::Unbounded => None,
     }
 }
 

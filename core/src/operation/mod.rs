@@ -194,3 +194,14 @@ pub enum Rejection {
     #[error("this client's session is older than what the cluster remembers")]
     SessionTooOld,
 }
+
+impl Rejection {
+    /// `what` has `size` bytes, and may have 1 to `limit`.
+    pub fn too_large(what: &str, size: usize, limit: usize) -> Self {
+        Self::TooLarge {
+            what: what.to_owned(),
+            size: size as u64,
+            limit: limit as u64,
+        }
+    }
+}

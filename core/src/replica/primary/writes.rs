@@ -300,9 +300,5 @@ fn too_large(limits: &Limits, operation: &Operation) -> Option<Rejection> {
     } else {
         return None;
     };
-    Some(Rejection::TooLarge {
-        what: what.to_owned(),
-        size: size as u64,
-        limit: limit as u64,
-    })
+    Some(Rejection::too_large(what, size, limit))
 }

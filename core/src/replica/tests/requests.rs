@@ -2,7 +2,8 @@
 
 use super::*;
 use crate::message::{Attempt, CommittedAnswer};
-use crate::operation::{Decided, Moment, Resolution, Verdict};
+use crate::operation::{Decided, Key, Moment, Resolution, Verdict};
+use crate::range::KeyRange;
 
 impl Table {
     /// A primary that is alone in sync, so that its own disk commits.
@@ -352,4 +353,54 @@ fn the_answer_to_a_question_of_a_former_start_is_not_taken_for_that_to_a_present
     answer.asker = asked.asker;
     table.hear_other(PeerMessage::CommittedAnswer(answer));
     assert!(table.reads_state());
+}
+
+#[test]
+fn a_request_that_names_a_key_that_there_cannot_be_is_rejected() {
+    let long = |size| Key::from(vec![b'k'; size]);
+    let bodies = |size| {
+        [
+            RequestBody::Insert {
+                key: long(size),
+                value: "v".into(),
+            },
+            RequestBody::Remove { key: long(size) },
+            RequestBody::Get {
+                key: long(size),
+                level: ReadLevel::AtLeast(Position(u64::MAX)),
+            },
+            RequestBody::Resolve { key: long(size) },
+            RequestBody::Scan {
+                range: KeyRange::behind(long(size)),
+                limit: None,
+            },
+            RequestBody::Scan {
+                range: (..long(size)).into(),
+                limit: None,
+            },
+        ]
+    };
+    let rejected = |size| {
+        let mut table = Table::joined(ME);
+        for (id, body) in (0..).zip(bodies(size)) {
+            table.ask("c", id, body);
+        }
+        let is_too_large = |(_, _, body): &(String, u64, ReplyBody)| {
+            let reason = match body {
+                ReplyBody::OperationRejected { reason, .. } => reason,
+                _ => return false,
+            };
+            matches!(reason, Rejection::TooLarge { .. })
+        };
+        table
+            .replies()
+            .iter()
+            .filter(|reply| is_too_large(reply))
+            .count()
+    };
+    let limit = Limits::KEY_BYTES_CEILING;
+    assert_eq!(rejected(limit), 0);
+    for size in [limit + 1, 1 << 16, 1 << 24] {
+        assert_eq!(rejected(size), 6, "{size} bytes");
+    }
 }
