@@ -153,15 +153,15 @@ pub trait View: Send {
     /// Records in it, about.
     fn records(&self) -> u64;
 
-    /// Records of the range, ascending and at most `limit`; a page as `storage::Answer::Page` describes it.
+    /// Records of the range, ascending and at most `limit`.
     fn scan(&self, range: &KeyRange, limit: Option<NonZeroU32>) -> Result<Page, StoreError>;
 
-    /// Sessions behind the client `after`, ascending; a page as `storage::Answer::Sessions` describes it.
+    /// Sessions behind the client `after`, ascending.
     fn sessions(&self, after: Option<ClientId>) -> Result<SessionPage, StoreError>;
 }
 
-/// Sessions in the order of their clients.
-#[derive(Clone, Debug, PartialEq, Eq, Default)]
+/// Sessions in the order of their clients: at most `limits::CHUNK_BYTES_MAX`, at least one client if there is any.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Default)]
 pub struct SessionPage {
     /// The sessions.
     pub sessions: SessionRows,
@@ -196,8 +196,9 @@ impl SessionPage {
     }
 }
 
-/// Records in the order of their keys.
-#[derive(Clone, Debug, PartialEq, Eq, Default)]
+/// Records in the order of their keys: at most `limits::CHUNK_BYTES_MAX`, `limits::CHUNK_RECORDS_MAX` and as many as were
+/// asked for, at least one if there is any.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Default)]
 pub struct Page {
     /// The records.
     pub records: Vec<Keyed>,

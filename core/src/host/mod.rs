@@ -328,9 +328,9 @@ impl<P: Process> Host<P> {
                 }
                 Effect::Send { to, message } => outgoing.push(to, &message),
                 Effect::Persist(ticket, write) => self.desk.persist(ticket, write, handed)?,
-                Effect::Apply { entries, sessions } => {
+                Effect::Apply(committed) => {
                     let engine = around.engine();
-                    self.desk.apply(engine, entries, sessions, handed)?;
+                    self.desk.apply(engine, committed, handed)?;
                 }
                 Effect::MeasureUsage => usage = Some(around.usage()),
                 Effect::Query(ticket, query) => {

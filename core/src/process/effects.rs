@@ -1,12 +1,9 @@
 //! What a process wants done, in order.
 
-use std::sync::Arc;
-
 use crate::config::{Address, Position};
 use crate::event::Event;
 use crate::message::Message;
-use crate::operation::Entry;
-use crate::sessions::SessionChanges;
+use crate::storage::committed::Committed;
 use crate::storage::{Query, Save, Ticket};
 
 use super::calls::{CallId, Outcome};
@@ -23,13 +20,9 @@ pub enum Effect {
     },
     /// Make a change durable and report `Input::Persisted`; see [`Save`] for order and repetition.
     Persist(Ticket, Save),
-    /// Apply committed entries to the state and report `Input::Applied`. Need not be durable at once.
-    Apply {
-        /// Consecutive, the first right behind what was applied before.
-        entries: Vec<Arc<Entry>>,
-        /// What they change of what is remembered of requests; becomes durable with them, or not at all.
-        sessions: SessionChanges,
-    },
+    /// Apply committed entries, the first right behind what was applied before, to the state and report `Input::Applied`. Need
+    /// not be durable at once.
+    Apply(Committed),
     /// Answer a question with `Input::Answered`.
     Query(Ticket, Query),
     /// Find out what the node has used of its disk and of the host around it, and report `Input::UsageMeasured`: in the same

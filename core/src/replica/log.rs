@@ -8,6 +8,7 @@ use crate::event::Event;
 use crate::operation::{Entry, Moment};
 use crate::process::Effect;
 use crate::sessions::{SessionRows, Sessions};
+use crate::storage::committed::Committed;
 use crate::storage::{Save, Ticket};
 
 use super::context::Context;
@@ -80,7 +81,8 @@ impl Context<'_> {
                 }
             }
             let sessions = self.core.sessions.take_changes();
-            self.out.push(Effect::Apply { entries, sessions });
+            self.out
+                .push(Effect::Apply(Committed { entries, sessions }));
         }
     }
 

@@ -6,13 +6,11 @@
 //!   itself where the state takes them without waiting for the disk, otherwise the scheduler does, behind what that has already.
 
 use std::num::NonZeroU32;
-use std::sync::Arc;
 
 use crate::config::Position;
 use crate::engine::{Engine, StoreError};
-use crate::operation::{Entry, Key};
+use crate::operation::Key;
 use crate::range::KeyRange;
-use crate::sessions::SessionChanges;
 
 use super::committed::{ApplyOrder, Committed};
 use super::scheduler::Told;
@@ -171,12 +169,11 @@ impl Desk {
     pub fn apply(
         &mut self,
         engine: Option<&dyn Engine>,
-        entries: Vec<Arc<Entry>>,
-        sessions: SessionChanges,
+        committed: Committed,
         out: &mut Vec<Handed>,
     ) -> Result<(), DeskError> {
         let engine = engine.ok_or(DeskError::NoStorage)?;
-        self.order.hold(Committed { entries, sessions });
+        self.order.hold(committed);
         self.release(engine, out)
     }
 

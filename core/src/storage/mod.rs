@@ -24,6 +24,7 @@ use serde::{Deserialize, Serialize};
 use crate::config::{
     Address, ClusterId, Config, ConfigVersion, Epoch, Incarnation, NodeId, Position, StartId, Token,
 };
+use crate::engine::{Page, SessionPage};
 use crate::epochs::EpochHistory;
 use crate::operation::{ClientId, Entry, Key, Keyed, Moment, Record, Revision};
 use crate::range::KeyRange;
@@ -136,14 +137,8 @@ pub enum Cursor {
 pub enum Answer {
     /// To `Get`; `None` when the key is absent.
     Record(Option<Record>),
-    /// To `Scan`, and to `ReadView` of records; at most `limits::CHUNK_BYTES_MAX`, `limits::CHUNK_RECORDS_MAX` and the
-    /// limit of the `Scan`, at least one record if there is any.
-    Page {
-        /// The records.
-        records: Vec<Keyed>,
-        /// Records may follow behind the last one.
-        more: bool,
-    },
+    /// To `Scan`, and to `ReadView` of records.
+    Page(Page),
     /// To `Log`: entries from the asked position on; empty if the log does not have it (trimmed, or not yet written).
     Entries(Vec<Arc<Entry>>),
     /// To `OpenView`.
@@ -153,13 +148,8 @@ pub enum Answer {
         /// Records in it, about.
         records: u64,
     },
-    /// To `ReadView` of sessions; at most `limits::CHUNK_BYTES_MAX`, at least one client if there is any.
-    Sessions {
-        /// Clients in the order of their ids.
-        sessions: SessionRows,
-        /// Clients may follow behind the last one.
-        more: bool,
-    },
+    /// To `ReadView` of sessions.
+    Sessions(SessionPage),
 }
 
 /// What a node knows about itself, apart from log and state.

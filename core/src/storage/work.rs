@@ -113,17 +113,17 @@ pub fn answer(
     engine: &dyn Engine,
     views: &mut Views,
 ) -> Result<Option<(Ticket, Answer)>, StoreError> {
-    let (ticket, page) = match request {
+    let answered = match request {
         BulkRequest::Scan {
             ticket,
             range,
             limit,
-        } => (ticket, engine.scan(&range, limit)?),
+        } => (ticket, Answer::Page(engine.scan(&range, limit)?)),
         BulkRequest::OpenView { ticket } => {
             let view = engine.view()?;
             let (at, records) = (view.at(), view.records());
             views.insert(ticket, view);
-            return Ok(Some((ticket, Answer::View { at, records })));
+            (ticket, Answer::View { at, records })
         }
         BulkRequest::ReadView {
             ticket,
@@ -134,26 +134,16 @@ pub fn answer(
                 // The process let go of the view after it had asked, and waits for no answer.
                 return Ok(None);
             };
-            match after {
-                Cursor::Records(range) => (ticket, view.scan(&range, None)?),
-                Cursor::Sessions(after) => {
-                    let page = view.sessions(after)?;
-                    let answer = Answer::Sessions {
-                        sessions: page.sessions,
-                        more: page.more,
-                    };
-                    return Ok(Some((ticket, answer)));
-                }
-            }
+            let answer = match after {
+                Cursor::Records(range) => Answer::Page(view.scan(&range, None)?),
+                Cursor::Sessions(after) => Answer::Sessions(view.sessions(after)?),
+            };
+            (ticket, answer)
         }
         BulkRequest::CloseView { view } => {
             views.remove(&view);
             return Ok(None);
         }
     };
-    let answer = Answer::Page {
-        records: page.records,
-        more: page.more,
-    };
-    Ok(Some((ticket, answer)))
+    Ok(Some(answered))
 }

@@ -57,7 +57,10 @@ impl<T: Debug> Surroundings<T> for Around<'_> {
         match effect {
             Effect::Send { to, message } => cluster.tell(&Fact::Sent { node, to, message }),
             Effect::Persist(ticket, save) => cluster.on_persist(node, *ticket, save),
-            Effect::Apply { entries, .. } => cluster.tell(&Fact::Apply { node, entries }),
+            Effect::Apply(committed) => cluster.tell(&Fact::Apply {
+                node,
+                entries: &committed.entries,
+            }),
             Effect::Complete(call, outcome) => cluster.on_complete(node, *call, outcome),
             Effect::Notify(event) => cluster.on_event(node, event),
             Effect::Query(..) | Effect::MeasureUsage | Effect::CloseView(_) | Effect::Retain(_) => {

@@ -326,9 +326,8 @@ impl Bench {
         match effect {
             Effect::Send { to, message } => self.on_sent(&to, message),
             Effect::Persist(ticket, save) => self.on_persist(ticket, save),
-            Effect::Apply { entries, sessions } => self.at_desk(|desk, disk, handed| {
-                desk.apply(Some(disk.engine()), entries, sessions, handed)
-            }),
+            Effect::Apply(committed) => self
+                .at_desk(|desk, disk, handed| desk.apply(Some(disk.engine()), committed, handed)),
             Effect::Query(ticket, query) => {
                 self.at_desk(|desk, _, handed| desk.query(ticket, query, handed));
             }

@@ -86,9 +86,8 @@ impl Played {
             for effect in self.outbox.drain() {
                 match effect {
                     Effect::Persist(ticket, _) => self.inbox.push_back(Input::Persisted(ticket)),
-                    Effect::Apply { entries, .. } => {
-                        let last = entries.last().expect("nobody applies nothing");
-                        let applied = Position::behind(last.seq);
+                    Effect::Apply(committed) => {
+                        let applied = committed.end().expect("nobody applies nothing");
                         self.inbox.push_back(Input::Applied(applied));
                     }
                     Effect::Send { message, .. } => match message {

@@ -16,6 +16,7 @@ use crate::operation::{
 };
 use crate::range::KeyRange;
 use crate::sessions::{SessionChanges, SessionRows};
+use crate::storage::committed::Committed;
 use crate::storage::scheduler::Report;
 use crate::storage::{Answer, ArbiterRecord, Cursor, Meta, Query, Save, Ticket};
 
@@ -265,8 +266,12 @@ impl Loop {
     }
 
     fn apply(&mut self, entries: Vec<Arc<Entry>>) {
-        let (engine, sessions) = (self.disk.engine(), SessionChanges::default());
-        let applied = self.desk.apply(engine, entries, sessions, &mut self.handed);
+        let committed = Committed {
+            entries,
+            sessions: SessionChanges::default(),
+        };
+        let (engine, handed) = (self.disk.engine(), &mut self.handed);
+        let applied = self.desk.apply(engine, committed, handed);
         applied.unwrap();
     }
 
@@ -497,13 +502,13 @@ fn a_view_stands_still_until_it_is_closed() {
         view: Ticket(2000),
         after: Cursor::Records(KeyRange::all()),
     };
-    let Answer::Page { records, more } = disk.put_question(2001, view.clone()) else {
+    let Answer::Page(page) = disk.put_question(2001, view.clone()) else {
         panic!("not a page");
     };
-    assert_eq!((records.len(), more), (1, false));
+    assert_eq!((page.records.len(), page.more), (1, false));
     disk.desk.close_view(Ticket(2000), &mut disk.handed);
     disk.query(2002, view);
-    let Answer::Page { records, .. } = disk.put_question(
+    let Answer::Page(page) = disk.put_question(
         2003,
         Query::Scan {
             range: KeyRange::all(),
@@ -512,7 +517,7 @@ fn a_view_stands_still_until_it_is_closed() {
     ) else {
         panic!("not a page");
     };
-    assert_eq!(records.len(), 2);
+    assert_eq!(page.records.len(), 2);
 }
 
 #[test]

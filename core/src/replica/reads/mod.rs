@@ -157,9 +157,9 @@ impl Reads {
             (Read::Point(point), Answer::Record(record)) => {
                 point.on_found(cx, authority, record.as_ref());
             }
-            (Read::Scan(scan), Answer::Page { records, more }) => {
+            (Read::Scan(scan), Answer::Page(page)) => {
                 self.scans -= 1;
-                scan.on_found(cx, records, *more);
+                scan.on_found(cx, page);
             }
             (Read::Point(_) | Read::Scan(_), _) => {
                 unreachable!("the storage answers what it was asked")

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::num::NonZeroU32;
 
+use crate::engine::Page;
 use crate::limits;
 use crate::log::Log;
 use crate::message::ReplyBody;
@@ -29,16 +30,17 @@ impl Scan {
     }
 
     /// The state has these records first, and more behind them or not.
-    pub(super) fn on_found(self, cx: &mut Context<'_>, records: &[Keyed], more: bool) {
+    pub(super) fn on_found(self, cx: &mut Context<'_>, found: &Page) {
         cx.save_log();
-        let page = self.page(&cx.core.log, records, more);
+        let page = self.page(&cx.core.log, found);
         cx.reply(&self.asker, page);
     }
 
     /// A page of the state, with the newest entries laid over it. What they add may make it longer than the limit, and what
     /// they remove shorter although more follow.
-    fn page(&self, log: &Log, records: &[Keyed], more: bool) -> ReplyBody {
-        let through = if more {
+    fn page(&self, log: &Log, found: &Page) -> ReplyBody {
+        let records = &found.records;
+        let through = if found.more {
             records.last().map(|last| &last.key)
         } else {
             None

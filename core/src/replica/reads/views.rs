@@ -77,23 +77,17 @@ impl View {
         self.reading.take_if(|reading| *reading == ticket)?;
         let (mut sessions, mut records) = (SessionRows::default(), Vec::new());
         self.rest = match answer {
-            Answer::Sessions {
-                sessions: page,
-                more,
-            } => {
-                sessions = page.clone();
-                let last = page.rows.last_key_value().filter(|_| *more);
+            Answer::Sessions(page) => {
+                sessions = page.sessions.clone();
+                let last = sessions.rows.last_key_value().filter(|_| page.more);
                 Some(match last {
                     Some((last, _)) => Cursor::Sessions(Some(*last)),
                     None => Cursor::Records(KeyRange::all()),
                 })
             }
-            Answer::Page {
-                records: page,
-                more,
-            } => {
-                records = page.clone();
-                let last = page.last().filter(|_| *more);
+            Answer::Page(page) => {
+                records = page.records.clone();
+                let last = records.last().filter(|_| page.more);
                 last.map(|last| Cursor::Records(KeyRange::behind(last.key.clone())))
             }
             Answer::Record(_) | Answer::Entries(_) | Answer::View { .. } => {

@@ -111,10 +111,10 @@ impl Replicator {
             (
                 _,
                 Answer::Record(_)
-                | Answer::Page { .. }
+                | Answer::Page(_)
                 | Answer::Entries(_)
                 | Answer::View { .. }
-                | Answer::Sessions { .. },
+                | Answer::Sessions(_),
             ) => false,
         }
     }

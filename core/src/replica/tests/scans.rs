@@ -3,6 +3,7 @@
 use std::num::NonZeroU32;
 
 use super::*;
+use crate::engine::Page;
 use crate::operation::{Key, Record};
 use crate::range::KeyRange;
 use crate::storage::{Answer, Query};
@@ -68,12 +69,12 @@ impl Scanned {
     fn answer(&self, range: &KeyRange, limit: Option<NonZeroU32>) -> Answer {
         let mut rest = range.of(&self.state);
         let records = rest.by_ref().take(limits::page_records_max(limit));
-        Answer::Page {
+        Answer::Page(Page {
             records: records
                 .map(|(key, record)| (key.clone(), record.clone()).into())
                 .collect(),
             more: rest.next().is_some(),
-        }
+        })
     }
 }
 

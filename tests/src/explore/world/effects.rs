@@ -151,10 +151,10 @@ impl World {
             match effect {
                 Effect::Send { to, message } => self.send(node, &to, message, witness),
                 Effect::Persist(ticket, save) => self.persist(node, ticket, save, witness),
-                Effect::Apply { entries, sessions } => check_applied(&self.judge.ledger, &entries)
+                Effect::Apply(committed) => check_applied(&self.judge.ledger, &committed.entries)
                     .and_then(|()| {
                         self.desk(node, |desk, disk, handed| {
-                            desk.apply(Some(disk.engine()), entries, sessions, handed)
+                            desk.apply(Some(disk.engine()), committed, handed)
                         })
                     }),
                 Effect::Query(ticket, query) => {
