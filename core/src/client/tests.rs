@@ -1,6 +1,6 @@
 //! A client against replicas played by hand.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 use std::time::Duration;
 
 use super::replicas::READS_PER_TURN;
@@ -8,7 +8,7 @@ use super::*;
 use crate::config::{
     ClusterId, Config, ConfigVersion, Epoch, Incarnation, Member, NodeId, Position, Seq,
 };
-use crate::message::{Attempt, NodeStatus, Reply, ReplyBody, RoleName, Usage};
+use crate::message::{NodeStatus, Reply, ReplyBody, RoleName, Usage};
 use crate::operation::{ReadLevel, Rejection, RequestName, Resolution, Revision};
 
 const CLIENT: ClientId = ClientId(7);
@@ -18,8 +18,6 @@ struct Table {
     client: Client,
     now: Instant,
     sent: VecDeque<(String, Request)>,
-    /// The copy of each request that was sent last.
-    attempts: BTreeMap<RequestId, Attempt>,
     completed: VecDeque<(CallId, Outcome)>,
     next_call: u64,
 }
@@ -31,12 +29,20 @@ impl Table {
             client: Client::new(CLIENT, replicas),
             now: Instant::ZERO,
             sent: VecDeque::new(),
-            attempts: BTreeMap::new(),
             completed: VecDeque::new(),
             next_call: 0,
         };
         table.step(Input::Start);
         table
+    }
+
+    /// A client that has sent a write to r1, the primary.
+    fn writing() -> (Self, CallId, Request) {
+        let mut table = Self::new(&["r1"]);
+        let call = table.insert();
+        table.tell_status("r1", RoleName::Primary);
+        let (_, request) = table.request();
+        (table, call, request)
     }
 
     fn step(&mut self, input: Input<Timer>) {
@@ -47,10 +53,7 @@ impl Table {
                 Effect::Send {
                     to,
                     message: Message::Request(request),
-                } => {
-                    self.attempts.insert(request.origin.id, request.attempt);
-                    self.sent.push_back((to.to_string(), request));
-                }
+                } => self.sent.push_back((to.to_string(), request)),
                 Effect::Complete(call, outcome) => self.completed.push_back((call, outcome)),
                 other => panic!("a client does not do this: {other:?}"),
             }
@@ -93,30 +96,26 @@ impl Table {
         self.sent.pop_front().expect("a request")
     }
 
-    fn reply(&mut self, from: &str, id: RequestId, body: ReplyBody) {
-        self.reply_to(from, CLIENT, id, body);
-    }
-
-    fn reply_to(&mut self, from: &str, client: ClientId, id: RequestId, body: ReplyBody) {
-        let attempt = self.attempts.get(&id).copied().unwrap_or_default();
-        self.answer(from, client, id, attempt, body);
-    }
-
-    /// `from` answers one copy of a request.
-    fn answer(
-        &mut self,
-        from: &str,
-        client: ClientId,
-        id: RequestId,
-        attempt: Attempt,
-        mut body: ReplyBody,
-    ) {
-        if let ReplyBody::OperationRejected { attempt: of, .. } = &mut body {
-            *of = attempt;
-        }
+    fn hear(&mut self, from: &str, reply: Reply) {
         let from = Address::new(from);
-        let message = Message::Reply(Reply { client, id, body });
+        let message = Message::Reply(reply);
         self.step(Input::Message { from, message });
+    }
+
+    fn reply(&mut self, from: &str, request: &Request, body: ReplyBody) {
+        let Origin { client, id, .. } = request.origin;
+        self.hear(from, Reply { client, id, body });
+    }
+
+    fn acknowledge(&mut self, from: &str, request: &Request, seq: u64) {
+        self.reply(from, request, ack(seq));
+    }
+
+    /// `from` rejects this copy of the request.
+    fn reject(&mut self, from: &str, request: &Request, reason: Rejection) {
+        let attempt = request.attempt;
+        let body = ReplyBody::OperationRejected { reason, attempt };
+        self.reply(from, request, body);
     }
 
     /// The next write it sent; questions for status before it get no answer.
@@ -139,19 +138,20 @@ impl Table {
         (config.version, config.epoch) = (ConfigVersion(3 + epoch), Epoch(epoch));
         config.primary = Some(status.node);
         status.committed = Position(committed);
-        let id = RequestId(u64::MAX);
-        self.reply(name, id, ReplyBody::Status(Box::new(status)));
+        let reply = Reply {
+            client: CLIENT,
+            id: RequestId(u64::MAX),
+            body: ReplyBody::Status(Box::new(status)),
+        };
+        self.hear(name, reply);
     }
 
     /// Answers the next request, which must be a question to `from` about itself.
     fn tell_status(&mut self, from: &str, role: RoleName) {
         let (to, request) = self.request();
         assert_eq!((to.as_str(), &request.body), (from, &RequestBody::Status));
-        self.reply(
-            from,
-            request.origin.id,
-            ReplyBody::Status(Box::new(status(from, role))),
-        );
+        let status = Box::new(status(from, role));
+        self.reply(from, &request, ReplyBody::Status(status));
     }
 
     /// Steps timers until it has sent or completed something, or there are none.
@@ -206,14 +206,27 @@ fn status(name: &str, role: RoleName) -> NodeStatus {
     }
 }
 
-fn answered(replica: &str, id: RequestId, body: ReplyBody) -> Outcome {
+fn ack(seq: u64) -> ReplyBody {
+    ReplyBody::OperationAck {
+        seq: Seq(seq),
+        revision: Revision(seq),
+    }
+}
+
+fn answered(replica: &str, request: &Request, body: ReplyBody) -> Outcome {
     let replica = Address::new(replica);
+    let id = request.origin.id;
     Outcome::Answered { id, replica, body }
 }
 
-fn rejected(reason: Rejection) -> ReplyBody {
-    let attempt = Attempt::default();
-    ReplyBody::OperationRejected { reason, attempt }
+/// Asserts that `again` is the request `first` once more.
+fn check_same(first: &Request, again: &Request) {
+    let attempt = first.attempt;
+    let again = Request {
+        attempt,
+        ..again.clone()
+    };
+    assert_eq!(again, *first);
 }
 
 #[test]
@@ -224,28 +237,8 @@ fn a_write_is_held_until_a_replica_has_shown_itself_to_be_the_primary() {
     table.tell_status("r1", RoleName::Primary);
     let (to, request) = table.request();
     assert!(to == "r1" && matches!(request.body, RequestBody::Insert { .. }));
-    table.reply(
-        "r1",
-        request.origin.id,
-        ReplyBody::OperationAck {
-            seq: Seq(4),
-            revision: Revision(4),
-        },
-    );
-    assert_eq!(
-        table.completed(),
-        (
-            call,
-            answered(
-                "r1",
-                request.origin.id,
-                ReplyBody::OperationAck {
-                    seq: Seq(4),
-                    revision: Revision(4),
-                }
-            )
-        )
-    );
+    table.acknowledge("r1", &request, 4);
+    assert_eq!(table.completed(), (call, answered("r1", &request, ack(4))));
     table.insert();
     assert_eq!(table.request().0, "r1", "the next one goes there at once");
 }
@@ -269,10 +262,7 @@ fn a_write_that_no_primary_was_found_for_is_certainly_not_executed() {
 
 #[test]
 fn a_write_without_an_answer_is_sent_again_and_unknown_only_at_the_deadline() {
-    let mut table = Table::new(&["r1"]);
-    let call = table.insert();
-    table.tell_status("r1", RoleName::Primary);
-    let (_, first) = table.request();
+    let (mut table, call, first) = Table::writing();
     let mut copies = 1;
     let mut asked_r2 = 0;
     while table.completed.is_empty() {
@@ -283,8 +273,7 @@ fn a_write_without_an_answer_is_sent_again_and_unknown_only_at_the_deadline() {
             } else {
                 copies += 1;
                 assert_eq!(request.attempt.copy, copies);
-                let attempt = first.attempt;
-                assert_eq!(Request { attempt, ..request }, first);
+                check_same(&first, &request);
             }
         }
     }
@@ -297,14 +286,7 @@ fn a_write_without_an_answer_is_sent_again_and_unknown_only_at_the_deadline() {
     assert_eq!(table.now, Instant::from_millis(5000));
     assert_eq!(copies, 4, "every WRITE_PATIENCE");
     assert!((30..60).contains(&asked_r2), "no storm: {asked_r2}");
-    table.reply(
-        "r1",
-        first.origin.id,
-        ReplyBody::OperationAck {
-            seq: Seq(0),
-            revision: Revision(0),
-        },
-    );
+    table.acknowledge("r1", &first, 0);
     assert!(table.completed.is_empty(), "a late answer finds nobody");
     table.insert();
     let (_, next) = table.write();
@@ -330,17 +312,9 @@ fn what_a_silent_primary_did_not_answer_goes_to_the_new_one_with_the_same_ids() 
     for (call, first) in calls.iter().zip(&sent) {
         let (to, again) = table.request();
         assert_eq!((again.attempt.epoch, again.attempt.copy), (Epoch(2), 2));
-        let attempt = first.attempt;
-        let again = Request { attempt, ..again };
-        assert_eq!((to.as_str(), &again), ("r2", first));
-        table.reply(
-            "r2",
-            again.origin.id,
-            ReplyBody::OperationAck {
-                seq: Seq(0),
-                revision: Revision(0),
-            },
-        );
+        assert_eq!(to, "r2");
+        check_same(first, &again);
+        table.acknowledge("r2", &again, 0);
         assert_eq!(table.completed().0, *call);
     }
     table.take_over("r1", 1, 0);
@@ -350,46 +324,22 @@ fn what_a_silent_primary_did_not_answer_goes_to_the_new_one_with_the_same_ids() 
 
 #[test]
 fn a_primary_counts_as_silent_from_its_last_answer() {
-    let mut table = Table::new(&["r1"]);
-    table.insert();
-    table.tell_status("r1", RoleName::Primary);
-    let first = table.request().1;
+    let (mut table, _, first) = Table::writing();
     table.insert();
     let second = table.request().1;
     table.now = table.now + limits::PRIMARY_HEDGE / 2;
     let heard = table.now;
-    table.reply(
-        "r1",
-        first.origin.id,
-        ReplyBody::OperationAck {
-            seq: Seq(0),
-            revision: Revision(0),
-        },
-    );
+    table.acknowledge("r1", &first, 0);
     table.completed();
     table.wait();
     assert_eq!(table.now, heard + limits::PRIMARY_HEDGE);
     assert_eq!(table.request().1.body, RequestBody::Status);
-    table.reply(
-        "r1",
-        second.origin.id,
-        ReplyBody::OperationAck {
-            seq: Seq(1),
-            revision: Revision(1),
-        },
-    );
+    table.acknowledge("r1", &second, 1);
     table.completed();
     // Nothing is owed for a while, and then something is.
     table.insert();
     let third = table.request().1;
-    table.reply(
-        "r1",
-        third.origin.id,
-        ReplyBody::OperationAck {
-            seq: Seq(2),
-            revision: Revision(2),
-        },
-    );
+    table.acknowledge("r1", &third, 2);
     table.completed();
     table.now = table.now + limits::PRIMARY_HEDGE / 2;
     table.insert();
@@ -412,28 +362,14 @@ fn the_watermark_is_the_first_write_without_an_outcome_and_the_birth_stays() {
     table.insert();
     let (_, second) = table.request();
     assert_eq!(second.origin.settled, first.origin.id);
-    table.reply(
-        "r1",
-        second.origin.id,
-        ReplyBody::OperationAck {
-            seq: Seq(50),
-            revision: Revision(50),
-        },
-    );
+    table.acknowledge("r1", &second, 50);
     table.insert();
     let (_, third) = table.request();
     assert_eq!(
         third.origin.settled, first.origin.id,
         "the first one is open"
     );
-    table.reply(
-        "r1",
-        first.origin.id,
-        ReplyBody::OperationAck {
-            seq: Seq(51),
-            revision: Revision(51),
-        },
-    );
+    table.acknowledge("r1", &first, 51);
     table.insert();
     let (_, fourth) = table.request();
     assert_eq!(fourth.origin.settled, third.origin.id);
@@ -442,47 +378,33 @@ fn the_watermark_is_the_first_write_without_an_outcome_and_the_birth_stays() {
 
 #[test]
 fn a_write_of_an_expired_session_is_sent_in_a_new_one() {
-    let mut table = Table::new(&["r1"]);
-    let call = table.insert();
-    table.tell_status("r1", RoleName::Primary);
-    let (_, first) = table.request();
-    table.reply("r1", first.origin.id, rejected(Rejection::SessionTooOld));
+    let (mut table, call, first) = Table::writing();
+    table.reject("r1", &first, Rejection::SessionTooOld);
     assert_eq!(table.request().1.body, RequestBody::Status);
     table.take_over("r1", 1, 70);
     let (_, second) = table.request();
     assert!(second.origin.client != CLIENT && second.origin.id > first.origin.id);
     assert_eq!(second.origin.born, Position(70));
     assert_eq!(second.origin.settled, second.origin.id);
-    let ack = ReplyBody::OperationAck {
-        seq: Seq(70),
-        revision: Revision(70),
-    };
-    table.reply_to("r1", second.origin.client, second.origin.id, ack);
+    table.acknowledge("r1", &second, 70);
     assert_eq!(table.completed().0, call);
 }
 
 #[test]
 fn a_write_that_was_sent_twice_is_unknown_when_its_session_has_expired() {
-    let mut table = Table::new(&["r1"]);
-    table.insert();
-    table.tell_status("r1", RoleName::Primary);
-    let (_, first) = table.request();
-    table.reply("r1", first.origin.id, ReplyBody::OperationFailed);
+    let (mut table, _, first) = Table::writing();
+    table.reply("r1", &first, ReplyBody::OperationFailed);
     let (_, second) = table.write();
     assert_eq!(second.attempt.copy, 2);
-    let attempt = first.attempt;
-    assert_eq!(Request { attempt, ..second }, first);
-    table.reply("r1", first.origin.id, rejected(Rejection::SessionTooOld));
+    check_same(&first, &second);
+    table.reject("r1", &second, Rejection::SessionTooOld);
     assert!(matches!(table.completed().1, Outcome::Unknown { .. }));
 }
 
 #[test]
 fn a_write_is_unknown_when_what_was_known_of_it_may_be_forgotten() {
-    let mut table = Table::new(&["r1"]);
-    table.insert();
-    table.tell_status("r1", RoleName::Primary);
-    let (_, first) = table.request();
-    table.reply("r1", first.origin.id, rejected(Rejection::SessionExpired));
+    let (mut table, _, first) = Table::writing();
+    table.reject("r1", &first, Rejection::SessionExpired);
     assert!(matches!(table.completed().1, Outcome::Unknown { .. }));
     table.insert();
     table.take_over("r1", 1, 70);
@@ -496,18 +418,14 @@ fn a_write_is_unknown_when_what_was_known_of_it_may_be_forgotten() {
 
 #[test]
 fn the_rejection_of_an_earlier_copy_says_nothing_of_the_last_one() {
-    let mut table = Table::new(&["r1"]);
-    let call = table.insert();
-    table.tell_status("r1", RoleName::Primary);
-    let (_, first) = table.request();
-    table.reply("r1", first.origin.id, rejected(Rejection::DiskFull));
+    let (mut table, call, first) = Table::writing();
+    table.reject("r1", &first, Rejection::DiskFull);
     let (_, second) = table.write();
     assert_eq!(
         (first.attempt.epoch, second.attempt.epoch),
         (Epoch(1), Epoch(1))
     );
-    let again = rejected(Rejection::DiskFull);
-    table.answer("r1", CLIENT, first.origin.id, first.attempt, again);
+    table.reject("r1", &first, Rejection::DiskFull);
     while table.completed.is_empty() {
         table.sent.clear();
         table.wait();
@@ -528,23 +446,9 @@ fn a_session_takes_a_bounded_number_of_writes_at_once() {
     let (_, first) = table.request();
     let (_, second) = table.request();
     let before = table.sent.len();
-    table.reply(
-        "r1",
-        second.origin.id,
-        ReplyBody::OperationAck {
-            seq: Seq(1),
-            revision: Revision(1),
-        },
-    );
+    table.acknowledge("r1", &second, 1);
     assert_eq!(table.sent.len(), before, "the first one keeps the place");
-    table.reply(
-        "r1",
-        first.origin.id,
-        ReplyBody::OperationAck {
-            seq: Seq(0),
-            revision: Revision(0),
-        },
-    );
+    table.acknowledge("r1", &first, 0);
     assert_eq!(table.sent.len(), before + 2);
     table.sent.clear();
     table.take_over("r2", 2, 0);
@@ -589,7 +493,7 @@ fn a_read_goes_on_where_there_is_a_lease() {
     });
     let (to, request) = table.request();
     assert_eq!(to, "r2");
-    table.reply("r2", request.origin.id, rejected(Rejection::NoLease));
+    table.reject("r2", &request, Rejection::NoLease);
     assert_eq!(
         table.request().1.body,
         RequestBody::Status,
@@ -597,7 +501,7 @@ fn a_read_goes_on_where_there_is_a_lease() {
     );
     let (to, again) = table.request();
     assert_eq!((to.as_str(), again.origin.id), ("r1", request.origin.id));
-    table.reply("r1", request.origin.id, rejected(Rejection::NoLease));
+    table.reject("r1", &again, Rejection::NoLease);
     assert!(table.sent.is_empty(), "all were asked");
     let before = table.now;
     while table.sent.is_empty() || table.sent[0].1.origin.id != request.origin.id {
@@ -624,68 +528,44 @@ fn what_became_of_a_write_is_asked_in_its_name() {
         seq: Seq(12),
         revision: Revision(9),
     };
-    table.reply_to(
-        "r1",
-        request.client,
-        request.id,
-        ReplyBody::Resolved(answer),
-    );
-    assert_eq!(
-        table.completed(),
-        (
-            call,
-            answered("r1", question.origin.id, ReplyBody::Resolved(answer))
-        )
-    );
+    let answer = ReplyBody::Resolved(answer);
+    table.reply("r1", &question, answer.clone());
+    assert_eq!(table.completed(), (call, answered("r1", &question, answer)));
 }
 
 #[test]
 fn a_rejected_write_is_tried_again_with_the_same_id_where_the_primary_is() {
-    let mut table = Table::new(&["r1"]);
-    let call = table.insert();
-    table.tell_status("r1", RoleName::Primary);
-    let (_, first) = table.request();
+    let (mut table, call, first) = Table::writing();
     let reason = Rejection::NotPrimary {
         primary: Some(Address::new("r2")),
     };
-    table.reply("r1", first.origin.id, rejected(reason));
+    table.reject("r1", &first, reason);
     table.tell_status("r2", RoleName::Primary);
     let (to, second) = table.request();
     assert_eq!((to.as_str(), second.origin.id), ("r2", first.origin.id));
-    table.reply("r2", second.origin.id, rejected(Rejection::Overloaded));
+    table.reject("r2", &second, Rejection::Overloaded);
     table.wait();
     let (_, third) = table.request();
     assert_eq!(table.now, Instant::ZERO + limits::CLIENT_REST);
-    table.reply("r2", third.origin.id, ReplyBody::OperationFailed);
+    table.reply("r2", &third, ReplyBody::OperationFailed);
     let (to, fourth) = table.write();
     assert_eq!(fourth.attempt.copy, 4);
-    let attempt = first.attempt;
-    let fourth = Request { attempt, ..fourth };
-    assert_eq!((to.as_str(), &fourth), ("r2", &first));
-    table.reply(
-        "r2",
-        first.origin.id,
-        ReplyBody::OperationAck {
-            seq: Seq(3),
-            revision: Revision(3),
-        },
-    );
+    assert_eq!(to, "r2");
+    check_same(&first, &fourth);
+    table.acknowledge("r2", &fourth, 3);
     assert_eq!(table.completed().0, call);
 }
 
 #[test]
 fn what_no_retry_can_change_is_told_at_once() {
-    let mut table = Table::new(&["r1"]);
-    let call = table.insert();
-    table.tell_status("r1", RoleName::Primary);
-    let (_, request) = table.request();
-    let id = request.origin.id;
+    let (mut table, call, request) = Table::writing();
     let reason = Rejection::TooLarge {
         what: "value".to_owned(),
         size: 2,
         limit: 1,
     };
-    table.reply("r1", id, rejected(reason.clone()));
+    table.reject("r1", &request, reason.clone());
+    let id = request.origin.id;
     assert_eq!(table.completed(), (call, Outcome::Rejected { id, reason }));
 }
 
@@ -696,7 +576,7 @@ fn a_rejection_that_lasts_until_the_deadline_is_the_outcome() {
     table.tell_status("r1", RoleName::Primary);
     while table.completed.is_empty() {
         while let Some((_, request)) = table.sent.pop_front() {
-            table.reply("r1", request.origin.id, rejected(Rejection::DiskFull));
+            table.reject("r1", &request, Rejection::DiskFull);
         }
         table.wait();
     }
@@ -736,12 +616,12 @@ fn a_read_goes_to_the_next_replica_as_well_when_one_does_not_answer_soon() {
         (to.as_str(), table.now),
         ("r1", Instant::ZERO + limits::READ_HEDGE)
     );
-    table.reply("r1", request.origin.id, rejected(Rejection::NotReady));
+    table.reject("r1", &request, Rejection::NotReady);
     assert!(
         table.completed.is_empty() && table.sent.is_empty(),
         "the other one may answer"
     );
-    table.reply("r1", request.origin.id, ReplyBody::OperationFailed);
+    table.reply("r1", &request, ReplyBody::OperationFailed);
     assert!(table.completed.is_empty(), "that is no answer to a read");
     let result = ReplyBody::GetResult {
         key: "k".into(),
@@ -749,7 +629,7 @@ fn a_read_goes_to_the_next_replica_as_well_when_one_does_not_answer_soon() {
         position: Position(3),
         revision: Revision(4),
     };
-    table.reply("r1", request.origin.id, result.clone());
-    let expected = answered("r1", request.origin.id, result);
+    table.reply("r1", &request, result.clone());
+    let expected = answered("r1", &request, result);
     assert_eq!(table.completed(), (call, expected));
 }
