@@ -70,9 +70,9 @@ fn the_rejection_of_an_earlier_copy_says_nothing_of_the_last_one() {
         (first.attempt.epoch, second.attempt.epoch),
         (Epoch(1), Epoch(1))
     );
-    table.reject("r1", &first, Rejection::DiskFull);
     while table.completed.is_empty() {
         table.sent.clear();
+        table.reject("r1", &first, Rejection::DiskFull);
         table.wait();
     }
     let (completed, outcome) = table.completed();
