@@ -154,7 +154,7 @@ pub struct Limits {
     pub tail_bytes_max: usize,
     /// Entries kept on disk for replicas that come back, in bytes; who misses more gets the full state.
     pub log_bytes_max: u64,
-    /// Writes are rejected (`TooFewReplicas`) while fewer replicas than this are in sync.
+    /// Writes are rejected (`TooFewReplicas`) while fewer replicas than this are in sync, and none is acknowledged.
     pub min_in_sync: u32,
     /// Leases and patience.
     pub timing: Timing,

@@ -224,6 +224,7 @@ mod switch {
         RejectedCopyExecuted = "a copy of a write that was rejected is executed when it is delivered again",
         OtherTenuresCopyExecuted = "a copy of a write is executed in another tenure than it was sent to",
         RejectionOfEarlierCopyCounts = "the rejection of an earlier copy is taken for that of the last one",
+        AcksOfTooFew = "a write is acknowledged although fewer replicas are in sync than it requires",
         RejectsAppended = "a write is rejected that is in the log",
         NoUncommittedLimit = "a primary takes writes without a limit",
 

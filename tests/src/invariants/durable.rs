@@ -1,5 +1,5 @@
 //! [Invariant 2](lockstep_core::docs::protocol#invariants): an acknowledged write is, at that moment, on the disk of every
-//! member of the arbiter's `in_sync`.
+//! member of the arbiter's `in_sync`, and of as many members as writes require to be in sync.
 
 use lockstep_core::message::{Message, Reply, ReplyBody};
 use lockstep_core::operation::{Entry, Origin};
@@ -63,6 +63,17 @@ impl AcknowledgedIsDurable {
             return Err(format!("{origin:?} got the acknowledgement of {entry:?}"));
         }
         check(cluster, entry)?;
+        let members = cluster.config().members.keys();
+        let holders = members.filter(|member| {
+            let disk = cluster.disk_of(**member);
+            disk.is_some_and(|disk| disk.holds(entry))
+        });
+        let (copies, required) = (holders.count(), cluster.options().limits.min_in_sync);
+        if copies < required as usize {
+            return Err(format!(
+                "{entry:?} is acknowledged with {copies} copies of {required}"
+            ));
+        }
         self.acknowledged.push((**entry).clone());
         Ok(())
     }

@@ -254,6 +254,7 @@ pub const SCRIPTED: &[Scripted] = &[
         "late_acknowledgement_of_another_epoch",
         DURABLE,
     ),
+    scripted(Bug::AcksOfTooFew, "acknowledgement_of_too_few", DURABLE),
     scripted(Bug::HandOverOfAnyVersion, "late_hand_over", LINEARIZABLE),
     scripted(
         Bug::GrantsAfterHandOver,

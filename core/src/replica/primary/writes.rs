@@ -58,6 +58,7 @@ impl Primary {
         }
         match cx.core.sessions.lookup(&asker.origin) {
             Lookup::Done(_) if planted!(CopyOfDoneExecuted) => {}
+            Lookup::Done(done) if has_too_few(cx) => return self.wait(cx, done, asker, wants),
             Lookup::Done(done) => return cx.reply(&asker, answer(&asker, wants, done)),
             // What was appended in this tenure is remembered, so none of it is of this client; and a copy for another tenure may
             // have been executed in that one.
@@ -163,18 +164,13 @@ impl Primary {
     /// Why the write cannot be executed now, or ever.
     fn obstacle(&self, cx: &Context<'_>, operation: &Operation) -> Option<Rejection> {
         let limits = &cx.core.options.limits;
-        let in_sync = cx
-            .core
-            .config
-            .as_ref()
-            .map_or(0, |config| config.in_sync.len()) as u32;
         if self.is_finishing() {
             Some(Rejection::NotReady)
         } else if let Some(too_large) = too_large(limits, operation) {
             Some(too_large)
-        } else if in_sync < limits.min_in_sync {
+        } else if has_too_few(cx) {
             Some(Rejection::TooFewReplicas {
-                in_sync,
+                in_sync: in_sync(cx),
                 required: limits.min_in_sync,
             })
         } else if cx.core.disk.is_full() {
@@ -204,7 +200,10 @@ impl Primary {
             let position = counted.map(Replicator::acked).fold(own, Position::min);
             cx.commit(position);
         }
-        while let Some(first) = self.pending.first_entry()
+        // What is committed and not on as many disks as is required is not acknowledged before it is, or its second is over.
+        let may_answer = !has_too_few(cx) || planted!(AcksOfTooFew);
+        while may_answer
+            && let Some(first) = self.pending.first_entry()
             && cx.core.log.committed().covers(*first.key())
         {
             let (seq, pending) = first.remove_entry();
@@ -242,6 +241,17 @@ impl Primary {
             None => cx.core.timers.disarm(Timer::Deadline),
         }
     }
+}
+
+/// How many replicas are in sync.
+fn in_sync(cx: &Context<'_>) -> u32 {
+    let config = cx.core.config.as_ref();
+    config.map_or(0, |config| config.in_sync.len()) as u32
+}
+
+/// Are fewer in sync than a write requires?
+fn has_too_few(cx: &Context<'_>) -> bool {
+    in_sync(cx) < cx.core.options.limits.min_in_sync
 }
 
 /// What the operation comes to; if that changes something, it gets the revision. Nobody but the primary, and it only here,
