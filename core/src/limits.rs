@@ -48,6 +48,9 @@ pub const ARBITER_RECORDS_WAITING_MAX: usize = 64;
 /// Answers that wait for one record of the arbiter; more are not given, since replicas ask again.
 pub const ARBITER_ANSWERS_WAITING_MAX: usize = 256;
 
+/// A joining replica that has not stored in time what it was sent is not counted in for so long: writes would wait for it.
+pub const LAG_FORGOTTEN: Duration = Duration::from_secs(1);
+
 /// A client waits this long for the answer to a write before it sends the same request again: the primary's second and
 /// the way there and back. Then the answer, or the request, was lost.
 pub const WRITE_PATIENCE: Duration = Duration::from_millis(1500);

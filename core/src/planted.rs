@@ -125,6 +125,7 @@ mod switch {
         // Who counts.
         ShrinksBeforeConfirmation = "a replica counts as removed before the arbiter has confirmed it",
         CountedOnConfirmation = "a replica that is added counts only when the arbiter has confirmed it",
+        CountsInWhoLags = "a joining replica is counted in that does not store what it is sent",
         AddsBehind = "a replica is added that has not caught up",
         AddsBeforeRecommit = "a new primary adds a replica before what it inherited is committed",
         AddsWithoutPromise = "a replica is added that has given no promise",

@@ -55,8 +55,9 @@ fn a_single_fault_stops_reads_and_writes_for_no_longer_than_the_table_says() {
             .measure()
             .unwrap_or_else(|violation| panic!("{row:?}: {violation}"));
         let line = format!(
-            "{row:?}: {} ms without a write, {} ms without a read",
+            "{row:?}: {} ms without a write, {} ms in all, {} ms without a read",
             longest.writes / MS,
+            longest.writes_paused / MS,
             longest.reads / MS
         );
         println!("{line}");

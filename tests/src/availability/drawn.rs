@@ -77,7 +77,7 @@ pub fn run(seed: u64, detail: Detail) -> Run {
     let fault = Fault::draw(&mut rng);
     let mut run = fault.run(setting, detail);
     if run.longest().is_ok_and(|longest| !fault.is_kept(longest)) {
-        let Longest { writes, reads } = run.longest;
+        let Longest { writes, reads, .. } = run.longest;
         let what = format!(
             "{fault}: {} ms without a write, {} ms without a read",
             writes / MS,

@@ -37,6 +37,8 @@ pub enum Kind {
     Slow,
     /// Its disk has no room.
     Full,
+    /// Its disk has no room for the log; there is some for what it knows about itself, so that it can join.
+    FullLog,
     /// Its disk has room for the log, which lies in files that are there already, and not for the state.
     FullState,
     /// It hears no other node, and none hears it.
@@ -62,6 +64,8 @@ pub struct Row {
     pub who: Who,
     /// The longest time without a success of a write, in milliseconds; and of a linearizable read.
     pub bounds: (u64, u64),
+    /// All pauses of writes together, in milliseconds.
+    pub paused: u64,
 }
 
 impl Row {
@@ -87,7 +91,9 @@ impl Row {
 
     /// Is it within its bounds?
     pub fn is_kept(&self, longest: Longest) -> bool {
-        longest.writes <= self.bounds.0 * MS && longest.reads <= self.bounds.1 * MS
+        longest.writes <= self.bounds.0 * MS
+            && longest.reads <= self.bounds.1 * MS
+            && longest.writes_paused <= self.paused * MS
     }
 
     fn disturb(&self, cluster: &mut Cluster, passed: u64) {
@@ -110,6 +116,7 @@ impl Row {
             Kind::Hang => cluster.hang_disk(index, OBSERVED),
             Kind::Slow => {}
             Kind::Full => cluster.fill(index, Full::All, OBSERVED),
+            Kind::FullLog => cluster.fill(index, Full::Log, OBSERVED),
             Kind::FullState => cluster.fill(index, Full::State, OBSERVED),
             Kind::CutOff => cluster.cut_off(index, OBSERVED),
             Kind::Deaf => others.for_each(|other| cluster.cut_one_way(other, index, OBSERVED)),
@@ -136,6 +143,8 @@ const fn row(kind: Kind, who: Who, writes: u64, reads: u64) -> Row {
         kind,
         who,
         bounds: (writes, reads),
+        // It happens once.
+        paused: writes,
     }
 }
 
@@ -145,8 +154,13 @@ pub const TABLE: &[Row] = &[
     row(Kind::Restart, Who::Primary, 300, 300),
     row(Kind::Pause, Who::Primary, 750, 900),
     row(Kind::Hang, Who::Primary, 1300, 1100),
-    row(Kind::Slow, Who::Primary, 600, 50),
+    // Each write waits for its disk.
+    Row {
+        paused: OBSERVED / MS,
+        ..row(Kind::Slow, Who::Primary, 600, 50)
+    },
     row(Kind::Full, Who::Primary, 1300, 1100),
+    row(Kind::FullLog, Who::Primary, 1300, 1100),
     row(Kind::FullState, Who::Primary, 2500, 50),
     row(Kind::CutOff, Who::Primary, 750, 600),
     row(Kind::Deaf, Who::Primary, 1500, 1800),
@@ -160,6 +174,7 @@ pub const TABLE: &[Row] = &[
     row(Kind::Hang, Who::Secondary, 400, 50),
     row(Kind::Slow, Who::Secondary, 400, 50),
     row(Kind::Full, Who::Secondary, 400, 50),
+    row(Kind::FullLog, Who::Secondary, 400, 50),
     row(Kind::FullState, Who::Secondary, 50, 50),
     row(Kind::CutOff, Who::Secondary, 600, 300),
     row(Kind::Deaf, Who::Secondary, 600, 300),

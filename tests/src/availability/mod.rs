@@ -31,6 +31,9 @@ pub const LOOK: u64 = MS;
 /// A call that is not answered for as long as it is observed is not answered.
 const PATIENCE: u64 = 2 * OBSERVED;
 
+/// A time without a success that counts as a pause, in nanoseconds.
+const PAUSE: u64 = 50 * MS;
+
 /// The longest time without a success, in nanoseconds.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Longest {
@@ -38,6 +41,8 @@ pub struct Longest {
     pub writes: u64,
     /// Of a linearizable read.
     pub reads: u64,
+    /// All pauses of writes together.
+    pub writes_paused: u64,
 }
 
 impl Longest {
@@ -47,6 +52,7 @@ impl Longest {
         Self {
             writes: self.writes.max(other.writes),
             reads: self.reads.max(other.reads),
+            writes_paused: self.writes_paused.max(other.writes_paused),
         }
     }
 }
@@ -107,6 +113,7 @@ struct Caller {
     open: Option<CallId>,
     succeeded: u64,
     longest: u64,
+    paused: u64,
     number: u64,
 }
 
@@ -118,6 +125,7 @@ impl Caller {
             open: None,
             succeeded: START,
             longest: 0,
+            paused: 0,
             number: 0,
         }
     }
@@ -138,7 +146,11 @@ impl Caller {
     }
 
     fn note(&mut self, now: u64) {
-        self.longest = self.longest.max(now.saturating_sub(self.succeeded));
+        let time = now.saturating_sub(self.succeeded);
+        self.longest = self.longest.max(time);
+        if time > PAUSE {
+            self.paused += time;
+        }
     }
 }
 
@@ -182,10 +194,10 @@ pub fn measure(
         cluster.run_until(cluster.now() + 20 * MS);
     }
     let clients = cluster.clients();
-    let mut scheduler = Caller::new(clients.start, write);
+    let mut writer = Caller::new(clients.start, write);
     let mut reader = Caller::new(clients.start + 1, read);
     let mut callers: Vec<&mut Caller> = Vec::new();
-    callers.extend(setting.writes.then_some(&mut scheduler));
+    callers.extend(setting.writes.then_some(&mut writer));
     callers.extend(setting.reads.then_some(&mut reader));
     // Clients know the primary, and have their lists.
     cluster.run_until(START - 100 * MS);
@@ -195,7 +207,9 @@ pub fn measure(
             if let Some(passed) = cluster.now().checked_sub(start) {
                 disturb(cluster, passed);
             } else {
-                callers.iter_mut().for_each(|caller| caller.longest = 0);
+                callers
+                    .iter_mut()
+                    .for_each(|caller| (caller.longest, caller.paused) = (0, 0));
             }
             for caller in &mut callers {
                 caller.tick(cluster);
@@ -207,8 +221,9 @@ pub fn measure(
         caller.note(cluster.now());
     }
     let longest = Longest {
-        writes: scheduler.longest,
+        writes: writer.longest,
         reads: reader.longest,
+        writes_paused: writer.paused,
     };
     Run { longest, cluster }
 }

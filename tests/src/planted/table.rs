@@ -109,7 +109,7 @@ pub const FOUND: &[Found] = &[
     found(Bug::RoomUntold, SOON, &[CALM]),
     found(Bug::OldestRecordSaved, LATE, &[FORWARD, CALM, LET_IN]),
     found(Bug::InstallsWhileApplying, LATE, &[PANICS]),
-    found(Bug::KeepsWhatWaited, SOON, &[PANICS]),
+    found(Bug::KeepsWhatWaited, LATE, &[PANICS]),
     found(Bug::InstalledUnreset, SOON, &[PANICS, AHEAD]),
     found(Bug::LogAnewBeforeState, LATE, &[STARTED]),
     found(Bug::TrimsUncheckpointed, SOON, &[STARTED, CALM]),
@@ -160,6 +160,7 @@ const fn cut(bug: Bug, links: &'static [(usize, usize)]) -> Measured {
 /// The mistakes that cost no data but time, each with the fault that then stops writes for longer than it may.
 pub const MEASURED: &[Measured] = &[
     faulted(Bug::GivesUpUnconfirmed, Kind::DrainAlone, Who::Secondary),
+    faulted(Bug::CountsInWhoLags, Kind::FullLog, Who::Secondary),
     cut(Bug::BeaconsWithoutLease, &[(0, 1), (3, 1)]),
     cut(Bug::RemovesUnheard, &[(0, 1), (0, 3), (1, 2)]),
 ];

@@ -162,6 +162,7 @@ impl Primary {
                 Standing::Joining
                     if may_add
                         && (replicator.is_current(end) || planted!(AddsBehind))
+                        && (replicator.keeps_up(cx) || planted!(CountsInWhoLags))
                         && !replicator.is_suspect
                         && has_promised(replicator, cx.now.time) =>
                 {

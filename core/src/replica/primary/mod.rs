@@ -222,7 +222,7 @@ impl Primary {
         } else if let Some(replicator) = self.replicators.get_mut(&node)
             && !replicator.is_suspect
         {
-            replicator.is_suspect = true;
+            replicator.suspect(cx.now.time);
             self.is_answered = false;
             cx.query_config();
         }

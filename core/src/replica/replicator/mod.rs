@@ -37,6 +37,8 @@ pub(super) struct Replicator {
     pub(super) standing: Standing,
     /// Silent, hanging, or without what it should have: to be removed.
     pub(super) is_suspect: bool,
+    /// When it was found last not to store in time what it was sent.
+    lagged: Option<Instant>,
     /// It has spoken in this epoch, so it relies on nothing of an older one.
     pub(super) has_entered: bool,
     pub(super) leases: Leases,
@@ -78,6 +80,7 @@ impl Replicator {
             incarnation: member.incarnation,
             standing,
             is_suspect: false,
+            lagged: None,
             has_entered: false,
             leases: Leases::default(),
             acked: Position::ZERO,
@@ -109,6 +112,10 @@ impl Replicator {
         self.stage = Stage::Greeting;
         if let Some(member) = cx.member(self.node) {
             self.address = member.address.clone();
+            // What is known of a former process says nothing of this one.
+            if self.incarnation != member.incarnation {
+                self.lagged = None;
+            }
             self.incarnation = member.incarnation;
         }
         self.greet(cx);
@@ -168,6 +175,25 @@ impl Replicator {
     /// Is everything on its way to it, or there?
     pub(super) fn is_current(&self, end: Position) -> bool {
         matches!(&self.stage, Stage::Streaming(stream) if stream.next == end)
+    }
+
+    /// Does it store what it is sent as fast as it must once writes wait for it? Whoever has everything does; and whoever has
+    /// not is to have done so for a while.
+    pub(super) fn keeps_up(&self, cx: &Context<'_>) -> bool {
+        let Stage::Streaming(stream) = &self.stage else {
+            return false;
+        };
+        let has_lagged = self
+            .lagged
+            .is_some_and(|lagged| cx.now.time - lagged < limits::LAG_FORGOTTEN);
+        let is_complete = self.acked == cx.core.log.end();
+        !has_lagged && (is_complete || stream.is_stored_within(cx.now.time, cx.timing().overdue))
+    }
+
+    /// It is silent, or keeps its acknowledgements back.
+    pub(super) fn suspect(&mut self, now: Instant) {
+        self.is_suspect = true;
+        self.lagged = Some(now);
     }
 
     /// What it may still need from the log.
@@ -302,7 +328,10 @@ impl Replicator {
                 if persisted > self.acked && persisted <= stream.sent {
                     self.acked = persisted;
                     let window_bytes_max = cx.core.options.limits.window_bytes_max;
-                    stream.acknowledge(persisted, window_bytes_max);
+                    let sent = stream.acknowledge(persisted, window_bytes_max);
+                    if sent.is_some_and(|sent| cx.now.time - sent > cx.timing().overdue) {
+                        self.lagged = Some(cx.now.time);
+                    }
                     self.rearm(cx);
                 }
             }
@@ -319,7 +348,11 @@ impl Replicator {
             from,
         });
         let window_bytes = cx.core.options.limits.window_bytes_max;
-        self.stage = Stage::Streaming(Stream::new(from, window_bytes));
+        let mut stream = Stream::new(from, window_bytes);
+        if self.acked < from {
+            stream.owe(from, cx.now.time);
+        }
+        self.stage = Stage::Streaming(stream);
         self.watch(cx);
     }
 

@@ -3,6 +3,7 @@
 
 use std::collections::VecDeque;
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::config::Position;
 use crate::limits;
@@ -23,9 +24,11 @@ pub(super) struct Stream {
     flights: VecDeque<(Position, usize)>,
     pub(super) flight_bytes: usize,
     window_bytes: usize,
-    /// When what is not acknowledged was first sent; `sent` is the end of the last of them.
+    /// When what is not acknowledged was first sent in this handshake, or had been before; `sent` is the end of the last of them.
     pub(super) marks: VecDeque<(Position, Instant)>,
     pub(super) sent: Position,
+    /// Something that was sent is acknowledged.
+    is_proven: bool,
     pub(super) reading: Reading,
 }
 
@@ -142,8 +145,20 @@ impl Stream {
             window_bytes,
             marks: VecDeque::new(),
             sent: from,
+            is_proven: false,
             reading: Reading::No,
         }
+    }
+
+    /// Has the replica stored something of what it is sent, and is nothing of it older than `patience`?
+    pub(super) fn is_stored_within(&self, now: Instant, patience: Duration) -> bool {
+        let mut open = self.marks.iter();
+        self.is_proven && open.all(|(_, sent)| now - *sent <= patience)
+    }
+
+    /// The replica has, and has not stored, what lies before `end`.
+    pub(super) fn owe(&mut self, end: Position, now: Instant) {
+        self.marks.push_back((end, now));
     }
 
     /// Is there something to send, and room for it?
@@ -161,7 +176,7 @@ impl Stream {
         self.flight_bytes += bytes;
         if end > self.sent {
             self.sent = end;
-            self.marks.push_back((end, now));
+            self.owe(end, now);
         }
     }
 
@@ -180,8 +195,13 @@ impl Stream {
         }
     }
 
-    /// Forgets what is acknowledged, and lets as much more be under way, up to `window_bytes_max`.
-    pub(super) fn acknowledge(&mut self, position: Position, window_bytes_max: usize) {
+    /// Forgets what is acknowledged, and lets as much more be under way, up to `window_bytes_max`. Returns when the oldest of it
+    /// was first sent.
+    pub(super) fn acknowledge(
+        &mut self,
+        position: Position,
+        window_bytes_max: usize,
+    ) -> Option<Instant> {
         self.read_again();
         let mut acknowledged = 0;
         while self
@@ -192,8 +212,10 @@ impl Stream {
             acknowledged += self.flights.pop_front().map_or(0, |flight| flight.1);
         }
         self.flight_bytes -= acknowledged;
+        let oldest = self.marks.front().copied();
         while self.marks.front().is_some_and(|mark| mark.0 <= position) {
             self.marks.pop_front();
+            self.is_proven = true;
         }
         if self.next < position {
             // Whatever the storage was asked for, the replica has it.
@@ -201,6 +223,7 @@ impl Stream {
             self.next = position;
         }
         self.window_bytes = (self.window_bytes + acknowledged).min(window_bytes_max);
+        oldest.filter(|mark| mark.0 <= position).map(|mark| mark.1)
     }
 }
 

@@ -383,3 +383,44 @@ fn a_write_no_longer_waits_for_a_replica_that_was_counted_in_and_hangs() {
     let is_acknowledged = matches!(replies.as_slice(), [(_, 1, ReplyBody::OperationAck { .. })]);
     assert!(is_acknowledged, "{replies:?}");
 }
+
+/// Writes would wait for it.
+#[test]
+fn a_joining_replica_that_stores_nothing_of_what_it_is_sent_is_not_counted_in() {
+    let mut table = Table::sole(0);
+    let echo = table.timestamp();
+    let sync = table.stream_from(EpochHistory::new(), Position::ZERO);
+    table.hear_other(PeerMessage::BeaconAck(BeaconAck {
+        echo,
+        sync,
+        sent: echo,
+    }));
+    let acknowledge = |table: &mut Table, id| {
+        table.step(insert(id, 9));
+        table.let_save().len()
+    };
+    assert_eq!(acknowledge(&mut table, 1), 1, "nobody else is waited for");
+    let persisted = Position(2);
+    table.hear_other(PeerMessage::SnapshotAck(SnapshotAck { sync, persisted }));
+    assert_eq!(acknowledge(&mut table, 2), 0, "it keeps up");
+}
+
+#[test]
+fn a_replica_is_expected_to_store_what_it_had_when_the_handshake_ended() {
+    let had = vec![Arc::new(entry(0, Change::remove("k".into())))];
+    let mut table = Table::recovered(ME, SessionRows::default(), had);
+    let sync = table.greeting();
+    let mut history = EpochHistory::new();
+    history.append(EPOCH, Seq(0));
+    table.hear_other(PeerMessage::SyncReply(SyncReply {
+        sync,
+        sent: table.timestamp(),
+        history,
+        end: Position(1),
+        committed: Position::ZERO,
+    }));
+    let persisted = Position::ZERO;
+    table.hear_other(PeerMessage::SnapshotAck(SnapshotAck { sync, persisted }));
+    let timers = &table.replica.core.timers;
+    assert!(timers.is_armed(Timer::Overdue(OTHER)), "{timers:?}");
+}
