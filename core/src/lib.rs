@@ -12,7 +12,7 @@
 //! | --- | --- | --- |
 //! | arbiter | keeps the [`Config`](config::Config), durably, and changes it by compare-and-swap on its version | [`arbiter`] |
 //! | replica | keeps the data; **primary**, **secondary** (in sync) or **joining**, as the configuration says | [`replica`] |
-//! | client | finds the primary, numbers requests, retries what was certainly not executed | [`client`] |
+//! | client | finds the primary, numbers requests, sends each again until its outcome is known | [`client`] |
 //!
 //! The three have one shape, [`Process`](process::Process): an input and the time go in, effects come out. They do no
 //! IO, wait for nothing, read no clock and draw no random numbers. Time is an argument, and so is what memory has of the state;
@@ -60,7 +60,7 @@
 //! # Numbers
 //!
 //! An entry of the log has a [`Seq`](config::Seq), its place, and the [`Epoch`](config::Epoch) it was made in, and keeps
-//! both for ever. A [`Position`](config::Position) is a count of entries. Of every log there are four positions,
+//! both for ever. A [`Position`](config::Position) is a count of entries. Of every log there are five positions,
 //! in this order:
 //!
 //! ```text
@@ -131,9 +131,10 @@
 //! ```
 //!
 //! Each counts on its own clock, the one that waits for the other's end longer. A primary has its lease while it has
-//! that of every replica its writes wait for; without it, it answers no linearizable reads and grants none. A replica that
-//! is removed **drains**: nothing commits without it until its read lease is over, or it has joined again and thereby
-//! given it up. A secondary takes a grant only for a timestamp of its present role, and while it knows that it is in sync.
+//! the promise of every replica that is in sync, or counts already because it is about to be; without it, it answers no
+//! linearizable reads and grants none. A replica that is removed **drains**: nothing commits without it until its read lease
+//! is over, or it has joined again and thereby given it up. A secondary takes a grant only for a timestamp of its present
+//! role, and while it knows that it is in sync.
 //!
 //! ## Failover
 //!
@@ -252,8 +253,9 @@
 //! [guarantees](docs::guarantees), the [words](docs::glossary), [where to add](docs::adding) what is missing, and [what is
 //! asked](docs::contributing) of a change.
 //!
-//! The modules in reading order: [`config`], [`operation`], [`range`], [`limits`], [`time`], [`epochs`], [`sessions`], [`transport`], [`message`],
-//! [`wire`], [`storage`], [`event`], [`engine`], [`log`], [`process`], [`host`], [`replica`], [`arbiter`], [`client`], [`driver`].
+//! The modules in reading order: [`config`], [`operation`], [`range`], [`limits`], [`time`], [`epochs`], [`sessions`],
+//! [`runtime`], [`transport`], [`message`], [`wire`], [`storage`], [`event`], [`engine`], [`log`], [`process`], [`host`],
+//! [`replica`], [`arbiter`], [`client`], [`driver`].
 
 // Reading order, not the alphabet; but a macro comes before its use.
 #[macro_use]

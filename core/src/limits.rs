@@ -65,7 +65,7 @@ pub const PRIMARY_HEDGE: Duration = Duration::from_millis(150);
 pub const CLIENT_WRITES_IN_FLIGHT_MAX: usize = 2048;
 
 /// A client waits this long for the answer to a read before it asks the same question again where only one replica
-/// will do.
+/// will do. A replica keeps a read that it may not answer yet for as long, then answers `Behind`.
 pub const READ_PATIENCE: Duration = Duration::from_millis(1000);
 
 /// A client waits this long for the answer to a read before it asks another replica as well; whoever answers first is

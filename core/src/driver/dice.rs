@@ -1,4 +1,4 @@
-//! The only dice of the system.
+//! The only dice of the driver.
 
 /// A number that nobody else has drawn.
 #[expect(clippy::disallowed_methods, reason = "identities are drawn here")]

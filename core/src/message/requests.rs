@@ -127,8 +127,8 @@ pub enum ReplyBody {
         key: Key,
         /// Its record; `None` when it is absent.
         record: Option<Record>,
-        /// The record is the outcome of the entries before this: the replica's committed position, or for
-        /// `ReadLevel::Local` the end of its log.
+        /// The record is the outcome of the entries before this: the replica's committed position; for
+        /// `ReadLevel::Local`, how far its disk was asked for the log.
         position: Position,
         /// That of the store there.
         revision: Revision,

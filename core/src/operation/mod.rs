@@ -146,11 +146,12 @@ pub enum Rejection {
         /// Where the primary is; `None` when this replica does not know it.
         primary: Option<Address>,
     },
-    /// The replica has no role yet, or its data is being replaced; try again soon or elsewhere.
+    /// The replica has no role yet, is about to hand over, or has rejected this copy or a later one before; try again soon
+    /// or elsewhere.
     #[error("this replica is not ready to serve")]
     NotReady,
     /// Too much is in flight; try again soon.
-    #[error("the primary has too many writes in flight")]
+    #[error("too much is in flight at this replica")]
     Overloaded,
     /// The key or the value is longer than the cluster takes; never try again.
     #[error("{what} of {size} bytes is outside the limits of 1 to {limit} bytes")]

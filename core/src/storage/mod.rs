@@ -1,5 +1,5 @@
-//! What a process asks of its disk, and of the host around it, and what it gets back: plain data; and the machine that
-//! decides how that is carried out.
+//! What a process asks of its disk, and what it gets back: plain data; and the machine that decides how that is carried
+//! out.
 //!
 //! - [`pending`]: what was asked for and not heard of.
 //! - [`desk`]: the process's side, in the thread of its loop.

@@ -36,8 +36,7 @@ impl Scan {
         cx.reply(&self.asker, page);
     }
 
-    /// A page of the state, with the newest entries laid over it. What they add may make it longer than the limit, and what
-    /// they remove shorter although more follow.
+    /// A page of the state, with the newest entries laid over it. What they remove may make it shorter although more follow.
     fn page(&self, log: &Log, found: &Page) -> ReplyBody {
         let records = &found.records;
         let through = if found.more {
