@@ -239,7 +239,6 @@ mod switch {
         RoomUntold = "that there is room again is not told",
         OldestRecordSaved = "of several records of the arbiter the oldest is saved, and all are reported",
         InstallsWhileApplying = "a state is put in place while entries are applied to the former one",
-        KeepsWhatWaited = "entries that wait to be applied to a state are applied to the one in its place",
         InstalledUnreset = "an installed state is reported before the log begins anew",
         LogAnewBeforeState = "the log begins anew before the state is in place",
         TrimsUncheckpointed = "the log is trimmed although the state is not durable",

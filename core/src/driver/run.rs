@@ -11,7 +11,7 @@ use crate::driver::disk::Disk;
 use crate::driver::error::DriverError;
 use crate::driver::inbox::Inbox;
 use crate::driver::running::{Command, Exit};
-use crate::driver::usage;
+use crate::driver::usage::{self, Gauge};
 use crate::driver::watch::Watch;
 use crate::engine::Engine;
 use crate::host::outgoing::Parcel;
@@ -29,6 +29,7 @@ pub(super) struct Driver<'a, P: Process> {
     runtime: &'a dyn Runtime,
     disk: &'a mut Disk,
     watch: &'a dyn Watch,
+    gauge: Gauge,
 }
 
 /// What surrounds the host while a round lasts.
@@ -36,6 +37,7 @@ struct Around<'a> {
     transport: &'a dyn Transport,
     disk: &'a Disk,
     watch: &'a dyn Watch,
+    gauge: &'a mut Gauge,
 }
 
 impl<T: fmt::Debug> Surroundings<T> for Around<'_> {
@@ -44,7 +46,9 @@ impl<T: fmt::Debug> Surroundings<T> for Around<'_> {
     }
 
     fn usage(&mut self) -> Usage {
-        usage::measure(self.transport, self.disk)
+        let (transport, disk) = (self.transport, self.disk);
+        self.gauge
+            .read(Clock.now(), || usage::measure(transport, disk))
     }
 
     fn engine(&self) -> Option<&dyn Engine> {
@@ -73,6 +77,7 @@ impl<'a, P: Process> Driver<'a, P> {
             runtime,
             disk,
             watch,
+            gauge: Gauge::default(),
         }
     }
 
@@ -94,6 +99,7 @@ impl<'a, P: Process> Driver<'a, P> {
             transport: self.transport,
             disk: self.disk,
             watch: self.watch,
+            gauge: &mut self.gauge,
         };
         self.host.start(&mut around)?;
         loop {
@@ -107,6 +113,7 @@ impl<'a, P: Process> Driver<'a, P> {
                 transport: self.transport,
                 disk: self.disk,
                 watch: self.watch,
+                gauge: &mut self.gauge,
             };
             self.host.round(arrivals.drain(..), &mut around)?;
             match inbox.stopped() {

@@ -2,16 +2,37 @@
 
 use std::fs;
 use std::sync::LazyLock;
+use std::time::Duration;
 
 use rustix::time::{ClockId, clock_gettime};
 
 use crate::driver::dice::draw;
 use crate::driver::disk::Disk;
 use crate::message::Usage;
+use crate::time::Instant;
 use crate::transport::Transport;
 
 /// This process.
 static PROCESS: LazyLock<u64> = LazyLock::new(draw);
+
+/// Measured anew no sooner: it walks all connections and reads files of the operating system, and anybody may ask for it.
+const FRESH: Duration = Duration::from_millis(100);
+
+/// What was measured last.
+#[derive(Debug, Default)]
+pub(super) struct Gauge {
+    last: Option<(Instant, Usage)>,
+}
+
+impl Gauge {
+    /// As of now, or shortly before.
+    pub(super) fn read(&mut self, now: Instant, measure: impl FnOnce() -> Usage) -> Usage {
+        let fresh = self.last.filter(|(at, _)| now - *at < FRESH);
+        let (at, usage) = fresh.unwrap_or_else(|| (now, measure()));
+        self.last = Some((at, usage));
+        usage
+    }
+}
 
 /// As of now. What the operating system does not tell is zero.
 pub(super) fn measure(transport: &dyn Transport, disk: &Disk) -> Usage {
@@ -68,6 +89,18 @@ mod tests {
         assert_eq!(field(text, "write_bytes:"), Some(23));
         assert_eq!(field(text, "VmRSS:"), Some(45));
         assert_eq!(field(text, "bytes:"), None);
+    }
+
+    #[test]
+    fn usage_is_measured_once_in_a_while_however_often_it_is_asked_for() {
+        let (mut gauge, mut measured) = (Gauge::default(), 0);
+        for millis in 0..1_000 {
+            gauge.read(Instant::from_millis(millis), || {
+                measured += 1;
+                Usage::default()
+            });
+        }
+        assert_eq!(measured, 10);
     }
 
     #[test]

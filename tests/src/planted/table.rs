@@ -109,7 +109,6 @@ pub const FOUND: &[Found] = &[
     found(Bug::RoomUntold, SOON, &[CALM]),
     found(Bug::OldestRecordSaved, LATE, &[FORWARD, CALM, LET_IN]),
     found(Bug::InstallsWhileApplying, LATE, &[PANICS]),
-    found(Bug::KeepsWhatWaited, LATE, &[PANICS]),
     found(Bug::InstalledUnreset, SOON, &[PANICS, AHEAD]),
     found(Bug::LogAnewBeforeState, LATE, &[STARTED]),
     found(Bug::TrimsUncheckpointed, SOON, &[STARTED, CALM]),

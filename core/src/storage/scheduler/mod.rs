@@ -363,7 +363,6 @@ impl Scheduler {
     fn on_head_begun(&mut self) {
         if let Some(Job::Install { .. }) = self.head.as_ref().map(|head| &head.job)
             && let Some(state) = &mut self.state
-            && !planted!(KeepsWhatWaited)
         {
             state.drop_waiting();
         }
