@@ -69,7 +69,6 @@ pub const FOUND: &[Found] = &[
     found(Bug::PromiseCutShort, LATE, &[LINEARIZABLE]),
     found(Bug::SecondaryReadsWithoutLease, LATE, &[LINEARIZABLE]),
     found(Bug::ReadLeaseFromReceipt, LATE, &[LINEARIZABLE]),
-    found(Bug::GrantsToJoining, LATE, &[LINEARIZABLE]),
     found(Bug::LeaseNotCheckedAtAnswer, LATE, &[LINEARIZABLE]),
     found(Bug::ReadsBeforeRecommit, LATE, &[LINEARIZABLE]),
     found(Bug::ReadsDirtyValue, SOON, &[LINEARIZABLE]),
@@ -215,6 +214,11 @@ pub const SCRIPTED: &[Scripted] = &[
     scripted(
         Bug::GrantsWithoutLease,
         "grant_without_a_lease",
+        LINEARIZABLE,
+    ),
+    scripted(
+        Bug::GrantsToJoining,
+        "grant_to_one_that_was_removed",
         LINEARIZABLE,
     ),
     scripted(
