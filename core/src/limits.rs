@@ -29,7 +29,7 @@ pub const HAND_OVER_PATIENCE: Duration = Duration::from_millis(1200);
 /// A leaving replica waits this long for the arbiter to confirm, then stops without.
 pub const LEAVE_PATIENCE: Duration = Duration::from_millis(2000);
 
-/// Writes repeated to a disk that has not answered for `RETRY_INTERVAL`: few enough to cost nothing where it is merely
+/// Saves repeated to a disk that has not answered for `RETRY_INTERVAL`: few enough to cost nothing where it is merely
 /// slow.
 pub const PERSIST_RETRIES_MAX: usize = 64;
 

@@ -102,7 +102,7 @@ mod switch {
         AcksUnsynced = "a secondary acknowledges what its disk has not synced",
         AcksRepeatUnsynced = "a secondary takes what comes a second time for persisted, while its disk is busy with it",
         CountsOwnUnsynced = "the primary counts itself before its own disk has synced",
-        StaleProofCounts = "a write proves what was asked for, although that was cut off before it was done",
+        StaleProofCounts = "a save proves what was asked for, although that was cut off before it was done",
         TruncationNotAwaited = "a replica takes entries before it has durably cut off its longer log, and what was written of that proves them",
         EpochNotAwaited = "a replica acts in an epoch before its disk knows it",
 
@@ -230,11 +230,11 @@ mod switch {
         NoUncommittedLimit = "a primary takes writes without a limit",
 
         // The scheduler: what the disk does next.
-        ReportedUnsynced = "a write is reported before the sync that makes it durable",
-        ReportedWithFormerGroup = "a write that came during a sync is reported with it",
-        RefusedIsOvertaken = "a write that found no room is overtaken by those behind it, and done after them",
-        RefusedIsForgotten = "a write that found no room is never done",
-        RefusedIsReported = "a write that found no room is reported as durable",
+        ReportedUnsynced = "a save is reported before the sync that makes it durable",
+        ReportedWithFormerGroup = "a save that came during a sync is reported with it",
+        RefusedIsOvertaken = "a save that found no room is overtaken by those behind it, and done after them",
+        RefusedIsForgotten = "a save that found no room is never done",
+        RefusedIsReported = "a save that found no room is reported as durable",
         RefusedNotRetried = "what found no room is not tried again",
         RoomUntold = "that there is room again is not told",
         OldestRecordSaved = "of several records of the arbiter the oldest is saved, and all are reported",

@@ -68,7 +68,7 @@ impl Shadow {
         &self.staged
     }
 
-    /// The replica learns that a write is done.
+    /// The replica learns that a save is done.
     pub fn on_persisted(&mut self, ticket: Ticket) {
         if let Some((awaited, at)) = self.installing
             && awaited == ticket
@@ -82,7 +82,7 @@ impl Shadow {
         }
     }
 
-    /// Follows a write of the replica.
+    /// Follows a save of the replica.
     pub fn follow(&mut self, ticket: Ticket, save: &Save) {
         match save {
             Save::Append { entries, .. } => {

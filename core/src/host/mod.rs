@@ -327,7 +327,7 @@ impl<P: Process> Host<P> {
                     self.own.push_back(message);
                 }
                 Effect::Send { to, message } => outgoing.push(to, &message),
-                Effect::Persist(ticket, write) => self.desk.persist(ticket, write, handed)?,
+                Effect::Persist(ticket, save) => self.desk.persist(ticket, save, handed)?,
                 Effect::Apply(committed) => {
                     let engine = around.engine();
                     self.desk.apply(engine, committed, handed)?;

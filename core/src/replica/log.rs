@@ -88,11 +88,11 @@ impl Context<'_> {
 
     /// Puts the full state that was collected in the place of the present one.
     pub(super) fn install(&mut self, at: Moment, history: EpochHistory, sessions: SessionRows) {
-        let write = Save::Install {
+        let save = Save::Install {
             at,
             history: history.clone(),
         };
-        let ticket = self.persist(write, Proof::Other);
+        let ticket = self.persist(save, Proof::Other);
         self.core.installing = Some(Installing {
             ticket,
             at,

@@ -146,7 +146,7 @@ impl Replica {
         self.core.log.tail_bytes() + primary
     }
 
-    /// Requests in flight that it keeps in memory: writes to its disk, reads, questions about itself.
+    /// Requests in flight that it keeps in memory: saves, reads, questions about itself.
     pub fn requests_in_flight(&self) -> usize {
         self.core.disk.len() + self.reads.len() + self.core.statuses.len()
     }

@@ -218,7 +218,7 @@ pub struct Node {
     pub(super) inbox: Inbox,
     /// Its process has had its first round.
     pub(super) has_begun: bool,
-    /// The newest write its process has asked for.
+    /// The newest save its process has asked for.
     pub(super) asked: Option<Ticket>,
     /// The process does nothing before then.
     pub(super) busy_until: u64,

@@ -316,11 +316,11 @@ impl Disk {
 
     /// How many different moments power could be lost at while what waits is being written; every entry is one.
     pub fn moments(&self) -> usize {
-        let writes = self.told.iter().filter_map(|told| match told {
+        let saves = self.told.iter().filter_map(|told| match told {
             Told::Save(_, save) => Some(save),
             _ => None,
         });
-        writes.map(moments_of).sum()
+        saves.map(moments_of).sum()
     }
 
     /// Power is lost at one of the `moments`, and the state falls back to its checkpoint if that is wanted.

@@ -162,7 +162,7 @@ pub(crate) fn check_save(
             if may_lose_committed(config, disk) {
                 return Ok(());
             }
-            // What is cut off is still on the disk: the write has only been asked for.
+            // What is cut off is still on the disk: the save has only been asked for.
             let cut = disk.log().entry(keep.next_seq());
             match (cut, ledger.entry(keep.next_seq())) {
                 (Some(cut), Some(committed)) if cut == committed => {

@@ -294,7 +294,7 @@ pub const REDUNDANT: &[(Bug, &str)] = &[
     ),
     (
         Bug::StaleProofCounts,
-        "a log is cut off in a new epoch, and before its role in that, a replica waits for a write behind all that was asked for",
+        "a log is cut off in a new epoch, and before its role in that, a replica waits for a save behind all that was asked for",
     ),
     (
         Bug::TruncationNotAwaited,

@@ -3,7 +3,7 @@
 use super::*;
 
 #[test]
-fn a_write_of_what_was_cut_off_says_nothing_of_what_has_taken_its_place() {
+fn a_save_of_what_was_cut_off_says_nothing_of_what_has_taken_its_place() {
     let mut table = Table::joined(OTHER);
     shake_hands(&mut table, 1, 0);
     table.persisting();
@@ -72,8 +72,8 @@ fn what_a_replica_acknowledged_in_an_earlier_handshake_does_not_count() {
         attempt: Default::default(),
     };
     table.hear("c", Message::Request(request));
-    let write = table.persisting()[0];
-    table.step(Input::Persisted(write));
+    let save = table.persisting()[0];
+    table.step(Input::Persisted(save));
     // It restarts, and has lost what it had not synced; a late acknowledgement of its former start arrives.
     table.hear(
         "arbiter",

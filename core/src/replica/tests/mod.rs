@@ -169,7 +169,7 @@ impl Table {
         self.hear(&format!("r{}", sender.0), Message::Peer(peer));
     }
 
-    /// The writes it has asked for since the last look, which forgets all else.
+    /// The saves it has asked for since the last look, which forgets all else.
     fn persisting(&mut self) -> Vec<Ticket> {
         let effects = std::mem::take(&mut self.effects).into_iter();
         let tickets = effects.filter_map(|effect| match effect {
@@ -234,17 +234,17 @@ impl Table {
     /// to which request, and what.
     fn let_save(&mut self) -> Vec<(String, u64, ReplyBody)> {
         loop {
-            let writes = self.effects.iter().filter_map(|effect| match effect {
+            let tickets = self.effects.iter().filter_map(|effect| match effect {
                 Effect::Persist(ticket, _) => Some(*ticket),
                 _ => None,
             });
-            let writes: Vec<Ticket> = writes.collect();
+            let tickets: Vec<Ticket> = tickets.collect();
             self.effects
                 .retain(|effect| !matches!(effect, Effect::Persist(..)));
-            if writes.is_empty() {
+            if tickets.is_empty() {
                 return self.replies();
             }
-            for ticket in writes {
+            for ticket in tickets {
                 self.step(Input::Persisted(ticket));
             }
         }

@@ -75,7 +75,7 @@ pub struct Counts {
     pub syncs: u64,
 }
 
-/// What was counted makes no difference to what happens next, so it tells no writers apart.
+/// What was counted makes no difference to what happens next, so it tells no schedulers apart.
 impl Hash for Counts {
     fn hash<H: Hasher>(&self, _: &mut H) {}
 }
@@ -301,11 +301,11 @@ impl Scheduler {
         matches!(head, Some(Job::Reset { .. }))
     }
 
-    /// Has it nothing to write or to read?
+    /// Has it nothing to save or to read?
     pub fn is_idle(&self) -> bool {
-        let has_writes = self.head.is_some() || !self.queue.is_empty();
+        let has_saves = self.head.is_some() || !self.queue.is_empty();
         self.doing.is_none()
-            && !has_writes
+            && !has_saves
             && self.group.executed.is_empty()
             && self.reads.is_empty()
     }
