@@ -1,7 +1,7 @@
 //! The arbiter's verdicts ([protocol](crate::docs::protocol#arbiter)): pure functions from what it knows and what it is told to
 //! what it knows then and answers.
 //!
-//! A verdict depends on nothing but the record, so a restarted arbiter, or another implementation of its storage,
+//! A verdict depends on nothing but the record, so a restarted arbiter, or another implementation of its store,
 //! decides the same. Sending and durability are left to the process in `mod.rs`.
 
 use crate::config::{

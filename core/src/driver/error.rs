@@ -11,14 +11,14 @@ use crate::storage::desk::DeskError;
 #[derive(Debug, thiserror::Error)]
 pub enum DriverError {
     /// The disk did not do what it was asked for; the next start finds out what it has.
-    #[error("the storage failed")]
+    #[error("the disk failed")]
     Disk(#[from] StoreError),
     /// The disk did not come to an end when the process did. What was acknowledged is safe; the next start takes longer.
     #[error("the disk did not finish what it was doing in reasonable time")]
-    StorageHangs,
+    DiskHangs,
     /// The process asked for a disk it was not given.
-    #[error("this kind of process has no storage for what it wanted to store")]
-    NoStorage,
+    #[error("this kind of process has no disk for what it wanted to save")]
+    NoDisk,
     /// The arbiter does not take this node.
     #[error("this node has no place in the cluster: {0}")]
     JoinRefused(JoinRefusal),
@@ -44,7 +44,7 @@ pub enum DriverError {
 impl From<DeskError> for DriverError {
     fn from(error: DeskError) -> Self {
         match error {
-            DeskError::NoStorage => Self::NoStorage,
+            DeskError::NoDisk => Self::NoDisk,
             DeskError::Store(error) => Self::Disk(error),
         }
     }

@@ -417,7 +417,7 @@ fn a_process_without_a_disk_that_wants_to_write_is_ended() {
     let mut stage = Stage::new(Disk::none(), |_, _, _, outbox| {
         outbox.persist(Ticket(1), meta_save());
     });
-    assert!(matches!(stage.ended(), Err(DriverError::NoStorage)));
+    assert!(matches!(stage.ended(), Err(DriverError::NoDisk)));
     assert_eq!(stage.next_done(), Done::Closed);
 }
 

@@ -67,8 +67,8 @@ pub enum BulkRequest {
 #[derive(Debug, thiserror::Error)]
 pub enum DeskError {
     /// The process asked for a disk it was not given.
-    #[error("this kind of process has no storage for what it wanted to store")]
-    NoStorage,
+    #[error("this kind of process has no disk for what it wanted to save")]
+    NoDisk,
     /// The state failed.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -134,7 +134,7 @@ impl Desk {
     /// The process asks for a save, for the first time or again.
     ///
     /// # Errors
-    /// `NoStorage`.
+    /// `NoDisk`.
     pub fn persist(
         &mut self,
         ticket: Ticket,
@@ -147,7 +147,7 @@ impl Desk {
             (Kind::Replica, save) => !matches!(save, Save::Arbiter(_)),
         };
         if !is_fit {
-            return Err(DeskError::NoStorage);
+            return Err(DeskError::NoDisk);
         }
         if self.knows(ticket) && !planted!(RepeatHandedOn) {
             return Ok(());
@@ -165,14 +165,14 @@ impl Desk {
     /// The process has committed entries.
     ///
     /// # Errors
-    /// `NoStorage`, or what failed in the state.
+    /// `NoDisk`, or what failed in the state.
     pub fn apply(
         &mut self,
         engine: Option<&dyn Engine>,
         committed: Committed,
         out: &mut Vec<Handed>,
     ) -> Result<(), DeskError> {
-        let engine = engine.ok_or(DeskError::NoStorage)?;
+        let engine = engine.ok_or(DeskError::NoDisk)?;
         self.order.hold(committed);
         self.release(engine, out)
     }
@@ -180,7 +180,7 @@ impl Desk {
     /// The process asks a question. Whatever it was told to be applied before is in the answer.
     ///
     /// # Errors
-    /// `NoStorage`.
+    /// `NoDisk`.
     pub fn query(
         &mut self,
         ticket: Ticket,
@@ -188,7 +188,7 @@ impl Desk {
         out: &mut Vec<Handed>,
     ) -> Result<(), DeskError> {
         if self.kind != Kind::Replica {
-            return Err(DeskError::NoStorage);
+            return Err(DeskError::NoDisk);
         }
         out.push(match query {
             Query::Get { key } => Handed::Get(ticket, key),

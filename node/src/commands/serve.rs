@@ -85,8 +85,8 @@ pub(crate) fn failure(error: &DriverError) -> Failure {
         DriverError::JoinRefused(reason) => Failure::Refused(reason.to_string()),
         DriverError::Disk(_)
         | DriverError::RecordBehind
-        | DriverError::StorageHangs
-        | DriverError::NoStorage
+        | DriverError::DiskHangs
+        | DriverError::NoDisk
         | DriverError::TransportClosed
         | DriverError::Panicked(_)
         | DriverError::Abandoned

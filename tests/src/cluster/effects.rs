@@ -462,7 +462,7 @@ impl Cluster {
             return self.give_up(index);
         }
         let what = format!("{}: {error}", self.nodes[index].name);
-        self.violate("the storage works", what);
+        self.violate("the disk works", what);
     }
 
     fn expect_done<T>(&mut self, index: usize, outcome: Result<T, StoreError>) -> Option<T> {
@@ -470,7 +470,7 @@ impl Cluster {
             Ok(done) => Some(done),
             Err(error) => {
                 let what = format!("{}: {error}", self.nodes[index].name);
-                self.violate("the storage works", what);
+                self.violate("the disk works", what);
                 None
             }
         }

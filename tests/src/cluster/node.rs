@@ -201,7 +201,7 @@ pub struct Node {
     pub name: String,
     /// Where it is reached.
     pub address: Address,
-    /// Its storage.
+    /// What it has besides its process.
     pub role: Role,
     /// Its process, while it runs.
     pub machine: Option<Machine>,

@@ -189,7 +189,7 @@ impl Cluster {
         };
         if let Err(error) = rounded {
             let what = format!("{}: {error}", self.nodes[index].name);
-            self.violate("the storage works", what);
+            self.violate("the disk works", what);
         }
         let passed = std::mem::take(machine.passed());
         self.nodes[index].machine = Some(machine);

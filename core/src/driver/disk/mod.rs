@@ -205,7 +205,7 @@ impl Disk {
         let closed = timeout(CLOSE_PATIENCE, drained).await;
         closed.unwrap_or_else(|_| {
             self.fate.abandon();
-            Err(DriverError::StorageHangs)
+            Err(DriverError::DiskHangs)
         })
     }
 

@@ -1,8 +1,8 @@
-//! The only place of the storage that rolls dice: identities and salts.
+//! The only place of the stores that rolls dice: identities and salts.
 
 use std::fmt;
 
-/// Where the storage takes its random numbers from.
+/// Where the stores take their random numbers from.
 pub struct Draw(Box<dyn FnMut() -> u64 + Send>);
 
 impl Draw {
@@ -10,7 +10,7 @@ impl Draw {
     pub fn random() -> Self {
         #[expect(
             clippy::disallowed_methods,
-            reason = "identities are drawn by the storage, outside the protocol"
+            reason = "identities are drawn by the stores, outside the protocol"
         )]
         Self(Box::new(rand::random::<u64>))
     }

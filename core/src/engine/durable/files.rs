@@ -1,4 +1,4 @@
-//! Files as the rest of the durable storage sees them: errors with their place, atomic replacement, allocation, room.
+//! Files as the rest of the durable stores sees them: errors with their place, atomic replacement, allocation, room.
 
 use std::io;
 use std::path::{Path, PathBuf};

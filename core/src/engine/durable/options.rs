@@ -1,6 +1,6 @@
 //! What an operator may choose about the disk.
 
-/// Sizes of the durable storage. The defaults suit a node with some GiB of disk and half a GiB of memory.
+/// Sizes of the durable stores. The defaults suit a node with some GiB of disk and half a GiB of memory.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StoreOptions {
     /// Bytes of entries in a log segment, allocated ahead. The log is trimmed by whole segments; each change of segment costs

@@ -74,7 +74,7 @@ impl Checkpoint {
 
 /// Checkpoints make sorted runs, and compaction makes one of many: where it cannot keep up, those who write have to wait for
 /// it, or every read would look into ever more of them.
-#[expect(clippy::disallowed_methods, reason = "a thread of the storage waits")]
+#[expect(clippy::disallowed_methods, reason = "a thread of the disk waits")]
 fn await_compaction(state: &Keyspace) {
     for _ in 0..RUNS_LOOKS_MAX {
         if state.l0_table_count() <= RUNS_MAX {
