@@ -84,7 +84,7 @@ impl Cluster {
 
     fn stop_process(&mut self, index: usize) {
         let node = &mut self.nodes[index];
-        node.machine = None;
+        node.host = None;
         node.inbox = Inbox::default();
         node.turn_at = None;
         // What is still under way at the disk belongs to a start that is over.

@@ -42,7 +42,7 @@ use rand_chacha::ChaCha8Rng;
 
 use self::around::Around;
 use self::node::Inbox;
-pub use self::node::{Clock, Machine, Node, Role};
+pub use self::node::{AnyHost, Clock, Node, Role};
 pub use self::options::ClusterOptions;
 use self::queue::{Plan, Planned};
 use crate::disk::{Disk, DiskOptions, FilesLog, Full, RecordDisk};
@@ -178,9 +178,9 @@ impl Cluster {
 
     /// The configuration the arbiter has decided on, which may not be on its disk yet.
     pub fn config_decided(&self) -> &Config {
-        match &self.nodes[0].machine {
-            Some(Machine::Arbiter(host)) => host.process().config(),
-            Some(Machine::Replica(_) | Machine::Client(_)) | None => self.config(),
+        match &self.nodes[0].host {
+            Some(AnyHost::Arbiter(host)) => host.process().config(),
+            Some(AnyHost::Replica(_) | AnyHost::Client(_)) | None => self.config(),
         }
     }
 
@@ -265,14 +265,14 @@ impl Cluster {
         node.bulk.clear();
         node.inbox = Inbox::default();
         let (local, address) = (node.clock.local(self.now), node.address.clone());
-        node.machine = Some(match &mut node.role {
+        node.host = Some(match &mut node.role {
             Role::Arbiter(disk) => {
                 let (record, desk) = match disk.start() {
                     Ok(started) => started,
                     Err(error) => return self.not_started(index, &error),
                 };
                 let host = Host::new(Arbiter::open(record), desk, address);
-                Machine::Arbiter(Box::new(host))
+                AnyHost::Arbiter(Box::new(host))
             }
             Role::Replica(disk, shadow) => {
                 let started = disk.start(local, &self.options.limits.sessions, start);
@@ -289,12 +289,12 @@ impl Cluster {
                     software: "simulated".to_owned(),
                 };
                 let host = Host::new(Replica::open(options, recovered), desk, address);
-                Machine::Replica(Box::new(host))
+                AnyHost::Replica(Box::new(host))
             }
             Role::Client => {
                 let process = Client::new(client, replica_addresses);
                 let host = Host::new(process, Desk::none(), address);
-                Machine::Client(Box::new(host))
+                AnyHost::Client(Box::new(host))
             }
         });
         if let Some(id) = self.node_id(index) {

@@ -21,8 +21,8 @@ use super::around::Around;
 use crate::disk::{Disk, Drive, FilesLog, FilesRecord, RecordDisk};
 use crate::shadow::Shadow;
 
-/// A running process with its host.
-pub enum Machine {
+/// The host of a process of any kind.
+pub enum AnyHost {
     /// The arbiter.
     Arbiter(Box<Host<Arbiter>>),
     /// A replica.
@@ -31,7 +31,7 @@ pub enum Machine {
     Client(Box<Host<Client>>),
 }
 
-impl Machine {
+impl AnyHost {
     /// The process, if it is a replica's.
     pub fn replica(&self) -> Option<&Replica> {
         match self {
@@ -203,8 +203,8 @@ pub struct Node {
     pub address: Address,
     /// What it has besides its process.
     pub role: Role,
-    /// Its process, while it runs.
-    pub machine: Option<Machine>,
+    /// The host of its process, while that runs.
+    pub host: Option<AnyHost>,
     /// Its clock, another one for each start.
     pub clock: Clock,
     /// Its clock from its next start on, if that is not drawn.
@@ -251,7 +251,7 @@ impl Node {
             address: Address::new(&name),
             name,
             role,
-            machine: None,
+            host: None,
             clock: Clock::default(),
             clock_set: None,
             starts: 0,
@@ -274,7 +274,7 @@ impl Node {
 
     /// Does its process run?
     pub fn is_up(&self) -> bool {
-        self.machine.is_some()
+        self.host.is_some()
     }
 
     /// Is what it has on its disk a copy, or does a copy of it run elsewhere?

@@ -143,10 +143,10 @@ impl Cluster {
     /// Sees to it that the node has a turn as soon as there is something for it to do.
     pub(super) fn plan_turn(&mut self, index: usize) {
         let node = &mut self.nodes[index];
-        let Some(machine) = &node.machine else { return };
-        let is_hurried = !node.inbox.is_empty() || !node.has_begun || machine.is_hurried();
+        let Some(host) = &node.host else { return };
+        let is_hurried = !node.inbox.is_empty() || !node.has_begun || host.is_hurried();
         let wanted = if !is_hurried {
-            match machine.due() {
+            match host.due() {
                 Some(instant) => node.clock.global(instant),
                 None => return,
             }
@@ -168,7 +168,7 @@ impl Cluster {
         if self.spins(index) {
             return;
         }
-        let Some(mut machine) = self.nodes[index].machine.take() else {
+        let Some(mut host) = self.nodes[index].host.take() else {
             return;
         };
         let node = &mut self.nodes[index];
@@ -184,15 +184,15 @@ impl Cluster {
             local,
         };
         let rounded = match has_begun {
-            true => machine.round(arrivals, &mut around),
-            false => machine.start(&mut around),
+            true => host.round(arrivals, &mut around),
+            false => host.start(&mut around),
         };
         if let Err(error) = rounded {
             let what = format!("{}: {error}", self.nodes[index].name);
             self.violate("the disk works", what);
         }
-        let passed = std::mem::take(machine.passed());
-        self.nodes[index].machine = Some(machine);
+        let passed = std::mem::take(host.passed());
+        self.nodes[index].host = Some(host);
         let has_ended = self.pass_on(index, passed);
         self.tell(&Fact::Stepped { node: index });
         let turn_time = self.rng.random_range(self.options.turn_time.clone());

@@ -4,7 +4,7 @@ use lockstep_core::limits;
 use lockstep_core::message::{Message, PeerMessage, RoleName};
 
 use super::{Fact, Invariant};
-use crate::cluster::{Cluster, Machine};
+use crate::cluster::{AnyHost, Cluster};
 
 /// Looks at what replicas have handed to their disks, and at the size of what they send.
 #[derive(Default)]
@@ -53,7 +53,7 @@ fn check_disk(cluster: &Cluster, node: usize) -> Result<(), String> {
 /// What a primary takes on from clients is less than the bound before the last write; what it inherited comes on top.
 fn check_log(cluster: &Cluster, node: usize) -> Result<(), String> {
     let node = &cluster.nodes()[node];
-    let Some(replica) = node.machine.as_ref().and_then(Machine::replica) else {
+    let Some(replica) = node.host.as_ref().and_then(AnyHost::replica) else {
         return Ok(());
     };
     let (log, bound) = (

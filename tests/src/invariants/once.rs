@@ -12,7 +12,7 @@ use lockstep_core::operation::{
 use lockstep_core::sessions::{SessionRows, Sessions};
 
 use super::{Fact, Invariant};
-use crate::cluster::{Cluster, Machine};
+use crate::cluster::{AnyHost, Cluster};
 
 /// Follows the ledger.
 #[derive(Default)]
@@ -119,7 +119,7 @@ fn check_tables(cluster: &Cluster, node: usize) -> Result<(), String> {
         check_table(cluster, &state.sessions, state.applied)
             .map_err(|what| format!("the disk of {}: {what}", node.name))?;
     }
-    if let Some(replica) = node.machine.as_ref().and_then(Machine::replica) {
+    if let Some(replica) = node.host.as_ref().and_then(AnyHost::replica) {
         let table = replica.sessions().rows();
         check_table(cluster, table, replica.log().committed())
             .map_err(|what| format!("{}: {what}", node.name))?;

@@ -9,7 +9,7 @@ use lockstep_core::operation::{ClientId, RequestId};
 use lockstep_core::time::Instant;
 
 use super::{Fact, Invariant};
-use crate::cluster::{Cluster, Machine};
+use crate::cluster::{AnyHost, Cluster};
 use crate::repeats;
 
 /// Requests of clients that repeat themselves are left out: copies that come while the first is under way share its
@@ -153,7 +153,7 @@ impl OneReply {
         let is_first_turn_since = clock.local(cluster.nodes()[node].turned) < deadline;
         // What is pending when a tenure ends is never confirmed.
         let has_tenure = matches!(
-            cluster.nodes()[node].machine.as_ref().and_then(Machine::replica),
+            cluster.nodes()[node].host.as_ref().and_then(AnyHost::replica),
             Some(replica) if replica.role() == RoleName::Primary
         );
         if is_of_a_copy {

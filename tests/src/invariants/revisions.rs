@@ -6,7 +6,7 @@ use lockstep_core::message::{Message, ReplyBody};
 use lockstep_core::operation::{Entry, Resolution, Revision};
 
 use super::{Fact, Invariant};
-use crate::cluster::{Cluster, Machine};
+use crate::cluster::{AnyHost, Cluster};
 
 /// Follows the ledger.
 #[derive(Default)]
@@ -128,7 +128,7 @@ fn check_replica(cluster: &Cluster, node: usize) -> Result<(), String> {
         let state = disk.state();
         check("the state", state.applied, state.revision)?;
     }
-    if let Some(replica) = node.machine.as_ref().and_then(Machine::replica) {
+    if let Some(replica) = node.host.as_ref().and_then(AnyHost::replica) {
         let log = replica.log();
         check("the log", log.committed(), log.revision_at(log.committed()))?;
     }
