@@ -33,7 +33,7 @@ pub(super) use self::report::Completion;
 use self::counts::Counters;
 use self::queues::Queues;
 use self::report::Fate;
-use self::scheduler::{Desks, Store, Worker};
+use self::scheduler::{Outlets, Store, Worker};
 use self::threads::Threads;
 
 /// Threads that answer Gets: one can wait for the disk while the other reads from memory.
@@ -73,7 +73,7 @@ impl Disk {
                 engine: engine.clone(),
             },
             told: ends.told,
-            desks: Desks {
+            outlets: Outlets {
                 report: threads.report.clone(),
                 applies: Some(applies),
                 checkpoints: Some(checkpoints),
@@ -122,7 +122,7 @@ impl Disk {
             scheduler: Scheduler::arbiter(),
             store: Store::Arbiter(store),
             told: ends.told,
-            desks: Desks {
+            outlets: Outlets {
                 report: threads.report.clone(),
                 applies: None,
                 checkpoints: None,

@@ -38,14 +38,14 @@ impl Store {
 }
 
 /// Where the scheduler's orders go.
-pub(super) struct Desks {
+pub(super) struct Outlets {
     pub(super) report: Sender<Completion>,
     /// Nobody applies or makes checkpoints at an arbiter.
     pub(super) applies: Option<mpsc::Sender<Committed>>,
     pub(super) checkpoints: Option<mpsc::Sender<()>>,
 }
 
-impl Desks {
+impl Outlets {
     fn pass_on(&self, orders: &mut Vec<Order>) {
         for order in orders.drain(..) {
             // Sending fails only when the thread has ended, and it has told why.
@@ -67,7 +67,7 @@ pub(super) struct Worker {
     pub(super) scheduler: Scheduler,
     pub(super) store: Store,
     pub(super) told: Receiver<Vec<Told>>,
-    pub(super) desks: Desks,
+    pub(super) outlets: Outlets,
     pub(super) counters: Arc<Counters>,
     pub(super) fate: Fate,
 }
@@ -79,7 +79,7 @@ impl Worker {
             mut scheduler,
             mut store,
             told,
-            desks,
+            outlets,
             counters,
             fate,
         } = self;
@@ -106,14 +106,14 @@ impl Worker {
                 scheduler.tell(now, told, &mut orders);
             }
             scheduler.advance(now, &mut orders);
-            desks.pass_on(&mut orders);
+            outlets.pass_on(&mut orders);
             let job = scheduler.job();
             is_idle = job.is_none();
             if let Some(job) = job {
                 let outcome = store.carry_out(job)?;
                 scheduler.done(Clock.now(), outcome, &mut orders);
                 counters.set(scheduler.counts());
-                desks.pass_on(&mut orders);
+                outlets.pass_on(&mut orders);
             }
         }
         Ok(())
