@@ -18,7 +18,7 @@ pub enum Effect {
         /// What.
         message: Message,
     },
-    /// Make a change durable and report `Input::Persisted`; see [`Save`] for order and repetition.
+    /// Make a save durable and report `Input::Persisted`; see [`Save`] for order and repetition.
     Persist(Ticket, Save),
     /// Apply committed entries, the first right behind what was applied before, to the state and report `Input::Applied`. Need
     /// not be durable at once.

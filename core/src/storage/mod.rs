@@ -36,7 +36,7 @@ pub use self::work::{Views, answer, apply, carry_out, carry_out_for_arbiter, che
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub struct Ticket(pub u64);
 
-/// A durable change. `Input::Persisted` comes back once it survives power loss.
+/// Something that a process wants durable. `Input::Persisted` comes back once it survives power loss.
 ///
 /// Saves are carried out in the order in which they are asked for, and none is forgotten: one that finds no room waits,
 /// with everything behind it, until there is some. Asking again with the same ticket is allowed, and does nothing.
