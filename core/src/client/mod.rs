@@ -343,7 +343,7 @@ impl Client {
                 if is_unknown {
                     self.sessions.end(&origin);
                 }
-                self.sessions.settle(&origin);
+                self.sessions.complete(&origin);
                 self.release(now, out);
             }
         }

@@ -130,12 +130,12 @@ impl Replicas {
             self.primary = Some(primary);
             return Learned::NewPrimary;
         }
-        let is_settled = self
+        let is_primary_known = self
             .primary
             .as_ref()
             .is_some_and(|known| known.epoch >= newest.epoch);
         match newest.primary_member() {
-            Some(member) if !is_settled && member.address != status.address => {
+            Some(member) if !is_primary_known && member.address != status.address => {
                 Learned::Elsewhere(member.address.clone())
             }
             Some(_) | None => Learned::Nothing,

@@ -69,7 +69,7 @@ impl Sessions {
     }
 
     /// The client knows what became of the write.
-    pub(super) fn settle(&mut self, origin: &Origin) {
+    pub(super) fn complete(&mut self, origin: &Origin) {
         let Some(current) = &mut self.current else {
             return;
         };
