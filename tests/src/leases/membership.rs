@@ -84,7 +84,7 @@ impl Model {
         };
         node.tenure = Tenure {
             epoch: node.config.epoch,
-            settled: node.log == 0,
+            recommitted: node.log == 0,
             waited: self.omits(omission),
             ..Tenure::NONE
         };

@@ -148,7 +148,7 @@ impl Model {
             Action::GiveUpAddition(a) => proposals::give_up_addition(&mut next, a.into()),
         };
         done?;
-        self.settle(&mut next);
+        self.conclude(&mut next);
         (next != *state).then_some(next)
     }
 
@@ -195,7 +195,7 @@ impl Model {
     }
 
     /// What follows without anybody's doing.
-    fn settle(&self, state: &mut State) {
+    fn conclude(&self, state: &mut State) {
         for id in 0..state.nodes.len() {
             let node = &mut state.nodes[id];
             let tenure = &mut node.tenure;

@@ -72,7 +72,7 @@ omissions! {
             JoinKeepsVersion in PAIR_SECONDARY_RESTARTS = "a Join of a new incarnation does not raise the version",
             DrainingJoinsUninformed in PAIR_RETURN = "a draining node that does not know of its removal joins at once",
             RefusalClosesAddition in PAIR_ADDITION = "a time-out closes a proposed addition",
-            AnswersUnsettled in PAIR_FAILOVER = "a new primary answers before its log is committed again",
+            AnswersBeforeRecommit in PAIR_FAILOVER = "a new primary answers before its log is committed again",
             EpochIsNoPromise in PAIR_HAND_OVER = "learning a newer epoch is no promise",
             PredecessorNotAwaited in PAIR_HAND_OVER = "a new primary answers before its wait, although its predecessor may not know that it handed over",
             GrantsAfterHandOver in THREE_HAND_OVER = "a primary that has proposed to hand over goes on granting",

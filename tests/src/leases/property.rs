@@ -87,7 +87,7 @@ impl Model {
         if primary.committed {
             Some(primary.log)
         } else {
-            (primary.tenure.settled || self.omits(Omission::AnswersUnsettled)).then_some(0)
+            (primary.tenure.recommitted || self.omits(Omission::AnswersBeforeRecommit)).then_some(0)
         }
     }
 }

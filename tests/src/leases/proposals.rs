@@ -25,9 +25,9 @@ impl Model {
         let other = usize::from(b);
         let tenure = &node.tenure;
         let is_caught_up = tenure.matched.has(other)
-            || tenure.answered.has(other) && tenure.settled && !node.committed;
+            || tenure.answered.has(other) && tenure.recommitted && !node.committed;
         let may_add = node.config.joining.has(other)
-            && tenure.settled
+            && tenure.recommitted
             && (is_caught_up || self.omits(Omission::AddedBeforeCaughtUp))
             && (tenure.peers[other].lease < LEASE || self.omits(Omission::AddedWithoutPromise));
         if !may_add && !tenure.counted.has(other) {

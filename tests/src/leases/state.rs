@@ -143,7 +143,7 @@ pub(super) struct Tenure {
     /// Every read lease of the epochs before is over.
     pub(super) waited: bool,
     /// The log it started with is committed in its epoch.
-    pub(super) settled: bool,
+    pub(super) recommitted: bool,
     /// It has proposed to hand over, and grants nothing until it knows that this has come to nothing.
     pub(super) stopped: bool,
     /// Whom it counts before the arbiter has confirmed the addition, and at which version it proposed that.
@@ -184,7 +184,7 @@ impl Tenure {
         epoch: 0,
         age: 0,
         waited: false,
-        settled: false,
+        recommitted: false,
         stopped: false,
         counted: Nodes::NONE,
         proposed: 0,
@@ -285,7 +285,7 @@ impl State {
         nodes[0].tenure = Tenure {
             epoch: 1,
             waited: true,
-            settled: true,
+            recommitted: true,
             answered: in_sync.without(0).and(joining),
             matched: in_sync.without(0).and(joining),
             age: PROMISE,
@@ -408,7 +408,7 @@ impl Hash for Tenure {
             epoch,
             age,
             waited,
-            settled,
+            recommitted,
             stopped,
             counted,
             proposed,
@@ -422,7 +422,7 @@ impl Hash for Tenure {
         if *epoch == 0 {
             return;
         }
-        let flags = [*waited, *settled, *stopped];
+        let flags = [*waited, *recommitted, *stopped];
         let flags = flags
             .iter()
             .fold(0, |bits, flag| bits << 1 | u8::from(*flag));

@@ -43,13 +43,13 @@ impl Model {
             && draining.minus(tenure.matched).iter().all(|other| {
                 self.is_over(node, other) || self.omits(Omission::RemovedLeaseNotWaitedFor)
             });
-        if !may_commit || node.committed && tenure.settled {
+        if !may_commit || node.committed && tenure.recommitted {
             return None;
         }
         let log = node.log;
         let node = &mut state.nodes[id];
         node.committed = true;
-        node.tenure.settled = true;
+        node.tenure.recommitted = true;
         if state.acknowledged == 0 {
             state.acknowledged = log;
         }
@@ -85,7 +85,7 @@ pub(super) fn on_snapshot_ack(state: &mut State, id: usize, from: usize) -> Opti
 
 pub(super) fn take_committed(state: &mut State, id: usize, from: usize) -> Option<()> {
     let sender = primary(state, from)?;
-    let knows = sender.committed && sender.tenure.settled;
+    let knows = sender.committed && sender.tenure.recommitted;
     let (epoch, log) = (sender.tenure.epoch, sender.log);
     let node = &mut state.nodes[id];
     let is_synced = state.network.snapshot_acks[id] == (epoch, log);
