@@ -265,15 +265,9 @@ impl Handle {
     /// # Errors
     /// If there is no answer.
     pub async fn status(&self, replica: &Address) -> Result<NodeStatus, ReadError> {
-        self.status_at(Some(replica.clone())).await
-    }
-
-    /// Asks any replica about itself.
-    ///
-    /// # Errors
-    /// If there is no answer.
-    pub async fn status_of_any(&self) -> Result<NodeStatus, ReadError> {
-        self.status_at(None).await
+        let replica = Some(replica.clone());
+        let status: Box<NodeStatus> = self.ask(RequestBody::Status, replica).await?;
+        Ok(*status)
     }
 
     /// Ends the client, with all its clones, and waits for that. Calls under way end with `Interrupted` or `Closed`.
@@ -289,11 +283,6 @@ impl Handle {
     fn running(&self) -> Option<Running> {
         let mut running = self.shared.running.lock().expect("nobody panics with it");
         running.take()
-    }
-
-    async fn status_at(&self, replica: Option<Address>) -> Result<NodeStatus, ReadError> {
-        let status: Box<NodeStatus> = self.ask(RequestBody::Status, replica).await?;
-        Ok(*status)
     }
 
     async fn write(&self, request: RequestBody) -> Result<Acknowledged, WriteError> {
