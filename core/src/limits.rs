@@ -211,11 +211,6 @@ impl Timing {
     /// Greatest clock drift that can be configured: a tenth.
     pub const DRIFT_CEILING: u32 = 100;
 
-    /// A lease by the clock of whoever waits for the end of another node's lease: the other clock may run slower.
-    pub fn lease_elsewhere(&self) -> Duration {
-        self.terms().lease_elsewhere()
-    }
-
     /// What other nodes have to know of it.
     pub fn terms(&self) -> Terms {
         Terms {

@@ -60,7 +60,7 @@ fn a_primary_that_is_long_without_its_lease_leaves_the_others_the_time_to_replac
     assert_eq!(next_beacon(&table), after(early + timing.beacon));
     let late = 2 * timing.lease;
     table.step_after(late, Input::Timer(Timer::Beacon));
-    let pause = timing.lease_elsewhere() + limits::RETRY_INTERVAL;
+    let pause = timing.terms().lease_elsewhere() + limits::RETRY_INTERVAL;
     assert!(next_beacon(&table) > after(late + pause));
     let sent = Timestamp {
         at: after(late),
