@@ -83,15 +83,7 @@ impl Replica {
     /// It has no place: it serves nothing and says nothing any more, and the process ends.
     pub(super) fn refuse(&mut self, now: Now<'_>, reason: JoinRefusal, out: &mut Outbox) {
         self.end_role(now, out);
-        for timer in [
-            Timer::Join,
-            Timer::ConfigQuery,
-            Timer::Leave,
-            Timer::LeavePatience,
-            Timer::Reads,
-        ] {
-            self.core.timers.disarm(timer);
-        }
+        self.fall_silent();
         out.notify(Event::JoinRefused(reason));
         self.role = Role::Refused;
     }
@@ -310,6 +302,12 @@ impl Replica {
     pub(super) fn finish_leaving(&mut self, now: Now<'_>, out: &mut Outbox) {
         self.end_role(now, out);
         self.role = Role::Left;
+        self.fall_silent();
+        out.notify(Event::Left);
+    }
+
+    /// What a replica has to do that has a place, or seeks one, is not due any more.
+    fn fall_silent(&mut self) {
         for timer in [
             Timer::Join,
             Timer::ConfigQuery,
@@ -319,6 +317,5 @@ impl Replica {
         ] {
             self.core.timers.disarm(timer);
         }
-        out.notify(Event::Left);
     }
 }
