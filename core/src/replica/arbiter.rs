@@ -1,6 +1,5 @@
 //! What every role says to the arbiter.
 
-use crate::config::ConfigVersion;
 use crate::event::Event;
 use crate::limits;
 use crate::message::{ConfigQuery, Join, Leave, Message, ToArbiter};
@@ -32,10 +31,7 @@ impl Context<'_> {
         let leave = Leave {
             node: core.meta.node,
             incarnation: core.meta.incarnation,
-            version: core
-                .config
-                .as_ref()
-                .map_or(ConfigVersion::ZERO, |config| config.version),
+            version: core.known_version(),
         };
         self.send_to_arbiter(ToArbiter::Leave(leave));
         self.arm(Timer::Leave, limits::RETRY_INTERVAL);

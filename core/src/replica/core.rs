@@ -62,10 +62,7 @@ pub(super) enum IsNewer {
 impl Core {
     /// Is this a configuration of its cluster, sound, and newer than the one it knows?
     pub(super) fn is_newer(&self, config: &Config, how: IsNewer) -> bool {
-        let known = self
-            .config
-            .as_ref()
-            .map_or(ConfigVersion::ZERO, |config| config.version);
+        let known = self.known_version();
         let is_ours = self
             .meta
             .cluster
