@@ -3,6 +3,8 @@
 //! The primary turns a request into this when it gives it its place. Whoever is behind the primary, on other replicas or on a
 //! disk, sees changes and knows no operations.
 
+use std::sync::Arc;
+
 use serde::{Deserialize, Serialize};
 use smallvec::SmallVec;
 
@@ -124,5 +126,10 @@ impl Entry {
         };
         let bytes: usize = self.changes.iter().map(Change::size).sum();
         size_of::<Self>() + elsewhere + bytes
+    }
+
+    /// Bytes that entries keep in memory together.
+    pub fn size_of_all(entries: &[Arc<Self>]) -> usize {
+        entries.iter().map(|entry| entry.size()).sum()
     }
 }

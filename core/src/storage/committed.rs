@@ -24,7 +24,7 @@ pub struct Committed {
 impl Committed {
     /// Bytes of the entries.
     pub fn bytes(&self) -> usize {
-        self.entries.iter().map(|entry| entry.size()).sum()
+        Entry::size_of_all(&self.entries)
     }
 
     /// Where the state is once it has them; `None` if there are none.

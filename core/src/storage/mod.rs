@@ -81,7 +81,7 @@ impl Save {
     /// Bytes of the entries and records that it carries.
     pub fn bytes(&self) -> usize {
         match self {
-            Self::Append { entries, .. } => entries.iter().map(|entry| entry.size()).sum(),
+            Self::Append { entries, .. } => Entry::size_of_all(entries),
             Self::Stage { records, .. } => records.iter().map(Keyed::size).sum(),
             Self::Truncate { .. }
             | Self::Meta(_)

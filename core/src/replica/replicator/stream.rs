@@ -170,7 +170,7 @@ impl Stream {
     fn on_sent(&mut self, now: Instant, entries: &[Arc<Entry>]) {
         let Some(last) = entries.last() else { return };
         let end = Position::behind(last.seq);
-        let bytes: usize = entries.iter().map(|entry| entry.size()).sum();
+        let bytes = Entry::size_of_all(entries);
         self.next = end;
         self.flights.push_back((end, bytes));
         self.flight_bytes += bytes;

@@ -215,7 +215,7 @@ impl Job {
     /// Bytes of the entries or records that it writes.
     pub(super) fn bytes(&self) -> usize {
         match self {
-            Self::Append { entries, .. } => entries.iter().map(|entry| entry.size()).sum(),
+            Self::Append { entries, .. } => Entry::size_of_all(entries),
             Self::Stage { records, .. } => records.iter().map(Keyed::size).sum(),
             Self::Truncate { .. }
             | Self::Sync
