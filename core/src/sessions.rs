@@ -239,8 +239,7 @@ fn forget_oldest(row: &mut SessionRow) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::Epoch;
-    use crate::operation::{Author, Change, Changes, Revision, Verdict};
+    use crate::operation::{Author, Changes, Revision, Verdict};
 
     /// A table after entries, written as `(client, id, born, settled)`, in a log that begins with them.
     fn table(entries: &[(u64, u64, u64, u64)]) -> Sessions {
@@ -280,12 +279,8 @@ mod tests {
 
     fn entry(seq: u64, client: u64, id: u64, born: u64, settled: u64) -> Entry {
         Entry {
-            epoch: Epoch(1),
-            seq: Seq(seq),
-            revision: Revision(seq + 2),
-            changes: [Change::remove("k".into())].into(),
-            verdict: Verdict::Executed,
             author: Author::Client(origin(client, id, born, settled)),
+            ..Entry::of(1, seq, "k", None)
         }
     }
 

@@ -2,13 +2,12 @@
 
 use super::*;
 use crate::config::{Incarnation, NodeId, Token};
-use crate::operation::{Author, Change, ClientId, Origin, RequestId, Value, Verdict};
+use crate::operation::{Author, Change, Value, Verdict};
 use crate::sessions::SessionRows;
 use crate::storage::Meta;
 
 fn entry(epoch: u64, seq: u64, key: &str, value: Option<&str>) -> Arc<Entry> {
-    let origin = Origin::plain(ClientId(1), RequestId(seq));
-    changing(epoch, seq, &[(key, value)], Author::Client(origin))
+    Arc::new(Entry::of(epoch, seq, key, value.map(Value::from)))
 }
 
 fn changing(epoch: u64, seq: u64, changes: &[(&str, Option<&str>)], author: Author) -> Arc<Entry> {

@@ -11,6 +11,8 @@ use smallvec::SmallVec;
 use crate::config::{Epoch, Seq};
 
 use super::{Author, Key, Origin, Record, Revision, Value};
+#[cfg(test)]
+use super::{ClientId, RequestId};
 
 /// What becomes of one key.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -131,5 +133,26 @@ impl Entry {
     /// Bytes that entries keep in memory together.
     pub fn size_of_all(entries: &[Arc<Self>]) -> usize {
         entries.iter().map(|entry| entry.size()).sum()
+    }
+}
+
+#[cfg(test)]
+impl Entry {
+    /// An entry that sets the key to the value, or removes it, for the request of client 1 that has its seq for a number;
+    /// in a log whose entries all change something.
+    pub(crate) fn of(epoch: u64, seq: u64, key: impl Into<Key>, value: Option<Value>) -> Self {
+        let revision = Revision(seq + 2);
+        let change = match value {
+            Some(value) => Change::insert(key.into(), value, revision),
+            None => Change::remove(key.into()),
+        };
+        Self {
+            epoch: Epoch(epoch),
+            seq: Seq(seq),
+            revision,
+            changes: [change].into(),
+            verdict: Verdict::Executed,
+            author: Author::Client(Origin::plain(ClientId(1), RequestId(seq))),
+        }
     }
 }

@@ -6,14 +6,11 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use async_std::task::block_on;
 
 use super::*;
-use crate::config::{Epoch, NodeId, Position, Seq};
+use crate::config::{Epoch, NodeId, Position};
 use crate::engine::memory::{MemoryArbiter, MemoryEngine, MemoryLog};
 use crate::engine::{StoreError, View};
 use crate::epochs::EpochHistory;
-use crate::operation::{
-    Author, Change, ClientId, Entry, Key, Keyed, Moment, Origin, Record, RequestId, Revision,
-    Value, Verdict,
-};
+use crate::operation::{Entry, Key, Keyed, Moment, Record, Revision};
 use crate::range::KeyRange;
 use crate::sessions::{SessionChanges, SessionRows};
 use crate::storage::committed::Committed;
@@ -21,19 +18,8 @@ use crate::storage::scheduler::Report;
 use crate::storage::{Answer, ArbiterRecord, Cursor, Meta, Query, Save, Ticket};
 
 fn entry(seq: u64, bytes: usize) -> Arc<Entry> {
-    Arc::new(Entry {
-        epoch: Epoch(1),
-        seq: Seq(seq),
-        revision: Revision(seq + 2),
-        changes: [Change::insert(
-            format!("k{seq}").into(),
-            Value::from(vec![b'v'; bytes]),
-            Revision(seq + 2),
-        )]
-        .into(),
-        verdict: Verdict::Executed,
-        author: Author::Client(Origin::plain(ClientId(1), RequestId(seq))),
-    })
+    let value = vec![b'v'; bytes].into();
+    Arc::new(Entry::of(1, seq, format!("k{seq}"), Some(value)))
 }
 
 fn append(seqs: std::ops::Range<u64>) -> Save {

@@ -12,13 +12,10 @@ use rand::{Rng, SeedableRng};
 use tempfile::TempDir;
 
 use super::{ReplicaStore, StoreOptions, open_replica};
-use crate::config::{Epoch, Position, Seq};
+use crate::config::Position;
 use crate::engine::Engine;
 use crate::epochs::EpochHistory;
-use crate::operation::{
-    Author, Change, ClientId, Entry, Key, Keyed, Moment, Origin, RequestId, Revision, Value,
-    Verdict,
-};
+use crate::operation::{Entry, Key, Keyed, Moment, Revision, Value};
 use crate::range::KeyRange;
 use crate::sessions::{SessionChanges, SessionRows};
 
@@ -121,21 +118,6 @@ fn copy_into(from: &Path, to: &Path) -> io::Result<()> {
         }
     }
     Ok(())
-}
-
-fn entry(seq: u64, key: Key, value: Option<Value>) -> Arc<Entry> {
-    let change = match value {
-        Some(value) => Change::insert(key, value, Revision(seq + 2)),
-        None => Change::remove(key),
-    };
-    Arc::new(Entry {
-        epoch: Epoch(1),
-        seq: Seq(seq),
-        revision: Revision(seq + 2),
-        changes: [change].into(),
-        verdict: Verdict::Executed,
-        author: Author::Client(Origin::plain(ClientId(1), RequestId(seq))),
-    })
 }
 
 /// Transfers that came to nothing, with starts in between and hardly a write, and one that is put in place.
@@ -246,7 +228,7 @@ fn apply(home: &Home, present: &mut Expected, rng: &mut StdRng) {
             Some(value) => present.records.insert(key.clone(), value.clone()),
             None => present.records.remove(&key),
         };
-        entries.push(entry(seq, key, value));
+        entries.push(Arc::new(Entry::of(1, seq, key, value)));
         present.applied += 1;
     }
     home.engine()

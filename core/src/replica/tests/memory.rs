@@ -7,10 +7,7 @@ use crate::sessions::SessionChanges;
 /// A state that is in memory, in which "k" is set by the entry `seq`, the only one.
 fn state(seq: u64, value: &str) -> MemoryEngine {
     let engine = MemoryEngine::new();
-    let set = entry(
-        seq,
-        Change::insert("k".into(), value.into(), Revision(seq + 2)),
-    );
+    let set = Entry::of(EPOCH.0, seq, "k", Some(value.into()));
     let applied = engine.apply(&[Arc::new(set)], &SessionChanges::default());
     applied.unwrap();
     engine

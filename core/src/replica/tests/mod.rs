@@ -25,9 +25,7 @@ use crate::message::{
     RequestBody, SnapshotAck, Snapshots, StateChunk, SyncEnd, SyncFrom, SyncReply, SyncStart,
     Timestamp, ToArbiter,
 };
-use crate::operation::{
-    Author, Change, ClientId, Entry, Origin, ReadLevel, Rejection, RequestId, Revision, Verdict,
-};
+use crate::operation::{ClientId, Entry, Origin, ReadLevel, Rejection, RequestId, Revision};
 use crate::process::Effect;
 use crate::sessions::{SessionRow, SessionRows};
 use crate::time::Instant;
@@ -289,22 +287,15 @@ fn config(primary: NodeId, version: u64, incarnation_of_other: u64) -> Config {
     config
 }
 
-fn entry(seq: u64, change: Change) -> Entry {
-    Entry {
-        epoch: EPOCH,
-        seq: Seq(seq),
-        revision: Revision(seq + 2),
-        changes: [change].into(),
-        verdict: Verdict::Executed,
-        author: Author::Client(Origin::plain(CLIENT, RequestId(seq))),
-    }
+/// An entry that removes "k".
+fn removal(seq: u64) -> Arc<Entry> {
+    Arc::new(Entry::of(EPOCH.0, seq, "k", None))
 }
 
 fn snapshots(sync: u64, seqs: std::ops::Range<u64>) -> PeerMessage {
-    let entry = |seq| entry(seq, Change::remove("k".into()));
     PeerMessage::Snapshots(Snapshots {
         sync,
-        entries: seqs.map(|seq| Arc::new(entry(seq))).collect(),
+        entries: seqs.map(removal).collect(),
         committed: Position::ZERO,
     })
 }

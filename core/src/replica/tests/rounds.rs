@@ -46,7 +46,7 @@ impl Table {
 
     /// A primary that alone is in sync, and has the entries 0 up to `last`, of which only that one is in memory.
     fn sole(last: u64) -> Self {
-        let tail = vec![Arc::new(entry(last, Change::remove("k".into())))];
+        let tail = vec![removal(last)];
         let mut table = Self::started(SessionRows::default(), tail);
         let mut config = config(ME, 1, 1);
         config.in_sync.remove(&OTHER);
@@ -246,8 +246,7 @@ fn reads_that_arrive_together_share_a_question() {
 fn what_the_log_is_asked_for_and_was_acknowledged_meanwhile_keeps_nothing_back() {
     let mut table = Table::sole(1);
     let sync = table.stream_from(EpochHistory::new(), Position::ZERO);
-    let removed = |seq| Arc::new(entry(seq, Change::remove("k".into())));
-    let first = || Answer::Entries(vec![removed(0)]);
+    let first = || Answer::Entries(vec![removal(0)]);
     let asked = question(&table.effects);
     let effects = table.round(vec![Input::Answered(asked, first())]);
     assert_eq!(passed_on(&effects).1, [1, 1], "{effects:?}");
@@ -407,7 +406,7 @@ fn a_joining_replica_that_stores_nothing_of_what_it_is_sent_is_not_counted_in() 
 
 #[test]
 fn a_replica_is_expected_to_store_what_it_had_when_the_handshake_ended() {
-    let had = vec![Arc::new(entry(0, Change::remove("k".into())))];
+    let had = vec![removal(0)];
     let mut table = Table::recovered(ME, SessionRows::default(), had);
     let sync = table.greeting();
     let mut history = EpochHistory::new();

@@ -19,12 +19,8 @@ impl Scanned {
     fn new(state: &[&str], log: &[&str]) -> Self {
         let entries = (0..).zip(log).map(|(seq, change)| {
             let (sign, key) = change.split_at(1);
-            let key = Key::from(key);
-            let change = match sign {
-                "+" => Change::insert(key, "log".into(), Revision(seq + 2)),
-                _ => Change::remove(key),
-            };
-            Arc::new(entry(seq, change))
+            let value = (sign == "+").then(|| "log".into());
+            Arc::new(Entry::of(EPOCH.0, seq, key, value))
         });
         Self {
             table: Table::recovered(OTHER, SessionRows::default(), entries.collect()),

@@ -13,9 +13,7 @@ use super::*;
 use crate::config::{Epoch, NodeId, Token};
 use crate::engine::durable::directory::Kind;
 use crate::engine::durable::os::OsFiles;
-use crate::operation::{
-    Author, Change, ClientId, Entry, Key, Origin, RequestId, Revision, Value, Verdict,
-};
+use crate::operation::{Change, Entry, Revision};
 
 /// A data directory and the log in it.
 struct Rig {
@@ -109,19 +107,8 @@ fn name_of(path: &Path) -> String {
 }
 
 fn entry(epoch: u64, seq: u64, value_bytes: usize) -> Arc<Entry> {
-    Arc::new(Entry {
-        epoch: Epoch(epoch),
-        seq: Seq(seq),
-        revision: Revision(seq + 2),
-        changes: [Change::insert(
-            Key::from(format!("{seq}")),
-            Value::from(vec![seq as u8 | 1; value_bytes]),
-            Revision(seq + 2),
-        )]
-        .into(),
-        verdict: Verdict::Executed,
-        author: Author::Client(Origin::plain(ClientId(1), RequestId(seq))),
-    })
+    let value = vec![seq as u8 | 1; value_bytes].into();
+    Arc::new(Entry::of(epoch, seq, format!("{seq}"), Some(value)))
 }
 
 fn entries(epoch: u64, first: u64, count: u64, value_bytes: usize) -> Vec<Arc<Entry>> {

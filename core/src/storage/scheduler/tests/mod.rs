@@ -7,14 +7,11 @@ use std::path::Path;
 use std::sync::{Arc, Mutex};
 
 use super::*;
-use crate::config::{ClusterId, Config, ConfigVersion, Epoch, Incarnation, NodeId, Seq, Token};
+use crate::config::{ClusterId, Config, ConfigVersion, Epoch, Incarnation, NodeId, Token};
 use crate::engine::memory::{MemoryEngine, MemoryLog};
 use crate::engine::{Engine, LogStore, StoreError, View};
 use crate::epochs::EpochHistory;
-use crate::operation::{
-    Author, Change, ClientId, Entry, Key, Keyed, Moment, Origin, Record, RequestId, Revision,
-    Value, Verdict,
-};
+use crate::operation::{Entry, Key, Keyed, Moment, Record, Revision};
 use crate::sessions::{SessionChanges, SessionRows};
 use crate::storage::committed::Committed;
 use crate::storage::{ArbiterRecord, Meta, carry_out};
@@ -22,19 +19,8 @@ use crate::storage::{ArbiterRecord, Meta, carry_out};
 use self::bench::Bench;
 
 fn entry_of(epoch: u64, seq: u64, bytes: usize) -> Arc<Entry> {
-    Arc::new(Entry {
-        epoch: Epoch(epoch),
-        seq: Seq(seq),
-        revision: Revision(seq + 2),
-        changes: [Change::insert(
-            format!("k{seq}").into(),
-            Value::from(vec![b'v'; bytes]),
-            Revision(seq + 2),
-        )]
-        .into(),
-        verdict: Verdict::Executed,
-        author: Author::Client(Origin::plain(ClientId(1), RequestId(seq))),
-    })
+    let value = vec![b'v'; bytes].into();
+    Arc::new(Entry::of(epoch, seq, format!("k{seq}"), Some(value)))
 }
 
 fn append(seqs: std::ops::Range<u64>) -> Save {
