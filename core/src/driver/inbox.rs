@@ -13,7 +13,7 @@ use crate::driver::calls::PendingCall;
 use crate::driver::clock::Clock;
 use crate::driver::disk::Completion;
 use crate::driver::error::DriverError;
-use crate::driver::running::Command;
+use crate::driver::running::{Command, Ending};
 use crate::host::Arrival;
 use crate::host::intake::{Intake, Sources};
 use crate::process::{CallId, Outcome};
@@ -42,7 +42,7 @@ struct Streams<'a> {
     commands: Pin<Box<Receiver<Command>>>,
     open_calls: BTreeMap<CallId, PendingCall>,
     next_call: CallId,
-    stopped: Option<Command>,
+    ending: Option<Ending>,
     failed: Option<DriverError>,
 }
 
@@ -70,7 +70,7 @@ impl<'a> Inbox<'a> {
             commands: Box::pin(commands),
             open_calls: BTreeMap::new(),
             next_call: CallId(0),
-            stopped: None,
+            ending: None,
             failed: None,
         };
         Self {
@@ -98,8 +98,8 @@ impl<'a> Inbox<'a> {
                 return Poll::Ready(Err(error));
             }
             let is_due = self.poll_sleep(cx, due).is_ready();
-            let is_stopped = self.streams.stopped.is_some();
-            if arrivals.is_empty() && !is_stopped && !is_hurried && !is_due {
+            let is_ending = self.streams.ending.is_some();
+            if arrivals.is_empty() && !is_ending && !is_hurried && !is_due {
                 return Poll::Pending;
             }
             Poll::Ready(Ok(more))
@@ -107,9 +107,9 @@ impl<'a> Inbox<'a> {
         .await
     }
 
-    /// Was the process told to stop?
-    pub(super) fn stopped(&self) -> Option<Command> {
-        self.streams.stopped
+    /// How the process was told to end, if it was.
+    pub(super) fn ending(&self) -> Option<Ending> {
+        self.streams.ending
     }
 
     /// A call has an outcome.
@@ -150,13 +150,13 @@ impl Sources for Polled<'_, '_, '_> {
         let command = match self.streams.commands.as_mut().poll_next(self.cx) {
             Poll::Ready(Some(command)) => command,
             // Whoever could have told it to stop has gone, and with it the reason to run.
-            Poll::Ready(None) => Command::Stop,
+            Poll::Ready(None) => Command::End(Ending::Stop),
             Poll::Pending => return None,
         };
         match command {
             Command::Leave => Some(Arrival::Leave),
-            Command::Stop | Command::Kill => {
-                self.streams.stopped = Some(command);
+            Command::End(ending) => {
+                self.streams.ending = Some(ending);
                 None
             }
         }

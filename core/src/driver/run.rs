@@ -10,7 +10,7 @@ use crate::driver::clock::Clock;
 use crate::driver::disk::Disk;
 use crate::driver::error::DriverError;
 use crate::driver::inbox::Inbox;
-use crate::driver::running::{Command, Exit};
+use crate::driver::running::{Command, Ending, Exit};
 use crate::driver::usage::{self, Gauge};
 use crate::driver::watch::Watch;
 use crate::engine::Engine;
@@ -116,12 +116,12 @@ impl<'a, P: Process> Driver<'a, P> {
                 gauge: &mut self.gauge,
             };
             self.host.round(arrivals.drain(..), &mut around)?;
-            match inbox.stopped() {
-                Some(Command::Kill) => {
+            match inbox.ending() {
+                Some(Ending::Kill) => {
                     self.disk.abandon();
                     return Ok(Exit::Stopped);
                 }
-                Some(Command::Stop | Command::Leave) => {
+                Some(Ending::Stop) => {
                     self.pass_on(&mut inbox).await;
                     return Ok(Exit::Stopped);
                 }

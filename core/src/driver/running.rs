@@ -29,7 +29,15 @@ pub enum Exit {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Command {
     Leave,
+    End(Ending),
+}
+
+/// How a process that does not leave is to end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Ending {
+    /// What was handed to the disk is finished.
     Stop,
+    /// What the disk has not begun is not done.
     Kill,
 }
 
@@ -71,7 +79,7 @@ impl Running {
     /// # Errors
     /// If something else had gone wrong before.
     pub async fn kill(self) -> Result<Exit, DriverError> {
-        self.control.tell(Command::Kill);
+        self.control.tell(Command::End(Ending::Kill));
         self.ended().await
     }
 }
@@ -79,7 +87,7 @@ impl Running {
 impl Control {
     /// Like `Running::stop`, without waiting.
     pub fn stop(&self) {
-        self.tell(Command::Stop);
+        self.tell(Command::End(Ending::Stop));
     }
 
     /// Like `Running::leave`, without waiting.
