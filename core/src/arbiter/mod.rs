@@ -19,7 +19,7 @@ use crate::storage::pending::Pending;
 use crate::storage::{ArbiterRecord, Save, Ticket};
 use crate::time::{Instant, Timers};
 
-use policy::Verdict;
+use policy::Decision;
 
 /// The timers of an arbiter.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -30,7 +30,7 @@ pub enum Timer {
 
 /// The process that decides who is primary and who is in sync.
 ///
-/// - `record` is what verdicts rest on; `disk` knows what is not confirmed of it.
+/// - `record` is what decisions rest on; `disk` knows what is not confirmed of it.
 /// - Answers leave in the order of the messages they answer, once every record up to theirs is durable.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Arbiter {
@@ -77,17 +77,17 @@ impl Arbiter {
             }
             return;
         }
-        let verdict = match &message {
+        let decision = match &message {
             ToArbiter::Join(join) => policy::on_join(&self.record, from, join),
             ToArbiter::Leave(leave) => policy::on_leave(&self.record, from, leave),
             ToArbiter::ConfigQuery(_) => policy::on_config_query(&self.record, from),
             ToArbiter::Propose(propose) => policy::on_propose(&self.record, from, propose),
         };
-        self.pronounce(now, verdict, out);
+        self.pronounce(now, decision, out);
     }
 
-    fn pronounce(&mut self, now: Instant, verdict: Verdict, out: &mut Outbox) {
-        if let Some(record) = verdict.record {
+    fn pronounce(&mut self, now: Instant, decision: Decision, out: &mut Outbox) {
+        if let Some(record) = decision.record {
             record.config.check();
             self.record = record;
             self.persist(now, out);
@@ -96,15 +96,15 @@ impl Arbiter {
             // An answer rests on the newest record, so it waits for that one. What is asked repeatedly meanwhile is
             // answered once, and what there is no place for not at all: replicas ask again.
             Some(last) if !planted!(TellsBeforeDurable) => {
-                for answer in verdict.answers {
+                for answer in decision.answers {
                     let has_place = last.answers.len() < limits::ARBITER_ANSWERS_WAITING_MAX;
                     if has_place && !last.answers.contains(&answer) {
                         last.answers.push(answer);
                     }
                 }
-                last.events.extend(verdict.event);
+                last.events.extend(decision.event);
             }
-            Some(_) | None => send(verdict.answers, out),
+            Some(_) | None => send(decision.answers, out),
         }
     }
 

@@ -1,7 +1,7 @@
-//! The arbiter's verdicts ([protocol](crate::docs::protocol#arbiter)): pure functions from what it knows and what it is told to
+//! The arbiter's decisions ([protocol](crate::docs::protocol#arbiter)): pure functions from what it knows and what it is told to
 //! what it knows then and answers.
 //!
-//! A verdict depends on nothing but the record, so a restarted arbiter, or another implementation of its store,
+//! A decision depends on nothing but the record, so a restarted arbiter, or another implementation of its store,
 //! decides the same. Sending and durability are left to the process in `mod.rs`.
 
 use crate::config::{
@@ -16,7 +16,7 @@ use crate::storage::{ArbiterRecord, NodeRecord};
 
 /// What follows from a message.
 #[derive(Clone, Debug, PartialEq, Eq, Default)]
-pub struct Verdict {
+pub struct Decision {
     /// The record from now on; `None` when it stays as it is. To be durable before anything else happens.
     pub record: Option<ArbiterRecord>,
     /// Answers, in order.
@@ -25,7 +25,7 @@ pub struct Verdict {
     pub event: Option<Event>,
 }
 
-impl Verdict {
+impl Decision {
     fn answer(to: &Address, message: FromArbiter) -> Self {
         Self {
             answers: vec![(to.clone(), message)],
@@ -46,7 +46,7 @@ pub fn first_record(cluster: ClusterId, secret: u64) -> ArbiterRecord {
 }
 
 /// A replica wants to be used.
-pub fn on_join(record: &ArbiterRecord, from: &Address, join: &Join) -> Verdict {
+pub fn on_join(record: &ArbiterRecord, from: &Address, join: &Join) -> Decision {
     match admit(record, from, join) {
         Err(reason) => {
             let refused = JoinRefused {
@@ -55,34 +55,34 @@ pub fn on_join(record: &ArbiterRecord, from: &Address, join: &Join) -> Verdict {
                 incarnation: join.incarnation,
                 start: start_of(join),
             };
-            Verdict::answer(from, FromArbiter::JoinRefused(refused))
+            Decision::answer(from, FromArbiter::JoinRefused(refused))
         }
-        Ok(None) if !record.config.is_member(join.node) => Verdict::default(),
+        Ok(None) if !record.config.is_member(join.node) => Decision::default(),
         // It may still hold a read lease. If it runs, it learns from this that it is out, and gives that up.
         Ok(None) if record.config.draining.contains(&join.node) => {
-            Verdict::answer(from, FromArbiter::Replicas(record.config.clone()))
+            Decision::answer(from, FromArbiter::Replicas(record.config.clone()))
         }
         Ok(None) => {
-            let mut verdict = Verdict::answer(from, joined(record, join.node));
-            verdict.answers.extend(to_primary(&record.config));
-            verdict
+            let mut decision = Decision::answer(from, joined(record, join.node));
+            decision.answers.extend(to_primary(&record.config));
+            decision
         }
         Ok(Some(next)) => {
-            let mut verdict = Verdict::answer(from, joined(&next, join.node));
-            verdict.answers.extend(announcement(&next.config));
+            let mut decision = Decision::answer(from, joined(&next, join.node));
+            decision.answers.extend(announcement(&next.config));
             // If the process that was there runs, it learns that another one has its identity.
             let former = record.nodes.get(&join.node);
             if let Some(former) = former.filter(|former| former.address != *from) {
                 let config = next.config.clone();
                 let answer = (former.address.clone(), FromArbiter::Replicas(config));
-                verdict.answers.push(answer);
+                decision.answers.push(answer);
             }
-            verdict.event = Some(Event::Joined {
+            decision.event = Some(Event::Joined {
                 node: join.node,
                 incarnation: join.incarnation,
             });
-            verdict.record = Some(next);
-            verdict
+            decision.record = Some(next);
+            decision
         }
     }
 }
@@ -276,11 +276,11 @@ fn take_in(config: &mut Config, join: &Join) {
 }
 
 /// A replica wants the configuration changed.
-pub fn on_propose(record: &ArbiterRecord, from: &Address, propose: &Propose) -> Verdict {
+pub fn on_propose(record: &ArbiterRecord, from: &Address, propose: &Propose) -> Decision {
     let config = &record.config;
     let proposer = config.members.get(&propose.node);
     if proposer.is_none_or(|member| member.address != *from) {
-        return Verdict::default();
+        return Decision::default();
     }
     let mut next = record.clone();
     let is_any_fine = match propose.change {
@@ -289,7 +289,7 @@ pub fn on_propose(record: &ArbiterRecord, from: &Address, propose: &Propose) -> 
     };
     let is_present = propose.version == config.version || is_any_fine;
     if !is_present || !change(&mut next.config, propose.node, propose.change) {
-        return Verdict::answer(from, FromArbiter::ProposalRefused(config.clone()));
+        return Decision::answer(from, FromArbiter::ProposalRefused(config.clone()));
     }
     if let ConfigChange::RemoveInSync(node) = propose.change
         && let Some(known) = next.nodes.get_mut(&node)
@@ -364,15 +364,15 @@ fn raise(config: &mut Config) -> bool {
 
 /// A replica wants to be taken out. A primary cannot be: it is answered with the configuration as it is. One that is in
 /// sync drains first, since it goes on until it knows; it is out when it says so again, knowing that.
-pub fn on_leave(record: &ArbiterRecord, from: &Address, leave: &Leave) -> Verdict {
+pub fn on_leave(record: &ArbiterRecord, from: &Address, leave: &Leave) -> Decision {
     let config = &record.config;
-    let unchanged = || Verdict::answer(from, FromArbiter::Replicas(config.clone()));
+    let unchanged = || Decision::answer(from, FromArbiter::Replicas(config.clone()));
     let Some(member) = config.members.get(&leave.node) else {
         return unchanged();
     };
     let is_of_start = member.incarnation == leave.incarnation || planted!(LateLeaveObeyed);
     if member.address != *from || !is_of_start {
-        return Verdict::default();
+        return Decision::default();
     }
     let is_present = leave.version == config.version || planted!(LateLeaveObeyed);
     if !is_present || config.primary == Some(leave.node) {
@@ -392,12 +392,12 @@ pub fn on_leave(record: &ArbiterRecord, from: &Address, leave: &Leave) -> Verdic
 }
 
 /// A replica, member or not, asks for the configuration.
-pub fn on_config_query(record: &ArbiterRecord, from: &Address) -> Verdict {
-    Verdict::answer(from, FromArbiter::Replicas(record.config.clone()))
+pub fn on_config_query(record: &ArbiterRecord, from: &Address) -> Decision {
+    Decision::answer(from, FromArbiter::Replicas(record.config.clone()))
 }
 
-/// The verdict that replaces `record` by `next` and tells everybody, those included that are in it no more.
-fn decided(record: &ArbiterRecord, next: ArbiterRecord) -> Verdict {
+/// The decision that replaces `record` by `next` and tells everybody, those included that are in it no more.
+fn decided(record: &ArbiterRecord, next: ArbiterRecord) -> Decision {
     let gone = record
         .config
         .members
@@ -409,7 +409,7 @@ fn decided(record: &ArbiterRecord, next: ArbiterRecord) -> Verdict {
                 FromArbiter::Replicas(next.config.clone()),
             )
         });
-    Verdict {
+    Decision {
         answers: announcement(&next.config).chain(gone).collect(),
         event: Some(Event::Decided(next.config.version)),
         record: Some(next),

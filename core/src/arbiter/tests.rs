@@ -1,4 +1,4 @@
-//! Tables of verdicts, and the one thing the process adds: nobody hears of what is not durable.
+//! Tables of decisions, and the one thing the process adds: nobody hears of what is not durable.
 
 use super::policy::*;
 use super::*;
@@ -33,8 +33,8 @@ fn join(node: u64, incarnation: u64, token: Token) -> Join {
     }
 }
 
-fn answer_to(verdict: &Verdict, node: u64) -> &FromArbiter {
-    &verdict
+fn answer_to(decision: &Decision, node: u64) -> &FromArbiter {
+    &decision
         .answers
         .iter()
         .find(|answer| answer.0 == address(node))
@@ -42,15 +42,15 @@ fn answer_to(verdict: &Verdict, node: u64) -> &FromArbiter {
         .1
 }
 
-fn accepted(verdict: &Verdict, node: u64) -> Joined {
-    match answer_to(verdict, node) {
+fn accepted(decision: &Decision, node: u64) -> Joined {
+    match answer_to(decision, node) {
         FromArbiter::JoinedPrimary(joined) | FromArbiter::JoinedSecondary(joined) => joined.clone(),
         other => panic!("not accepted: {other:?}"),
     }
 }
 
-fn refusal(verdict: &Verdict, node: u64) -> JoinRefusal {
-    match answer_to(verdict, node) {
+fn refusal(decision: &Decision, node: u64) -> JoinRefusal {
+    match answer_to(decision, node) {
         FromArbiter::JoinRefused(JoinRefused { reason, .. }) => reason.clone(),
         other => panic!("not refused: {other:?}"),
     }
@@ -59,15 +59,15 @@ fn refusal(verdict: &Verdict, node: u64) -> JoinRefusal {
 /// A cluster with primary 1 and in-sync 2; the tokens of both.
 fn pair() -> (ArbiterRecord, Token, Token) {
     let record = first_record(ClusterId(7), 42);
-    let verdict = on_join(&record, &address(1), &join(1, 1, Token(0)));
+    let decision = on_join(&record, &address(1), &join(1, 1, Token(0)));
     let (first, record) = (
-        accepted(&verdict, 1).token,
-        verdict.record.expect("a change"),
+        accepted(&decision, 1).token,
+        decision.record.expect("a change"),
     );
-    let verdict = on_join(&record, &address(2), &join(2, 1, Token(0)));
+    let decision = on_join(&record, &address(2), &join(2, 1, Token(0)));
     let (second, record) = (
-        accepted(&verdict, 2).token,
-        verdict.record.expect("a change"),
+        accepted(&decision, 2).token,
+        decision.record.expect("a change"),
     );
     let record = propose(&record, 1, ConfigChange::AddInSync(NodeId(2)))
         .record
@@ -75,7 +75,7 @@ fn pair() -> (ArbiterRecord, Token, Token) {
     (record, first, second)
 }
 
-fn propose(record: &ArbiterRecord, node: u64, change: ConfigChange) -> Verdict {
+fn propose(record: &ArbiterRecord, node: u64, change: ConfigChange) -> Decision {
     let propose = Propose {
         node: NodeId(node),
         version: record.config.version,
@@ -87,23 +87,23 @@ fn propose(record: &ArbiterRecord, node: u64, change: ConfigChange) -> Verdict {
 #[test]
 fn the_first_to_join_is_primary_and_later_ones_are_joining_secondaries() {
     let record = first_record(ClusterId(7), 42);
-    let verdict = on_join(&record, &address(1), &join(1, 1, Token(0)));
+    let decision = on_join(&record, &address(1), &join(1, 1, Token(0)));
     assert!(matches!(
-        verdict.answers[0].1,
+        decision.answers[0].1,
         FromArbiter::JoinedPrimary(_)
     ));
-    assert!(matches!(verdict.answers[1].1, FromArbiter::Replicas(_)));
-    let record = verdict.record.expect("a change");
+    assert!(matches!(decision.answers[1].1, FromArbiter::Replicas(_)));
+    let record = decision.record.expect("a change");
     assert_eq!(
         (record.config.epoch, record.config.version),
         (Epoch(1), ConfigVersion(1))
     );
-    let verdict = on_join(&record, &address(2), &join(2, 1, Token(0)));
+    let decision = on_join(&record, &address(2), &join(2, 1, Token(0)));
     assert!(matches!(
-        verdict.answers[0],
+        decision.answers[0],
         (_, FromArbiter::JoinedSecondary(_))
     ));
-    let record = verdict.record.expect("a change");
+    let record = decision.record.expect("a change");
     assert!(record.config.joining.contains(&NodeId(2)));
     assert_eq!(record.config.epoch, Epoch(1));
 }
@@ -111,9 +111,9 @@ fn the_first_to_join_is_primary_and_later_ones_are_joining_secondaries() {
 #[test]
 fn the_same_join_again_is_answered_without_a_change() {
     let (record, ..) = pair();
-    let verdict = on_join(&record, &address(2), &join(2, 1, Token(0)));
-    assert_eq!(verdict.record, None);
-    assert_eq!(accepted(&verdict, 2).config, record.config);
+    let decision = on_join(&record, &address(2), &join(2, 1, Token(0)));
+    assert_eq!(decision.record, None);
+    assert_eq!(accepted(&decision, 2).config, record.config);
 }
 
 #[test]
@@ -187,9 +187,9 @@ fn who_is_displaced_by_a_copy_is_told_where_it_is() {
     let (record, _, second) = pair();
     let mut copy = join(2, 2, second);
     copy.address = address(9);
-    let verdict = on_join(&record, &address(9), &copy);
-    accepted(&verdict, 9);
-    let FromArbiter::Replicas(config) = answer_to(&verdict, 2) else {
+    let decision = on_join(&record, &address(9), &copy);
+    accepted(&decision, 9);
+    let FromArbiter::Replicas(config) = answer_to(&decision, 2) else {
         panic!("not told");
     };
     assert_eq!(config.members[&NodeId(2)].address, address(9));
@@ -300,7 +300,7 @@ fn a_late_join_of_a_wiped_directory_does_not_cost_the_new_node_its_identity() {
         .expect("a change");
     assert_eq!(
         on_join(&record, &address(3), &old),
-        Verdict::default(),
+        Decision::default(),
         "certainly a late one"
     );
 }
@@ -340,14 +340,14 @@ fn a_proposal_counts_only_at_the_present_version_and_from_the_primary() {
     };
     assert_eq!(
         on_propose(&record, &address(2), &forged),
-        Verdict::default()
+        Decision::default()
     );
 }
 
-fn refused(verdict: Verdict) -> bool {
-    verdict.record.is_none()
+fn refused(decision: Decision) -> bool {
+    decision.record.is_none()
         && matches!(
-            verdict.answers.as_slice(),
+            decision.answers.as_slice(),
             [(_, FromArbiter::ProposalRefused(_))]
         )
 }
@@ -355,15 +355,15 @@ fn refused(verdict: Verdict) -> bool {
 #[test]
 fn who_is_removed_hears_of_it_and_joins_again_with_the_same_start() {
     let (record, _, second) = pair();
-    let verdict = propose(&record, 1, ConfigChange::RemoveInSync(NodeId(2)));
+    let decision = propose(&record, 1, ConfigChange::RemoveInSync(NodeId(2)));
     assert!(
-        matches!(answer_to(&verdict, 2), FromArbiter::Replicas(config) if !config.has_place(NodeId(2)))
+        matches!(answer_to(&decision, 2), FromArbiter::Replicas(config) if !config.has_place(NodeId(2)))
     );
-    let record = verdict.record.expect("a change");
-    let verdict = on_join(&record, &address(2), &knowing(&record, join(2, 1, second)));
-    assert_eq!(accepted(&verdict, 2).token, second);
+    let record = decision.record.expect("a change");
+    let decision = on_join(&record, &address(2), &knowing(&record, join(2, 1, second)));
+    assert_eq!(accepted(&decision, 2).token, second);
     assert!(
-        verdict
+        decision
             .record
             .expect("a change")
             .config
@@ -380,9 +380,9 @@ fn who_may_still_hold_a_read_lease_waits_until_it_is_drained() {
         .expect("a change");
     assert!(record.config.draining.contains(&NodeId(2)));
     // A copy of its Join from before: it may not know of its removal. It is told, and nothing else.
-    let verdict = on_join(&record, &address(2), &join(2, 1, second));
-    assert_eq!(verdict.record, None);
-    assert!(matches!(answer_to(&verdict, 2), FromArbiter::Replicas(_)));
+    let decision = on_join(&record, &address(2), &join(2, 1, second));
+    assert_eq!(decision.record, None);
+    assert!(matches!(answer_to(&decision, 2), FromArbiter::Replicas(_)));
     // A later start of it holds none.
     let restarted = on_join(&record, &address(2), &join(2, 2, second));
     let config = restarted.record.expect("a change").config;
@@ -411,11 +411,11 @@ fn who_may_still_hold_a_read_lease_waits_until_it_is_drained() {
 fn another_in_sync_replica_replaces_the_primary_in_a_new_epoch() {
     let (record, ..) = pair();
     assert!(refused(propose(&record, 1, ConfigChange::ReplacePrimary)));
-    let verdict = propose(&record, 2, ConfigChange::ReplacePrimary);
+    let decision = propose(&record, 2, ConfigChange::ReplacePrimary);
     assert!(
-        matches!(answer_to(&verdict, 1), FromArbiter::Replicas(config) if !config.is_member(NodeId(1)))
+        matches!(answer_to(&decision, 1), FromArbiter::Replicas(config) if !config.is_member(NodeId(1)))
     );
-    let config = verdict.record.expect("a change").config;
+    let config = decision.record.expect("a change").config;
     assert_eq!(config.primary, Some(NodeId(2)));
     assert_eq!(config.in_sync, [NodeId(2)].into());
     assert_eq!(config.epoch, Epoch(record.config.epoch.0 + 1));
@@ -434,12 +434,12 @@ fn leaving_needs_the_recorded_start_and_the_present_version_and_is_not_for_the_p
         on_leave(&record, &address(node), &leave)
     };
     let version = record.config.version;
-    assert_eq!(leave(2, 0, version), Verdict::default());
+    assert_eq!(leave(2, 0, version), Decision::default());
     assert_eq!(leave(2, 1, ConfigVersion(1)).record, None);
     assert_eq!(leave(1, 1, version).record, None);
-    let verdict = leave(2, 1, version);
-    assert!(matches!(answer_to(&verdict, 2), FromArbiter::Replicas(_)));
-    let record = verdict.record.expect("a change");
+    let decision = leave(2, 1, version);
+    assert!(matches!(answer_to(&decision, 2), FromArbiter::Replicas(_)));
+    let record = decision.record.expect("a change");
     assert!(record.config.draining.contains(&NodeId(2)));
     // It says so again, and knows.
     let leave = Leave {
@@ -447,16 +447,16 @@ fn leaving_needs_the_recorded_start_and_the_present_version_and_is_not_for_the_p
         incarnation: Incarnation(1),
         version: record.config.version,
     };
-    let verdict = on_leave(&record, &address(2), &leave);
-    let record = verdict.record.expect("a change");
+    let decision = on_leave(&record, &address(2), &leave);
+    let record = decision.record.expect("a change");
     assert!(!record.config.is_member(NodeId(2)));
 }
 
 #[test]
 fn a_hand_over_keeps_the_former_primary_in_sync_and_is_for_one_version() {
     let (record, ..) = pair();
-    let verdict = propose(&record, 1, ConfigChange::HandOver(NodeId(2)));
-    let next = verdict.record.expect("a change").config;
+    let decision = propose(&record, 1, ConfigChange::HandOver(NodeId(2)));
+    let next = decision.record.expect("a change").config;
     assert_eq!(next.primary, Some(NodeId(2)));
     assert_eq!(next.epoch, record.config.epoch.next());
     assert_eq!(next.in_sync, record.config.in_sync);
@@ -506,10 +506,10 @@ fn nobody_hears_of_what_is_not_durable() {
 #[test]
 fn a_joining_replica_is_made_primary_by_force_and_all_others_are_superseded() {
     let (record, first, second) = pair();
-    let verdict = on_join(&record, &address(3), &join(3, 1, Token(0)));
+    let decision = on_join(&record, &address(3), &join(3, 1, Token(0)));
     let (third, record) = (
-        accepted(&verdict, 3).token,
-        verdict.record.expect("a change"),
+        accepted(&decision, 3).token,
+        decision.record.expect("a change"),
     );
     let forced = force_primary(&record, "r3").expect("it is joining");
     forced.config.check();
@@ -520,13 +520,13 @@ fn a_joining_replica_is_made_primary_by_force_and_all_others_are_superseded() {
     // Whoever comes back, as it ran on or started anew, is refused, and stays so.
     for (node, token) in [(1, first), (2, second)] {
         for incarnation in [1, 2] {
-            let verdict = on_join(&forced, &address(node), &join(node, incarnation, token));
-            assert_eq!(refusal(&verdict, node), JoinRefusal::Superseded);
-            assert_eq!(verdict.record, None);
+            let decision = on_join(&forced, &address(node), &join(node, incarnation, token));
+            assert_eq!(refusal(&decision, node), JoinRefusal::Superseded);
+            assert_eq!(decision.record, None);
         }
     }
     // A new node of the same name is as good as any, and the chosen one comes back as primary.
-    let verdict = on_join(
+    let decision = on_join(
         &forced,
         &address(1),
         &Join {
@@ -535,16 +535,16 @@ fn a_joining_replica_is_made_primary_by_force_and_all_others_are_superseded() {
         },
     );
     assert!(
-        verdict
+        decision
             .record
             .expect("a change")
             .config
             .joining
             .contains(&NodeId(9))
     );
-    let verdict = on_join(&forced, &address(3), &join(3, 2, third));
+    let decision = on_join(&forced, &address(3), &join(3, 2, third));
     assert!(matches!(
-        answer_to(&verdict, 3),
+        answer_to(&decision, 3),
         FromArbiter::JoinedPrimary(_)
     ));
 }

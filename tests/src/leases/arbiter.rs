@@ -1,4 +1,4 @@
-//! The arbiter's verdicts.
+//! The arbiter's decisions.
 
 use super::omissions::Omission;
 use super::state::{Arbiter, Change};
