@@ -399,12 +399,12 @@ impl Bench {
         if let Some(position) = self.desk.take_applied() {
             self.step(Input::Applied(position));
         }
-        self.write();
+        self.save();
     }
 
-    fn write(&mut self) {
+    fn save(&mut self) {
         loop {
-            let reports = self.disk.write_some(self.now).expect("the disk works");
+            let reports = self.disk.save_some(self.now).expect("the disk works");
             if reports.is_empty() {
                 return;
             }

@@ -347,11 +347,11 @@ impl Disk {
         self.power_off(self.log.unsynced(), falls_back);
     }
 
-    /// Lets the scheduler work until it has reported a write, or has nothing to do. What it wants of others is done at once.
+    /// Lets the scheduler work until it has reported a save, or has nothing to do. What it wants of others is done at once.
     ///
     /// # Errors
     /// What ends the process.
-    pub fn write_some(&mut self, now: Instant) -> Result<Vec<Report>, StoreError> {
+    pub fn save_some(&mut self, now: Instant) -> Result<Vec<Report>, StoreError> {
         let mut reports = Vec::new();
         let mut orders = Vec::new();
         loop {
@@ -363,8 +363,8 @@ impl Disk {
                     Order::Checkpoint => self.checkpoint()?,
                 }
             }
-            let has_written = |report: &Report| matches!(report, Report::Persisted(_));
-            if self.job().is_none() && self.told.is_empty() || reports.iter().any(has_written) {
+            let is_saved = |report: &Report| matches!(report, Report::Persisted(_));
+            if self.job().is_none() && self.told.is_empty() || reports.iter().any(is_saved) {
                 return Ok(reports);
             }
             self.finish_job(now, &mut orders)?;

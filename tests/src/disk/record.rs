@@ -131,7 +131,7 @@ impl RecordDisk {
     ///
     /// # Errors
     /// What ends the process.
-    pub fn write_all(&mut self, now: Instant) -> Result<Vec<Report>, StoreError> {
+    pub fn save_all(&mut self, now: Instant) -> Result<Vec<Report>, StoreError> {
         let mut orders = Vec::new();
         loop {
             self.advance(now, &mut orders);

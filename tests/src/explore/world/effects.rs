@@ -198,7 +198,7 @@ impl World {
         let former = office.disk.record().config.clone();
         let reports = office
             .disk
-            .write_all(now)
+            .save_all(now)
             .map_err(|error| error.to_string())?;
         self.seal(0);
         let decided = self.config();

@@ -121,7 +121,7 @@ impl World {
         let (now, lies) = (self.now, self.scope.disks_lie);
         let disk = &mut self.host_mut(node).disk;
         disk.lie(lies);
-        let reports = disk.write_some(now).map_err(|error| error.to_string())?;
+        let reports = disk.save_some(now).map_err(|error| error.to_string())?;
         self.seal(node);
         for report in reports {
             self.report(node, report, witness)?;
