@@ -125,7 +125,7 @@ pub(crate) struct LimitArgs {
     #[arg(long, value_name = "SIZE", default_value_t = size(Limits::default().value_bytes_max))]
     pub(crate) value_bytes_max: ByteSize,
 
-    /// Writes are rejected while fewer replicas than this are in sync
+    /// Writes are rejected, and none is acknowledged, while fewer replicas than this are in sync
     #[arg(long, value_name = "N", default_value_t = Limits::default().min_in_sync, value_parser = clap::value_parser!(u32).range(1..=64))]
     pub(crate) min_in_sync: u32,
 
