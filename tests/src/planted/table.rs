@@ -33,7 +33,7 @@ pub const FOUND: &[Found] = &[
         &[LEDGER, DURABLE, ONCE, CALM, PANICS],
     ),
     found(Bug::Restamps, SOON, &[LEDGER, DURABLE]),
-    found(Bug::SyncReplyCounts, SOON, &[DURABLE, LEDGER]),
+    found(Bug::SyncReplyCounts, LATE, &[DURABLE, LEDGER]),
     found(
         Bug::FormerSnapshotsCount,
         LATE,
