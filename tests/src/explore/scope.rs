@@ -36,7 +36,7 @@ pub struct Scope {
 impl Scope {
     /// Far more states than a scope of the tests has, and few enough to be held in memory when a broken protocol has no
     /// end of them.
-    pub const STATES_MAX: usize = 1_000_000;
+    pub const STATES_MAX: usize = 2_000_000;
 
     /// A cluster of `in_sync` replicas at rest, of which nobody wants anything and in which nothing goes wrong.
     pub fn new(name: &'static str, in_sync: usize) -> Self {

@@ -19,7 +19,7 @@ pub(super) fn scopes() -> Vec<Scope> {
             // Long enough for the primary to lose patience with it.
             horizon: Duration::from_millis(301),
             link_messages_max: 1,
-            landmarks: &[Landmark::Acknowledged, Landmark::Removed, Landmark::Added],
+            landmarks: &[Landmark::Acknowledged, Landmark::Removed],
             ..Scope::new("write and pause", 2)
         },
         Scope {
@@ -42,7 +42,7 @@ pub(super) fn scopes() -> Vec<Scope> {
                 pauses: 1,
                 ..Budget::default()
             },
-            landmarks: &[Landmark::Acknowledged, Landmark::Removed, Landmark::Added],
+            landmarks: &[Landmark::Acknowledged, Landmark::Removed],
             ..removal("removal, write and bad links")
         },
         Scope {
