@@ -79,7 +79,8 @@ impl KeyRange {
     /// What of the map has its keys in it.
     pub fn of<'a, V>(&self, map: &'a BTreeMap<Key, V>) -> impl Iterator<Item = (&'a Key, &'a V)> {
         // A map does not take ends the wrong way round.
-        let found = (!self.is_empty()).then(|| map.range((self.from.as_ref(), self.to.as_ref())));
+        let found =
+            (!self.is_empty()).then(|| map.range::<Key, _>((self.from.as_ref(), self.to.as_ref())));
         found.into_iter().flatten()
     }
 }

@@ -2,75 +2,20 @@
 //! level.
 
 mod author;
+mod blobs;
 mod changes;
 mod coding;
 mod records;
 
-use std::fmt;
-
-use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
 use crate::config::{Address, Position, Seq};
 
 pub use self::author::{Author, ClientId, NotARequestName, Origin, RequestId, RequestName};
+pub use self::blobs::{Key, Value};
 pub use self::changes::{Change, Changes, Decided, Entry, Verdict};
 pub(crate) use self::coding::decode_shared;
 pub use self::records::{Keyed, LeaseId, Moment, Record, Revision};
-
-/// A key: any bytes, at least one and at most `Limits::key_bytes_max`.
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-pub struct Key(pub Bytes);
-
-/// A value: any bytes, at most `Limits::value_bytes_max`; may be empty.
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-pub struct Value(pub Bytes);
-
-macro_rules! bytes_type {
-    ($name:ident) => {
-        impl fmt::Debug for $name {
-            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                match std::str::from_utf8(&self.0) {
-                    Ok(text) if text.len() <= 40 => write!(f, "{}", text.escape_debug()),
-                    _ => write!(f, "<{} bytes>", self.0.len()),
-                }
-            }
-        }
-
-        impl From<&str> for $name {
-            fn from(text: &str) -> Self {
-                Self(Bytes::copy_from_slice(text.as_bytes()))
-            }
-        }
-
-        impl From<String> for $name {
-            fn from(text: String) -> Self {
-                Self(text.into_bytes().into())
-            }
-        }
-
-        impl From<&[u8]> for $name {
-            fn from(bytes: &[u8]) -> Self {
-                Self(Bytes::copy_from_slice(bytes))
-            }
-        }
-
-        impl From<Vec<u8>> for $name {
-            fn from(bytes: Vec<u8>) -> Self {
-                Self(bytes.into())
-            }
-        }
-
-        impl AsRef<[u8]> for $name {
-            fn as_ref(&self) -> &[u8] {
-                &self.0
-            }
-        }
-    };
-}
-
-bytes_type!(Key);
-bytes_type!(Value);
 
 /// A write, as a client asks for it. The primary decides what it comes to; nobody else has to know.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
