@@ -1,10 +1,15 @@
-//! Logs on standard error: which, and how they look. What is worth logging is decided where it happens; the protocol's
+//! Logs: which, where, and how they look. What is worth logging is decided where it happens; the protocol's
 //! events are put into words in `events`.
 
+mod sink;
+
 use std::io::{self, IsTerminal};
+use std::path::Path;
+use std::sync::Mutex;
 
 use tracing_subscriber::EnvFilter;
 
+use self::sink::Sink;
 use crate::args::Format;
 use crate::output::Failure;
 
@@ -18,11 +23,11 @@ const OURS: [&str; 4] = [
 ];
 const LEVELS: [&str; 6] = ["off", "error", "warn", "info", "debug", "trace"];
 
-/// Begins to log what `log` says.
+/// Begins to log what `log` says, to the file if there is one, else to standard error.
 ///
 /// # Errors
-/// If `--log` is neither a level nor a list of directives.
-pub(crate) fn start(log: &str, format: Format) -> Result<(), Failure> {
+/// If `--log` is neither a level nor a list of directives, or the file cannot be opened.
+pub(crate) fn start(log: &str, format: Format, file: Option<&Path>) -> Result<(), Failure> {
     let filter = EnvFilter::try_new(directives(log)).map_err(|error| {
         Failure::Usage(format!(
             "--log {log}: {error}; give a level ({}) or directives such as lockstep=debug,quinn=info",
@@ -31,13 +36,21 @@ pub(crate) fn start(log: &str, format: Format) -> Result<(), Failure> {
     })?;
     let subscriber = tracing_subscriber::fmt()
         .with_env_filter(filter)
-        .with_ansi(io::stderr().is_terminal())
-        .with_writer(io::stderr);
+        .with_ansi(file.is_none() && io::stderr().is_terminal())
+        .with_writer(Mutex::new(sink(file)?));
     match format {
         Format::Text => subscriber.with_target(false).init(),
         Format::Json => subscriber.json().flatten_event(true).init(),
     }
     Ok(())
+}
+
+fn sink(file: Option<&Path>) -> Result<Sink, Failure> {
+    let Some(path) = file else {
+        return Ok(Sink::errors());
+    };
+    Sink::file(path)
+        .map_err(|error| Failure::Usage(format!("--log-file {}: {error}", path.display())))
 }
 
 fn directives(log: &str) -> String {

@@ -41,8 +41,8 @@ fn main() -> ExitCode {
     let (result, format) = match read(&arguments) {
         Ok(args) => {
             let format = args.common.output;
-            let result = logging::start(args.log(), args.common.log_format)
-                .and_then(|()| commands::run(args));
+            let result = logging::start(args.log(), args.common.log_format, args.log_file())
+                .and_then(|()| run(args));
             (result, format)
         }
         Err(NotRead::Failure(failure)) => (Err(failure), wanted_format(&arguments)),
@@ -56,6 +56,18 @@ fn main() -> ExitCode {
             failure.exit().into()
         }
     }
+}
+
+/// Does what the command line says. A node that logs to a file says there too why it ended.
+fn run(args: Args) -> Result<Exit, Failure> {
+    let has_log_file = args.log_file().is_some();
+    let result = commands::run(args);
+    if let Err(failure) = &result
+        && has_log_file
+    {
+        tracing::error!("{failure}");
+    }
+    result
 }
 
 /// Why there are no arguments.

@@ -4,8 +4,10 @@ use std::fmt;
 use std::io::{self, Write};
 use std::process::ExitCode;
 
+use async_std::task;
 use lockstep_core::operation::{Rejection, RequestName};
 use serde_json::{Value as Json, json};
+use tracing::warn;
 
 use crate::args::Format;
 
@@ -194,7 +196,7 @@ pub(crate) fn chain(error: &dyn std::error::Error) -> String {
 pub(crate) fn print_failure(failure: &Failure, format: Format) {
     match (failure, format) {
         (Failure::OutputClosed, _) => {}
-        (_, Format::Text) => eprintln!("lockstep: {failure}"),
+        (_, Format::Text) => say(&format!("lockstep: {failure}")),
         (_, Format::Json) => {
             let error = json!({ "kind": failure.kind(), "message": failure.to_string() });
             // Nobody is left to tell if this fails too.
@@ -203,18 +205,40 @@ pub(crate) fn print_failure(failure: &Failure, format: Format) {
     }
 }
 
+/// Prints a line on standard error. Nobody may read it: that ends nothing, as `eprintln` would.
+pub(crate) fn say(line: &str) {
+    // Nobody is left to tell.
+    let _ = io::stderr().write_all(format!("{line}\n").as_bytes());
+}
+
 /// Prints a line on standard output and sees to it that it gets there.
 pub(crate) fn print(line: &str) -> Result<(), Failure> {
     print_bytes(line.as_bytes())
 }
 
-/// Prints bytes and a newline on standard output and sees to it that they get there.
+/// Prints a line on standard output for whoever started a node, which goes on if that cannot be written, and while
+/// nobody reads it.
+pub(crate) async fn announce(line: String) {
+    if let Err(failure) = task::spawn_blocking(move || print(&line)).await {
+        warn!(%failure, "this node cannot say how far it is");
+    }
+}
+
+/// Prints bytes and a newline on standard output and sees to it that they get there, if anybody reads: the exit code
+/// tells what was done, whether or not somebody wants to see it.
+///
+/// # Errors
+/// If standard output, a file perhaps, does not take them.
 pub(crate) fn print_bytes(bytes: &[u8]) -> Result<(), Failure> {
     let mut out = io::stdout().lock();
-    out.write_all(bytes)
+    let written = out
+        .write_all(bytes)
         .and_then(|()| out.write_all(b"\n"))
-        .and_then(|()| out.flush())
-        .map_err(|error| Failure::output(&error))
+        .and_then(|()| out.flush());
+    match written.map_err(|error| Failure::output(&error)) {
+        Err(Failure::OutputClosed) => Ok(()),
+        result => result,
+    }
 }
 
 /// Prints one JSON object on standard output.

@@ -5,7 +5,7 @@ mod client;
 mod server;
 mod values;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::{Parser, Subcommand, ValueEnum};
 
@@ -85,7 +85,7 @@ pub(crate) struct CommonArgs {
     )]
     pub(crate) output: Format,
 
-    /// What is logged on standard error: a level (error, warn, info, debug, trace), or directives such as
+    /// What is logged: a level (error, warn, info, debug, trace), or directives such as
     /// `lockstep=debug,quinn=info` [default: warn for what runs nodes, error for the rest]
     #[arg(long, value_name = "LEVEL", global = true)]
     pub(crate) log: Option<String>,
@@ -147,6 +147,27 @@ pub(crate) enum Command {
 }
 
 impl Args {
+    /// Where the log goes instead of standard error.
+    pub(crate) fn log_file(&self) -> Option<&Path> {
+        match &self.command {
+            Command::Dev(args) => args.log_file.log_file.as_deref(),
+            Command::Arbiter(args) => args.node.log_file.log_file.as_deref(),
+            Command::Replica(args) => args.node.log_file.log_file.as_deref(),
+            Command::Certs(_)
+            | Command::Put(_)
+            | Command::Get(_)
+            | Command::Remove(_)
+            | Command::Resolve(_)
+            | Command::Drain(_)
+            | Command::ForcePrimary(_)
+            | Command::Import(_)
+            | Command::Export(_)
+            | Command::Bench(_)
+            | Command::Status(_)
+            | Command::Shell(_) => None,
+        }
+    }
+
     /// What is logged. Clients say at the end what went wrong; until then a lost connection is nobody's concern.
     pub(crate) fn log(&self) -> &str {
         match (&self.common.log, &self.command) {

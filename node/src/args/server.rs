@@ -43,6 +43,10 @@ pub(crate) struct DevArgs {
     #[arg(long, value_name = "HOST:PORT", default_value = "127.0.0.1:7100")]
     pub(crate) listen: String,
 
+    /// Where its log goes.
+    #[command(flatten)]
+    pub(crate) log_file: LogFileArg,
+
     /// Bounds of the replicas.
     #[command(flatten)]
     pub(crate) bounds: LimitArgs,
@@ -111,6 +115,18 @@ pub(crate) struct NodeArgs {
     /// Which of the node certificates in the TLS directory is its own; needed where there are several
     #[arg(long, value_name = "NAME")]
     pub(crate) name: Option<String>,
+
+    /// Where its log goes.
+    #[command(flatten)]
+    pub(crate) log_file: LogFileArg,
+}
+
+/// Where a node's log goes.
+#[derive(Clone, Debug, clap::Args)]
+pub(crate) struct LogFileArg {
+    /// The log goes to this file instead of standard error. A file of 16 MiB is renamed to FILE.1, and so on to FILE.4
+    #[arg(long, value_name = "FILE")]
+    pub(crate) log_file: Option<PathBuf>,
 }
 
 /// Bounds of a replica. All replicas of a cluster should have the same.

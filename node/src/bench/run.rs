@@ -20,6 +20,7 @@ use crate::bench::costs::{Costs, Sample};
 use crate::bench::observer::Observer;
 use crate::bench::report::{Filled, KindResult, Outcome, Second, Verified};
 use crate::bench::settings::Settings;
+use crate::output;
 use crate::output::Failure;
 use crate::signals::EndSignals;
 use crate::store::Store;
@@ -249,7 +250,7 @@ impl<'a> Watcher<'a> {
                 Phase::WarmUp => "  (warm-up)",
                 Phase::Measured => "",
             };
-            eprintln!("{}{note}", second.text());
+            output::say(&format!("{}{note}", second.text()));
         }
         if phase == Phase::Measured {
             self.series.push(second);

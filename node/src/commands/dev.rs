@@ -45,7 +45,7 @@ pub(crate) async fn dev(args: DevArgs, format: Format) -> Result<Exit, Failure> 
     let Some(mut cluster) = started.or(interrupted).await? else {
         return Ok(Exit::Done);
     };
-    welcome::say(&args, &cluster.endpoints, cluster.is_in_sync, format)?;
+    welcome::say(&args, &cluster.endpoints, cluster.is_in_sync, format).await;
     let result = live(&mut cluster, format, &mut signals).await;
     let stopped = stop(&mut cluster, &mut signals).await;
     result.and(stopped).map(|()| Exit::Done)

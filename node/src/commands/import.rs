@@ -196,11 +196,11 @@ impl Import {
         self.tally.bad_lines += 1;
         if self.tally.bad_lines <= BAD_LINES_SHOWN {
             self.progress
-                .suspend(|| eprintln!("lockstep: skipped line {number}: {error}"));
+                .suspend(|| output::say(&format!("lockstep: skipped line {number}: {error}")));
         }
         if self.tally.bad_lines == BAD_LINES_SHOWN {
             self.progress
-                .suspend(|| eprintln!("lockstep: further bad lines are only counted"));
+                .suspend(|| output::say("lockstep: further bad lines are only counted"));
         }
         Ok(())
     }

@@ -18,8 +18,14 @@ pub(crate) async fn arbiter(args: ArbiterArgs, format: Format) -> Result<Exit, F
     let network = network(&args.node)?;
     let mut signals = EndSignals::watch()?;
     let node = network.arbiter(&place(&args.node)).await?;
-    announce("ready", &node.name, node.endpoint(), "arbiter", format)?;
-    serve::until_end(node.running, OnSignal::Stop, &mut signals).await?;
+    let (name, endpoint) = (node.name.clone(), node.endpoint().to_owned());
+    let ready = async {
+        announce("ready", &name, &endpoint, "arbiter", format).await;
+        future::pending().await
+    };
+    serve::until_end(node.running, OnSignal::Stop, &mut signals)
+        .or(ready)
+        .await?;
     Ok(Exit::Done)
 }
 
@@ -32,11 +38,11 @@ pub(crate) async fn replica(args: ReplicaArgs, format: Format) -> Result<Exit, F
     let place = place(&args.node);
     let node = network.replica(&place, &arbiter, &bounds).await?;
     let (name, endpoint) = (node.name.clone(), node.endpoint().to_owned());
-    announce("listening", &name, &endpoint, "starting", format)?;
     let joined = async {
+        announce("listening", &name, &endpoint, "starting", format).await;
         let roles = [RoleName::Primary, RoleName::Secondary, RoleName::Joining];
         if let Some(role) = serve::until_role(&node.roles, &roles).await {
-            announce("ready", &name, &endpoint, role_name(role), format)?;
+            announce("ready", &name, &endpoint, role_name(role), format).await;
         }
         // Further roles are in the log.
         future::pending().await
@@ -70,17 +76,13 @@ fn place(args: &NodeArgs) -> Place<'_> {
 }
 
 /// Says on standard output what whoever started the node waits for.
-fn announce(
-    what: &str,
-    name: &str,
-    endpoint: &str,
-    role: &str,
-    format: Format,
-) -> Result<(), Failure> {
-    match format {
-        Format::Text => output::print(&format!("{what}: {name} at {endpoint}, {role}")),
-        Format::Json => output::print_json(&json!({
+async fn announce(what: &str, name: &str, endpoint: &str, role: &str, format: Format) {
+    let line = match format {
+        Format::Text => format!("{what}: {name} at {endpoint}, {role}"),
+        Format::Json => json!({
             "event": what, "name": name, "address": endpoint, "role": role,
-        })),
-    }
+        })
+        .to_string(),
+    };
+    output::announce(line).await;
 }

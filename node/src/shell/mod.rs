@@ -55,7 +55,6 @@ pub(crate) async fn run(store: &Store, format: Format) -> Result<Exit, Failure> 
         };
         match result {
             Ok(_) => {}
-            Err(Failure::OutputClosed) => return Ok(Exit::Done),
             Err(failure) => output::print_failure(&failure, format),
         }
     }

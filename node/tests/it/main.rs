@@ -5,6 +5,7 @@ mod certs;
 mod cluster;
 mod dev;
 mod import;
+mod output;
 mod rounds;
 mod support;
 mod usage;

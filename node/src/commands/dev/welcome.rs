@@ -7,24 +7,21 @@ use serde_json::json;
 
 use crate::args::{DevArgs, Format, TransportName};
 use crate::assemble::CLIENT_FILE;
-use crate::output::{self, Failure};
+use crate::output;
 
-/// Says it.
-pub(super) fn say(
-    args: &DevArgs,
-    endpoints: &[String],
-    is_in_sync: bool,
-    format: Format,
-) -> Result<(), Failure> {
-    match format {
-        Format::Json => output::print_json(&json!({
+/// Says it. The cluster goes on if that cannot be written.
+pub(super) async fn say(args: &DevArgs, endpoints: &[String], is_in_sync: bool, format: Format) {
+    let text = match format {
+        Format::Json => json!({
             "event": "ready",
             "replicas": endpoints,
             "in_sync": is_in_sync,
             "data_dir": args.data_dir,
-        })),
-        Format::Text => output::print(&text(args, endpoints, is_in_sync, &program())),
-    }
+        })
+        .to_string(),
+        Format::Text => text(args, endpoints, is_in_sync, &program()),
+    };
+    output::announce(text).await;
 }
 
 fn text(args: &DevArgs, endpoints: &[String], is_in_sync: bool, program: &str) -> String {
