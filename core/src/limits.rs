@@ -142,6 +142,17 @@ pub const STATUSES_IN_FLIGHT_MAX: usize = 1024;
 /// A frame on a transport: a key and a value of the largest configurable size and their envelope.
 pub const FRAME_BYTES_MAX: usize = 17 << 20;
 
+/// A frame of a client on a transport: a request with a key and a value of the largest configurable size, and 4 KiB for what
+/// it says beside them.
+pub const REQUEST_BYTES_MAX: usize =
+    Limits::VALUE_BYTES_CEILING + Limits::KEY_BYTES_CEILING + (4 << 10);
+
+/// Frames that one `recv` of a transport hands over: a quarter of what a round takes, so that no sender makes a round long.
+pub const RECV_FRAMES_MAX: usize = 256;
+
+/// Bytes that one `recv` of a transport hands over, likewise; a frame that is longer comes alone.
+pub const RECV_BYTES_MAX: usize = 256 << 10;
+
 /// The bounds an operator may choose. All replicas of a cluster should have the same.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Limits {

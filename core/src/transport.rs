@@ -42,7 +42,9 @@ pub trait Transport: Send + Sync + 'static {
         frames: Vec<Bytes>,
     ) -> Result<(), TransportError>;
 
-    /// The next frames from somebody. Cancel-safe: dropping the future loses nothing.
+    /// The next frames from somebody: at most [`RECV_FRAMES_MAX`](crate::limits::RECV_FRAMES_MAX) of them with
+    /// [`RECV_BYTES_MAX`](crate::limits::RECV_BYTES_MAX) bytes together, or a single one that is longer. Cancel-safe:
+    /// dropping the future loses nothing.
     ///
     /// # Errors
     /// `Closed`, for ever, once the transport is closed; nothing else.

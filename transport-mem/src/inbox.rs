@@ -2,12 +2,13 @@
 //!
 //! A queue of its own for each sender and lane keeps one that floods from taking the room of the others.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Mutex, MutexGuard};
 
 use async_channel::{Receiver, Sender};
 use bytes::Bytes;
 use lockstep_core::config::Address;
+use lockstep_core::limits::{RECV_BYTES_MAX, RECV_FRAMES_MAX};
 use lockstep_core::transport::{Lane, Received, SenderKind};
 
 /// Frames waiting from one sender on one lane.
@@ -27,8 +28,24 @@ type Key = (Address, Lane);
 
 struct Queue {
     sender: SenderKind,
-    frames: Vec<Bytes>,
+    frames: VecDeque<Bytes>,
     bytes: usize,
+}
+
+impl Queue {
+    /// What waits longest, as much as one `recv` hands over.
+    fn take(&mut self) -> Vec<Bytes> {
+        let (mut count, mut bytes) = (0, 0);
+        for frame in self.frames.iter().take(RECV_FRAMES_MAX) {
+            if count > 0 && bytes + frame.len() > RECV_BYTES_MAX {
+                break;
+            }
+            count += 1;
+            bytes += frame.len();
+        }
+        self.bytes -= bytes;
+        self.frames.drain(..count).collect()
+    }
 }
 
 impl Inbox {
@@ -63,7 +80,7 @@ impl Inbox {
             None => {
                 let queue = Queue {
                     sender,
-                    frames,
+                    frames: frames.into(),
                     bytes,
                 };
                 queues.insert(key.clone(), queue);
@@ -81,19 +98,27 @@ impl Inbox {
         }
     }
 
-    /// The frames of whoever's turn it is; `None` once closed. Dropping the future loses nothing.
+    /// Frames of whoever's turn it is; `None` once closed. Dropping the future loses nothing.
     pub(crate) async fn pop(&self) -> Option<Received> {
         loop {
             let key = self.next_turn.recv().await.ok()?;
             // Nothing waits between the turn and its frames, so the future cannot be dropped in between.
-            let Some(queue) = self.lock().remove(&key) else {
+            let mut queues = self.lock();
+            let Some(queue) = queues.get_mut(&key) else {
                 continue;
             };
-            return Some(Received {
-                from: key.0,
+            let received = Received {
+                from: key.0.clone(),
                 sender: queue.sender,
-                frames: queue.frames,
-            });
+                frames: queue.take(),
+            };
+            if queue.frames.is_empty() {
+                queues.remove(&key);
+            } else {
+                // Fails only when the inbox is closed, and then nobody asks any more.
+                let _ = self.turns.try_send(key);
+            }
+            return Some(received);
         }
     }
 

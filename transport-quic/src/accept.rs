@@ -11,7 +11,9 @@ use rustls::pki_types::CertificateDer;
 use tracing::{debug, warn};
 
 use crate::address::Target;
+use crate::clients::Place;
 use crate::closing::{self, Code, Weight};
+use crate::config::Admit;
 use crate::connection::{self, Ended};
 use crate::dial;
 use crate::hello::Hello;
@@ -115,12 +117,12 @@ async fn take(shared: Arc<Shared>, incoming: Incoming, handshake: Permit) {
     }
 }
 
-/// Finds the peer that this connection belongs to, or the reason why it is not wanted. A client needs a permit.
+/// Finds the peer that this connection belongs to, or the reason why it is not wanted. A client needs a place.
 fn admit(
     shared: &Shared,
     connection: &Connection,
     hello: &Hello,
-) -> Result<(Arc<Peer>, Option<Permit>), (Code, String)> {
+) -> Result<(Arc<Peer>, Option<Place>), (Code, String)> {
     let identity = identity_of(connection)?;
     match identity.kind {
         SenderKind::Node => {
@@ -139,20 +141,23 @@ fn admit(
                     hello.address
                 )));
             }
-            connection.set_receive_window(settings::node_window());
+            settings::widen_for_node(connection);
             let peer = shared.peers.node(&hello.address, target, shared.dial);
             let peer = peer.ok_or((Code::TooMany, "too many nodes are connected".to_owned()))?;
             Ok((peer, None))
         }
         SenderKind::Client => {
-            let permit = shared.clients.give().ok_or_else(|| {
-                let reason = format!(
-                    "{} clients are connected, which is the limit",
-                    shared.clients.max
-                );
-                (Code::TooMany, reason)
-            })?;
-            Ok((shared.peers.client(&identity.name), Some(permit)))
+            if shared.admit == Admit::Nodes {
+                let reason =
+                    "clients are not served here, which is an arbiter: connect to a replica";
+                return Err((Code::Identity, reason.to_owned()));
+            }
+            let place = shared.clients.place(&identity.name);
+            let place = place.map_err(|reason| (Code::TooMany, reason))?;
+            if place.is_wide {
+                settings::widen_for_client(connection);
+            }
+            Ok((shared.peers.client(&identity.name), Some(place)))
         }
     }
 }

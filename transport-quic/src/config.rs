@@ -11,6 +11,14 @@ use crate::tls::Credentials;
 /// Clients connected to a node at the same time, unless configured otherwise: some 15 KiB each, and a second's keep-alives.
 pub const CLIENTS_MAX: usize = 20_000;
 
+/// Clients connected at the same time with the same certificate, unless configured otherwise. One that does its worst holds
+/// some 300 KiB of a node with each of them, and 1 MiB more with the first 32.
+pub const CLIENTS_EACH_MAX: usize = 1024;
+
+/// Bytes of long frames of clients that a node has in memory before they are handed over, unless configured otherwise: seven
+/// of the largest, or 127 with values of 1 MiB. Half of it is for clients with the same certificate.
+pub const CLIENT_BYTES_MAX: usize = 128 << 20;
+
 /// The setup of a node's transport.
 #[derive(Clone, Debug)]
 pub struct QuicConfig {
@@ -22,10 +30,27 @@ pub struct QuicConfig {
     pub credentials: Credentials,
     /// Whether it connects to others.
     pub dial: Dial,
-    /// Largest frame it carries; all nodes of a cluster should have the same.
+    /// Whom it takes connections from.
+    pub admit: Admit,
+    /// Largest frame it carries; all nodes of a cluster should have the same. From clients it takes frames up to
+    /// [`limits::REQUEST_BYTES_MAX`].
     pub frame_bytes_max: usize,
     /// Clients connected at the same time; more are turned away.
     pub clients_max: usize,
+    /// Clients connected at the same time with the same certificate; more are turned away.
+    pub clients_each_max: usize,
+    /// Bytes of long frames of clients in memory before they are handed over; who sends more waits. At least one frame
+    /// of the largest size, whatever is configured.
+    pub client_bytes_max: usize,
+}
+
+/// From whom does this end take connections?
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Admit {
+    /// From nodes and clients.
+    Everybody,
+    /// From nodes; the arbiter, which clients have nothing to ask.
+    Nodes,
 }
 
 /// Does this end connect to others, or only answer?
@@ -45,8 +70,11 @@ impl QuicConfig {
             advertise: None,
             credentials,
             dial: Dial::Peers,
+            admit: Admit::Everybody,
             frame_bytes_max: limits::FRAME_BYTES_MAX,
             clients_max: CLIENTS_MAX,
+            clients_each_max: CLIENTS_EACH_MAX,
+            client_bytes_max: CLIENT_BYTES_MAX,
         }
     }
 

@@ -8,8 +8,8 @@ const HEADER_BYTES: usize = 4;
 /// Frames up to this size are copied together, so that many of them are one chunk for the connection.
 const COPY_BYTES_MAX: usize = 8 << 10;
 
-/// Room made at once for a long frame; a length alone, without the bytes, reserves no more memory than this.
-const RESERVE_BYTES_MAX: usize = 1 << 20;
+/// Room made at once for a frame. Beyond that it grows with what has arrived: a length alone reserves no memory.
+const RESERVE_BYTES_MIN: usize = 16 << 10;
 
 /// The sender announces a frame that is longer than allowed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -75,12 +75,19 @@ impl Decoder {
         }
         let whole = HEADER_BYTES + size;
         if self.buffer.len() < whole {
+            let arrived = self.buffer.len();
             self.buffer
-                .reserve((whole - self.buffer.len()).min(RESERVE_BYTES_MAX));
+                .reserve((whole - arrived).min(arrived.max(RESERVE_BYTES_MIN)));
             return Ok(None);
         }
         self.buffer.advance(HEADER_BYTES);
         Ok(Some(self.buffer.split_to(size).freeze()))
+    }
+
+    /// The length of the frame that is not whole yet, once that is known. Whole frames have to be taken before.
+    pub(crate) fn unfinished(&self) -> Option<usize> {
+        let header = self.buffer.first_chunk::<HEADER_BYTES>()?;
+        Some(u32::from_be_bytes(*header) as usize)
     }
 }
 
@@ -122,6 +129,18 @@ mod tests {
         decoder.extend(&11_u32.to_be_bytes());
         let error = decoder.next_frame().expect_err("too large");
         assert_eq!((error.size, error.limit), (11, 10));
+    }
+
+    #[test]
+    fn a_length_without_the_bytes_reserves_little() {
+        let mut decoder = Decoder::new(16 << 20);
+        decoder.extend(&(16_u32 << 20).to_be_bytes());
+        assert_eq!(decoder.next_frame(), Ok(None));
+        assert_eq!(decoder.unfinished(), Some(16 << 20));
+        assert!(decoder.buffer.capacity() <= 2 * RESERVE_BYTES_MIN);
+        decoder.extend(&vec![0; 1 << 20]);
+        assert_eq!(decoder.next_frame(), Ok(None));
+        assert!(decoder.buffer.capacity() <= 4 << 20);
     }
 
     #[test]

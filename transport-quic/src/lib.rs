@@ -19,8 +19,8 @@
 //! # The parts, in reading order
 //! [`identity`] and [`address`] (who, and where); [`authority`], [`tls`] and `verifier` (certificates); [`config`]; `frame`,
 //! `streams`, `hello` and `closing` (what goes over the wire); `socket`, `settings` (of QUIC) and `runtime` (what everything
-//! runs on, the processes over it included); `inbox` and `outbox` (what waits); `backoff`, `peer` and `peers` (the other
-//! ends), `failures` (why one is not reached), `traffic`, `permits` and `shared` (what the tasks share); `opening` (the
+//! runs on, the processes over it included); `budget` (what clients' frames may hold), `inbox` and `outbox` (what waits); `backoff`, `peer` and `peers` (the other
+//! ends), `failures` (why one is not reached), `traffic`, `permits`, `clients` and `shared` (what the tasks share); `opening` (the
 //! Hellos), `reader`, `connection` (how one lives and ends), `dial` and `accept` (who gets them); `farewell` (how all end)
 //! and `transport` (the transport itself).
 
@@ -32,6 +32,8 @@ pub mod tls;
 
 mod accept;
 mod backoff;
+mod budget;
+mod clients;
 mod closing;
 mod connection;
 mod dial;
@@ -56,6 +58,6 @@ mod transport;
 mod verifier;
 
 pub use address::endpoint_of;
-pub use config::{Dial, QuicConfig, QuicError};
+pub use config::{Admit, Dial, QuicConfig, QuicError};
 pub use tls::Credentials;
 pub use transport::QuicTransport;

@@ -1,7 +1,7 @@
 //! How a connection begins behind the TLS handshake: each side opens its streams and says Hello on the first of them.
 
 use bytes::Bytes;
-use lockstep_core::transport::Lane;
+use lockstep_core::transport::{Lane, SenderKind};
 use quinn::{Connection, ConnectionError, ReadError, RecvStream, WriteError};
 
 use crate::frame::{self, Decoder};
@@ -66,7 +66,12 @@ pub(crate) async fn read_hello(connection: &Connection) -> Result<(Hello, Contro
 }
 
 async fn read_frame(stream: &mut RecvStream, decoder: &mut Decoder) -> Result<Bytes, OpenError> {
-    while streams::read(stream, decoder).await.map_err(read_error)? {
+    // Who it is, is not known yet.
+    let sender = SenderKind::Client;
+    while streams::read(stream, sender, decoder)
+        .await
+        .map_err(read_error)?
+    {
         match decoder.next_frame() {
             Ok(None) => {}
             Ok(Some(frame)) => return Ok(frame),

@@ -13,6 +13,7 @@ use quinn::{Connection, SendStream};
 use crate::address::Target;
 use crate::backoff::Backoff;
 use crate::closing::{self, Code};
+use crate::identity::Name;
 use crate::outbox::{Offered, OutQueue, Unconnected};
 use crate::streams::Streams;
 
@@ -23,6 +24,8 @@ const RETIREMENT: Duration = Duration::from_secs(1);
 pub(crate) struct Peer {
     pub(crate) address: Address,
     pub(crate) kind: SenderKind,
+    /// The name in a client's certificate; `None`: it is a node.
+    pub(crate) client: Option<Name>,
     /// How to dial it; `None` where that cannot or must not be done.
     pub(crate) target: Option<Target>,
     queues: [OutQueue; Lane::ALL.len()],
@@ -63,7 +66,22 @@ pub(crate) enum Sent {
 }
 
 impl Peer {
-    pub(crate) fn new(address: Address, kind: SenderKind, target: Option<Target>) -> Self {
+    /// A node, which is dialled at `target`.
+    pub(crate) fn node(address: Address, target: Option<Target>) -> Self {
+        Self::new(address, SenderKind::Node, None, target)
+    }
+
+    /// A client with the certificate of `name`.
+    pub(crate) fn client(address: Address, name: Name) -> Self {
+        Self::new(address, SenderKind::Client, Some(name), None)
+    }
+
+    fn new(
+        address: Address,
+        kind: SenderKind,
+        client: Option<Name>,
+        target: Option<Target>,
+    ) -> Self {
         let link = Link {
             active: None,
             is_dialling: false,
@@ -72,6 +90,7 @@ impl Peer {
         Self {
             address,
             kind,
+            client,
             target,
             queues: Lane::ALL.map(|_| OutQueue::new(kind)),
             link: Mutex::new(link),

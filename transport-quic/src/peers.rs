@@ -44,7 +44,7 @@ impl Peers {
             Dial::Peers => Some(target),
             Dial::Never => None,
         };
-        let peer = Arc::new(Peer::new(address.clone(), SenderKind::Node, target));
+        let peer = Arc::new(Peer::node(address.clone(), target));
         table.insert(address.clone(), Arc::clone(&peer));
         Some(peer)
     }
@@ -53,7 +53,7 @@ impl Peers {
     pub(crate) fn client(&self, name: &Name) -> Arc<Peer> {
         let number = self.clients.fetch_add(1, Ordering::Relaxed);
         let address = address::of_client(name, number);
-        let peer = Arc::new(Peer::new(address.clone(), SenderKind::Client, None));
+        let peer = Arc::new(Peer::client(address.clone(), name.clone()));
         self.write().insert(address, Arc::clone(&peer));
         peer
     }

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// How many there may be, and are.
 pub(crate) struct Permits {
-    pub(crate) max: usize,
+    max: usize,
     given: Arc<AtomicUsize>,
 }
 

@@ -3,10 +3,12 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
 
+use futures_lite::future;
 use lockstep_core::transport::Lane;
 use quinn::{Connection, RecvStream};
 use tracing::warn;
 
+use crate::budget::{self, Room};
 use crate::closing::{self, Code};
 use crate::frame::Decoder;
 use crate::inbox::InQueue;
@@ -14,6 +16,9 @@ use crate::opening::Control;
 use crate::peer::Peer;
 use crate::shared::Shared;
 use crate::streams;
+
+/// Frames of clients up to this size arrive without room having been made for them.
+const SHORT_BYTES_MAX: usize = 16 << 10;
 
 /// Reads the other side's streams.
 pub(crate) struct Reader {
@@ -23,6 +28,9 @@ pub(crate) struct Reader {
     /// Bits of the lanes whose stream has begun.
     lanes_seen: AtomicU8,
 }
+
+/// The connection has ended.
+struct Gone;
 
 impl Reader {
     /// For a connection of `peer`, which has said Hello.
@@ -41,7 +49,7 @@ impl Reader {
             stream,
             mut decoder,
         } = control;
-        decoder.set_limit(self.shared.frame_bytes_max);
+        decoder.set_limit(self.frame_bytes_max());
         self.read_lane(stream, decoder).await;
     }
 
@@ -59,7 +67,7 @@ impl Reader {
             self.cut_off(&format!("a second stream for the lane {lane:?}"));
             return;
         }
-        self.read_lane(stream, Decoder::new(self.shared.frame_bytes_max))
+        self.read_lane(stream, Decoder::new(self.frame_bytes_max()))
             .await;
     }
 
@@ -69,18 +77,63 @@ impl Reader {
             .shared
             .inbox
             .queue(self.peer.address.clone(), self.peer.kind);
+        let mut room = None;
         loop {
-            if let Err(reason) = deliver(&mut decoder, &queue) {
+            if let Err(reason) = deliver(&mut decoder, &queue, &mut room) {
                 self.cut_off(&reason);
                 return;
             }
             queue.room().await;
-            match streams::read(&mut stream, &mut decoder).await {
-                Ok(true) => {}
+            if room.is_none() {
+                room = match self.room_for(&decoder).await {
+                    Ok(room) => room,
+                    Err(Gone) => return,
+                };
+            }
+            let read = async {
+                let read = streams::read(&mut stream, self.peer.kind, &mut decoder).await;
                 // The other side uses another connection, or goes: the connection's task hears of it.
-                Ok(false) | Err(_) => return,
+                read.unwrap_or(false)
+            };
+            let Some(room) = &room else {
+                if read.await {
+                    continue;
+                }
+                return;
+            };
+            let given_up = async {
+                room.given_up().await;
+                self.cut_off(&format!(
+                    "a frame has not become whole within {} s, and others wait for the room it takes",
+                    budget::PATIENCE.as_secs()
+                ));
+                false
+            };
+            if !future::or(read, given_up).await {
+                return;
             }
         }
+    }
+
+    /// Waits for room for the frame that is under way, if it is one that needs it.
+    async fn room_for(&self, decoder: &Decoder) -> Result<Option<Room>, Gone> {
+        let long = decoder.unfinished().filter(|size| *size > SHORT_BYTES_MAX);
+        let (Some(size), Some(name)) = (long, &self.peer.client) else {
+            return Ok(None);
+        };
+        let room = async {
+            let room = self.shared.budget.room(name, size, &self.shared.runtime);
+            Ok(Some(room.await))
+        };
+        let gone = async {
+            self.connection.closed().await;
+            Err(Gone)
+        };
+        future::or(room, gone).await
+    }
+
+    fn frame_bytes_max(&self) -> usize {
+        self.shared.frame_bytes_max_of(self.peer.kind)
     }
 
     fn cut_off(&self, reason: &str) {
@@ -92,7 +145,12 @@ impl Reader {
     }
 }
 
-fn deliver(decoder: &mut Decoder, queue: &Arc<InQueue>) -> Result<(), String> {
+/// Hands on what is whole. `room` was made for the frame that becomes whole first.
+fn deliver(
+    decoder: &mut Decoder,
+    queue: &Arc<InQueue>,
+    room: &mut Option<Room>,
+) -> Result<(), String> {
     let mut frames = Vec::new();
     let result = loop {
         match decoder.next_frame() {
@@ -101,7 +159,10 @@ fn deliver(decoder: &mut Decoder, queue: &Arc<InQueue>) -> Result<(), String> {
             Err(error) => break Err(error.to_string()),
         }
     };
-    queue.push(frames);
+    if !frames.is_empty() {
+        let room = room.take().inspect(Room::on_whole);
+        queue.push(frames, room);
+    }
     result
 }
 

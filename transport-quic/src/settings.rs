@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use lockstep_core::transport::{Lane, SenderKind};
 use quinn::{
-    AckFrequencyConfig, ConnectionId, ConnectionIdGenerator, EndpointConfig, IdleTimeout,
-    TransportConfig, VarInt,
+    AckFrequencyConfig, Connection, ConnectionId, ConnectionIdGenerator, EndpointConfig,
+    IdleTimeout, TransportConfig, VarInt,
 };
 use rand::RngCore;
 use ring::hmac;
@@ -18,11 +18,15 @@ const STREAM_WINDOW_BYTES: u32 = 4 << 20;
 /// Sent on all lanes and not yet read: what the lanes may have together, so that none takes window from another.
 const CONNECTION_WINDOW_BYTES: u32 = STREAM_WINDOW_BYTES * Lane::ALL.len() as u32;
 
-/// The same for what a client sends, of which there are many.
+/// The same for what a client sends, of which there are many: of the first with its certificate, and of further ones.
 const CLIENT_WINDOW_BYTES: u32 = 1 << 20;
+const NARROW_WINDOW_BYTES: u32 = 64 << 10;
 
 /// Not acknowledged by the receiver's QUIC; above the window, so that only windows ever stop a lane.
 const SEND_WINDOW_BYTES: u64 = 2 * CONNECTION_WINDOW_BYTES as u64;
+
+/// The same towards a client, which may have no intention to acknowledge anything.
+const CLIENT_SEND_WINDOW_BYTES: u64 = 2 << 20;
 
 /// Between nodes, a peer silent for this long is gone; several keep-alives may be lost before.
 const NODE_IDLE: Duration = Duration::from_secs(3);
@@ -59,8 +63,10 @@ pub(crate) fn accepting() -> Arc<TransportConfig> {
     let mut config = common();
     // The dialling side's shorter time counts, and it alone keeps the connection alive.
     config.max_idle_timeout(Some(idle(CLIENT_IDLE)));
-    // Whether it is a client's is known after the handshake only; a node's window is opened then.
-    config.receive_window(VarInt::from_u32(CLIENT_WINDOW_BYTES));
+    // Whose it is, is known after the handshake only; the windows are opened then.
+    config
+        .receive_window(VarInt::from_u32(NARROW_WINDOW_BYTES))
+        .send_window(CLIENT_SEND_WINDOW_BYTES);
     Arc::new(config)
 }
 
@@ -76,9 +82,15 @@ pub(crate) fn dialling(dialler: SenderKind) -> Arc<TransportConfig> {
     Arc::new(config)
 }
 
-/// The receive window of a connection to a node.
-pub(crate) fn node_window() -> VarInt {
-    VarInt::from_u32(CONNECTION_WINDOW_BYTES)
+/// Opens the windows of a connection that a node has opened.
+pub(crate) fn widen_for_node(connection: &Connection) {
+    connection.set_receive_window(VarInt::from_u32(CONNECTION_WINDOW_BYTES));
+    connection.set_send_window(SEND_WINDOW_BYTES);
+}
+
+/// Opens the receive window of a connection that a client has opened, one of the first with its certificate.
+pub(crate) fn widen_for_client(connection: &Connection) {
+    connection.set_receive_window(VarInt::from_u32(CLIENT_WINDOW_BYTES));
 }
 
 fn common() -> TransportConfig {
@@ -87,7 +99,7 @@ fn common() -> TransportConfig {
         .max_concurrent_uni_streams(VarInt::from_u32(Lane::ALL.len() as u32))
         .max_concurrent_bidi_streams(VarInt::from_u32(0))
         .stream_receive_window(VarInt::from_u32(STREAM_WINDOW_BYTES))
-        .receive_window(node_window())
+        .receive_window(VarInt::from_u32(CONNECTION_WINDOW_BYTES))
         .send_window(SEND_WINDOW_BYTES)
         .datagram_receive_buffer_size(None)
         .initial_rtt(INITIAL_RTT)

@@ -1,17 +1,19 @@
 //! What the tasks of a transport share.
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use lockstep_core::config::Address;
 use lockstep_core::limits;
+use lockstep_core::transport::SenderKind;
 use quinn::Endpoint;
 
-use crate::config::{Dial, QuicConfig};
+use crate::budget::Budget;
+use crate::clients::Clients;
+use crate::config::{Admit, Dial, QuicConfig};
 use crate::failures::Failures;
 use crate::hello::Hello;
 use crate::inbox::Inbox;
 use crate::peers::Peers;
-use crate::permits::Permits;
 use crate::runtime::Runtime;
 use crate::tls::Credentials;
 use crate::traffic::Past;
@@ -25,8 +27,11 @@ pub(crate) struct Shared {
     pub(crate) credentials: Credentials,
     pub(crate) hello: Hello,
     pub(crate) dial: Dial,
-    pub(crate) frame_bytes_max: usize,
-    pub(crate) clients: Permits,
+    pub(crate) admit: Admit,
+    frame_bytes_max: usize,
+    pub(crate) clients: Clients,
+    /// For long frames of clients.
+    pub(crate) budget: Arc<Budget>,
     pub(crate) inbox: Inbox,
     pub(crate) peers: Peers,
     pub(crate) failures: Failures,
@@ -48,14 +53,29 @@ impl Shared {
                 address: local.clone(),
             },
             dial: config.dial,
+            admit: config.admit,
             frame_bytes_max: config.frame_bytes_max.min(limits::FRAME_BYTES_MAX),
-            clients: Permits::new(config.clients_max),
+            clients: Clients::new(config.clients_max, config.clients_each_max),
+            budget: Budget::new(config.client_bytes_max, limits::REQUEST_BYTES_MAX),
             inbox: Inbox::new(),
             peers: Peers::default(),
             failures: Failures::default(),
             past: Past::default(),
             credentials: config.credentials,
             local,
+        }
+    }
+
+    /// What kind of end this is.
+    pub(crate) fn kind(&self) -> SenderKind {
+        self.credentials.identity.kind
+    }
+
+    /// The largest frame that comes from an end of this kind, in bytes.
+    pub(crate) fn frame_bytes_max_of(&self, sender: SenderKind) -> usize {
+        match sender {
+            SenderKind::Node => self.frame_bytes_max,
+            SenderKind::Client => self.frame_bytes_max.min(limits::REQUEST_BYTES_MAX),
         }
     }
 

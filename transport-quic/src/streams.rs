@@ -1,13 +1,16 @@
 //! The streams of a connection, one for each lane and direction: its first byte is the lane's number, frames follow.
 
 use bytes::Bytes;
-use lockstep_core::transport::Lane;
+use lockstep_core::transport::{Lane, SenderKind};
 use quinn::{Connection, ConnectionError, ReadError, RecvStream, SendStream};
 
 use crate::frame::Decoder;
 
-/// Pieces of a stream taken in one go: what some forty packets carry.
-const PIECES_MAX: usize = 64;
+/// Pieces of a stream taken in one go from a node: what as many packets carry.
+const NODE_PIECES_MAX: usize = 64;
+
+/// The same from a client: so much is in memory of a long frame before there is room for all of it.
+const CLIENT_PIECES_MAX: usize = 16;
 
 /// This side's streams of a connection, by lane, each with what has to stand at its beginning.
 pub(crate) type Streams = [(SendStream, Option<Bytes>); Lane::ALL.len()];
@@ -50,13 +53,18 @@ pub(crate) async fn first_byte(stream: &mut RecvStream) -> Result<Option<u8>, Re
     Ok(read.map(|_| first[0]))
 }
 
-/// Waits for more of a stream, and gives it to `decoder`. False: the stream has ended.
+/// Waits for more of a stream of `sender`, and gives it to `decoder`. False: the stream has ended.
 pub(crate) async fn read(
     stream: &mut RecvStream,
+    sender: SenderKind,
     decoder: &mut Decoder,
 ) -> Result<bool, ReadError> {
-    let mut pieces: [Bytes; PIECES_MAX] = std::array::from_fn(|_| Bytes::new());
-    let Some(count) = stream.read_chunks(&mut pieces).await? else {
+    let mut pieces: [Bytes; NODE_PIECES_MAX] = std::array::from_fn(|_| Bytes::new());
+    let pieces_max = match sender {
+        SenderKind::Node => NODE_PIECES_MAX,
+        SenderKind::Client => CLIENT_PIECES_MAX,
+    };
+    let Some(count) = stream.read_chunks(&mut pieces[..pieces_max]).await? else {
         return Ok(false);
     };
     pieces[..count]

@@ -123,7 +123,7 @@ impl QuicTransport {
                 address: self.shared.local.clone(),
             });
         }
-        self.loopback.push(frames);
+        self.loopback.push(frames, None);
         Ok(())
     }
 }
@@ -135,7 +135,7 @@ impl Transport for QuicTransport {
     }
 
     fn frame_bytes_max(&self) -> usize {
-        self.shared.frame_bytes_max
+        self.shared.frame_bytes_max_of(self.shared.kind())
     }
 
     async fn send(
@@ -144,7 +144,7 @@ impl Transport for QuicTransport {
         lane: Lane,
         frames: Vec<Bytes>,
     ) -> Result<(), TransportError> {
-        let limit = self.shared.frame_bytes_max;
+        let limit = self.frame_bytes_max();
         if let Some(frame) = frames.iter().find(|frame| frame.len() > limit) {
             return Err(TransportError::TooLarge {
                 size: frame.len(),

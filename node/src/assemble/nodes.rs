@@ -16,7 +16,7 @@ use lockstep_core::replica::ReplicaOptions;
 use lockstep_core::transport::Transport;
 use lockstep_transport_quic::address::Target;
 use lockstep_transport_quic::tls::TlsError;
-use lockstep_transport_quic::{Credentials, Dial, QuicConfig, QuicTransport, endpoint_of};
+use lockstep_transport_quic::{Admit, Credentials, Dial, QuicConfig, QuicTransport, endpoint_of};
 
 use crate::args::Bounds;
 use crate::commands::serve;
@@ -79,7 +79,7 @@ impl Network {
     pub(crate) async fn arbiter(&self, place: &Place<'_>) -> Result<Node, Failure> {
         // The disk first: whether the node runs already is seen there, and said better than by a port in use.
         let store = open(place.data_dir, durable::open_arbiter).await?;
-        let (name, transport) = self.end(place, Dial::Never)?;
+        let (name, transport) = self.end(place, Dial::Never, Admit::Nodes)?;
         let address = transport.local().clone();
         let (watcher, roles) = Watcher::new(&name);
         let running = driver::start_arbiter(Box::new(store), transport, Arc::new(watcher));
@@ -107,7 +107,7 @@ impl Network {
             durable::open_replica(path, &options)
         })
         .await?;
-        let (name, transport) = self.end(place, Dial::Peers)?;
+        let (name, transport) = self.end(place, Dial::Peers, Admit::Everybody)?;
         let address = transport.local().clone();
         let (watcher, roles) = Watcher::new(&name);
         let options = ReplicaOptions {
@@ -134,7 +134,12 @@ impl Network {
     }
 
     /// One end of the network, for a node, and the node's name.
-    fn end(&self, place: &Place<'_>, dial: Dial) -> Result<(String, Arc<dyn Transport>), Failure> {
+    fn end(
+        &self,
+        place: &Place<'_>,
+        dial: Dial,
+        admit: Admit,
+    ) -> Result<(String, Arc<dyn Transport>), Failure> {
         match self {
             Self::Mem(network) => {
                 let name = place.name.unwrap_or("node");
@@ -147,6 +152,7 @@ impl Network {
                 let mut config = QuicConfig::new(resolve(place.listen)?, credentials);
                 config.advertise = place.advertise.map(str::to_owned);
                 config.dial = dial;
+                config.admit = admit;
                 let transport = QuicTransport::bind(config).map_err(|error| {
                     let text = output::chain(&error);
                     Failure::Broken(format!("{text} (--listen, --advertise)"))

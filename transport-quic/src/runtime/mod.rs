@@ -91,6 +91,11 @@ impl Runtime {
         self.shared.executor.spawn(guarded).detach();
     }
 
+    /// Waits until it is `at`.
+    pub(crate) async fn until(&self, at: Instant) {
+        self.timer(at).await;
+    }
+
     fn timer(&self, at: Instant) -> Timer {
         Timer::new(self.shared.timers.clone(), at)
     }

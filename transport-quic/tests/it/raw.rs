@@ -6,6 +6,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use async_std::task::block_on;
+use lockstep_core::limits;
 use lockstep_core::transport::Transport;
 use lockstep_transport_quic::QuicTransport;
 use quinn::crypto::rustls::QuicClientConfig;
@@ -149,6 +150,44 @@ fn check_violation(lane: u8, bytes: &'static [u8], expected: &str) {
 #[test]
 fn a_frame_above_the_limit_is_cut_off() {
     check_violation(LOG, b"\xff\xff\xff\xff", "exceeds the limit");
+}
+
+#[test]
+fn a_frame_longer_than_any_request_is_cut_off() {
+    // A node may send one of this length.
+    let length = u32::try_from(limits::REQUEST_BYTES_MAX + 1).unwrap();
+    const { assert!(limits::REQUEST_BYTES_MAX < limits::FRAME_BYTES_MAX) };
+    check_violation(
+        LOG,
+        length.to_be_bytes().to_vec().leak(),
+        "exceeds the limit",
+    );
+}
+
+#[test]
+fn a_frame_that_does_not_become_whole_gives_way_to_one_that_does() {
+    block_on(async {
+        let mut scene = Scene::new().await;
+        let mut config = scene.lab.config("d");
+        config.client_bytes_max = 0;
+        scene.node = QuicTransport::bind(config).unwrap();
+        let stalled = scene.greeted().await;
+        let length = u32::try_from(limits::REQUEST_BYTES_MAX).unwrap();
+        let half = [&length.to_be_bytes()[..], &[7; 64 << 10]].concat();
+        write(&stalled, LOG, &half).await;
+        // Beside it there is room for short frames, and for nothing else, as long as it may yet become whole.
+        let other = scene.greeted().await;
+        write(&other, CONTROL + 2, &framed(b"short")).await;
+        let received = within_patience(scene.node.recv()).await.unwrap();
+        assert_eq!(received.frames, [b"short".as_slice()]);
+        let long = vec![7; 1 << 20];
+        write(&other, LOG, &framed(&long)).await;
+        let received = within_patience(scene.node.recv()).await.unwrap();
+        assert_eq!(received.frames, [long]);
+        let reason = reason(&stalled).await;
+        assert!(reason.contains("not become whole"), "{reason}");
+        scene.check_bystander().await;
+    });
 }
 
 #[test]

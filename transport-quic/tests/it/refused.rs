@@ -3,7 +3,7 @@
 use async_std::task::block_on;
 use lockstep_core::config::Address;
 use lockstep_core::transport::Transport;
-use lockstep_transport_quic::QuicTransport;
+use lockstep_transport_quic::{Admit, QuicTransport};
 
 use crate::lab::{Lab, failure_containing, listen_of, send_until_received};
 
@@ -57,5 +57,36 @@ fn more_clients_than_allowed_are_turned_away() {
         failure_containing(&second, a.local(), "1 clients are connected").await;
         drop(first);
         send_until_received(&second, a.local(), &a, b"room again").await;
+    });
+}
+
+#[test]
+fn one_certificate_cannot_take_every_place() {
+    block_on(async {
+        let lab = Lab::new();
+        let mut config = lab.config("a");
+        config.clients_each_max = 1;
+        let a = QuicTransport::bind(config).unwrap();
+        let (first, second) = (lab.client("c"), lab.client("c"));
+        send_until_received(&first, a.local(), &a, b"first").await;
+        failure_containing(&second, a.local(), "with the certificate of c").await;
+        let other = lab.client("d");
+        send_until_received(&other, a.local(), &a, b"a place of its own").await;
+        drop(first);
+        send_until_received(&second, a.local(), &a, b"room again").await;
+    });
+}
+
+#[test]
+fn an_arbiter_takes_nodes_only_and_tells_clients_where_to_go() {
+    block_on(async {
+        let lab = Lab::new();
+        let mut config = lab.config("a");
+        config.admit = Admit::Nodes;
+        let a = QuicTransport::bind(config).unwrap();
+        let client = lab.client("c");
+        failure_containing(&client, a.local(), "connect to a replica").await;
+        let b = lab.node("b");
+        send_until_received(&b, a.local(), &a, b"undisturbed").await;
     });
 }

@@ -7,6 +7,7 @@ use async_std::future::timeout;
 use async_std::task;
 use bytes::Bytes;
 use lockstep_core::config::Address;
+use lockstep_core::limits::RECV_FRAMES_MAX;
 use lockstep_core::transport::{Lane, SenderKind, Transport, TransportError};
 
 use super::Subject;
@@ -46,7 +47,9 @@ pub(super) async fn a_call_may_hand_over_many_frames(subject: &mut dyn Subject) 
             let again = missing.iter().map(|number| sent[*number as usize].clone());
             let _ = a.send(b.local(), Lane::Log, again.collect()).await;
             while let Ok(received) = timeout(AGAIN, b.recv()).await {
-                for frame in received.expect("open").frames {
+                let frames = received.expect("open").frames;
+                assert!(frames.len() <= RECV_FRAMES_MAX, "a round has a bound");
+                for frame in frames {
                     missing.remove(&number(&frame));
                 }
                 if missing.is_empty() {
