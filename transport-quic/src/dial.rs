@@ -1,7 +1,9 @@
 //! Connecting to a peer: again and again, while there is something to send; with growing pauses where that fails.
 
+use std::future::poll_fn;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::Duration;
 
 use async_std::future::timeout;
@@ -22,6 +24,10 @@ use crate::verifier;
 /// One address of a peer gets this long. Nobody answers at the port of a program that is not there, so this also is
 /// how soon a peer that has come back is tried again.
 const ATTEMPT: Duration = Duration::from_millis(1500);
+
+/// The next address is tried when the one before has not answered for so long: what is tried first is answered first where
+/// all is well, and nobody notices the others.
+const HEAD_START: Duration = Duration::from_millis(250);
 
 /// Looking up a DNS name may take longer than any peer deserves.
 const LOOKUP: Duration = Duration::from_millis(3000);
@@ -66,24 +72,67 @@ async fn dial(shared: Arc<Shared>, peer: Arc<Peer>) {
     }
 }
 
-/// Tries every address of the target; the error is the last one's.
+/// Tries every address of the target, side by side: the first that answers is it. The error has the reason for each.
 async fn attempt(shared: &Shared, endpoint: &Endpoint, target: &Target) -> Result<Opened, String> {
     let tls = verifier::client(&shared.credentials, target).map_err(|error| error.to_string())?;
     let tls = Arc::new(tls);
-    let mut failure = format!("{} has no address", target.host);
-    for address in resolve(target).await? {
-        match timeout(
-            ATTEMPT,
-            connect(shared, endpoint, Arc::clone(&tls), address),
-        )
-        .await
-        {
-            Ok(Ok(opened)) => return Ok(opened),
-            Ok(Err(reason)) => failure = reason,
-            Err(_) => failure = format!("no answer from {address}"),
-        }
+    let addresses = in_turn(resolve(target).await?);
+    if addresses.is_empty() {
+        return Err(format!("{} has no address", target.host));
     }
-    Err(failure)
+    let attempts = (0..).zip(addresses).map(|(number, address)| {
+        let tls = Arc::clone(&tls);
+        async move {
+            task::sleep(HEAD_START * number).await;
+            timeout(ATTEMPT, connect(shared, endpoint, tls, address))
+                .await
+                .unwrap_or_else(|_| Err(format!("no answer from {address}")))
+        }
+    });
+    first(attempts.collect()).await
+}
+
+/// IPv6 and IPv4 in turn, since one of them may lead nowhere; within a family in the order of the system.
+fn in_turn(addresses: Vec<SocketAddr>) -> Vec<SocketAddr> {
+    let begins_with_ipv6 = addresses.first().is_some_and(SocketAddr::is_ipv6);
+    let (first, second): (Vec<_>, Vec<_>) = addresses
+        .into_iter()
+        .partition(|address| address.is_ipv6() == begins_with_ipv6);
+    let (mut first, mut second) = (first.into_iter(), second.into_iter());
+    let mut turns = Vec::new();
+    loop {
+        let turn = [first.next(), second.next()];
+        if turn == [None, None] {
+            return turns;
+        }
+        turns.extend(turn.into_iter().flatten());
+    }
+}
+
+/// What the first of the attempts gives that succeeds, or else why none did.
+async fn first<T>(attempts: Vec<impl Future<Output = Result<T, String>>>) -> Result<T, String> {
+    let mut attempts: Vec<_> = attempts.into_iter().map(Box::pin).collect();
+    let mut reasons = Vec::new();
+    poll_fn(|cx| {
+        let mut number = 0;
+        while let Some(attempt) = attempts.get_mut(number) {
+            match attempt.as_mut().poll(cx) {
+                Poll::Ready(Ok(found)) => return Poll::Ready(Ok(found)),
+                Poll::Ready(Err(reason)) => {
+                    drop(attempts.remove(number));
+                    if !reasons.contains(&reason) {
+                        reasons.push(reason);
+                    }
+                }
+                Poll::Pending => number += 1,
+            }
+        }
+        match attempts.is_empty() {
+            true => Poll::Ready(Err(reasons.join("; "))),
+            false => Poll::Pending,
+        }
+    })
+    .await
 }
 
 async fn resolve(target: &Target) -> Result<Vec<SocketAddr>, String> {
@@ -140,5 +189,41 @@ fn reason_of(error: OpenError) -> String {
             closing::describe(cause).map_or_else(|| error.to_string(), |(_, reason)| reason)
         }
         OpenError::Hello(cause) => cause.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::future::{pending, ready};
+
+    use futures_lite::FutureExt;
+    use futures_lite::future::block_on;
+
+    use super::*;
+
+    #[test]
+    fn an_address_that_does_not_answer_keeps_nobody_from_another() {
+        type Attempt = futures_lite::future::Boxed<Result<u8, String>>;
+        let failed = |reason: &str| -> Attempt { ready(Err(reason.to_owned())).boxed() };
+        let hangs = || -> Attempt { pending().boxed() };
+        let answers: Attempt = ready(Ok(7)).boxed();
+        assert_eq!(block_on(first(vec![hangs(), failed("a"), answers])), Ok(7));
+        let none = block_on(first(vec![failed("a"), failed("b"), failed("a")]));
+        assert_eq!(none, Err("a; b".to_owned()));
+    }
+
+    #[test]
+    fn families_take_turns() {
+        let check = |given: &[&str], expected: &[&str]| {
+            let addresses = |texts: &[&str]| -> Vec<SocketAddr> {
+                texts.iter().map(|text| text.parse().unwrap()).collect()
+            };
+            assert_eq!(in_turn(addresses(given)), addresses(expected));
+        };
+        let (six, seven, four, five) = ("[::6]:1", "[::7]:1", "10.0.0.4:1", "10.0.0.5:1");
+        check(&[six, seven, four, five], &[six, four, seven, five]);
+        check(&[four, six, seven], &[four, six, seven]);
+        check(&[four, five], &[four, five]);
+        check(&[], &[]);
     }
 }
