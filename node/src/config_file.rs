@@ -1,7 +1,9 @@
 //! Where flags come from besides the command line: `LOCKSTEP_*` variables, and a TOML file whose values take the place
 //! of the built-in defaults. So the command line goes before the environment, and the environment before the file.
 
+use std::cell::RefCell;
 use std::collections::BTreeSet;
+use std::env;
 use std::ffi::OsString;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -9,6 +11,8 @@ use std::path::{Path, PathBuf};
 use clap::{Arg, ArgAction, Command};
 use toml::{Table, Value};
 
+/// How variables begin.
+const PREFIX: &str = "LOCKSTEP_";
 /// Name of the flag that names the file; its own value can only come from elsewhere.
 const CONFIG: &str = "config";
 
@@ -73,14 +77,58 @@ pub(crate) fn path(arguments: &[OsString], environment: Option<OsString>) -> Opt
         .map(PathBuf::from)
 }
 
-/// Lets every flag be set by an environment variable: `--tls-dir` by `LOCKSTEP_TLS_DIR`.
+/// Lets flags be set by environment variables: `--tls-dir` by `LOCKSTEP_TLS_DIR`. One that is set to nothing counts as
+/// not set.
 pub(crate) fn with_environment(command: Command) -> Command {
-    each_flag(command, |flag, long| {
-        flag.env(format!(
-            "LOCKSTEP_{}",
-            long.to_uppercase().replace('-', "_")
-        ))
+    each_flag(command, &mut Vec::new(), &|path, flag, long| {
+        let Some(name) = variable(path, long) else {
+            return flag;
+        };
+        let is_empty = env::var_os(&name).is_some_and(|value| value.is_empty());
+        if is_empty { flag } else { flag.env(name) }
     })
+}
+
+/// The variables in the environment that look like ours and set no flag.
+pub(crate) fn unknown_variables(
+    command: Command,
+    environment: impl Iterator<Item = OsString>,
+) -> Vec<String> {
+    let known = RefCell::new(BTreeSet::new());
+    each_flag(command, &mut Vec::new(), &|path, flag, long| {
+        known.borrow_mut().extend(variable(path, long));
+        flag
+    });
+    let known = known.into_inner();
+    let ours = environment.filter_map(|name| name.into_string().ok());
+    ours.filter(|name| name.starts_with(PREFIX) && !known.contains(name))
+        .collect()
+}
+
+/// The variable of a flag of the command at `path`; `None` for what is to be confirmed by hand, each time. Where commands
+/// mean different things by a flag, the command is part of its name.
+fn variable(path: &[String], long: &str) -> Option<String> {
+    let command = path.first().map_or("", String::as_str);
+    let own = match (command, long) {
+        (_, "accept-data-loss" | "force") => return None,
+        (_, "cluster" | "tls-dir" | "config" | "output" | "log" | "log-format" | "log-file") => "",
+        ("arbiter" | "replica", "name") => "",
+        (_, "name") => "client-",
+        ("put" | "get" | "remove" | "resolve" | "drain", "deadline") => "",
+        (command @ ("import" | "export" | "status" | "shell"), "deadline") => command,
+        ("bench", _) => "bench",
+        ("dev", "listen" | "data-dir" | "transport") => "dev",
+        (_, _) => "",
+    };
+    let dash = if own.is_empty() || own.ends_with('-') {
+        ""
+    } else {
+        "-"
+    };
+    let name = format!("{own}{dash}{long}")
+        .to_uppercase()
+        .replace('-', "_");
+    Some(format!("{PREFIX}{name}"))
 }
 
 /// Puts the values of the file at `path` into the places of the defaults.
@@ -158,7 +206,7 @@ fn longs(command: &Command) -> BTreeSet<String> {
 }
 
 fn with_default(command: Command, key: &str, values: &[String]) -> Command {
-    each_flag(command, |flag, long| {
+    each_flag(command, &mut Vec::new(), &|_, flag, long| {
         if long == key {
             flag.required(false).default_values(values.to_vec())
         } else {
@@ -167,13 +215,22 @@ fn with_default(command: Command, key: &str, values: &[String]) -> Command {
     })
 }
 
-fn each_flag(command: Command, change: impl Fn(Arg, &str) -> Arg + Copy) -> Command {
-    command
-        .mut_args(|arg| match arg.get_long().map(str::to_owned) {
-            Some(long) if !is_display(&arg) => change(arg, &long),
-            Some(_) | None => arg,
-        })
-        .mut_subcommands(|sub| each_flag(sub, change))
+/// Changes every flag of a command and of all commands in it; `path` has their names.
+fn each_flag(
+    command: Command,
+    path: &mut Vec<String>,
+    change: &dyn Fn(&[String], Arg, &str) -> Arg,
+) -> Command {
+    let command = command.mut_args(|arg| match arg.get_long().map(str::to_owned) {
+        Some(long) if !is_display(&arg) => change(path, arg, &long),
+        Some(_) | None => arg,
+    });
+    command.mut_subcommands(|sub| {
+        path.push(sub.get_name().to_owned());
+        let sub = each_flag(sub, path, change);
+        path.pop();
+        sub
+    })
 }
 
 fn is_display(arg: &Arg) -> bool {
@@ -319,6 +376,43 @@ mod tests {
         };
         assert_eq!(variable("cluster"), "LOCKSTEP_CLUSTER");
         assert_eq!(variable("tls-dir"), "LOCKSTEP_TLS_DIR");
+        assert_eq!(variable("name"), "LOCKSTEP_CLIENT_NAME");
+    }
+
+    #[test]
+    fn a_variable_means_one_thing_and_none_confirms_a_loss() {
+        use std::collections::BTreeMap;
+
+        let meanings = RefCell::new(BTreeMap::new());
+        each_flag(Args::command(), &mut Vec::new(), &|path, flag, long| {
+            let Some(variable) = super::variable(path, long) else {
+                assert!(["accept-data-loss", "force"].contains(&long), "{long}");
+                return flag;
+            };
+            // Those are the same place, whatever is looked for there.
+            if ["tls-dir", "data-dir"].contains(&long) {
+                return flag;
+            }
+            let help = flag.get_help().map(ToString::to_string);
+            let meaning = (long.to_owned(), help);
+            let mut meanings = meanings.borrow_mut();
+            let known = meanings.entry(variable.clone()).or_insert(meaning.clone());
+            assert_eq!(*known, meaning, "{variable} of {path:?}");
+            flag
+        });
+    }
+
+    #[test]
+    fn variables_that_set_nothing_are_noticed() {
+        let environment = [
+            "LOCKSTEP_TSL_DIR",
+            "LOCKSTEP_TLS_DIR",
+            "HOME",
+            "LOCKSTEP_CONFIG",
+        ];
+        let environment = environment.into_iter().map(OsString::from);
+        let unknown = unknown_variables(Args::command(), environment);
+        assert_eq!(unknown, ["LOCKSTEP_TSL_DIR"]);
     }
 
     #[test]

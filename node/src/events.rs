@@ -6,10 +6,13 @@ use async_std::channel::{self, Receiver, Sender};
 use lockstep_core::config::Address;
 use lockstep_core::driver::Watch;
 use lockstep_core::event::Event;
-use lockstep_core::message::RoleName;
+use lockstep_core::message::{ConfigChange, RoleName};
 use tracing::{debug, error, info, trace, warn};
 
 use crate::status::role_name;
+
+/// The target of what changes who takes part in a cluster, and as what: rare, and worth a line unless the user wants none.
+pub(crate) const CHANGES: &str = "lockstep::changes";
 
 /// Watches one process.
 pub(crate) struct Watcher {
@@ -35,9 +38,10 @@ impl Watcher {
 impl Watch for Watcher {
     fn on_event(&self, event: &Event) {
         log(&self.node, event);
-        if let Event::Entered { role, .. } = event {
+        if let Event::Entered { role, epoch, .. } = event {
             let mut last = self.role.lock().expect("nobody panics while holding it");
             if last.replace(*role) != Some(*role) {
+                info!(target: CHANGES, node = self.node, %epoch, "is {} from now on", role_name(*role));
                 // Nobody needs to listen.
                 let _ = self.roles.try_send(*role);
             }
@@ -54,7 +58,7 @@ impl Watch for Watcher {
 }
 
 /// Logs what the process `node` reports: what an operator has to know as a warning, what changes rarely as information,
-/// what every write brings about as traces.
+/// what every write brings about as traces. What changes the cluster has a target of its own, which is logged by default.
 fn log(node: &str, event: &Event) {
     match event {
         Event::Entered {
@@ -80,10 +84,20 @@ fn log(node: &str, event: &Event) {
             info!(node, %peer, %at, "began to send the full state");
         }
         Event::StateTransferred(peer) => info!(node, %peer, "the full state has arrived"),
-        Event::Proposed { version, change } => {
-            info!(node, %version, ?change, "proposed a change of the configuration");
+        Event::Proposed { version, change } => match change {
+            ConfigChange::AddInSync(peer) => {
+                info!(target: CHANGES, node, %peer, %version, "proposes to add a replica to those in sync");
+            }
+            ConfigChange::RemoveInSync(peer) => {
+                info!(target: CHANGES, node, %peer, %version, "proposes to remove a replica");
+            }
+            ConfigChange::Drained(_) | ConfigChange::ReplacePrimary | ConfigChange::HandOver(_) => {
+                info!(node, %version, ?change, "proposed a change of the configuration");
+            }
+        },
+        Event::Resigned(successor) => {
+            info!(target: CHANGES, node, %successor, "hands the primary's role over");
         }
-        Event::Resigned(successor) => info!(node, %successor, "hands the primary's role over"),
         Event::Stale { from } => debug!(node, %from, "ignored a message that is out of date"),
         Event::DiskFull => warn!(
             node,
@@ -101,9 +115,9 @@ fn log(node: &str, event: &Event) {
             node: peer,
             incarnation,
         } => {
-            info!(node, %peer, %incarnation, "accepted a join");
+            info!(target: CHANGES, node, %peer, %incarnation, "accepted a join");
         }
         Event::Decided(version) => info!(node, %version, "decided on a configuration"),
-        Event::Left => info!(node, "left the configuration"),
+        Event::Left => info!(target: CHANGES, node, "left the configuration"),
     }
 }

@@ -11,14 +11,17 @@ mod commands;
 mod config_file;
 mod events;
 mod import;
+mod keys;
 mod logging;
 mod output;
+mod patience;
 mod records;
 mod shell;
 mod signals;
 mod status;
 mod store;
 mod threads;
+mod write_name;
 
 use std::env;
 use std::ffi::OsString;
@@ -41,6 +44,12 @@ fn main() -> ExitCode {
     let (result, format) = match read(&arguments) {
         Ok(args) => {
             let format = args.common.output;
+            for variable in config_file::unknown_variables(Args::command(), names_in_environment())
+            {
+                output::say(&format!(
+                    "lockstep: {variable} in the environment sets no flag, and has no effect"
+                ));
+            }
             let result = logging::start(args.log(), args.common.log_format, args.log_file())
                 .and_then(|()| run(args));
             (result, format)
@@ -56,6 +65,10 @@ fn main() -> ExitCode {
             failure.exit().into()
         }
     }
+}
+
+fn names_in_environment() -> impl Iterator<Item = OsString> {
+    env::vars_os().map(|(name, _)| name)
 }
 
 /// Does what the command line says. A node that logs to a file says there too why it ended.

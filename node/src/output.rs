@@ -5,11 +5,14 @@ use std::io::{self, Write};
 use std::process::ExitCode;
 
 use async_std::task;
-use lockstep_core::operation::{Rejection, RequestName};
+use lockstep_core::config::Position;
+use lockstep_core::operation::{DrainRefusal, Key, Rejection};
 use serde_json::{Value as Json, json};
 use tracing::warn;
 
 use crate::args::Format;
+use crate::keys;
+use crate::write_name::WriteName;
 
 /// How a command ended. The numbers are fixed: scripts rely on them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,6 +33,10 @@ pub(crate) enum Exit {
     Broken = 6,
     /// What was read is not what was written.
     Mismatch = 7,
+    /// All was asked that was to be, and not all is well.
+    Unwell = 8,
+    /// A signal asked this process to end, and it did; as shells count it, for SIGINT.
+    Interrupted = 130,
 }
 
 impl From<Exit> for ExitCode {
@@ -42,10 +49,10 @@ impl From<Exit> for ExitCode {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum Failure {
     /// The key is absent.
-    #[error("there is no key {key:?}")]
+    #[error("there is no key {}", keys::shown(key.as_ref()))]
     NotFound {
-        /// The key, as text.
-        key: String,
+        /// The key.
+        key: Key,
     },
     /// A flag, a file or a line is wrong.
     #[error("{0}")]
@@ -56,17 +63,39 @@ pub(crate) enum Failure {
         /// Why.
         reason: Rejection,
     },
+    /// A replica did not answer a question, or does not do what concerns itself: for good, or until the deadline.
+    #[error("rejected: {reason}{}", advice(.reason))]
+    NotAnswered {
+        /// Why.
+        reason: Rejection,
+    },
+    /// A read was to wait for a position that is beyond the end of the log.
+    #[error(
+        "rejected: {committed} writes are committed, position {wanted} is beyond the end of the log"
+    )]
+    Beyond {
+        /// The position.
+        wanted: Position,
+        /// The end.
+        committed: Position,
+    },
+    /// What became of a write could not be found out.
+    #[error("what became of the write is still unknown: {why}")]
+    Unresolved {
+        /// Why.
+        why: String,
+    },
     /// The arbiter does not take this node in.
     #[error("this node has no place in the cluster: {0}")]
     Refused(String),
     /// The outcome of a write is not known.
     #[error(
         "the outcome is unknown: the write was sent, but not confirmed in time; it may or may not take effect. {}",
-        how_to_find_out(.request.as_ref())
+        how_to_find_out(.write.as_ref())
     )]
     Unknown {
         /// Its name, if it was given one.
-        request: Option<RequestName>,
+        write: Option<WriteName>,
     },
     /// Nobody answered.
     #[error("{0}")]
@@ -88,31 +117,44 @@ pub(crate) enum Failure {
         /// How many reads.
         count: u64,
     },
+    /// Operations of a bench failed.
+    #[error("{count} operations failed")]
+    Failed {
+        /// How many.
+        count: u64,
+    },
+    /// A signal ended it before it was done.
+    #[error("interrupted")]
+    Interrupted,
     /// Whoever reads standard output has gone; not worth a word.
     #[error("standard output was closed")]
     OutputClosed,
 }
 
-fn how_to_find_out(request: Option<&RequestName>) -> String {
-    match request {
-        Some(request) => format!("Find out with `lockstep resolve {request} KEY`"),
+fn how_to_find_out(write: Option<&WriteName>) -> String {
+    match write {
+        Some(write) => format!("Find out with `lockstep resolve {write}`"),
         None => "Read the key to find out".to_owned(),
     }
 }
 
 fn advice(reason: &Rejection) -> &'static str {
     match reason {
-        Rejection::NotPrimary { .. }
-        | Rejection::NotReady
-        | Rejection::NoLease
-        | Rejection::Behind { .. } => {
+        Rejection::NotPrimary { .. } | Rejection::NotReady | Rejection::NoLease => {
             "; the cluster may be starting or changing, see `lockstep status` and try again"
         }
+        Rejection::Behind { .. } => "; it has not received more in time",
         Rejection::Overloaded => "; try again, or with less at once (--in-flight)",
         Rejection::DiskFull => "; free some space there, writes resume by themselves",
         Rejection::TooFewReplicas { .. } => "; start the missing replicas, see `lockstep status`",
         Rejection::SessionExpired => "; whether it was executed before is not known, read the key",
-        Rejection::TooLarge { .. } | Rejection::Cancelled | Rejection::SessionTooOld => "",
+        Rejection::CannotDrain {
+            reason: DrainRefusal::TooFewReplicas { .. },
+        } => "; --force drains it all the same",
+        Rejection::TooLarge { .. }
+        | Rejection::Cancelled
+        | Rejection::SessionTooOld
+        | Rejection::CannotDrain { .. } => "",
     }
 }
 
@@ -122,11 +164,16 @@ impl Failure {
         match self {
             Self::NotFound { .. } => Exit::NotFound,
             Self::Usage(_) => Exit::Usage,
-            Self::Rejected { .. } | Self::Refused(_) => Exit::Rejected,
-            Self::Unknown { .. } => Exit::Unknown,
+            Self::Rejected { .. }
+            | Self::NotAnswered { .. }
+            | Self::Beyond { .. }
+            | Self::Refused(_) => Exit::Rejected,
+            Self::Unknown { .. } | Self::Unresolved { .. } => Exit::Unknown,
             Self::Unreachable(_) => Exit::Unreachable,
             Self::Broken(_) => Exit::Broken,
             Self::Mismatch { .. } => Exit::Mismatch,
+            Self::Failed { .. } => Exit::Unwell,
+            Self::Interrupted => Exit::Interrupted,
             Self::InLine { failure, .. } => failure.exit(),
             Self::OutputClosed => Exit::Done,
         }
@@ -142,7 +189,9 @@ impl Failure {
             | Exit::Rejected
             | Exit::Unreachable
             | Exit::Broken
-            | Exit::Mismatch => false,
+            | Exit::Mismatch
+            | Exit::Unwell
+            | Exit::Interrupted => false,
         }
     }
 
@@ -151,12 +200,14 @@ impl Failure {
         match self {
             Self::NotFound { .. } => "not-found",
             Self::Usage(_) => "usage",
-            Self::Rejected { .. } => "rejected",
+            Self::Rejected { .. } | Self::NotAnswered { .. } | Self::Beyond { .. } => "rejected",
             Self::Refused(_) => "refused",
-            Self::Unknown { .. } => "unknown",
+            Self::Unknown { .. } | Self::Unresolved { .. } => "unknown",
             Self::Unreachable(_) => "unreachable",
             Self::Broken(_) => "failed",
             Self::Mismatch { .. } => "mismatch",
+            Self::Failed { .. } => "operations-failed",
+            Self::Interrupted => "interrupted",
             Self::InLine { failure, .. } => failure.kind(),
             Self::OutputClosed => "output-closed",
         }
@@ -311,9 +362,16 @@ mod tests {
         check(Failure::NotFound { key: "k".into() }, 1);
         check(Failure::Usage("x".into()), 2);
         let reason = Rejection::NotReady;
-        check(Failure::Rejected { reason }, 3);
+        check(
+            Failure::Rejected {
+                reason: reason.clone(),
+            },
+            3,
+        );
+        check(Failure::NotAnswered { reason }, 3);
         check(Failure::Refused("x".into()), 3);
-        check(Failure::Unknown { request: None }, 4);
+        check(Failure::Unknown { write: None }, 4);
+        check(Failure::Unresolved { why: "x".into() }, 4);
         check(Failure::Unreachable("x".into()), 5);
         check(Failure::Broken("x".into()), 6);
         check(Failure::Mismatch { count: 1 }, 7);

@@ -58,6 +58,14 @@ pub(crate) enum BadLine {
         /// What is wrong with it.
         source: base64::DecodeError,
     },
+    /// The file begins with a mark that editors of Windows put there.
+    #[error(
+        "the file begins with a byte order mark, which is no part of a record: save it as UTF-8 without one (`sed -i '1s/^\\xef\\xbb\\xbf//' FILE` takes it off)"
+    )]
+    ByteOrderMark,
+    /// The file is of another encoding.
+    #[error("the file is UTF-16, as its byte order mark shows: save it as UTF-8")]
+    Utf16,
     /// The key has no bytes.
     #[error("the key is empty")]
     EmptyKey,
@@ -81,6 +89,11 @@ struct Line {
 
 /// Reads one line, without its end.
 pub(crate) fn parse(line: &[u8]) -> Result<Record, BadLine> {
+    match line {
+        [0xef, 0xbb, 0xbf, ..] => return Err(BadLine::ByteOrderMark),
+        [0xff, 0xfe, ..] | [0xfe, 0xff, ..] => return Err(BadLine::Utf16),
+        _ => {}
+    }
     // A list of strings would do for serde as well.
     if line.trim_ascii_start().first() != Some(&b'{') {
         return Err(BadLine::NotAnObject);
@@ -186,6 +199,13 @@ mod tests {
             key: key.into(),
             value: value.into(),
         }
+    }
+
+    #[test]
+    fn a_byte_order_mark_is_named() {
+        let error = |line: &[u8]| parse(line).unwrap_err().to_string();
+        assert!(error(b"\xef\xbb\xbf{\"key\":\"k\",\"value\":\"\"}").contains("byte order mark"));
+        assert!(error(b"\xff\xfe{\0").contains("UTF-16"));
     }
 
     #[test]

@@ -1,9 +1,12 @@
 //! SIGTERM and SIGINT: the first asks for an end in good order, the second for one at once.
 
+use std::process;
+
 use async_signal::{Signal, Signals};
 use async_std::stream::StreamExt;
+use futures_lite::FutureExt;
 
-use crate::output::Failure;
+use crate::output::{Exit, Failure};
 
 /// Signals that ask this process to end.
 pub(crate) struct EndSignals(Signals);
@@ -29,4 +32,22 @@ impl EndSignals {
         // The stream has no end; should it have one, no signal comes any more.
         std::future::pending().await
     }
+}
+
+/// The first process of a container, which signals do not end by themselves.
+const FIRST_PROCESS: u32 = 1;
+
+/// Runs a command that a signal may end at any time, also where the system does not see to that.
+pub(crate) async fn obeyed(
+    command: impl Future<Output = Result<Exit, Failure>>,
+) -> Result<Exit, Failure> {
+    if process::id() != FIRST_PROCESS {
+        return command.await;
+    }
+    let mut signals = EndSignals::watch()?;
+    let interrupted = async {
+        signals.next().await;
+        Err(Failure::Interrupted)
+    };
+    interrupted.or(command).await
 }

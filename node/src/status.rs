@@ -1,5 +1,7 @@
 //! What `lockstep status` shows, put together from what the replicas say of themselves: pure, apart from the asking.
 
+mod problems;
+
 use std::collections::BTreeMap;
 
 use lockstep_core::config::{Config, Member, NodeId, Position};
@@ -23,6 +25,25 @@ pub(crate) struct ClusterStatus {
     pub(crate) primary: Option<String>,
     /// All members, by name.
     pub(crate) replicas: Vec<ReplicaStatus>,
+    /// Who was a member and is missing, by name.
+    pub(crate) gone: Vec<GoneStatus>,
+    /// How many replicas there are when nobody is missing.
+    pub(crate) expected: usize,
+    /// What is not as it should be, in sentences; empty when all is well.
+    pub(crate) problems: Vec<String>,
+}
+
+/// A replica that was a member, went out of the configuration and has not come back, nor was drained.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub(crate) struct GoneStatus {
+    /// Its identity.
+    pub(crate) node: String,
+    /// Its name.
+    pub(crate) name: String,
+    /// Where it was reached.
+    pub(crate) address: String,
+    /// For how long the primary has known that.
+    pub(crate) seconds: u64,
 }
 
 /// The arbiter, as the replicas see it.
@@ -45,7 +66,7 @@ pub(crate) struct ReplicaStatus {
     pub(crate) address: String,
     /// `primary`, `secondary` or `joining`.
     pub(crate) role: &'static str,
-    /// Every acknowledged write is on its disk.
+    /// It answered, and every acknowledged write is on its disk.
     pub(crate) in_sync: bool,
     /// It answers linearizable reads.
     pub(crate) lease: Option<bool>,
@@ -104,11 +125,16 @@ pub(crate) fn combine(answers: &[NodeStatus]) -> Option<ClusterStatus> {
         None => Vec::new(),
     };
     replicas.sort_by(|one, other| (&one.name, &one.node).cmp(&(&other.name, &other.node)));
+    let gone = gone(config, primary.unwrap_or(first));
+    let arbiter = ArbiterStatus {
+        address: host_and_port(first.arbiter.as_str()).to_owned(),
+        reachable: answers.iter().any(|answer| answer.arbiter_reachable),
+    };
     Some(ClusterStatus {
-        arbiter: ArbiterStatus {
-            address: host_and_port(first.arbiter.as_str()).to_owned(),
-            reachable: answers.iter().any(|answer| answer.arbiter_reachable),
-        },
+        problems: problems::list(&arbiter, config, &replicas, &gone),
+        expected: replicas.len() + gone.len(),
+        gone,
+        arbiter,
         cluster: config.map(|config| config.cluster.to_string()),
         version: config.map_or(0, |config| config.version.0),
         epoch: config.map_or(0, |config| config.epoch.0),
@@ -117,6 +143,37 @@ pub(crate) fn combine(answers: &[NodeStatus]) -> Option<ClusterStatus> {
             .map(|node| node.to_string()),
         replicas,
     })
+}
+
+/// The node that is missing under this name or id.
+pub(crate) fn former(answers: &[NodeStatus], wanted: &str) -> Option<NodeId> {
+    let config = newest_config(answers);
+    let mut former = answers.iter().flat_map(|answer| &answer.former);
+    let found = former.find(|former| former.name == wanted || former.node.to_string() == wanted)?;
+    let mut members = config.iter().flat_map(|config| config.members.values());
+    members
+        .all(|member| member.name != found.name)
+        .then_some(found.node)
+}
+
+/// Who is missing, as `witness` remembers it.
+fn gone(config: Option<&Config>, witness: &NodeStatus) -> Vec<GoneStatus> {
+    let is_back = |name: &str| {
+        let mut members = config.iter().flat_map(|config| config.members.values());
+        members.any(|member| member.name == name)
+    };
+    let former = witness.former.iter();
+    let mut gone: Vec<GoneStatus> = former
+        .filter(|former| !is_back(&former.name))
+        .map(|former| GoneStatus {
+            node: former.node.to_string(),
+            name: former.name.clone(),
+            address: host_and_port(former.address.as_str()).to_owned(),
+            seconds: former.gone_for.as_secs(),
+        })
+        .collect();
+    gone.sort_by(|one, other| (&one.name, &one.node).cmp(&(&other.name, &other.node)));
+    gone
 }
 
 fn replica(
@@ -144,7 +201,7 @@ fn replica(
         } else {
             "secondary"
         },
-        in_sync: config.in_sync.contains(&node),
+        in_sync: own.is_some() && config.in_sync.contains(&node),
         lease: own.map(|own| own.has_lease),
         reachable: own.is_some(),
         persisted: own.and_then(|own| seq(own.persisted)),
@@ -167,47 +224,55 @@ impl ClusterStatus {
     /// As a table for people.
     pub(crate) fn table(&self) -> String {
         let reachable = if self.arbiter.reachable {
-            "reachable"
+            "heard"
         } else {
-            "not reachable: reads and writes go on, joins and removals wait"
+            "silent"
         };
-        let name = self
-            .replicas
-            .iter()
-            .find(|replica| Some(&replica.node) == self.primary.as_ref())
-            .map_or("none", |primary| &primary.name);
-        let in_sync = self
-            .replicas
-            .iter()
-            .filter(|replica| replica.in_sync)
-            .count();
+        let primary = self.primary_name().unwrap_or("none");
+        let in_sync = self.replicas.iter().filter(|replica| replica.in_sync);
         let mut text = format!(
-            "arbiter  {} ({reachable})\ncluster  {}, version {}, epoch {}, primary {name}, {in_sync} of {} in sync\n\n",
+            "arbiter   {}, {reachable}\ncluster   {}, version {}, epoch {}\n\
+             replicas  {} of {} expected in sync, primary {primary}\n\n",
             self.arbiter.address,
             self.cluster
                 .as_deref()
                 .unwrap_or("not joined by any replica yet"),
             self.version,
             self.epoch,
-            self.replicas.len(),
+            in_sync.count(),
+            self.expected,
         );
-        let header = [
-            "name",
-            "role",
-            "in sync",
-            "lease",
-            "persisted",
-            "committed",
-            "lag",
-            "sessions",
-            "address",
-            "software",
-            "node",
-        ];
-        let rows = self.replicas.iter().map(ReplicaStatus::row);
+        let header = ["name", "role", "in sync", "persisted", "lag", "address"];
         let header = header.map(str::to_owned).to_vec();
-        text.push_str(&output::columns(std::iter::once(header).chain(rows)));
+        let rows = self.replicas.iter().map(ReplicaStatus::row);
+        let gone = self.gone.iter().map(GoneStatus::row);
+        text.push_str(&output::columns(
+            std::iter::once(header).chain(rows).chain(gone),
+        ));
+        if !self.problems.is_empty() {
+            text.push_str(&format!("\n{}\n", self.problems.join("\n")));
+        }
         text
+    }
+
+    /// Whom and what an operation waits for that got no answer, although some replicas give one at once.
+    pub(crate) fn standstill(&self) -> String {
+        let reached = self.replicas.iter().filter(|replica| replica.reachable);
+        let reached: Vec<&str> = reached.map(|replica| replica.name.as_str()).collect();
+        let why = match self.problems.first() {
+            Some(problem) => problem,
+            None => "nothing is wrong with it any more: try again",
+        };
+        match reached.is_empty() {
+            true => format!("a replica was reached, but: {why}"),
+            false => format!("{} answered, but: {why}", reached.join(", ")),
+        }
+    }
+
+    fn primary_name(&self) -> Option<&str> {
+        let mut replicas = self.replicas.iter();
+        let primary = replicas.find(|replica| Some(&replica.node) == self.primary.as_ref());
+        primary.map(|primary| primary.name.as_str())
     }
 }
 
@@ -219,24 +284,30 @@ impl ReplicaStatus {
             let percent = 100 * transfer.sent.min(transfer.records) / transfer.records.max(1);
             role.push_str(&format!(" ({percent} %)"));
         }
-        if !self.reachable {
-            role.push_str(" (no answer)");
-        }
-        if self.disk_full == Some(true) {
-            role.push_str(" (disk full)");
-        }
         vec![
             self.name.clone(),
             role,
-            yes_or_no(self.in_sync),
-            self.lease.map_or("-".to_owned(), yes_or_no),
+            match self.reachable {
+                true => yes_or_no(self.in_sync),
+                false => "unknown".to_owned(),
+            },
             number(self.persisted),
-            number(self.committed),
             number(self.lag),
-            number(self.sessions),
             self.address.clone(),
-            self.software.clone().unwrap_or_else(|| "-".to_owned()),
-            self.node.clone(),
+        ]
+    }
+}
+
+impl GoneStatus {
+    fn row(&self) -> Vec<String> {
+        let nothing = || "-".to_owned();
+        vec![
+            self.name.clone(),
+            "gone".to_owned(),
+            yes_or_no(false),
+            nothing(),
+            nothing(),
+            self.address.clone(),
         ]
     }
 }
@@ -258,8 +329,10 @@ pub(crate) fn role_name(role: RoleName) -> &'static str {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use lockstep_core::config::{Address, ClusterId, ConfigVersion, Epoch, Incarnation};
-    use lockstep_core::message::PeerStatus;
+    use lockstep_core::message::{FormerMember, PeerStatus};
 
     use super::*;
 
@@ -306,6 +379,7 @@ mod tests {
             has_lease: true,
             sessions: 4,
             peers: Vec::new(),
+            former: Vec::new(),
             usage: Usage {
                 process: 5,
                 entries: 70,
@@ -321,6 +395,12 @@ mod tests {
             node: NodeId(3),
             persisted: Position(0),
             state_progress: Some((30, 120)),
+        }];
+        primary.former = vec![FormerMember {
+            node: NodeId(4),
+            name: "replica-4".to_owned(),
+            address: Address::new("replica-4@127.0.0.1:7104"),
+            gone_for: Duration::from_secs(200),
         }];
         vec![answer(2, 995, 980), primary]
     }
@@ -362,6 +442,9 @@ mod tests {
                     "state_transfer": { "sent": 30, "records": 120 },
                 },
             ],
+            "gone": [ { "node": "0000000000000004", "name": "replica-4", "address": "127.0.0.1:7104", "seconds": 200 } ],
+            "expected": 4,
+            "problems": ["replica-3 does not answer", "replica-4 has been gone for 3 min"],
         });
         assert_eq!(json, expected);
     }
@@ -393,22 +476,94 @@ mod tests {
         let status = combine(&[lone]).unwrap();
         assert_eq!(status.primary, None);
         assert!(status.replicas.is_empty());
-        assert!(status.table().contains("not joined"));
-        assert!(status.table().contains("not reachable"));
+        let table = status.table();
+        assert!(table.contains("not joined"), "{table}");
+        assert!(table.contains("127.0.0.1:7100, silent"), "{table}");
+        let asked =
+            "the arbiter at 127.0.0.1:7100 is not heard, and no replica has joined a cluster";
+        assert!(status.standstill().contains(asked), "{table}");
     }
 
     #[test]
     fn the_table_is_for_people() {
         let table = combine(&answers()).unwrap().table();
         let expected = "\
-arbiter  127.0.0.1:7100 (reachable)
-cluster  000000000000000c, version 7, epoch 2, primary replica-1, 2 of 3 in sync
+arbiter   127.0.0.1:7100, heard
+cluster   000000000000000c, version 7, epoch 2
+replicas  2 of 4 expected in sync, primary replica-1
 
-name       role                        in sync  lease  persisted  committed  lag  sessions  address         software  node
-replica-1  primary                     yes      yes    999        989        0    4         127.0.0.1:7101  0.1.0     0000000000000001
-replica-2  secondary                   yes      yes    994        979        5    4         127.0.0.1:7102  0.1.0     0000000000000002
-replica-3  joining (25 %) (no answer)  no       -      -          -          -    -         127.0.0.1:7103  -         0000000000000003
+name       role            in sync  persisted  lag  address
+replica-1  primary         yes      999        0    127.0.0.1:7101
+replica-2  secondary       yes      994        5    127.0.0.1:7102
+replica-3  joining (25 %)  unknown  -          -    127.0.0.1:7103
+replica-4  gone            no       -          -    127.0.0.1:7104
+
+replica-3 does not answer
+replica-4 has been gone for 3 min
 ";
         assert_eq!(table, expected);
+    }
+
+    #[test]
+    fn a_large_cluster_fits_a_terminal() {
+        let mut answers = answers();
+        for answer in &mut answers {
+            answer.persisted = Position(3_000_000_000);
+            answer.arbiter_reachable = false;
+        }
+        answers[0].persisted = Position(1_000_000);
+        let table = combine(&answers).unwrap().table();
+        for line in table.lines() {
+            assert!(line.chars().count() <= 80, "{line}");
+        }
+    }
+
+    #[test]
+    fn who_did_not_answer_is_not_called_in_sync() {
+        let status = combine(&[answer(2, 995, 980)]).unwrap();
+        assert_eq!(status.replicas[0].name, "replica-1");
+        assert!(!status.replicas[0].in_sync && !status.replicas[0].reachable);
+        assert!(status.table().contains("1 of 3 expected in sync"));
+    }
+
+    #[test]
+    fn what_is_said_of_a_silent_arbiter_is_true_at_the_moment() {
+        let problem = |answers: &[NodeStatus]| combine(answers).unwrap().problems[0].clone();
+        let mut answers = vec![answer(1, 9, 9), answer(2, 9, 9), answer(3, 9, 9)];
+        for answer in &mut answers {
+            answer.arbiter_reachable = false;
+        }
+        let all = problem(&answers);
+        assert!(all.contains("silent: reads and writes go on"), "{all}");
+        // The primary waits for whoever is in sync, and cannot have it taken out.
+        let without_secondary = problem(&[answers[0].clone(), answers[2].clone()]);
+        assert_eq!(
+            without_secondary,
+            "writes wait for replica-2, which is in sync and does not answer, or for the arbiter at 127.0.0.1:7100"
+        );
+        let without_primary = problem(&answers[1..]);
+        assert_eq!(
+            without_primary,
+            "reads and writes wait for replica-1, the primary, or for the arbiter at 127.0.0.1:7100"
+        );
+    }
+
+    #[test]
+    fn who_is_waited_for_is_named() {
+        // Another one takes over.
+        let status = combine(&[answer(2, 9, 9), answer(3, 9, 9)]).unwrap();
+        let waits = "replica-2, replica-3 answered, but: replica-1, the primary, does not answer; another one \
+                     takes its place in a moment";
+        assert_eq!(status.standstill(), waits);
+        // There is no other one.
+        let mut alone = config(8);
+        alone.in_sync = [NodeId(1)].into();
+        alone.joining = [NodeId(2), NodeId(3)].into();
+        let mut answer = answer(2, 9, 9);
+        answer.config = Some(alone);
+        let status = combine(&[answer]).unwrap();
+        let waits = "replica-2 answered, but: reads and writes wait for replica-1, which alone is known to have every \
+                     acknowledged write; start it";
+        assert_eq!(status.standstill(), waits);
     }
 }

@@ -3,25 +3,25 @@
 use std::num::NonZeroU32;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use async_std::channel::{self, Receiver};
 use async_std::task;
-use lockstep_core::config::Address;
+use lockstep_core::config::{Address, Position};
 use lockstep_core::driver;
 use lockstep_core::driver::handle::{
     Acknowledged, ClientOptions, Handle, Page, Read, ReadError, WriteError,
 };
 use lockstep_core::limits::Limits;
 use lockstep_core::message::{Drain, NodeStatus};
-use lockstep_core::operation::{
-    Key, ReadLevel, Rejection, RequestId, RequestName, Resolution, Value,
-};
+use lockstep_core::operation::{Key, ReadLevel, Rejection, RequestId, Resolution, Value};
 use lockstep_core::range::KeyRange;
 use lockstep_core::transport::Transport;
 
 use crate::output::Failure;
+use crate::patience::Patience;
 use crate::status;
+use crate::write_name::WriteName;
 
 /// A client of a cluster, for the commands.
 #[derive(Clone)]
@@ -29,6 +29,7 @@ pub(crate) struct Store {
     handle: Handle,
     transport: Arc<dyn Transport>,
     addresses: Vec<Address>,
+    patience: Patience,
 }
 
 /// A write that was not acknowledged.
@@ -55,15 +56,23 @@ impl Store {
             handle,
             transport,
             addresses,
+            patience: Patience::EachCall(options.deadline),
         }
     }
 
-    /// The same client, whose calls give up after `deadline`.
-    pub(crate) fn with_deadline(&self, deadline: Duration) -> Self {
-        Self {
-            handle: self.handle.with_deadline(deadline),
-            ..self.clone()
-        }
+    /// The same client, whose calls try as long as that.
+    pub(crate) fn with_patience(self, patience: Patience) -> Self {
+        Self { patience, ..self }
+    }
+
+    /// Has the time of a command passed?
+    pub(crate) fn is_out_of_time(&self) -> bool {
+        self.patience.is_over()
+    }
+
+    /// For the next call.
+    fn handle(&self) -> Handle {
+        self.handle.with_deadline(self.patience.of_a_call())
     }
 
     /// Runs `task` where the client runs, so that its calls and their answers change no threads. Ready when the task is.
@@ -83,15 +92,19 @@ impl Store {
     pub(crate) async fn put(&self, key: Key, value: Value) -> Result<Acknowledged, NotWritten> {
         check_size("key", key.0.len(), Limits::KEY_BYTES_CEILING)?;
         check_size("value", value.0.len(), Limits::VALUE_BYTES_CEILING)?;
-        let outcome = self.handle.insert(key, value).await;
-        outcome.map_err(|error| self.not_written(error))
+        match self.handle().insert(key.clone(), value).await {
+            Ok(acknowledged) => Ok(acknowledged),
+            Err(error) => Err(self.not_written(error, key).await),
+        }
     }
 
     /// Deletes a key.
     pub(crate) async fn remove(&self, key: Key) -> Result<Acknowledged, NotWritten> {
         check_size("key", key.0.len(), Limits::KEY_BYTES_CEILING)?;
-        let outcome = self.handle.remove(key).await;
-        outcome.map_err(|error| self.not_written(error))
+        match self.handle().remove(key.clone()).await {
+            Ok(acknowledged) => Ok(acknowledged),
+            Err(error) => Err(self.not_written(error, key).await),
+        }
     }
 
     /// Reads a key as fresh as `level` says, at one replica or any.
@@ -102,26 +115,49 @@ impl Store {
         replica: Option<&Address>,
     ) -> Result<Read, Failure> {
         let outcome = match replica {
-            Some(replica) => self.handle.get_at(replica, key, level).await,
-            None => self.handle.get_with(key, level).await,
+            Some(replica) => self.handle().get_at(replica, key, level).await,
+            None => self.handle().get_with(key, level).await,
         };
-        outcome.map_err(|error| self.not_read(error, replica))
+        let error = match outcome {
+            Ok(read) => return Ok(read),
+            Err(error) => error,
+        };
+        if let ReadLevel::AtLeast(wanted) = level
+            && let Some(failure) = self.beyond(wanted).await
+        {
+            return Err(failure);
+        }
+        Err(self.not_read(error, replica).await)
     }
 
-    /// What became of a write of a key.
-    pub(crate) async fn resolve(
-        &self,
-        request: &RequestName,
-        key: Key,
-    ) -> Result<Resolution, Failure> {
-        let outcome = self.handle.resolve(request, key).await;
-        outcome.map_err(|error| self.not_read(error, None))
+    /// What became of a write.
+    pub(crate) async fn resolve(&self, write: &WriteName) -> Result<Resolution, Failure> {
+        let outcome = self
+            .handle()
+            .resolve(&write.request, write.key.clone())
+            .await;
+        let unresolved = |why: String| Failure::Unresolved { why };
+        match outcome {
+            Ok(resolution) => Ok(resolution),
+            Err(ReadError::Rejected { reason, .. }) => Err(unresolved(match reason {
+                Rejection::SessionExpired | Rejection::SessionTooOld => {
+                    format!("{reason}. Read the key to see what is there")
+                }
+                _ => format!("{reason}. Ask again"),
+            })),
+            Err(error) => {
+                let failure = self.not_read(error, None).await;
+                Err(unresolved(format!("{failure}. Ask again")))
+            }
+        }
     }
 
     /// Begins to drain a replica.
     pub(crate) async fn drain(&self, replica: &Address, drain: Drain) -> Result<(), Failure> {
-        let outcome = self.handle.drain(replica, drain).await;
-        outcome.map_err(|error| self.not_read(error, Some(replica)))
+        match self.handle().drain(replica, drain).await {
+            Ok(()) => Ok(()),
+            Err(error) => Err(self.not_read(error, Some(replica)).await),
+        }
     }
 
     /// Reads a page of at most `limit` records of a range, at one replica or any.
@@ -131,8 +167,10 @@ impl Store {
         limit: Option<NonZeroU32>,
         replica: Option<&Address>,
     ) -> Result<Page, Failure> {
-        let outcome = self.handle.scan(range, limit, replica.cloned()).await;
-        outcome.map_err(|error| self.not_read(error, replica))
+        match self.handle().scan(range, limit, replica.cloned()).await {
+            Ok(page) => Ok(page),
+            Err(error) => Err(self.not_read(error, replica).await),
+        }
     }
 
     /// What the members of the cluster say of themselves, those that answer.
@@ -145,9 +183,19 @@ impl Store {
         &self,
         gone: Option<&Address>,
     ) -> Result<Vec<NodeStatus>, Failure> {
+        let answers = self.statuses_within(self.patience.of_a_call(), gone).await;
+        answers.ok_or_else(|| Failure::Unreachable(self.unreachable(None)))
+    }
+
+    /// The same within a time in all; `None` if nobody answers.
+    async fn statuses_within(
+        &self,
+        time: Duration,
+        gone: Option<&Address>,
+    ) -> Option<Vec<NodeStatus>> {
+        let end = Instant::now() + time;
         // All at the same time: some may be dead, and who is alive knows the others.
-        let first = self.ask_all(&self.addresses).recv().await;
-        let first = first.map_err(|_| self.unreachable(None))?;
+        let first = self.ask_all(&self.addresses, end).recv().await.ok()?;
         let members: Vec<Address> = match &first.config {
             Some(config) => config
                 .members
@@ -160,20 +208,24 @@ impl Store {
             None => self.addresses.clone(),
         };
         let mut answers = vec![first];
-        let others = self.ask_all(&members);
+        // Whoever is there answers at once: who is not is not waited for to the end, as others may have to be asked yet.
+        let half = Instant::now() + end.saturating_duration_since(Instant::now()) / 2;
+        let others = self.ask_all(&members, half);
         while let Ok(answer) = others.recv().await {
             if answers.iter().all(|known| known.node != answer.node) {
                 answers.push(answer);
             }
         }
-        Ok(answers)
+        Some(answers)
     }
 
     /// Asks all of them at the same time. The channel closes when all have answered or failed to.
-    fn ask_all(&self, members: &[Address]) -> Receiver<NodeStatus> {
+    fn ask_all(&self, members: &[Address], end: Instant) -> Receiver<NodeStatus> {
         let (sender, receiver) = channel::unbounded();
         for member in members {
-            let (handle, sender, member) = (self.handle.clone(), sender.clone(), member.clone());
+            let left = end.saturating_duration_since(Instant::now());
+            let handle = self.handle.with_deadline(left);
+            let (sender, member) = (sender.clone(), member.clone());
             // Ends with its deadline at the latest.
             task::spawn(async move {
                 if let Ok(status) = handle.status(&member).await {
@@ -188,8 +240,17 @@ impl Store {
     /// The address of the replica that the user means: by its name, its node id or its address.
     pub(crate) async fn find_replica(&self, wanted: &str) -> Result<Address, Failure> {
         let answers = self.statuses().await?;
+        self.find_replica_in(&answers, wanted)
+    }
+
+    /// The same, among those that answered.
+    pub(crate) fn find_replica_in(
+        &self,
+        answers: &[NodeStatus],
+        wanted: &str,
+    ) -> Result<Address, Failure> {
         let mut names = Vec::new();
-        for (node, member) in status::newest_config(&answers)
+        for (node, member) in status::newest_config(answers)
             .iter()
             .flat_map(|config| &config.members)
         {
@@ -221,31 +282,53 @@ impl Store {
         self.handle.close().await;
     }
 
-    fn not_written(&self, error: WriteError) -> NotWritten {
+    async fn not_written(&self, error: WriteError, key: Key) -> NotWritten {
         let (id, failure) = match error {
             WriteError::Rejected { id, reason } => (Some(id), Failure::Rejected { reason }),
-            WriteError::Unknown { request } => (
-                Some(request.id),
-                Failure::Unknown {
-                    request: Some(request),
-                },
-            ),
-            WriteError::Unreachable => (None, self.unreachable(None)),
-            WriteError::Interrupted => (None, Failure::Unknown { request: None }),
+            WriteError::Unknown { request } => {
+                let write = Some(WriteName { request, key });
+                (Some(request.id), Failure::Unknown { write })
+            }
+            WriteError::Unreachable => {
+                let text = format!("nothing was written: {}", self.why_unreachable(None).await);
+                (None, Failure::Unreachable(text))
+            }
+            WriteError::Interrupted => (None, Failure::Unknown { write: None }),
             WriteError::Closed => (None, closed()),
         };
         NotWritten { id, failure }
     }
 
-    fn not_read(&self, error: ReadError, replica: Option<&Address>) -> Failure {
+    async fn not_read(&self, error: ReadError, replica: Option<&Address>) -> Failure {
         match error {
-            ReadError::Rejected { reason, .. } => Failure::Rejected { reason },
-            ReadError::Unreachable => self.unreachable(replica),
+            ReadError::Rejected { reason, .. } => Failure::NotAnswered { reason },
+            ReadError::Unreachable => Failure::Unreachable(self.why_unreachable(replica).await),
             ReadError::Closed => closed(),
         }
     }
 
-    fn unreachable(&self, replica: Option<&Address>) -> Failure {
+    /// The words for a position that a read has waited for and that no replica has come to.
+    async fn beyond(&self, wanted: Position) -> Option<Failure> {
+        let time = self.patience.of_an_inquiry() / 2;
+        let answers = self.statuses_within(time, None).await?;
+        let committed = answers.iter().map(|answer| answer.committed).max()?;
+        (committed < wanted).then_some(Failure::Beyond { wanted, committed })
+    }
+
+    /// Whom a call has waited for that reached nobody who could do it: some may answer, and know.
+    async fn why_unreachable(&self, replica: Option<&Address>) -> String {
+        let time = self.patience.of_an_inquiry();
+        if replica.is_none() && !time.is_zero() {
+            let answers = self.statuses_within(time, None).await.unwrap_or_default();
+            if let Some(cluster) = status::combine(&answers) {
+                return cluster.standstill();
+            }
+        }
+        self.unreachable(replica)
+    }
+
+    /// Nobody answers: where, and why not.
+    fn unreachable(&self, replica: Option<&Address>) -> String {
         let reason = |address: &Address| {
             let endpoint = status::host_and_port(address.as_str());
             match self.transport.last_failure(address) {
@@ -253,20 +336,20 @@ impl Store {
                 None => endpoint.to_owned(),
             }
         };
-        Failure::Unreachable(match replica {
+        match replica {
             Some(replica) => format!(
                 "the replica at {} did not answer in time; see `lockstep status`",
                 reason(replica)
             ),
             None => format!(
-                "no replica was reached in time, nothing was executed; tried {}. Is the cluster running?",
+                "no replica was reached in time; tried {}. Is the cluster running?",
                 self.addresses
                     .iter()
                     .map(reason)
                     .collect::<Vec<_>>()
                     .join(", ")
             ),
-        })
+        }
     }
 }
 

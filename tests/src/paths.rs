@@ -265,7 +265,8 @@ fn count_rejection(reason: &Rejection, counts: &mut Counts) {
         Rejection::Behind { .. } => Path::RejectedBehind,
         Rejection::NotPrimary { .. }
         | Rejection::TooLarge { .. }
-        | Rejection::TooFewReplicas { .. } => return,
+        | Rejection::TooFewReplicas { .. }
+        | Rejection::CannotDrain { .. } => return,
     };
     counts.path(path);
 }

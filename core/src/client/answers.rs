@@ -3,7 +3,7 @@
 use crate::config::{Address, Position};
 use crate::limits;
 use crate::message::{AnswerKind, Attempt, Reply, ReplyBody};
-use crate::operation::{Rejection, Resolution};
+use crate::operation::{DrainRefusal, Rejection, Resolution};
 use crate::process::{CallId, Outbox, Outcome};
 use crate::time::Instant;
 
@@ -122,7 +122,11 @@ impl Client {
             Rejection::Cancelled => {
                 self.complete(now, call, Outcome::Rejected { id, reason }, out);
             }
-            Rejection::TooLarge { .. } => {
+            // What passes by itself.
+            Rejection::CannotDrain {
+                reason: DrainRefusal::NoSuccessor | DrainRefusal::PrimarySilent,
+            } => self.rest(now, call),
+            Rejection::TooLarge { .. } | Rejection::CannotDrain { .. } => {
                 self.withdraw(call);
                 let outcome = self.given_up(call);
                 self.complete(now, call, outcome, out);

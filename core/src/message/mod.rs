@@ -11,7 +11,7 @@ pub use self::requests::{
     AnswerKind, Attempt, Drain, Executed, Goal, Reply, ReplyBody, Request, RequestBody, RequestRow,
     Source,
 };
-pub use self::status::{NodeStatus, PeerStatus, RoleName, Usage};
+pub use self::status::{FormerMember, NodeStatus, PeerStatus, RoleName, Usage};
 
 use std::sync::Arc;
 

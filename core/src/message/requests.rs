@@ -9,7 +9,7 @@ use std::ops::Bound;
 
 use serde::{Deserialize, Serialize};
 
-use crate::config::{Epoch, Position, Seq};
+use crate::config::{Epoch, NodeId, Position, Seq};
 use crate::operation::{
     ClientId, Key, Keyed, Origin, ReadLevel, Record, Rejection, RequestId, Resolution, Revision,
     Value,
@@ -78,7 +78,8 @@ pub enum RequestBody {
         /// The key of that write.
         key: Key,
     },
-    /// Leave the configuration; a primary hands over first. Answered at once, done some time later.
+    /// Leave the configuration; a primary hands over first. Answered at once, with `Rejection::CannotDrain` if it would not
+    /// end well, and done some time later.
     Drain(Drain),
 }
 
@@ -89,6 +90,11 @@ pub enum Drain {
     Node,
     /// The replica is not primary any more, and stays. Nothing happens if it is not.
     Primary,
+    /// The same as `Node`, although fewer replicas are in sync then than writes require.
+    NodeByForce,
+    /// Nothing happens to the replica itself: that other one is a member no more, and not expected back. It is not told of
+    /// in `NodeStatus::former` any more.
+    Former(NodeId),
 }
 
 /// A replica's answer to a client.

@@ -1,5 +1,7 @@
 //! What a replica says about itself.
 
+use std::time::Duration;
+
 use serde::{Deserialize, Serialize};
 
 use crate::config::{Address, Config, NodeId, Position};
@@ -42,6 +44,22 @@ pub struct NodeStatus {
     pub sessions: u64,
     /// What it has used since it started.
     pub usage: Usage,
+    /// Who went out of the configuration while it looked, and has not come back. Those that the operator drained are not
+    /// among them.
+    pub former: Vec<FormerMember>,
+}
+
+/// A replica that was a member.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct FormerMember {
+    /// Who it was.
+    pub node: NodeId,
+    /// Its name.
+    pub name: String,
+    /// Where it was.
+    pub address: Address,
+    /// How long ago this was seen.
+    pub gone_for: Duration,
 }
 
 /// What a node has used. Counted from its start on, apart from `memory_bytes`; zero where its host cannot tell.

@@ -139,6 +139,37 @@ pub enum Rejection {
     /// tenure was executed, nor will one be.
     #[error("this client's session is older than what the cluster remembers")]
     SessionTooOld,
+    /// The replica does not begin to drain; try again when the reason has gone.
+    #[error("the replica is not drained: {reason}")]
+    CannotDrain {
+        /// Why not.
+        reason: DrainRefusal,
+    },
+}
+
+/// Why a replica does not begin to drain.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, thiserror::Error)]
+pub enum DrainRefusal {
+    /// Nobody else is known to have every acknowledged write.
+    #[error("no other replica is in sync, and nothing could be read or written without it")]
+    LastInSync,
+    /// No write would be acknowledged any more.
+    #[error("{in_sync} would be left in sync, and writes require {required}")]
+    TooFewReplicas {
+        /// How many would be left.
+        in_sync: u32,
+        /// How many must be.
+        required: u32,
+    },
+    /// The arbiter, which has to confirm it, is not heard.
+    #[error("the arbiter, which has to confirm it, is silent")]
+    ArbiterSilent,
+    /// It is primary, and nobody in sync keeps up with it at the moment.
+    #[error("it is the primary, and no other replica could take over at the moment")]
+    NoSuccessor,
+    /// It is in sync, and does not hear the primary: it may be the last that has everything.
+    #[error("it does not hear the primary, and may be the last that has every acknowledged write")]
+    PrimarySilent,
 }
 
 impl Rejection {

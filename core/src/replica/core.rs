@@ -9,9 +9,10 @@ use crate::message::JoinRefusal;
 use crate::operation::{ClientId, Decided, Entry, Moment, RequestId};
 use crate::sessions::{SessionRows, Sessions};
 use crate::storage::{Meta, Ticket};
-use crate::time::Timers;
+use crate::time::{Instant, Timers};
 
 use super::asker::Asker;
+use super::former::Former;
 use super::options::ReplicaOptions;
 use super::proof::Saves;
 use super::questions::Questions;
@@ -23,6 +24,7 @@ pub(super) struct Core {
     pub(super) options: ReplicaOptions,
     pub(super) meta: Meta,
     pub(super) config: Option<Config>,
+    pub(super) former: Former,
     pub(super) log: Log,
     /// The disk was asked to save the log up to here.
     pub(super) saving: Position,
@@ -77,6 +79,12 @@ impl Core {
             // Before it knows any it knows an epoch.
             && (config.epoch >= self.known_epoch().max(self.meta.epoch)
                 || planted!(OlderConfigEntered | ArbiterBehindAdmits))
+    }
+
+    /// From now on it knows `config`.
+    pub(super) fn learn(&mut self, now: Instant, config: Config) {
+        self.former.on_config(now, self.config.as_ref(), &config);
+        self.config = Some(config);
     }
 
     /// Takes up that the log has `entry`, whose fate is open.

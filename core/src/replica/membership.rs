@@ -5,7 +5,7 @@ use crate::config::{Config, Incarnation, NodeId, StartId, Token};
 use crate::event::Event;
 use crate::limits;
 use crate::message::{Drain, FromArbiter, JoinRefusal, JoinRefused, Joined, ReplyBody};
-use crate::operation::Rejection;
+use crate::operation::{DrainRefusal, Rejection};
 use crate::process::{Now, Outbox};
 use crate::storage::{Meta, Save};
 
@@ -114,7 +114,7 @@ impl Replica {
             return self.enter(now, config, None, out);
         }
         let is_member = config.is_member(self.core.meta.node);
-        self.core.config = Some(config);
+        self.core.learn(now.time, config);
         self.end_role(now, out);
         if !self.core.is_leaving {
             self.role = Role::Starting;
@@ -146,7 +146,7 @@ impl Replica {
             ..self.core.meta.clone()
         };
         let is_new_epoch = meta.epoch > self.core.meta.epoch;
-        self.core.config = Some(config);
+        self.core.learn(now.time, config);
         if meta != self.core.meta {
             self.end_role(now, out);
             self.core.meta = meta.clone();
@@ -291,11 +291,55 @@ impl Replica {
         ) {
             return cx.reject(asker, Rejection::NotReady);
         }
+        if let Some(reason) = self.objection(now, drain, out) {
+            let cx = &mut self.core.context(now, out);
+            return cx.reject(asker, Rejection::CannotDrain { reason });
+        }
+        let cx = &mut self.core.context(now, out);
         cx.reply(asker, ReplyBody::Draining);
         match (drain, &mut self.role) {
-            (Drain::Node, _) => self.leave(now, out),
+            (Drain::Node | Drain::NodeByForce, _) => self.leave(now, out),
             (Drain::Primary, Role::Primary(primary)) => primary.on_drain(cx),
             (Drain::Primary, _) => {}
+            (Drain::Former(node), _) => cx.core.former.forget(node),
+        }
+    }
+
+    /// Why a drain would not end, or stop the cluster: nobody is told that it has begun then.
+    fn objection(&mut self, now: Now<'_>, drain: Drain, out: &mut Outbox) -> Option<DrainRefusal> {
+        let cx = &self.core.context(now, out);
+        let config = cx.core.config.as_ref()?;
+        let is_in_sync = config.in_sync.contains(&cx.core.meta.node);
+        let is_to_leave = match (drain, &self.role) {
+            (Drain::Former(_), _) | (_, Role::Leaving | Role::Left) => return None,
+            (Drain::Primary, Role::Primary(_)) => false,
+            (Drain::Primary, _) => return None,
+            (Drain::Node | Drain::NodeByForce, _) => true,
+        };
+        let left = config.in_sync.len() - usize::from(is_in_sync);
+        if left == 0 {
+            return Some(DrainRefusal::LastInSync);
+        }
+        let required = cx.core.options.limits.min_in_sync;
+        if is_to_leave && is_in_sync && drain != Drain::NodeByForce && left < required as usize {
+            let in_sync = left as u32;
+            return Some(DrainRefusal::TooFewReplicas { in_sync, required });
+        }
+        if !cx.core.arbiter_heard {
+            return Some(DrainRefusal::ArbiterSilent);
+        }
+        match &self.role {
+            Role::Primary(primary) if !primary.has_successor(cx) => Some(DrainRefusal::NoSuccessor),
+            Role::Secondary(secondary) if !secondary.may_leave(cx) => {
+                Some(DrainRefusal::PrimarySilent)
+            }
+            Role::Primary(_)
+            | Role::Secondary(_)
+            | Role::Starting
+            | Role::Refused
+            | Role::Entering { .. }
+            | Role::Leaving
+            | Role::Left => None,
         }
     }
 

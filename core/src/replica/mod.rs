@@ -10,6 +10,7 @@ mod asker;
 mod clients;
 mod context;
 mod core;
+mod former;
 mod leases;
 mod log;
 mod membership;
@@ -42,6 +43,7 @@ pub use self::options::ReplicaOptions;
 pub use self::timer::Timer;
 
 use self::core::Core;
+use self::former::Former;
 use self::proof::{Proof, Saves};
 use self::questions::Questions;
 use self::reads::{Reads, views};
@@ -65,6 +67,7 @@ impl Replica {
             options,
             meta: recovered.meta,
             config: None,
+            former: Former::default(),
             saving: log.end(),
             log,
             sessions,

@@ -60,6 +60,7 @@ impl Replica {
                 | Role::Left => Vec::new(),
             },
             usage,
+            former: core.former.list(now),
         }
     }
 }

@@ -2,6 +2,7 @@
 
 use std::num::NonZeroU32;
 use std::sync::Arc;
+use std::time::Duration;
 
 use proptest::prelude::*;
 
@@ -13,8 +14,8 @@ use crate::config::{
 use crate::epochs::EpochHistory;
 use crate::message::*;
 use crate::operation::{
-    self, Author, ClientId, Decided, Entry, Keyed, LeaseId, Moment, Origin, ReadLevel, Record,
-    Rejection, RequestId, Resolution, Revision, Verdict,
+    self, Author, ClientId, Decided, DrainRefusal, Entry, Keyed, LeaseId, Moment, Origin,
+    ReadLevel, Record, Rejection, RequestId, Resolution, Revision, Verdict,
 };
 use crate::range::KeyRange;
 use crate::sessions::{SessionRow, SessionRows};
@@ -278,6 +279,7 @@ fn with_clients() -> Vec<Message> {
         RequestBody::Status,
         RequestBody::Resolve { key: "k".into() },
         RequestBody::Drain(Drain::Node),
+        RequestBody::Drain(Drain::Former(NodeId(9))),
     ];
     let origin = Origin {
         client,
@@ -316,6 +318,15 @@ fn with_clients() -> Vec<Message> {
             revision: Revision(7),
         }),
         ReplyBody::Draining,
+        ReplyBody::OperationRejected {
+            reason: Rejection::CannotDrain {
+                reason: DrainRefusal::TooFewReplicas {
+                    in_sync: 1,
+                    required: 2,
+                },
+            },
+            attempt,
+        },
     ];
     let requests = requests.map(|body| {
         Message::Request(Request {
@@ -363,6 +374,12 @@ fn status() -> NodeStatus {
             bytes_sent: 9,
             bytes_received: 10,
         },
+        former: vec![FormerMember {
+            node: NodeId(9),
+            name: "r3".to_owned(),
+            address: Address::new("r3"),
+            gone_for: Duration::from_millis(300),
+        }],
     }
 }
 

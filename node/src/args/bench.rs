@@ -5,7 +5,7 @@ use std::time::Duration;
 use clap::builder::BoolishValueParser;
 use clap::{Subcommand, ValueEnum};
 
-use super::client::{Connection, DeadlineArg};
+use super::client::Connection;
 use super::values::{ByteSize, duration};
 
 /// `lockstep bench`.
@@ -114,9 +114,9 @@ pub(crate) struct LoadArgs {
     #[arg(long, value_parser = BoolishValueParser::new())]
     pub(crate) no_verify: bool,
 
-    /// How long.
-    #[command(flatten)]
-    pub(crate) deadline: DeadlineArg,
+    /// How long each operation tries before it counts as failed
+    #[arg(long, value_name = "DURATION", default_value = "5s", value_parser = duration)]
+    pub(crate) deadline: Duration,
 
     /// Run a cluster of this many replicas in the memory of this process, without disks and network, and measure that
     #[arg(long, value_name = "REPLICAS", conflicts_with_all = ["cluster", "tls_dir", "name"], value_parser = clap::value_parser!(u32).range(1..=16))]

@@ -6,9 +6,12 @@ use std::time::Duration;
 use clap::ValueEnum;
 use clap::builder::BoolishValueParser;
 use lockstep_core::config::Position;
-use lockstep_core::operation::{ReadLevel, RequestName};
+use lockstep_core::operation::{Key, ReadLevel};
 
 use super::values::duration;
+use crate::keys::{self, Spelling};
+use crate::output::Failure;
+use crate::write_name::WriteName;
 
 /// Which cluster, and as whom.
 #[derive(Clone, Debug, Default, clap::Args)]
@@ -30,7 +33,7 @@ pub(crate) struct Connection {
 /// How long a command tries.
 #[derive(Clone, Debug, clap::Args)]
 pub(crate) struct DeadlineArg {
-    /// How long to try before giving up
+    /// How long the command tries, all it asks taken together
     #[arg(long, value_name = "DURATION", default_value = "5s", value_parser = duration)]
     pub(crate) deadline: Duration,
 }
@@ -43,6 +46,32 @@ pub(crate) struct ReplicaArg {
     pub(crate) replica: Option<String>,
 }
 
+/// A key.
+#[derive(Clone, Debug, clap::Args)]
+pub(crate) struct KeyArg {
+    /// The key
+    #[arg(allow_negative_numbers = true)]
+    key: String,
+
+    /// The key is given in base64, as `export` and --output json print keys that are not UTF-8
+    #[arg(long, value_parser = BoolishValueParser::new())]
+    key_base64: bool,
+}
+
+impl KeyArg {
+    /// The key that was typed.
+    ///
+    /// # Errors
+    /// If it is no base64 and should be.
+    pub(crate) fn read(&self) -> Result<Key, Failure> {
+        let spelling = match self.key_base64 {
+            true => Spelling::Base64,
+            false => Spelling::Text,
+        };
+        keys::read(&self.key, spelling)
+    }
+}
+
 /// `lockstep put`.
 #[derive(Clone, Debug, clap::Args)]
 #[command(after_help = "\
@@ -50,9 +79,9 @@ Prints its place in the order of all writes. With --output json: id, seq, outcom
 
 Binary values come from standard input: lockstep put photo - < photo.jpg")]
 pub(crate) struct PutArgs {
-    /// The key
-    #[arg(allow_negative_numbers = true)]
-    pub(crate) key: String,
+    /// Which key.
+    #[command(flatten)]
+    pub(crate) key: KeyArg,
 
     /// The value; `-` reads it from standard input, to its end
     #[arg(allow_negative_numbers = true)]
@@ -71,9 +100,9 @@ pub(crate) struct PutArgs {
 #[derive(Clone, Debug, clap::Args)]
 #[command(after_help = "Prints the bytes of the value and a newline, nothing else.")]
 pub(crate) struct GetArgs {
-    /// The key
-    #[arg(allow_negative_numbers = true)]
-    pub(crate) key: String,
+    /// Which key.
+    #[command(flatten)]
+    pub(crate) key: KeyArg,
 
     /// How fresh the value must be
     #[arg(long, value_enum, default_value_t)]
@@ -121,15 +150,11 @@ impl GetArgs {
 #[derive(Clone, Debug, clap::Args)]
 #[command(after_help = "\
 `put` and `remove` name the request when they end with exit code 4. If it was not executed yet, it never will be \
-afterwards. Exit codes: 0 executed, 1 not executed.")]
+afterwards. Exit codes: 0 executed, 1 not executed, 4 still unknown.")]
 pub(crate) struct ResolveArgs {
-    /// The request, as the command that sent it named it
+    /// The write, as the command that sent it named it
     #[arg(value_name = "REQUEST")]
-    pub(crate) request: RequestName,
-
-    /// The key it was to change
-    #[arg(allow_negative_numbers = true)]
-    pub(crate) key: String,
+    pub(crate) write: WriteName,
 
     /// How long.
     #[command(flatten)]
@@ -144,7 +169,11 @@ pub(crate) struct ResolveArgs {
 #[derive(Clone, Debug, clap::Args)]
 #[command(after_help = "\
 A primary answers the writes it has and hands its role over first; clients notice a short pause. The replica then leaves \
-the configuration and its process ends. With --role-only it stays and only ceases to be primary.")]
+the configuration and its process ends. With --role-only it stays and only ceases to be primary.
+
+Nothing happens, and the exit code is 3, if it is the last in sync, if nobody could take a primary's role over, while the arbiter is silent, and if fewer replicas would be in sync than --min-in-sync requires.
+
+A replica that is gone already is expected no more: `lockstep status` does not show it any longer.")]
 pub(crate) struct DrainArgs {
     /// The replica: its name, node id or address, as `lockstep status` shows them
     #[arg(value_name = "NODE")]
@@ -153,6 +182,10 @@ pub(crate) struct DrainArgs {
     /// Move the primary's role to another replica and keep this one
     #[arg(long)]
     pub(crate) role_only: bool,
+
+    /// Drain it although fewer replicas are in sync then than writes require: they are rejected until others join
+    #[arg(long, conflicts_with = "role_only")]
+    pub(crate) force: bool,
 
     /// How long.
     #[command(flatten)]
@@ -169,9 +202,9 @@ pub(crate) struct DrainArgs {
     after_help = "Prints its place in the order of all writes. With --output json: id, seq, outcome (ack, failed, rejected)."
 )]
 pub(crate) struct RemoveArgs {
-    /// The key
-    #[arg(allow_negative_numbers = true)]
-    pub(crate) key: String,
+    /// Which key.
+    #[command(flatten)]
+    pub(crate) key: KeyArg,
 
     /// How long.
     #[command(flatten)]
@@ -238,12 +271,20 @@ Columns:
   role        primary: takes the writes; secondary; joining: being brought up to date
   in sync     every acknowledged write is on its disk
   persisted   the highest seq on its disk; seqs number the writes from 0
-  committed   the highest seq it knows to be on every in-sync replica
-  lag         writes the primary has on disk and it has not")]
+  lag         writes the primary has on disk and it has not
+
+A replica that went out of the cluster, was not drained and has not come back is shown as gone, and expected: as long as the primary remembers it, which is until its process ends. `lockstep drain NAME` has it expected no more.
+
+--output json has more: leases, what is committed, versions, what each node has used.")]
 pub(crate) struct StatusArgs {
-    /// How long to wait for each replica
+    /// How long to wait for the replicas
     #[arg(long, value_name = "DURATION", default_value = "2s", value_parser = duration)]
     pub(crate) deadline: Duration,
+
+    /// End with exit code 8 unless all is well: every expected replica answers and is in sync, there is a primary, the
+    /// arbiter is heard, no disk is full
+    #[arg(long, value_parser = BoolishValueParser::new())]
+    pub(crate) check: bool,
 
     /// Which cluster.
     #[command(flatten)]
@@ -252,13 +293,13 @@ pub(crate) struct StatusArgs {
 
 /// `lockstep shell`.
 #[derive(Clone, Debug, clap::Args)]
-#[command(
-    after_help = "Type help in it. Commands can also come from a pipe: echo 'put a b' | lockstep shell"
-)]
+#[command(after_help = "\
+Type help in it. Commands can also come from a pipe: echo 'put a b' | lockstep shell. All of them are carried out then, and \
+the exit code is that of the first that failed.")]
 pub(crate) struct ShellArgs {
-    /// How long.
-    #[command(flatten)]
-    pub(crate) deadline: DeadlineArg,
+    /// How long each command tries
+    #[arg(long, value_name = "DURATION", default_value = "5s", value_parser = duration)]
+    pub(crate) deadline: Duration,
 
     /// Which cluster.
     #[command(flatten)]

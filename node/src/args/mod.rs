@@ -29,13 +29,15 @@ Exit codes:
   1  the key was not found
   2  wrong usage: a flag, a value or a configuration file
   3  rejected: certainly not executed, the message says why
-  4  outcome unknown: the write may or may not have taken effect
-  5  the cluster was not reached, and nothing was executed
+  4  outcome unknown: the write may or may not have taken effect; of `resolve`: it is still unknown
+  5  the cluster was not reached, or waits for some of its replicas: nothing was executed
   6  this process failed: its disk, its data directory, its certificates, its network
   7  bench: what was read is not what was written
+  8  bench: operations failed; status --check: not all is well
+  130  a signal ended it
 
-Flags can also be set in the environment (LOCKSTEP_CLUSTER for --cluster, and so on) and in a TOML file given with \
---config: `cluster = \"…\"` at the top holds for every command that has the flag, in a table [replica] for that \
+Flags can also be set in the environment (LOCKSTEP_CLUSTER for --cluster, and so on, as the help of each command shows; \
+one that is empty counts as not set) and in a TOML file given with --config: `cluster = \"…\"` at the top holds for every command that has the flag, in a table [replica] for that \
 command alone. The command line goes before the environment, the environment before the file.";
 
 const FIRST_STEPS: &str = "\
@@ -44,6 +46,9 @@ First steps:
   lockstep put greeting hello    from a second terminal in the same directory
   lockstep get greeting
   lockstep status";
+
+/// What nodes log unless told: warnings, and who takes part in the cluster as what.
+const NODE_LOG: &str = "warn,lockstep::changes=info";
 
 /// Lockstep: a replicated key-value store.
 ///
@@ -86,7 +91,8 @@ pub(crate) struct CommonArgs {
     pub(crate) output: Format,
 
     /// What is logged: a level (error, warn, info, debug, trace), or directives such as
-    /// `lockstep=debug,quinn=info` [default: warn for what runs nodes, error for the rest]
+    /// `lockstep=debug,quinn=info` [default: for what runs nodes warn, and changes of
+    /// the cluster (lockstep::changes=info); error for the rest]
     #[arg(long, value_name = "LEVEL", global = true)]
     pub(crate) log: Option<String>,
 
@@ -172,7 +178,7 @@ impl Args {
     pub(crate) fn log(&self) -> &str {
         match (&self.common.log, &self.command) {
             (Some(log), _) => log,
-            (None, Command::Dev(_) | Command::Arbiter(_) | Command::Replica(_)) => "warn",
+            (None, Command::Dev(_) | Command::Arbiter(_) | Command::Replica(_)) => NODE_LOG,
             (
                 None,
                 Command::Certs(_)

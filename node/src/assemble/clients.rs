@@ -14,6 +14,7 @@ use serde::{Deserialize, Serialize};
 use super::nodes::{node_address, tls_failure};
 use crate::args::Connection;
 use crate::output::{self, Failure};
+use crate::patience::Patience;
 use crate::store::Store;
 
 /// The file in the data directory of `dev` that tells commands how to reach it. It is a configuration file too, so
@@ -27,6 +28,19 @@ const DEV_DIR: &str = ".lockstep";
 struct ClientFile {
     cluster: Vec<String>,
     tls_dir: PathBuf,
+}
+
+/// How many questions a command asks at once at most: one to each member.
+const AT_ONCE: usize = 64;
+
+/// The client of a command whose deadline is for everything it asks.
+pub(crate) async fn client_in_all(
+    connection: &Connection,
+    deadline: Duration,
+) -> Result<Store, Failure> {
+    let patience = Patience::in_all(deadline);
+    let store = client(connection, deadline, AT_ONCE).await?;
+    Ok(store.with_patience(patience))
 }
 
 /// A client of the cluster that the flags name, or of the one that `dev` runs in this directory. Reaches for nobody yet.

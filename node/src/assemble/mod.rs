@@ -6,6 +6,7 @@ mod nodes;
 
 pub(crate) use certificates::{issue_client, issue_node, make_authority, make_dev_certificates};
 pub(crate) use clients::{
-    CLIENT_FILE, client, client_in_memory, client_with, remove_client_file, write_client_file,
+    CLIENT_FILE, client, client_in_all, client_in_memory, client_with, remove_client_file,
+    write_client_file,
 };
 pub(crate) use nodes::{Network, Node, Place, arbiter_store, node_address};

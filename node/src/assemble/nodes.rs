@@ -18,6 +18,8 @@ use lockstep_transport_quic::address::Target;
 use lockstep_transport_quic::tls::TlsError;
 use lockstep_transport_quic::{Admit, Credentials, Dial, QuicConfig, QuicTransport, endpoint_of};
 
+use tracing::warn;
+
 use crate::args::Bounds;
 use crate::commands::serve;
 use crate::events::Watcher;
@@ -149,7 +151,11 @@ impl Network {
                 let credentials =
                     Credentials::load_node(tls_dir, place.name).map_err(tls_failure)?;
                 let name = credentials.name().to_string();
-                let mut config = QuicConfig::new(resolve(place.listen)?, credentials);
+                let listen = resolve(place.listen)?;
+                if let Some(advertise) = place.advertise {
+                    check_advertised(listen, advertise)?;
+                }
+                let mut config = QuicConfig::new(listen, credentials);
                 config.advertise = place.advertise.map(str::to_owned);
                 config.dial = dial;
                 config.admit = admit;
@@ -236,6 +242,47 @@ pub(crate) fn node_address(flag: &str, text: &str) -> Result<Address, Failure> {
     Ok(Address::new(text))
 }
 
+/// Can others reach the node at `advertise`? What cannot be right is refused. What may be right elsewhere, where names are
+/// resolved and packets forwarded in another way, is only told.
+fn check_advertised(listen: SocketAddr, advertise: &str) -> Result<(), Failure> {
+    let wrong = |problem: &str| {
+        Failure::Usage(format!(
+            "--advertise {advertise}: {problem}; write the HOST:PORT that others reach this node at, as in 10.0.0.2:7101"
+        ))
+    };
+    let target = Target::parse(advertise).map_err(|error| wrong(error.problem))?;
+    if target.name.is_some() {
+        return Err(wrong("the name of the node is that of its certificate"));
+    }
+    let addresses = match (target.host.as_str(), target.port).to_socket_addrs() {
+        Ok(addresses) => addresses.collect::<Vec<_>>(),
+        Err(error) => {
+            warn!(advertise, %error, "this machine cannot look up the address that others are to reach it at");
+            return Ok(());
+        }
+    };
+    if addresses
+        .iter()
+        .any(|address| address.ip().is_unspecified())
+    {
+        return Err(wrong("it stands for every address of a machine"));
+    }
+    let takes = |address: &SocketAddr| {
+        address.is_ipv6() == listen.is_ipv6() || listen.is_ipv6() && listen.ip().is_unspecified()
+    };
+    if !addresses.iter().any(takes) {
+        let [here, there] = match listen.is_ipv6() {
+            true => ["IPv6", "IPv4"],
+            false => ["IPv4", "IPv6"],
+        };
+        warn!(
+            advertise, %listen,
+            "others are to reach this node over {there}, but it listens for {here} only: nobody will, unless somebody translates"
+        );
+    }
+    Ok(())
+}
+
 /// The socket address of `HOST:PORT`.
 fn resolve(listen: &str) -> Result<SocketAddr, Failure> {
     let wrong = |problem: String| {
@@ -249,4 +296,34 @@ fn resolve(listen: &str) -> Result<SocketAddr, Failure> {
     addresses
         .next()
         .ok_or_else(|| wrong("the host has no address".to_owned()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_advertised_address_that_cannot_be_right_is_refused() {
+        let check = |advertise: &str, expected: Option<&str>| {
+            let listen = "127.0.0.1:7101".parse().unwrap();
+            let error = check_advertised(listen, advertise).err();
+            let error = error.map(|error| error.to_string());
+            match (&error, expected) {
+                (None, None) => {}
+                (Some(error), Some(expected)) => {
+                    assert!(
+                        error.contains(expected) && error.contains("--advertise"),
+                        "{error}"
+                    );
+                }
+                other => panic!("{advertise}: {other:?}"),
+            }
+        };
+        check("127.0.0.1:7101", None);
+        check("[::1]:7101", None);
+        check("127.0.0.1", Some("port is missing"));
+        check("0.0.0.0:7101", Some("every address"));
+        check("[::]:7101", Some("every address"));
+        check("r1@127.0.0.1:7101", Some("certificate"));
+    }
 }

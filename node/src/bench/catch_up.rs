@@ -256,6 +256,7 @@ mod tests {
             }],
             has_lease: false,
             sessions: 0,
+            former: Vec::new(),
             usage: Usage {
                 process: node,
                 bytes_received,

@@ -13,6 +13,7 @@ use crate::bench::catch_up::{self, Join};
 use crate::bench::failover::{self, Event, Failover};
 use crate::bench::settings::Subject;
 use crate::output::Failure;
+use crate::patience::Patience;
 use crate::store::Store;
 
 /// Nodes that do not answer within this time are not waited for.
@@ -42,7 +43,7 @@ impl Observer {
             Subject::Failover { drain: None } | Subject::Load | Subject::CatchUp => None,
         };
         Ok(Self {
-            store: store.with_deadline(PATIENCE),
+            store: store.clone().with_patience(Patience::EachCall(PATIENCE)),
             subject: subject.clone(),
             drained,
             work: Work::Nothing,

@@ -185,6 +185,12 @@ impl Outcome {
             text.push('\n');
         }
         text.push_str(&self.verdict());
+        if self.settings.load.mem.is_none() {
+            let prefix = &self.settings.load.prefix;
+            text.push_str(&format!(
+                "the keys that begin with {prefix} stay in the cluster\n"
+            ));
+        }
         text.push_str(&format!("seed {}\n", self.settings.seed));
         text
     }

@@ -245,7 +245,7 @@ impl Settings {
                 (None, ReadFrom::Any) => "any".to_owned(),
                 (None, ReadFrom::Primary) => "primary".to_owned(),
             }),
-            deadline_seconds: load.deadline.deadline.as_secs_f64(),
+            deadline_seconds: load.deadline.as_secs_f64(),
             mem_replicas: load.mem,
             seed: self.seed,
         }

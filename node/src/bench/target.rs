@@ -76,13 +76,15 @@ impl lockstep_bench::Failure for Failure {
             | Exit::Usage
             | Exit::Unreachable
             | Exit::Broken
-            | Exit::Mismatch => Cause::Unreachable,
+            | Exit::Mismatch
+            | Exit::Unwell
+            | Exit::Interrupted => Cause::Unreachable,
         }
     }
 
     fn is_fatal(&self) -> bool {
         match self {
-            Self::Rejected { reason } => match reason {
+            Self::Rejected { reason } | Self::NotAnswered { reason } => match reason {
                 Rejection::TooLarge { .. } => true,
                 Rejection::NotPrimary { .. }
                 | Rejection::NotReady
@@ -93,14 +95,19 @@ impl lockstep_bench::Failure for Failure {
                 | Rejection::TooFewReplicas { .. }
                 | Rejection::SessionExpired
                 | Rejection::SessionTooOld
-                | Rejection::Cancelled => false,
+                | Rejection::Cancelled
+                | Rejection::CannotDrain { .. } => false,
             },
             Self::Usage(_) | Self::Broken(_) => true,
             Self::NotFound { .. }
             | Self::Refused(_)
             | Self::Unknown { .. }
             | Self::Unreachable(_)
+            | Self::Beyond { .. }
+            | Self::Unresolved { .. }
             | Self::InLine { .. }
+            | Self::Failed { .. }
+            | Self::Interrupted
             | Self::Mismatch { .. }
             | Self::OutputClosed => false,
         }

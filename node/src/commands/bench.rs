@@ -9,7 +9,7 @@ use crate::args::{BenchArgs, Format};
 use crate::assemble;
 use crate::bench::report::Outcome;
 use crate::bench::run;
-use crate::bench::settings::Settings;
+use crate::bench::settings::{Settings, Subject};
 use crate::output::{self, Exit, Failure};
 use crate::store::Store;
 
@@ -42,7 +42,7 @@ async fn connect(settings: &Settings, cluster: Option<&Cluster>) -> Result<Vec<S
     let load = &settings.load;
     let share = settings.clients().div_ceil(load.connections) as usize;
     let options = ClientOptions {
-        deadline: load.deadline.deadline,
+        deadline: load.deadline,
         // Nobody waits for a place: that would not be the cluster's doing. Some are for questions on the side.
         in_flight_max: share.max(spread::AT_ONCE) + 64,
         read_from: settings.read_from,
@@ -68,9 +68,15 @@ fn print(outcome: &Outcome, format: Format) -> Result<Exit, Failure> {
         Format::Text => output::print(outcome.text().trim_end())?,
         Format::Json => output::print_json(&outcome.json())?,
     }
-    match (outcome.mismatches, format) {
-        (0, _) => Ok(Exit::Done),
-        (_, Format::Json) => Ok(Exit::Mismatch),
-        (count, Format::Text) => Err(Failure::Mismatch { count }),
+    let failure = match (outcome.mismatches, outcome.errors.total()) {
+        (0, 0) => return Ok(Exit::Done),
+        // Whoever has nodes fail wants to know what comes of it.
+        (0, _) if outcome.settings.subject != Subject::Load => return Ok(Exit::Done),
+        (0, count) => Failure::Failed { count },
+        (count, _) => Failure::Mismatch { count },
+    };
+    match format {
+        Format::Json => Ok(failure.exit()),
+        Format::Text => Err(failure),
     }
 }

@@ -48,7 +48,7 @@ pub(crate) async fn dev(args: DevArgs, format: Format) -> Result<Exit, Failure> 
     welcome::say(&args, &cluster.endpoints, cluster.is_in_sync, format).await;
     let result = live(&mut cluster, format, &mut signals).await;
     let stopped = stop(&mut cluster, &mut signals).await;
-    result.and(stopped).map(|()| Exit::Done)
+    result.and_then(|exit| stopped.map(|()| exit))
 }
 
 /// The nodes of the cluster at work.
@@ -196,12 +196,12 @@ async fn ended(ends: &Receiver<End>) -> Result<(), Failure> {
     })
 }
 
-/// Until a signal comes, the shell is left, or a node ends.
+/// Until a signal comes, the shell is left, or a node ends. Returns what the shell is left with.
 async fn live(
     cluster: &mut Cluster,
     format: Format,
     signals: &mut EndSignals,
-) -> Result<(), Failure> {
+) -> Result<Exit, Failure> {
     let options = ClientOptions {
         deadline: SHELL_DEADLINE,
         in_flight_max: 64,
@@ -210,15 +210,16 @@ async fn live(
     let store = cluster.network.store(cluster.replicas.clone(), &options);
     let signal = async {
         signals.next().await;
-        Ok(())
+        Ok(Exit::Done)
     };
     let shell = async {
         match &store {
-            Some(store) => shell::run(store, format).await.map(|_| ()),
+            Some(store) => shell::run(store, SHELL_DEADLINE, format).await,
             None => future::pending().await,
         }
     };
-    ended(&cluster.ends).or(signal).or(shell).await
+    let ended = async { ended(&cluster.ends).await.map(|()| Exit::Done) };
+    ended.or(signal).or(shell).await
 }
 
 /// Stops all nodes, the replicas before the arbiter.

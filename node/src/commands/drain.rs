@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use async_std::task;
-use lockstep_core::config::Address;
+use lockstep_core::config::{Address, NodeId};
 use lockstep_core::message::{Drain, NodeStatus};
 use serde_json::json;
 
@@ -18,40 +18,49 @@ const LOOK: Duration = Duration::from_millis(100);
 
 /// `lockstep drain`.
 pub(crate) async fn drain(args: DrainArgs, format: Format) -> Result<Exit, Failure> {
-    let store = assemble::client(&args.connection, args.deadline.deadline, 16).await?;
+    let store = assemble::client_in_all(&args.connection, args.deadline.deadline).await?;
     let outcome = drain_with(&store, &args, format).await;
     store.close().await;
     outcome
 }
 
 async fn drain_with(store: &Store, args: &DrainArgs, format: Format) -> Result<Exit, Failure> {
-    let replica = store.find_replica(&args.node).await?;
-    let drain = match args.role_only {
-        true => Drain::Primary,
-        false => Drain::Node,
+    let answers = store.statuses().await?;
+    if let Some(node) = status::former(&answers, &args.node) {
+        return expect_no_more(store, &answers, node, args, format).await;
+    }
+    let replica = store.find_replica_in(&answers, &args.node)?;
+    let node = answers.iter().find(|answer| answer.address == replica);
+    let node = node.map(|answer| answer.node);
+    let drain = match (args.role_only, args.force) {
+        (true, _) => Drain::Primary,
+        (false, true) => Drain::NodeByForce,
+        (false, false) => Drain::Node,
     };
     store.drain(&replica, drain).await?;
-    let begun = std::time::Instant::now();
     // Who has left does not answer any more.
-    let gone = Some(&replica).filter(|_| drain == Drain::Node);
-    loop {
+    let gone = Some(&replica).filter(|_| !args.role_only);
+    let answers = loop {
         // While the role moves nobody may answer for a moment.
         if let Ok(answers) = store.statuses_without(gone).await
             && is_done(&answers, &replica, drain)
         {
-            break;
+            break answers;
         }
-        if begun.elapsed() > args.deadline.deadline {
+        if store.is_out_of_time() {
             return Err(Failure::Broken(format!(
                 "{} has begun to drain, but is not done after {:?}; see `lockstep status`",
                 args.node, args.deadline.deadline
             )));
         }
         task::sleep(LOOK).await;
+    };
+    if let Some(node) = node.filter(|_| !args.role_only) {
+        tell_former(store, &answers, node).await;
     }
-    let done = match drain {
-        Drain::Node => "has left the configuration",
-        Drain::Primary => "is not primary",
+    let done = match args.role_only {
+        false => "has left the configuration",
+        true => "is not primary",
     };
     match format {
         Format::Text => output::print(&format!("{} {done}", args.node))?,
@@ -60,17 +69,41 @@ async fn drain_with(store: &Store, args: &DrainArgs, format: Format) -> Result<E
     Ok(Exit::Done)
 }
 
+/// A replica that is gone is not to come back: the others tell of it no more.
+async fn expect_no_more(
+    store: &Store,
+    answers: &[NodeStatus],
+    node: NodeId,
+    args: &DrainArgs,
+    format: Format,
+) -> Result<Exit, Failure> {
+    tell_former(store, answers, node).await;
+    match format {
+        Format::Text => output::print(&format!("{} was gone, and is expected no more", args.node))?,
+        Format::Json => output::print_json(&json!({ "node": args.node, "drained": true }))?,
+    }
+    Ok(Exit::Done)
+}
+
+/// Tells those that answered that `node` is not missing. Whoever does not hear it goes on showing it, which is no harm.
+async fn tell_former(store: &Store, answers: &[NodeStatus], node: NodeId) {
+    for other in answers.iter().filter(|answer| answer.node != node) {
+        let _ = store.drain(&other.address, Drain::Former(node)).await;
+    }
+}
+
 fn is_done(answers: &[NodeStatus], replica: &Address, drain: Drain) -> bool {
     let Some(config) = status::newest_config(answers) else {
         return false;
     };
     match drain {
-        Drain::Node => config
+        Drain::Node | Drain::NodeByForce => config
             .members
             .values()
             .all(|member| member.address != *replica),
         Drain::Primary => config
             .primary_member()
             .is_some_and(|primary| primary.address != *replica),
+        Drain::Former(_) => true,
     }
 }

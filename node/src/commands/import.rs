@@ -1,6 +1,8 @@
 //! `import`: many writes on their way at once, each repeated until it is acknowledged or its time is over.
 
+use std::collections::BTreeSet;
 use std::io::{self, IsTerminal};
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use async_std::channel::{self, Receiver, Sender};
@@ -17,6 +19,7 @@ use crate::assemble;
 use crate::import::reader::{Batch, Item, Line, Reader};
 use crate::import::window::Window;
 use crate::output::{self, Exit, Failure};
+use crate::signals::EndSignals;
 use crate::store::{NotWritten, Store};
 
 /// Bytes on their way at once: a fraction of what a primary takes by default.
@@ -30,6 +33,7 @@ pub(crate) async fn import(args: ImportArgs, format: Format) -> Result<Exit, Fai
     let in_flight = args.in_flight as usize;
     let store = assemble::client(&args.connection, args.deadline, in_flight).await?;
     let progress = progress(&reader, format);
+    let mut signals = EndSignals::watch()?;
     let (sender, written) = channel::unbounded();
     let import = Import {
         store: store.clone(),
@@ -39,11 +43,20 @@ pub(crate) async fn import(args: ImportArgs, format: Format) -> Result<Exit, Fai
         written,
         progress,
         tally: Tally::new(args.in_flight),
+        open: BTreeSet::new(),
+        last: 0,
     };
-    let (tally, result) = import.run(&reader.batches).await;
+    let (tally, result) = import.run(&reader.batches, &mut signals).await;
     store.close().await;
     let reason = result.as_ref().err().map(Failure::to_string);
     match format {
+        Format::Text if result.is_err() && tally.lines_done > 0 => {
+            output::print(&format!(
+                "{}; {}",
+                tally.text(),
+                tally.how_to_go_on(&args.file)
+            ))?;
+        }
         Format::Text if tally.records > 0 || result.is_ok() => output::print(&tally.text())?,
         Format::Text => {}
         Format::Json => {
@@ -65,6 +78,10 @@ struct Import {
     written: Receiver<Written>,
     progress: ProgressBar,
     tally: Tally,
+    /// Lines that were taken up and are not written.
+    open: BTreeSet<u64>,
+    /// The last line that was taken up.
+    last: u64,
 }
 
 /// What became of one record.
@@ -78,10 +95,15 @@ enum Next {
     Batch(Batch),
     EndOfInput,
     Written(Box<Written>),
+    Signal,
 }
 
 impl Import {
-    async fn run(mut self, batches: &Receiver<Batch>) -> (Tally, Result<(), Failure>) {
+    async fn run(
+        mut self,
+        batches: &Receiver<Batch>,
+        signals: &mut EndSignals,
+    ) -> (Tally, Result<(), Failure>) {
         let mut waiting = Vec::new().into_iter();
         let mut is_reading = true;
         let mut result = Ok(());
@@ -99,7 +121,11 @@ impl Import {
             if !is_reading && waiting.len() == 0 && self.window.is_empty() {
                 break;
             }
-            match self.next(batches, is_reading && waiting.len() == 0).await {
+            let is_wanted = is_reading && waiting.len() == 0;
+            match self.next(batches, is_wanted, signals).await {
+                // What is on its way is waited for once.
+                Next::Signal if result.is_err() => break,
+                Next::Signal => result = Err(Failure::Interrupted),
                 Next::Batch(batch) => {
                     self.progress.set_position(batch.read);
                     waiting = batch.items.into_iter();
@@ -112,12 +138,22 @@ impl Import {
             }
         }
         self.progress.finish_and_clear();
+        self.tally.lines_done = self.open.first().map_or(self.last, |line| line - 1);
         self.tally.seconds = self.tally.begun.elapsed().as_secs_f64();
         (self.tally, result)
     }
 
-    /// The next thing that happens: a write is done, or, if wanted, there is more to write.
-    async fn next(&self, batches: &Receiver<Batch>, is_wanted: bool) -> Next {
+    /// The next thing that happens: a signal comes, a write is done, or, if wanted, there is more to write.
+    async fn next(
+        &self,
+        batches: &Receiver<Batch>,
+        is_wanted: bool,
+        signals: &mut EndSignals,
+    ) -> Next {
+        let signal = async {
+            signals.next().await;
+            Next::Signal
+        };
         let written = async {
             let written = self.written.recv().await;
             Next::Written(Box::new(
@@ -125,7 +161,7 @@ impl Import {
             ))
         };
         if !is_wanted {
-            return written.await;
+            return signal.or(written).await;
         }
         let batch = async {
             match batches.recv().await {
@@ -133,12 +169,14 @@ impl Import {
                 Err(_) => Next::EndOfInput,
             }
         };
-        written.or(batch).await
+        signal.or(written).or(batch).await
     }
 
     fn take(&mut self, item: Item) -> Result<(), Failure> {
         match item {
             Item::Line(line) => {
+                self.last = line.number;
+                self.open.insert(line.number);
                 if let Some(line) = self.window.offer(line) {
                     self.send(line);
                 }
@@ -171,6 +209,7 @@ impl Import {
         }
         match result {
             Ok(()) => {
+                self.open.remove(&line.number);
                 self.tally.add(size, latency);
                 if self.tally.records.is_multiple_of(64) {
                     self.progress.set_message(self.tally.rate());
@@ -179,7 +218,11 @@ impl Import {
             }
             Err(Failure::Rejected {
                 reason: reason @ Rejection::TooLarge { .. },
-            }) => self.on_bad(line.number, &reason.to_string()),
+            }) => {
+                self.on_bad(line.number, &reason.to_string())?;
+                self.open.remove(&line.number);
+                Ok(())
+            }
             Err(failure) => Err(Failure::InLine {
                 number: line.number,
                 failure: Box::new(failure),
@@ -193,6 +236,7 @@ impl Import {
             let failure = Box::new(Failure::Usage(text));
             return Err(Failure::InLine { number, failure });
         }
+        self.last = self.last.max(number);
         self.tally.bad_lines += 1;
         if self.tally.bad_lines <= BAD_LINES_SHOWN {
             self.progress
@@ -227,6 +271,8 @@ struct Tally {
     records: u64,
     bytes: u64,
     bad_lines: u64,
+    /// All lines up to this one are written, or were skipped.
+    lines_done: u64,
     seconds: f64,
     latencies: Histogram<u64>,
 }
@@ -239,6 +285,7 @@ impl Tally {
             records: 0,
             bytes: 0,
             bad_lines: 0,
+            lines_done: 0,
             seconds: 0.0,
             latencies: latencies::histogram(),
         }
@@ -281,6 +328,19 @@ impl Tally {
         text
     }
 
+    /// Where an import of the rest begins.
+    fn how_to_go_on(&self, file: &Path) -> String {
+        let (done, next) = (self.lines_done, self.lines_done + 1);
+        let rest = match file.as_os_str() == "-" {
+            true => format!("go on with line {next}"),
+            false => format!(
+                "go on with `tail -n +{next} {} | lockstep import -`",
+                file.display()
+            ),
+        };
+        format!("all lines up to {done} are done, {rest}")
+    }
+
     fn json(&self, error: Option<&str>) -> serde_json::Value {
         json!({
             "records": self.records,
@@ -292,6 +352,7 @@ impl Tally {
             "p99_ms": self.millis(0.99).map(output::round),
             "max_ms": self.millis(1.0).map(output::round),
             "bad_lines": self.bad_lines,
+            "lines_done": self.lines_done,
             "error": error,
         })
     }

@@ -16,32 +16,34 @@ use crate::store::{NotWritten, Store};
 
 /// `lockstep put`.
 pub(crate) async fn put(args: PutArgs, format: Format) -> Result<Exit, Failure> {
+    let key = args.key.read()?;
     let value = match args.value.as_str() {
         "-" => read_value()?,
         text => text.into(),
     };
-    let store = assemble::client(&args.connection, args.deadline.deadline, 1).await?;
-    let exit = put_with(&store, args.key.into(), value, format).await;
+    let store = assemble::client_in_all(&args.connection, args.deadline.deadline).await?;
+    let exit = put_with(&store, key, value, format).await;
     store.close().await;
     exit
 }
 
 /// `lockstep get`.
 pub(crate) async fn get(args: GetArgs, format: Format) -> Result<Exit, Failure> {
-    let store = assemble::client(&args.connection, args.deadline.deadline, 1).await?;
+    let key = args.key.read()?;
+    let store = assemble::client_in_all(&args.connection, args.deadline.deadline).await?;
     let replica = match &args.replica.replica {
         Some(name) => Some(store.find_replica(name).await?),
         None => None,
     };
-    let exit = get_with(&store, &args.key, args.level(), replica.as_ref(), format).await;
+    let exit = get_with(&store, key, args.level(), replica.as_ref(), format).await;
     store.close().await;
     exit
 }
 
 /// `lockstep resolve`.
 pub(crate) async fn resolve(args: ResolveArgs, format: Format) -> Result<Exit, Failure> {
-    let store = assemble::client(&args.connection, args.deadline.deadline, 1).await?;
-    let outcome = store.resolve(&args.request, args.key.into()).await;
+    let store = assemble::client_in_all(&args.connection, args.deadline.deadline).await?;
+    let outcome = store.resolve(&args.write).await;
     store.close().await;
     let (executed, text) = match outcome? {
         Resolution::Executed { seq, revision } => {
@@ -65,8 +67,9 @@ pub(crate) async fn resolve(args: ResolveArgs, format: Format) -> Result<Exit, F
 
 /// `lockstep remove`.
 pub(crate) async fn remove(args: RemoveArgs, format: Format) -> Result<Exit, Failure> {
-    let store = assemble::client(&args.connection, args.deadline.deadline, 1).await?;
-    let exit = remove_with(&store, args.key.into(), format).await;
+    let key = args.key.read()?;
+    let store = assemble::client_in_all(&args.connection, args.deadline.deadline).await?;
+    let exit = remove_with(&store, key, format).await;
     store.close().await;
     exit
 }
@@ -89,25 +92,26 @@ pub(crate) async fn remove_with(store: &Store, key: Key, format: Format) -> Resu
 /// Prints the value of a key.
 pub(crate) async fn get_with(
     store: &Store,
-    key: &str,
+    key: Key,
     level: ReadLevel,
     replica: Option<&Address>,
     format: Format,
 ) -> Result<Exit, Failure> {
-    let read = store.get(key.into(), level, replica).await?;
+    let read = store.get(key.clone(), level, replica).await?;
     match (format, read.record) {
         (Format::Text, Some(record)) => output::print_bytes(record.value.as_ref())?,
-        (Format::Text, None) => {
-            let key = key.to_owned();
-            return Err(Failure::NotFound { key });
-        }
+        (Format::Text, None) => return Err(Failure::NotFound { key }),
         (Format::Json, record) => {
             let is_found = record.is_some();
             let (text, base64) = match &record {
                 Some(record) => records::text_or_base64(record.value.as_ref()),
                 None => (None, None),
             };
+            let (key, key_base64) = records::text_or_base64(key.as_ref());
             let mut object = json!({ "key": key, "found": is_found, "value": text });
+            if let Some(key_base64) = key_base64 {
+                object["key_base64"] = key_base64.into();
+            }
             if let Some(base64) = base64 {
                 object["value_base64"] = base64.into();
             }
@@ -154,11 +158,16 @@ fn print_outcome(
             } else {
                 "rejected"
             };
+            let request = match &failure {
+                Failure::Unknown { write } => write.as_ref().map(ToString::to_string),
+                _ => None,
+            };
             output::print_json(&json!({
                 "id": id.map(|id| id.0),
                 "seq": null,
                 "outcome": outcome,
                 "reason": failure.to_string(),
+                "request": request,
             }))?;
             Ok(failure.exit())
         }

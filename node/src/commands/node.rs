@@ -3,6 +3,7 @@
 use std::future;
 
 use futures_lite::FutureExt;
+use lockstep_core::driver::Exit as Ended;
 use lockstep_core::message::RoleName;
 use serde_json::json;
 
@@ -47,9 +48,12 @@ pub(crate) async fn replica(args: ReplicaArgs, format: Format) -> Result<Exit, F
         // Further roles are in the log.
         future::pending().await
     };
-    serve::until_end(node.running, OnSignal::Leave, &mut signals)
-        .or(joined)
-        .await?;
+    let ended = serve::until_end(node.running, OnSignal::Leave, &mut signals);
+    // What whoever looks at its output sees last.
+    match ended.or(joined).await? {
+        Ended::Left => announce("left", &name, &endpoint, "no member any more", format).await,
+        Ended::Stopped => {}
+    }
     Ok(Exit::Done)
 }
 

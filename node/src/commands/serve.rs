@@ -23,12 +23,13 @@ pub(crate) enum OnSignal {
     Stop,
 }
 
-/// Waits until `running` ends: by itself, or since a signal came. A second signal is not patient.
+/// Waits until `running` ends: by itself, or since a signal came. A second signal is not patient. Returns
+/// how it ended: who was told to by a signal may have had no time to leave, and counts as stopped.
 pub(crate) async fn until_end(
     running: Running,
     on_signal: OnSignal,
     signals: &mut EndSignals,
-) -> Result<(), Failure> {
+) -> Result<Ended, Failure> {
     let control = running.control();
     let mut ended = Box::pin(running.ended());
     let first = async {
@@ -36,7 +37,7 @@ pub(crate) async fn until_end(
         None
     };
     if let Some(result) = first.or(async { Some((&mut ended).await) }).await {
-        return result.map(|_| ()).map_err(|error| failure(&error));
+        return result.map_err(|error| failure(&error));
     }
     match on_signal {
         OnSignal::Leave => control.leave(),
@@ -44,16 +45,19 @@ pub(crate) async fn until_end(
     }
     let again = async {
         signals.next().await;
-        Ok(())
+        Ok(Ended::Stopped)
     };
     again.or(in_time(ended)).await
 }
 
 /// Waits for the end of a node that was told to end.
-async fn in_time(ended: impl Future<Output = Result<Ended, DriverError>>) -> Result<(), Failure> {
+async fn in_time(
+    ended: impl Future<Output = Result<Ended, DriverError>>,
+) -> Result<Ended, Failure> {
     match timeout(END_PATIENCE, ended).await {
-        Ok(Ok(Ended::Stopped | Ended::Left)) => Ok(()),
-        Ok(Err(error)) => Err(failure(&error)),
+        Ok(result) => result
+            .map(|_| Ended::Stopped)
+            .map_err(|error| failure(&error)),
         Err(_) => Err(did_not_stop()),
     }
 }

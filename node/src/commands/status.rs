@@ -8,14 +8,17 @@ use crate::store::Store;
 
 /// `lockstep status`.
 pub(crate) async fn status(args: StatusArgs, format: Format) -> Result<Exit, Failure> {
-    let store = assemble::client(&args.connection, args.deadline, 64).await?;
-    let exit = status_with(&store, format).await;
+    let store = assemble::client_in_all(&args.connection, args.deadline).await?;
+    let is_well = status_with(&store, format).await;
     store.close().await;
-    exit
+    Ok(match is_well? {
+        false if args.check => Exit::Unwell,
+        true | false => Exit::Done,
+    })
 }
 
-/// Asks and prints.
-pub(crate) async fn status_with(store: &Store, format: Format) -> Result<Exit, Failure> {
+/// Asks and prints; tells whether all is well.
+pub(crate) async fn status_with(store: &Store, format: Format) -> Result<bool, Failure> {
     let answers = store.statuses().await?;
     let cluster = status::combine(&answers).expect("somebody answered, or there was a failure");
     match format {
@@ -25,5 +28,5 @@ pub(crate) async fn status_with(store: &Store, format: Format) -> Result<Exit, F
             output::print(&object)?;
         }
     }
-    Ok(Exit::Done)
+    Ok(cluster.problems.is_empty())
 }

@@ -1,29 +1,31 @@
 //! The language of the shell: words, quotes, and what they mean. Pure.
 
+use std::str::Chars;
+
 /// What was typed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Command {
     /// `put KEY VALUE`
     Put {
         /// The key.
-        key: String,
+        key: Vec<u8>,
         /// Its new value.
-        value: String,
+        value: Vec<u8>,
     },
     /// `get KEY`
     Get {
         /// The key.
-        key: String,
+        key: Vec<u8>,
     },
     /// `remove KEY`
     Remove {
         /// The key.
-        key: String,
+        key: Vec<u8>,
     },
     /// `scan [FROM] [LIMIT]`
     Scan {
         /// The first key shown; from the beginning if it is empty.
-        from: String,
+        from: Vec<u8>,
         /// How many records are shown.
         limit: usize,
     },
@@ -64,7 +66,7 @@ pub(crate) fn help() -> String {
         let usage = format!("{name} {parameters}");
         text.push_str(&format!("  {usage:22}{what}\n"));
     }
-    text.push_str("\n'Quotes' or \"quotes\" hold spaces together; a backslash takes the next character as it is.");
+    text.push_str("\n'Quotes' or \"quotes\" hold spaces together; a backslash takes the next character as it is,\nand \\xHH stands for a byte: get \"a\\x00\\xff\"");
     text
 }
 
@@ -81,6 +83,7 @@ pub(crate) fn parse(line: &str) -> Result<Option<Command>, String> {
     let Some(name) = words.next() else {
         return Ok(None);
     };
+    let name = String::from_utf8_lossy(&name).into_owned();
     let mut next = |what: &str| {
         words
             .next()
@@ -105,17 +108,19 @@ pub(crate) fn parse(line: &str) -> Result<Option<Command>, String> {
     };
     match words.next() {
         Some(word) => Err(format!(
-            "{name}: {word} is too much; put quotes around what has spaces"
+            "{name}: {} is too much; put quotes around what has spaces",
+            String::from_utf8_lossy(&word)
         )),
         None => Ok(Some(command)),
     }
 }
 
-fn scan(from: Option<String>, limit: Option<String>) -> Result<Command, String> {
+fn scan(from: Option<Vec<u8>>, limit: Option<Vec<u8>>) -> Result<Command, String> {
     let limit = match limit {
-        Some(limit) => limit
-            .parse()
-            .map_err(|_| format!("scan: {limit} is not a number of records"))?,
+        Some(limit) => {
+            let limit = String::from_utf8_lossy(&limit);
+            (limit.parse()).map_err(|_| format!("scan: {limit} is not a number of records"))?
+        }
         None => SCAN_LIMIT,
     };
     let from = from.unwrap_or_default();
@@ -123,22 +128,25 @@ fn scan(from: Option<String>, limit: Option<String>) -> Result<Command, String> 
 }
 
 /// Cuts a line into words at spaces outside of quotes.
-fn words(line: &str) -> Result<Vec<String>, String> {
-    let (mut words, mut word, mut quote) = (Vec::new(), None::<String>, None);
-    let mut letters = line.chars();
-    while let Some(letter) = letters.next() {
+fn words(line: &str) -> Result<Vec<Vec<u8>>, String> {
+    let (mut words, mut word, mut quote) = (Vec::new(), None::<Vec<u8>>, None);
+    let mut rest = line.chars();
+    while let Some(letter) = rest.next() {
         match (letter, quote) {
             (_, Some(mark)) if letter == mark => quote = None,
             ('\\', None | Some('"')) => {
-                let escaped = letters.next().ok_or("the line ends behind a backslash")?;
-                word.get_or_insert_default().push(escaped);
+                let word = word.get_or_insert_default();
+                match rest.next().ok_or("the line ends behind a backslash")? {
+                    'x' => word.push(byte(&mut rest)?),
+                    escaped => push(word, escaped),
+                }
             }
             ('\'' | '"', None) => {
                 quote = Some(letter);
                 word.get_or_insert_default();
             }
             (_, None) if letter.is_whitespace() => words.extend(word.take()),
-            (_, _) => word.get_or_insert_default().push(letter),
+            (_, _) => push(word.get_or_insert_default(), letter),
         }
     }
     if quote.is_some() {
@@ -148,14 +156,30 @@ fn words(line: &str) -> Result<Vec<String>, String> {
     Ok(words)
 }
 
+fn push(word: &mut Vec<u8>, letter: char) {
+    let mut bytes = [0; 4];
+    word.extend_from_slice(letter.encode_utf8(&mut bytes).as_bytes());
+}
+
+/// The byte whose two digits follow `\x`.
+fn byte(rest: &mut Chars<'_>) -> Result<u8, String> {
+    let mut digit = || rest.next().and_then(|letter| letter.to_digit(16));
+    match (digit(), digit()) {
+        (Some(high), Some(low)) => Ok((16 * high + low) as u8),
+        _ => Err("two hexadecimal digits belong behind \\x, as in \\x00".to_owned()),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
     fn words_are_cut_at_spaces_outside_of_quotes() {
-        let check =
-            |line: &str, expected: &[&str]| assert_eq!(words(line).unwrap(), expected, "{line}");
+        let check = |line: &str, expected: &[&str]| {
+            let expected: Vec<&[u8]> = expected.iter().map(|word| word.as_bytes()).collect();
+            assert_eq!(words(line).unwrap(), expected, "{line}");
+        };
         check("", &[]);
         check("  get \t k  ", &["get", "k"]);
         check("put k 'two words'", &["put", "k", "two words"]);
@@ -164,6 +188,9 @@ mod tests {
         check(r"put k '\'", &["put", "k", r"\"]);
         check("put k ''", &["put", "k", ""]);
         check("pu't' k", &["put", "k"]);
+        assert_eq!(words(r#"get a\x00"\xfF b""#).unwrap()[1], b"a\0\xff b");
+        check(r"get '\x00'", &["get", r"\x00"]);
+        assert!(words(r"get \x0").is_err() && words(r"get \x0g").is_err());
         assert!(words("put 'k").is_err());
         assert!(words("put \\").is_err());
     }
@@ -172,7 +199,7 @@ mod tests {
     fn commands_are_understood() {
         let check =
             |line: &str, expected: Command| assert_eq!(parse(line), Ok(Some(expected)), "{line}");
-        let (key, value) = ("k".to_owned(), "a b".to_owned());
+        let (key, value) = (b"k".to_vec(), b"a b".to_vec());
         check(
             "put k 'a b'",
             Command::Put {
@@ -185,7 +212,7 @@ mod tests {
         check(
             "scan",
             Command::Scan {
-                from: String::new(),
+                from: Vec::new(),
                 limit: 20,
             },
         );

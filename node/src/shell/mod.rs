@@ -5,15 +5,17 @@ mod editor;
 pub(crate) mod line;
 
 use std::num::NonZeroU32;
+use std::time::Duration;
 
 use async_std::task;
-use lockstep_core::operation::{Keyed, ReadLevel};
+use lockstep_core::operation::{Key, Keyed, ReadLevel};
 use lockstep_core::range::KeyRange;
 
 use crate::args::{Format, ShellArgs};
 use crate::assemble;
 use crate::commands::{keys, status};
 use crate::output::{self, Exit, Failure};
+use crate::patience::Patience;
 use crate::records;
 use crate::store::Store;
 
@@ -22,15 +24,24 @@ use self::line::Command;
 
 /// `lockstep shell`.
 pub(crate) async fn shell(args: ShellArgs, format: Format) -> Result<Exit, Failure> {
-    let store = assemble::client(&args.connection, args.deadline.deadline, 1).await?;
-    let exit = run(&store, format).await;
+    let store = assemble::client(&args.connection, args.deadline, AT_ONCE).await?;
+    let exit = run(&store, args.deadline, format).await;
     store.close().await;
     exit
 }
 
-/// Reads commands and carries them out until there are no more. What goes wrong is printed and does not end it.
-pub(crate) async fn run(store: &Store, format: Format) -> Result<Exit, Failure> {
+/// Questions that a command asks at once at most: one to each member.
+const AT_ONCE: usize = 64;
+
+/// Reads commands and carries them out until there are no more. What goes wrong is printed and does not end it. Returns
+/// how the first command ended that did not succeed; where a person types, who has seen it, that is no matter.
+pub(crate) async fn run(
+    store: &Store,
+    deadline: Duration,
+    format: Format,
+) -> Result<Exit, Failure> {
     let mut lines = Lines::open()?;
+    let mut exit = Exit::Done;
     if lines.is_interactive() {
         output::print("Type help for the commands, exit or Ctrl-D to leave.")?;
     }
@@ -44,18 +55,24 @@ pub(crate) async fn run(store: &Store, format: Format) -> Result<Exit, Failure> 
         let command = match read {
             Input::Line(line) => line::parse(&line),
             Input::Cancelled => continue,
-            Input::End => return Ok(Exit::Done),
+            Input::End => return Ok(exit),
             Input::Failed(failure) => return Err(failure),
         };
         let result = match command {
             Ok(None) => continue,
-            Ok(Some(Command::Exit)) => return Ok(Exit::Done),
-            Ok(Some(command)) => carry_out(store, command, format).await,
+            Ok(Some(Command::Exit)) => return Ok(exit),
+            Ok(Some(command)) => {
+                let store = store.clone().with_patience(Patience::in_all(deadline));
+                carry_out(&store, command, format).await
+            }
             Err(error) => Err(Failure::Usage(error)),
         };
-        match result {
-            Ok(_) => {}
-            Err(failure) => output::print_failure(&failure, format),
+        let ended = result.unwrap_or_else(|failure| {
+            output::print_failure(&failure, format);
+            failure.exit()
+        });
+        if exit == Exit::Done && !lines.is_interactive() {
+            exit = ended;
         }
     }
 }
@@ -66,19 +83,19 @@ async fn carry_out(store: &Store, command: Command, format: Format) -> Result<Ex
             keys::put_with(store, key.into(), value.into(), format).await
         }
         Command::Get { key } => {
-            keys::get_with(store, &key, ReadLevel::Linearizable, None, format).await
+            keys::get_with(store, key.into(), ReadLevel::Linearizable, None, format).await
         }
         Command::Remove { key } => keys::remove_with(store, key.into(), format).await,
-        Command::Scan { from, limit } => scan(store, &from, limit).await,
-        Command::Status => status::status_with(store, format).await,
+        Command::Scan { from, limit } => scan(store, from, limit).await,
+        Command::Status => status::status_with(store, format).await.map(|_| Exit::Done),
         Command::Help => output::print(&line::help()).map(|()| Exit::Done),
         Command::Exit => Ok(Exit::Done),
     }
 }
 
 /// Prints records as `export` does, from the key `from` on.
-async fn scan(store: &Store, from: &str, limit: usize) -> Result<Exit, Failure> {
-    let mut range = KeyRange::from(from..);
+async fn scan(store: &Store, from: Vec<u8>, limit: usize) -> Result<Exit, Failure> {
+    let mut range = KeyRange::from(Key::from(from)..);
     let mut left = limit;
     let mut replica = None;
     let mut lines = Vec::new();

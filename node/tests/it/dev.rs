@@ -169,7 +169,8 @@ fn without_sockets_it_offers_the_shell_and_keeps_its_data() {
         &dev,
         b"put k 'two words'\nget k\nfrobnicate\nget absent\nscan\nexit\n",
     );
-    assert_eq!(first.code, 0, "{first:?}");
+    // That of the first command that failed; the others are carried out.
+    assert_eq!(first.code, 2, "{first:?}");
     let text = first.text();
     assert!(text.contains("ready:"), "{text}");
     assert!(
@@ -183,7 +184,10 @@ fn without_sockets_it_offers_the_shell_and_keeps_its_data() {
     let second = place.run_with_input(&dev, b"get k\nstatus\n");
     assert_eq!(second.code, 0, "{second:?}");
     assert!(second.text().contains("\ntwo words\n"), "{second:?}");
-    assert!(second.text().contains("3 of 3 in sync"), "{second:?}");
+    assert!(
+        second.text().contains("3 of 3 expected in sync"),
+        "{second:?}"
+    );
 }
 
 #[test]
@@ -213,4 +217,99 @@ fn the_shell_works_from_a_pipe() {
     assert_eq!(objects[1]["found"], false);
     assert_eq!(objects[2]["error"]["kind"], "usage");
     assert_eq!(objects[3]["value"], "4");
+}
+
+#[test]
+fn a_key_that_is_not_text_is_typed_and_shown() {
+    let place = place();
+    let _dev = start(&place);
+    let key = ["--key-base64", "AP8="];
+    let with_key = |command: &'static str| [&[command][..], &key].concat();
+    place.ok(&[&with_key("put")[..], &["v"]].concat());
+    assert_eq!(place.ok(&with_key("get")), "v\n");
+    let got = place.json(&with_key("get"));
+    assert_eq!(got["key_base64"], "AP8=");
+    assert_eq!(got["key"], serde_json::Value::Null);
+    let typed = b"get \"\\x00\\xff\"\nput a\\x00b 2\nscan a 1\n";
+    let shell = place.run_with_input(&["shell"], typed);
+    assert_eq!(shell.code, 0, "{shell:?}");
+    assert!(shell.text().starts_with("v\nack, seq 1\n"), "{shell:?}");
+    place.ok(&with_key("remove"));
+    let absent = place.run(&with_key("get"));
+    assert_eq!(absent.code, 1, "{absent:?}");
+    assert!(absent.errors.contains(r#""\x00\xff""#), "{absent:?}");
+}
+
+#[test]
+fn a_piped_shell_ends_with_the_code_of_the_first_failure() {
+    let place = place();
+    let _dev = start(&place);
+    let check = |script: &str, code| {
+        let ended = place.run_with_input(&["shell"], script.as_bytes());
+        assert_eq!(ended.code, code, "{script}: {ended:?}");
+    };
+    check("put a 1\nget a\n", 0);
+    check("get absent\nput b 2\nwrong\n", 1);
+    check("wrong\nget absent\nexit\n", 2);
+    assert_eq!(place.ok(&["get", "b"]), "2\n");
+}
+
+#[test]
+fn a_position_beyond_the_log_is_told_apart() {
+    let place = place();
+    let _dev = start(&place);
+    place.ok(&["put", "k", "v"]);
+    assert_eq!(place.ok(&["get", "k", "--at-least", "1"]), "v\n");
+    let beyond = place.run(&["get", "k", "--at-least", "1000", "--deadline", "1s"]);
+    assert_eq!(beyond.code, 3, "{beyond:?}");
+    assert!(
+        beyond.errors.contains("beyond the end of the log"),
+        "{beyond:?}"
+    );
+    assert!(
+        !beyond.errors.contains("nothing was executed"),
+        "{beyond:?}"
+    );
+}
+
+#[test]
+fn status_is_checked_by_scripts() {
+    let place = place();
+    let dev = start(&place);
+    place.all_in_sync(3);
+    place.ok(&["status", "--check"]);
+    dev.kill();
+    let unwell = place.run(&["status", "--check", "--deadline", "1s"]);
+    assert_eq!(unwell.code, 5, "{unwell:?}");
+}
+
+#[test]
+fn a_bench_says_where_its_keys_are_and_fails_with_its_operations() {
+    let place = place();
+    let few = [
+        "--clients",
+        "2",
+        "--duration",
+        "500ms",
+        "--warm-up",
+        "100ms",
+    ];
+    let few = [&few[..], &["--keys", "50"]].concat();
+    let dev = start(&place);
+    let done = place.ok(&[&["bench", "put"], &few[..]].concat());
+    assert!(done.contains("begin with bench/ stay"), "{done}");
+    drop(dev);
+    let required = ["--min-in-sync", "16"];
+    let dev = Server::start(&place, "dev", &[&DEV[..], &required].concat()).unwrap();
+    dev.line("ready:").unwrap();
+    let brief = [
+        "--deadline",
+        "200ms",
+        "--no-load",
+        "--no-verify",
+        "--reads",
+        "0.5",
+    ];
+    let failed = place.run(&[&["bench", "mixed"], &few[..], &brief].concat());
+    assert_eq!(failed.code, 8, "{failed:?}");
 }

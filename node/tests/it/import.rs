@@ -1,6 +1,11 @@
 //! `import` and `export`, on a cluster of `dev`.
 
-use crate::support::{Place, Server, place};
+use std::io::Write;
+use std::process::Stdio;
+
+use rustix::process::{Pid, Signal, kill_process};
+
+use crate::support::{Ended, Place, Server, eventually, place};
 
 fn cluster() -> (Place, Server) {
     let place = place();
@@ -134,4 +139,48 @@ fn whoever_stops_reading_an_export_ends_it_quietly() {
     let ended = child.wait_with_output().unwrap();
     assert_eq!(ended.status.code(), Some(0));
     assert_eq!(String::from_utf8_lossy(&ended.stderr), "");
+}
+
+#[test]
+fn an_interrupted_import_says_how_far_it_came() {
+    let (place, _dev) = cluster();
+    let mut command = place.command(&["import", "-"]);
+    command.stdin(Stdio::piped()).stdout(Stdio::piped());
+    let mut import = command.stderr(Stdio::piped()).spawn().unwrap();
+    let mut input = import.stdin.take().unwrap();
+    input.write_all(records(3).as_bytes()).unwrap();
+    input.flush().unwrap();
+    for key in ["key 000000", "key 000001", "key 000002"] {
+        eventually("the record is there", || {
+            (place.run(&["get", key]).code == 0).then_some(())
+        });
+    }
+    // More may come, so it waits.
+    kill_process(Pid::from_child(&import), Signal::TERM).unwrap();
+    let ended = Ended::new(import.wait_with_output().unwrap());
+    drop(input);
+    assert_eq!(ended.code, 130, "{ended:?}");
+    assert!(
+        ended
+            .text()
+            .contains("all lines up to 3 are done, go on with line 4"),
+        "{ended:?}"
+    );
+}
+
+#[test]
+fn what_stopped_an_import_and_where_it_goes_on_is_said() {
+    let (place, _dev) = cluster();
+    place.write(
+        "bad.ndjson",
+        &format!("{}nonsense\n{}", records(5), records(2)),
+    );
+    let bad = place.run(&["import", "bad.ndjson"]);
+    assert_eq!(bad.code, 2, "{bad:?}");
+    let rest = "all lines up to 5 are done, go on with `tail -n +6 bad.ndjson | lockstep import -`";
+    assert!(bad.text().contains(rest), "{bad:?}");
+    place.write("marked.ndjson", &format!("\u{feff}{}", records(1)));
+    let marked = place.run(&["import", "marked.ndjson"]);
+    assert_eq!(marked.code, 2, "{marked:?}");
+    assert!(marked.errors.contains("byte order mark"), "{marked:?}");
 }

@@ -8,4 +8,5 @@ mod import;
 mod output;
 mod rounds;
 mod support;
+mod trouble;
 mod usage;

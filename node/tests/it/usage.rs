@@ -1,6 +1,12 @@
 //! What is typed wrongly, and what needs no cluster.
 
-use crate::support::place;
+use std::ffi::OsStr;
+use std::io::{BufRead, BufReader, Write};
+use std::process::{Command, Stdio};
+
+use rustix::process::{Pid, Signal, kill_process};
+
+use crate::support::{Ended, Server, eventually, place};
 
 #[test]
 fn the_program_says_its_version() {
@@ -122,4 +128,115 @@ fn a_cluster_that_is_not_there_ends_with_code_5_and_the_addresses() {
         );
         assert!(ended.bytes.is_empty(), "{arguments:?}: {ended:?}");
     }
+}
+
+#[test]
+fn variables_that_are_empty_count_as_unset_and_those_that_are_none_are_told() {
+    let place = place();
+    let run = |variables: &[(&str, &str)], arguments: &[&str]| {
+        let mut command = place.command(arguments);
+        command.envs(variables.iter().copied());
+        Ended::new(command.output().unwrap())
+    };
+    let get = ["get", "key"];
+    let empty = [
+        ("LOCKSTEP_OUTPUT", ""),
+        ("LOCKSTEP_DEADLINE", ""),
+        ("LOCKSTEP_TLS_DIR", ""),
+    ];
+    let ended = run(&empty, &get);
+    assert!(
+        ended.errors.contains("start one with `lockstep dev`"),
+        "{ended:?}"
+    );
+    let ended = run(&[("LOCKSTEP_TSL_DIR", "tls")], &get);
+    assert!(ended.errors.contains("LOCKSTEP_TSL_DIR"), "{ended:?}");
+    // Of a node, not of a client, and never a confirmation.
+    std::fs::create_dir(place.path().join("a")).unwrap();
+    let loss = [("LOCKSTEP_ACCEPT_DATA_LOSS", "true")];
+    let ended = run(&loss, &["force-primary", "r1", "--arbiter-dir", "a"]);
+    assert!(
+        ended.errors.contains("LOCKSTEP_ACCEPT_DATA_LOSS"),
+        "{ended:?}"
+    );
+}
+
+#[test]
+fn an_address_to_advertise_is_checked() {
+    let place = place();
+    place.ok(&["certs", "init", "--tls-dir", "tls"]);
+    let certificate = [
+        "certs",
+        "node",
+        "r1",
+        "--host",
+        "127.0.0.1",
+        "--tls-dir",
+        "tls",
+    ];
+    place.ok(&certificate);
+    let arbiter = [
+        "arbiter",
+        "--listen",
+        "127.0.0.1:0",
+        "--data-dir",
+        "d",
+        "--tls-dir",
+        "tls",
+    ];
+    for wrong in ["0.0.0.0:7100", "somewhere", "r1@127.0.0.1:7100"] {
+        let ended = place.run(&[&arbiter[..], &["--advertise", wrong]].concat());
+        assert_eq!(ended.code, 2, "{ended:?}");
+        assert!(
+            ended.errors.contains(&format!("--advertise {wrong}")),
+            "{ended:?}"
+        );
+    }
+    let flags = [&arbiter[..], &["--advertise", "[::1]:7100"]].concat();
+    let arbiter = Server::start(&place, "arbiter", &flags).unwrap();
+    arbiter.line("ready:").unwrap();
+    assert!(
+        arbiter.log().contains("over IPv6, but it listens for IPv4"),
+        "{}",
+        arbiter.log()
+    );
+}
+
+#[test]
+fn the_first_process_of_a_container_obeys_signals() {
+    let place = place();
+    place.ok(&["certs", "init", "--tls-dir", "tls"]);
+    place.ok(&["certs", "client", "me", "--tls-dir", "tls"]);
+    // Not every system lets everybody make a container; where it is not so, there is nothing to try.
+    let contain = |program: &OsStr| {
+        let mut command = Command::new("unshare");
+        command
+            .args(["--user", "--map-root-user", "--pid", "--fork"])
+            .arg(program);
+        command
+    };
+    let may_contain = contain(OsStr::new("true")).output();
+    if !may_contain.is_ok_and(|output| output.status.success()) {
+        return;
+    }
+    let mut command = contain(place.program().as_os_str());
+    command.args(["shell", "--cluster", "127.0.0.1:9", "--tls-dir", "tls"]);
+    command
+        .current_dir(place.path())
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped());
+    let mut unshare = command.stderr(Stdio::null()).spawn().unwrap();
+    let mut input = unshare.stdin.take().unwrap();
+    input.write_all(b"help\n").unwrap();
+    // It is there once it has answered.
+    let mut line = String::new();
+    let mut output = BufReader::new(unshare.stdout.take().unwrap());
+    output.read_line(&mut line).unwrap();
+    let children = format!("/proc/{0}/task/{0}/children", unshare.id());
+    let child = std::fs::read_to_string(children).unwrap();
+    let child = Pid::from_raw(child.trim().parse().unwrap()).unwrap();
+    kill_process(child, Signal::TERM).unwrap();
+    let ended = eventually("it ends", || unshare.try_wait().unwrap());
+    assert_eq!(ended.code(), Some(130));
+    drop(input);
 }

@@ -207,6 +207,7 @@ fn status(name: &str, role: RoleName) -> NodeStatus {
         sessions: 0,
         peers: Vec::new(),
         usage: Usage::default(),
+        former: Vec::new(),
     }
 }
 

@@ -91,6 +91,11 @@ impl Primary {
             .map(Replicator::node)
     }
 
+    /// Could somebody take over?
+    pub(in crate::replica) fn has_successor(&self, cx: &Context<'_>) -> bool {
+        self.successor(cx).is_some()
+    }
+
     /// Who can take over: the one that has the most. Of several the next in turn, so that everybody has a turn.
     fn successor(&self, cx: &Context<'_>) -> Option<&Replicator> {
         let may_succeed = |standing| match standing {

@@ -1,5 +1,6 @@
 //! One replica, all others played by hand: what simulations reach too rarely to rely on.
 
+mod draining;
 mod handshakes;
 mod identity;
 mod leases;

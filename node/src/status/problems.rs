@@ -1,0 +1,111 @@
+//! What is not as it should be in a cluster, in sentences for people; what stops most comes first.
+
+use lockstep_core::config::Config;
+
+use super::{ArbiterStatus, GoneStatus, ReplicaStatus};
+
+/// All of it.
+pub(super) fn list(
+    arbiter: &ArbiterStatus,
+    config: Option<&Config>,
+    replicas: &[ReplicaStatus],
+    gone: &[GoneStatus],
+) -> Vec<String> {
+    let Some(config) = config else {
+        return vec![not_joined(arbiter)];
+    };
+    let mut problems: Vec<String> = of_the_whole(arbiter, config, replicas)
+        .into_iter()
+        .collect();
+    for replica in replicas {
+        let name = &replica.name;
+        if !replica.reachable {
+            problems.push(format!("{name} does not answer"));
+        } else if !replica.in_sync {
+            problems.push(format!("{name} is not in sync"));
+        }
+        if replica.disk_full == Some(true) {
+            problems.push(format!("the disk of {name} is full"));
+        }
+    }
+    let gone = gone.iter();
+    problems
+        .extend(gone.map(|gone| format!("{} has been gone for {}", gone.name, ago(gone.seconds))));
+    problems
+}
+
+fn not_joined(arbiter: &ArbiterStatus) -> String {
+    let address = &arbiter.address;
+    match arbiter.reachable {
+        true => format!("no replica has joined a cluster at the arbiter {address} yet"),
+        false => {
+            format!("the arbiter at {address} is not heard, and no replica has joined a cluster")
+        }
+    }
+}
+
+/// Why operations wait, or soon may.
+fn of_the_whole(
+    arbiter: &ArbiterStatus,
+    config: &Config,
+    replicas: &[ReplicaStatus],
+) -> Option<String> {
+    let address = &arbiter.address;
+    let in_sync: Vec<String> = config.in_sync.iter().map(ToString::to_string).collect();
+    let counts = |replica: &&ReplicaStatus| in_sync.contains(&replica.node);
+    let primary = config.primary.map(|node| node.to_string());
+    let primary = replicas
+        .iter()
+        .find(|replica| Some(&replica.node) == primary.as_ref());
+    let Some(primary) = primary else {
+        let names: Vec<&str> = (replicas.iter().filter(counts))
+            .map(|replica| replica.name.as_str())
+            .collect();
+        let names = names.join(" or ");
+        return Some(format!(
+            "there is no primary: reads and writes wait for {names}"
+        ));
+    };
+    let name = &primary.name;
+    if !primary.reachable {
+        return Some(if in_sync.len() == 1 {
+            format!(
+                "reads and writes wait for {name}, which alone is known to have every acknowledged write; start it"
+            )
+        } else if arbiter.reachable {
+            format!("{name}, the primary, does not answer; another one takes its place in a moment")
+        } else {
+            format!(
+                "reads and writes wait for {name}, the primary, or for the arbiter at {address}"
+            )
+        });
+    }
+    if arbiter.reachable {
+        return (primary.lease == Some(false))
+            .then(|| format!("{name}, the primary, has no lease: reads and writes wait"));
+    }
+    let missing: Vec<&str> = (replicas.iter().filter(counts))
+        .filter(|replica| !replica.reachable)
+        .map(|replica| replica.name.as_str())
+        .collect();
+    Some(if !missing.is_empty() {
+        format!(
+            "writes wait for {}, which is in sync and does not answer, or for the arbiter at {address}",
+            missing.join(", ")
+        )
+    } else if primary.lease == Some(true) {
+        "the arbiter is silent: reads and writes go on, but a failure would stop them".to_owned()
+    } else {
+        format!("{name}, the primary, has no lease, and the arbiter at {address} is silent")
+    })
+}
+
+/// A time in the unit that fits.
+fn ago(seconds: u64) -> String {
+    match seconds {
+        0..60 => format!("{seconds} s"),
+        60..3_600 => format!("{} min", seconds / 60),
+        3_600..86_400 => format!("{} h", seconds / 3_600),
+        _ => format!("{} days", seconds / 86_400),
+    }
+}

@@ -1,0 +1,147 @@
+//! What operators are told while something is wrong, and what they are kept from doing.
+
+use lockstep_tests::processes::Hosts;
+
+use crate::support::{Cluster, Place, eventually, program};
+
+fn start() -> Cluster {
+    Cluster::start(program(), Hosts::LOCAL).unwrap()
+}
+
+/// Waits until those who are missing have these names.
+fn gone(place: &Place, expected: &[&str]) {
+    eventually("those are missing", || {
+        let status = place.json(&["status"]);
+        let gone = status["gone"].as_array().unwrap().iter();
+        let names: Vec<&str> = gone.map(|gone| gone["name"].as_str().unwrap()).collect();
+        (names == expected).then_some(())
+    });
+}
+
+#[test]
+fn who_is_missing_is_shown_until_it_is_back_or_drained() {
+    let mut cluster = start();
+    cluster.place().ok(&["status", "--check"]);
+    cluster.take_replica(2).kill();
+    gone(cluster.place(), &["r3"]);
+    let unwell = cluster.place().run(&["status", "--check"]);
+    assert_eq!(unwell.code, 8, "{unwell:?}");
+    let table = unwell.text();
+    for part in [
+        "2 of 3 expected in sync",
+        "r3    gone",
+        "r3 has been gone for",
+    ] {
+        assert!(table.contains(part), "{part} is missing in {table}");
+    }
+    cluster.start_replica(2).unwrap();
+    cluster.place().all_in_sync(3);
+    cluster.place().ok(&["status", "--check"]);
+
+    cluster.take_replica(2).kill();
+    gone(cluster.place(), &["r3"]);
+    let forgotten = cluster.place().ok(&["drain", "r3"]);
+    assert!(forgotten.contains("expected no more"), "{forgotten}");
+    cluster.place().ok(&["status", "--check"]);
+    // Who was drained is not missing.
+    cluster.place().ok(&["drain", "r2"]);
+    let drained = cluster.take_replica(1);
+    drained.line("left: r2").unwrap();
+    let (code, log) = drained.end();
+    assert!(code == 0 && log.contains("left the configuration"), "{log}");
+    gone(cluster.place(), &[]);
+}
+
+#[test]
+fn a_drain_that_would_not_end_well_does_nothing() {
+    let mut cluster = start();
+    cluster.place().ok(&["put", "k", "v"]);
+    cluster.take_arbiter().kill();
+    eventually("the replicas notice that the arbiter is silent", || {
+        let status = cluster.place().json(&["status"]);
+        (status["arbiter"]["reachable"] == false).then_some(())
+    });
+    for arguments in [
+        &["drain", "r2"][..],
+        &["drain", "r1"],
+        &["drain", "r1", "--role-only"],
+    ] {
+        let refused = cluster.place().run(arguments);
+        assert_eq!(refused.code, 3, "{arguments:?}: {refused:?}");
+        assert!(refused.errors.contains("arbiter"), "{refused:?}");
+        assert!(
+            !refused.errors.contains("nothing was executed"),
+            "{refused:?}"
+        );
+    }
+    cluster.start_arbiter().unwrap();
+    cluster.place().all_in_sync(3);
+    for (number, name) in [(1, "r2"), (2, "r3")] {
+        eventually("the arbiter is heard again, and it is drained", || {
+            (cluster.place().run(&["drain", name]).code == 0).then_some(())
+        });
+        assert_eq!(cluster.take_replica(number).end().0, 0);
+    }
+    for arguments in [
+        &["drain", "r1"][..],
+        &["drain", "r1", "--force"],
+        &["drain", "r1", "--role-only"],
+    ] {
+        let refused = cluster.place().run(arguments);
+        assert_eq!(refused.code, 3, "{arguments:?}: {refused:?}");
+        assert!(
+            refused.errors.contains("no other replica is in sync"),
+            "{refused:?}"
+        );
+    }
+    cluster.place().ok(&["put", "k", "w"]);
+    assert!(!cluster.replica_has_ended(0));
+}
+
+#[test]
+fn a_cluster_that_waits_is_told_from_one_that_is_not_there() {
+    let mut cluster = start();
+    cluster.place().ok(&["put", "k", "v"]);
+    for number in [1, 2] {
+        cluster.take_replica(number).kill();
+    }
+    gone(cluster.place(), &["r2", "r3"]);
+    cluster.take_replica(0).kill();
+    cluster.start_replica(1).unwrap();
+    for arguments in [&["put", "k", "w"][..], &["remove", "k"]] {
+        let waits = cluster
+            .place()
+            .run(&[arguments, &["--deadline", "2s"]].concat());
+        assert_eq!(waits.code, 5, "{waits:?}");
+        let named = waits
+            .errors
+            .contains("r2 answered, but: reads and writes wait for r1");
+        assert!(named, "{waits:?}");
+    }
+}
+
+#[test]
+fn a_write_of_unknown_outcome_is_resolved_by_the_name_it_was_given() {
+    let cluster = start();
+    let place = cluster.place();
+    place.ok(&["put", "k", "v"]);
+    // Nobody confirms the write, and nobody takes out who does not.
+    cluster.arbiter().pause();
+    cluster.replica(1).pause();
+    let unknown = place.run(&["put", "k", "w", "--deadline", "3s"]);
+    assert_eq!(unknown.code, 4, "{unknown:?}");
+    let (_, hint) = unknown.errors.split_once("`lockstep ").unwrap();
+    let hint: Vec<&str> = hint.split_once('`').unwrap().0.split(' ').collect();
+    assert_eq!((hint.len(), hint[0]), (2, "resolve"), "{unknown:?}");
+    let still = place.run(&[&hint[..], &["--deadline", "2s"]].concat());
+    assert_eq!(still.code, 4, "{still:?}");
+    assert!(!still.errors.contains("nothing was"), "{still:?}");
+    cluster.replica(1).resume();
+    cluster.arbiter().resume();
+    let resolved = eventually("it is known", || {
+        let ended = place.run(&hint);
+        (ended.code != 4).then_some(ended)
+    });
+    assert!([0, 1].contains(&resolved.code), "{resolved:?}");
+    assert!(resolved.text().contains("executed"), "{resolved:?}");
+}
