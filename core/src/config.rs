@@ -165,6 +165,11 @@ pub struct Terms {
     pub drift_permille: u32,
 }
 
+impl Token {
+    /// Of a node whose token was lost with the arbiter's record: its next Join is believed without. No token is like it.
+    pub const LOST: Self = Self(0);
+}
+
 impl Terms {
     /// A lease by the clock of whoever waits for the end of another node's lease: the other clock may run slower.
     pub fn lease_elsewhere(&self) -> Duration {
@@ -209,7 +214,7 @@ pub struct Member {
 /// The configuration of a cluster, decided by the arbiter alone and durable there before anybody hears of it.
 ///
 /// - `primary` is in `in_sync`, once there is one.
-/// - `in_sync`, `draining` and `joining` are disjoint; `members` has exactly their nodes.
+/// - `in_sync`, `draining`, `resting` and `joining` are disjoint; `members` has exactly their nodes.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Config {
     /// The cluster this is about.
@@ -224,6 +229,9 @@ pub struct Config {
     pub in_sync: BTreeSet<NodeId>,
     /// Removed from `in_sync`, but perhaps still holding a read lease.
     pub draining: BTreeSet<NodeId>,
+    /// Stopped in good order, to come back: each has everything that is committed, since nothing commits without it before the
+    /// primary has it taken out. So if all stop, all that are here can go on.
+    pub resting: BTreeSet<NodeId>,
     /// Being brought up to date by the primary.
     pub joining: BTreeSet<NodeId>,
     /// Names and addresses of all of them.
@@ -240,6 +248,7 @@ impl Config {
             primary: None,
             in_sync: BTreeSet::new(),
             draining: BTreeSet::new(),
+            resting: BTreeSet::new(),
             joining: BTreeSet::new(),
             members: BTreeMap::new(),
         }
@@ -250,9 +259,9 @@ impl Config {
         self.members.contains_key(&node)
     }
 
-    /// May `node` act: as primary, in sync, or joining? One that is draining may not.
+    /// May `node` act: as primary, in sync, or joining? One that is draining or resting may not.
     pub fn has_place(&self, node: NodeId) -> bool {
-        self.is_member(node) && !self.draining.contains(&node)
+        self.is_member(node) && !self.draining.contains(&node) && !self.resting.contains(&node)
     }
 
     /// The entry of the primary in `members`.
@@ -266,9 +275,11 @@ impl Config {
             .in_sync
             .iter()
             .chain(&self.draining)
+            .chain(&self.resting)
             .chain(&self.joining);
         let nodes: BTreeSet<NodeId> = nodes.copied().collect();
-        let listed = self.in_sync.len() + self.draining.len() + self.joining.len();
+        let sets = [&self.in_sync, &self.draining, &self.resting, &self.joining];
+        let listed: usize = sets.map(BTreeSet::len).iter().sum();
         self.primary
             .is_none_or(|primary| self.in_sync.contains(&primary))
             && nodes.len() == listed

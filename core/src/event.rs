@@ -1,6 +1,6 @@
 //! What the protocol reports: the program prints and counts it, tests assert on it.
 
-use crate::config::{Address, ConfigVersion, Epoch, Incarnation, NodeId, Position, Seq};
+use crate::config::{Address, ClusterId, ConfigVersion, Epoch, Incarnation, NodeId, Position, Seq};
 use crate::message::{ConfigChange, JoinRefusal, RoleName};
 
 /// Something worth telling. The order of the variants has no meaning.
@@ -83,6 +83,8 @@ pub enum Event {
     ArbiterSilent,
     /// The arbiter is heard again.
     ArbiterHeard,
+    /// Where the arbiter should be, one of another cluster answers: its data is lost, or another one is in its place.
+    ForeignArbiter(ClusterId),
     /// The arbiter accepted a Join.
     Joined {
         /// Who.

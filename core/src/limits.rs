@@ -142,6 +142,13 @@ pub const SCANS_IN_FLIGHT_MAX: usize = 64;
 /// Simultaneous questions of clients about a replica itself; more are rejected as `Overloaded`.
 pub const STATUSES_IN_FLIGHT_MAX: usize = 1024;
 
+/// Answers to reads that a replica gives one client in one round, in bytes; those beyond are rejected as `Overloaded`, so that
+/// small requests for large values do not fill its memory. A single answer may be larger.
+pub const CLIENT_ANSWERS_BYTES_MAX: usize = 16 << 20;
+
+/// The same, for all clients together.
+pub const ANSWERS_BYTES_MAX: usize = 64 << 20;
+
 /// A frame on a transport: a key and a value of the largest configurable size and their envelope.
 pub const FRAME_BYTES_MAX: usize = 17 << 20;
 

@@ -14,7 +14,7 @@ use crate::limits::SessionLimits;
 use crate::operation::{ClientId, Decided, Entry, Origin, RequestId};
 
 /// What is remembered of one client.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
 pub struct SessionRow {
     /// What became of the requests before this one is forgotten.
     pub floor: RequestId,
@@ -29,6 +29,13 @@ impl SessionRow {
     pub fn size(&self) -> usize {
         40 + 31 * self.results.len()
     }
+
+    /// Takes up what later entries have changed, as it stands in [`SessionChanges`].
+    pub fn extend(&mut self, later: Self) {
+        self.last = later.last;
+        self.results.extend(later.results);
+        raise_floor(self, later.floor.max(self.floor));
+    }
 }
 
 /// A whole table, or a part of one.
@@ -41,6 +48,23 @@ pub struct SessionRows {
 }
 
 impl SessionRows {
+    /// Takes up what later entries have changed.
+    pub fn change(&mut self, changes: SessionChanges) {
+        for (client, change) in changes.rows {
+            match (self.rows.entry(client), change) {
+                (MapEntry::Occupied(mut row), Some(change)) => row.get_mut().extend(change),
+                (MapEntry::Vacant(vacant), Some(change)) => {
+                    vacant.insert(change);
+                }
+                (MapEntry::Occupied(row), None) => {
+                    row.remove();
+                }
+                (MapEntry::Vacant(_), None) => {}
+            }
+        }
+        self.forgotten = self.forgotten.max(changes.forgotten);
+    }
+
     /// Adds another part of the same table.
     pub fn extend(&mut self, other: Self) {
         self.rows.extend(other.rows);
@@ -48,10 +72,11 @@ impl SessionRows {
     }
 }
 
-/// What committed entries have changed in a table.
+/// What committed entries have changed in a table. It is as large as what has changed, however much is remembered of a client:
+/// who has thousands of results must not cost thousands with each entry.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Default)]
 pub struct SessionChanges {
-    /// Each changed client as it is afterwards; `None` where it is forgotten.
+    /// Each changed client as it is afterwards, of its results those that were added; `None` where it is forgotten.
     pub rows: BTreeMap<ClientId, Option<SessionRow>>,
     /// As in `SessionRows`.
     pub forgotten: Position,
@@ -60,8 +85,32 @@ pub struct SessionChanges {
 impl SessionChanges {
     /// Adds what later entries have changed.
     pub fn extend(&mut self, later: Self) {
-        self.rows.extend(later.rows);
+        for (client, change) in later.rows {
+            match (self.rows.entry(client), change) {
+                (MapEntry::Vacant(vacant), change) => {
+                    vacant.insert(change);
+                }
+                (MapEntry::Occupied(mut row), change) => match (row.get_mut(), change) {
+                    (Some(row), Some(change)) => row.extend(change),
+                    (row, change) => *row = change,
+                },
+            }
+        }
         self.forgotten = self.forgotten.max(later.forgotten);
+    }
+
+    /// An entry of the client has this result, and its row is as that says. `added`: the result is a new one.
+    fn note(&mut self, client: ClientId, row: &SessionRow, added: Option<(RequestId, Decided)>) {
+        let change = SessionRow {
+            floor: row.floor,
+            last: row.last,
+            results: BTreeMap::new(),
+        };
+        let slot = self.rows.entry(client).or_default();
+        let changed = slot.get_or_insert(change);
+        changed.results.extend(added);
+        changed.last = row.last;
+        raise_floor(changed, row.floor);
     }
 }
 
@@ -86,7 +135,8 @@ pub struct Sessions {
     table: SessionRows,
     by_last: BTreeSet<(Seq, ClientId)>,
     results: usize,
-    changed: BTreeSet<ClientId>,
+    /// Since this was asked last.
+    changes: SessionChanges,
 }
 
 impl Sessions {
@@ -98,7 +148,7 @@ impl Sessions {
             results: table.rows.values().map(|row| row.results.len()).sum(),
             limits,
             table,
-            changed: BTreeSet::new(),
+            changes: SessionChanges::default(),
         }
     }
 
@@ -150,8 +200,11 @@ impl Sessions {
         row.last = entry.seq;
         let settled = planted!(SettledTooMuch => RequestId(origin.settled.0 + 1), origin.settled);
         raise_floor(row, settled);
-        if id >= row.floor {
-            row.results.entry(id).or_insert(entry.decided());
+        let mut added = None;
+        if id >= row.floor
+            && let MapEntry::Vacant(vacant) = row.results.entry(id)
+        {
+            added = Some((id, *vacant.insert(entry.decided())));
         }
         let kept = self
             .limits
@@ -162,7 +215,7 @@ impl Sessions {
         }
         self.by_last.insert((row.last, client));
         self.results += row.results.len();
-        self.changed.insert(client);
+        self.changes.note(client, row, added);
         self.forget_clients();
     }
 
@@ -177,7 +230,7 @@ impl Sessions {
             let row = self.table.rows.remove(&client);
             self.results -= row.map_or(0, |row| row.results.len());
             self.table.forgotten = self.table.forgotten.max(Position::behind(last));
-            self.changed.insert(client);
+            self.changes.rows.insert(client, None);
         }
     }
 
@@ -197,12 +250,9 @@ impl Sessions {
 
     /// What has changed since this was asked last.
     pub fn take_changes(&mut self) -> SessionChanges {
-        let changed = mem::take(&mut self.changed).into_iter();
         SessionChanges {
-            rows: changed
-                .map(|client| (client, self.table.rows.get(&client).cloned()))
-                .collect(),
             forgotten: self.table.forgotten,
+            ..mem::take(&mut self.changes)
         }
     }
 
@@ -249,20 +299,24 @@ mod tests {
             results_per_client_max: 3,
         };
         let mut sessions = Sessions::open(SessionRows::default(), limits.clone());
-        let mut followed = SessionRows::default();
+        let (mut followed, mut together) = (SessionRows::default(), SessionChanges::default());
         for (seq, &(client, id, born, settled)) in entries.iter().enumerate() {
             sessions.apply(&entry(seq as u64, client, id, born, settled));
             sessions.check();
-            let changes = sessions.take_changes();
-            followed.forgotten = changes.forgotten;
-            for (client, row) in changes.rows {
-                match row {
-                    Some(row) => followed.rows.insert(client, row),
-                    None => followed.rows.remove(&client),
-                };
+            if seq % 2 == 0 {
+                continue; // Its changes come with those of the next.
             }
+            let changes = sessions.take_changes();
+            together.extend(changes.clone());
+            followed.change(changes);
         }
+        let changes = sessions.take_changes();
+        together.extend(changes.clone());
+        followed.change(changes);
         assert_eq!(&followed, sessions.rows(), "the changes tell all");
+        let mut at_once = SessionRows::default();
+        at_once.change(together);
+        assert_eq!(at_once, followed, "one after the other or together");
         let reopened = Sessions::open(followed, limits);
         assert_eq!(reopened, sessions, "rows tell all");
         sessions
@@ -391,6 +445,20 @@ mod tests {
         sessions.apply(&entry(1, 1, 7, 0, 0));
         let found = sessions.lookup(&origin(1, 7, 0, 0));
         assert_eq!(found, Lookup::Done(cancel.decided()));
+    }
+
+    #[test]
+    fn changes_are_no_larger_than_what_has_changed() {
+        let mut sessions = Sessions::open(SessionRows::default(), SessionLimits::default());
+        for seq in 0..4096 {
+            sessions.apply(&entry(seq, 1, seq, 0, 0));
+        }
+        sessions.take_changes();
+        sessions.apply(&entry(4096, 1, 4096, 0, 0));
+        let changes = sessions.take_changes();
+        let row = changes.rows[&ClientId(1)].as_ref().unwrap();
+        assert_eq!(row.results.len(), 1);
+        assert_eq!(row.floor, RequestId(1), "the oldest went for it");
     }
 
     #[test]

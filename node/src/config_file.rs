@@ -110,7 +110,7 @@ pub(crate) fn unknown_variables(
 fn variable(path: &[String], long: &str) -> Option<String> {
     let command = path.first().map_or("", String::as_str);
     let own = match (command, long) {
-        (_, "accept-data-loss" | "force") => return None,
+        (_, "accept-data-loss" | "force" | "missing-are-gone") => return None,
         (_, "cluster" | "tls-dir" | "config" | "output" | "log" | "log-format" | "log-file") => "",
         ("arbiter" | "replica", "name") => "",
         (_, "name") => "client-",
@@ -386,11 +386,12 @@ mod tests {
         let meanings = RefCell::new(BTreeMap::new());
         each_flag(Args::command(), &mut Vec::new(), &|path, flag, long| {
             let Some(variable) = super::variable(path, long) else {
-                assert!(["accept-data-loss", "force"].contains(&long), "{long}");
+                let confirming = ["accept-data-loss", "force", "missing-are-gone"];
+                assert!(confirming.contains(&long), "{long}");
                 return flag;
             };
             // Those are the same place, whatever is looked for there.
-            if ["tls-dir", "data-dir"].contains(&long) {
+            if ["tls-dir", "data-dir", "arbiter-dir"].contains(&long) {
                 return flag;
             }
             let help = flag.get_help().map(ToString::to_string);

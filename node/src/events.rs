@@ -110,6 +110,14 @@ fn log(node: &str, event: &Event) {
                 "the arbiter is silent: reads and writes go on, joins and removals wait"
             );
         }
+        Event::ForeignArbiter(cluster) => {
+            error!(
+                node,
+                %cluster,
+                "the arbiter is of another cluster: its data is lost, or another one is in its place; reads and writes go on, \
+                 joins and removals wait (see `lockstep adopt --help`)"
+            );
+        }
         Event::ArbiterHeard => info!(node, "the arbiter is heard"),
         Event::Joined {
             node: peer,

@@ -144,6 +144,7 @@ fn advice(reason: &Rejection) -> &'static str {
             "; the cluster may be starting or changing, see `lockstep status` and try again"
         }
         Rejection::Behind { .. } => "; it has not received more in time",
+        Rejection::Failed { .. } => "; its log tells more; another replica may answer",
         Rejection::Overloaded => "; try again, or with less at once (--in-flight)",
         Rejection::DiskFull => "; free some space there, writes resume by themselves",
         Rejection::TooFewReplicas { .. } => "; start the missing replicas, see `lockstep status`",

@@ -53,6 +53,8 @@ pub(crate) struct ArbiterStatus {
     pub(crate) address: String,
     /// Some replica has heard from it lately.
     pub(crate) reachable: bool,
+    /// In its place an arbiter of this cluster answers, which is another one.
+    pub(crate) foreign: Option<String>,
 }
 
 /// One member of the cluster. What only it knows is `None` while it does not answer.
@@ -129,6 +131,10 @@ pub(crate) fn combine(answers: &[NodeStatus]) -> Option<ClusterStatus> {
     let arbiter = ArbiterStatus {
         address: host_and_port(first.arbiter.as_str()).to_owned(),
         reachable: answers.iter().any(|answer| answer.arbiter_reachable),
+        foreign: answers
+            .iter()
+            .find_map(|answer| answer.foreign_arbiter)
+            .map(|cluster| cluster.to_string()),
     };
     Some(ClusterStatus {
         problems: problems::list(&arbiter, config, &replicas, &gone),
@@ -198,6 +204,8 @@ fn replica(
             "primary"
         } else if config.joining.contains(&node) {
             "joining"
+        } else if config.resting.contains(&node) {
+            "stopped"
         } else {
             "secondary"
         },
@@ -223,10 +231,10 @@ pub(crate) fn host_and_port(address: &str) -> &str {
 impl ClusterStatus {
     /// As a table for people.
     pub(crate) fn table(&self) -> String {
-        let reachable = if self.arbiter.reachable {
-            "heard"
-        } else {
-            "silent"
+        let reachable = match &self.arbiter.foreign {
+            Some(cluster) => &*format!("of another cluster, {cluster}"),
+            None if self.arbiter.reachable => "heard",
+            None => "silent",
         };
         let primary = self.primary_name().unwrap_or("none");
         let in_sync = self.replicas.iter().filter(|replica| replica.in_sync);
@@ -371,6 +379,7 @@ mod tests {
             config: Some(config(7)),
             arbiter: Address::new("arbiter@127.0.0.1:7100"),
             arbiter_reachable: true,
+            foreign_arbiter: None,
             persisted: Position(persisted),
             committed: Position(committed),
             revision: lockstep_core::operation::Revision(1),
@@ -419,7 +428,7 @@ mod tests {
             "packets_sent": 0, "packets_received": 0, "bytes_sent": 0, "bytes_received": 0,
         });
         let expected = serde_json::json!({
-            "arbiter": { "address": "127.0.0.1:7100", "reachable": true },
+            "arbiter": { "address": "127.0.0.1:7100", "reachable": true, "foreign": null },
             "cluster": "000000000000000c",
             "version": 7,
             "epoch": 2,

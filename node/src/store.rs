@@ -12,7 +12,6 @@ use lockstep_core::driver;
 use lockstep_core::driver::handle::{
     Acknowledged, ClientOptions, Handle, Page, Read, ReadError, WriteError,
 };
-use lockstep_core::limits::Limits;
 use lockstep_core::message::{Drain, NodeStatus};
 use lockstep_core::operation::{Key, ReadLevel, Rejection, RequestId, Resolution, Value};
 use lockstep_core::range::KeyRange;
@@ -90,8 +89,6 @@ impl Store {
 
     /// Sets a key.
     pub(crate) async fn put(&self, key: Key, value: Value) -> Result<Acknowledged, NotWritten> {
-        check_size("key", key.0.len(), Limits::KEY_BYTES_CEILING)?;
-        check_size("value", value.0.len(), Limits::VALUE_BYTES_CEILING)?;
         match self.handle().insert(key.clone(), value).await {
             Ok(acknowledged) => Ok(acknowledged),
             Err(error) => Err(self.not_written(error, key).await),
@@ -100,7 +97,6 @@ impl Store {
 
     /// Deletes a key.
     pub(crate) async fn remove(&self, key: Key) -> Result<Acknowledged, NotWritten> {
-        check_size("key", key.0.len(), Limits::KEY_BYTES_CEILING)?;
         match self.handle().remove(key.clone()).await {
             Ok(acknowledged) => Ok(acknowledged),
             Err(error) => Err(self.not_written(error, key).await),
@@ -355,16 +351,4 @@ impl Store {
 
 fn closed() -> Failure {
     Failure::Broken("the client ended unexpectedly; --log info tells more".to_owned())
-}
-
-/// What no cluster takes is not sent: it might not even fit into a frame.
-fn check_size(what: &str, size: usize, limit: usize) -> Result<(), NotWritten> {
-    if size <= limit {
-        return Ok(());
-    }
-    let reason = Rejection::too_large(what, size, limit);
-    Err(NotWritten {
-        id: None,
-        failure: Failure::Rejected { reason },
-    })
 }

@@ -11,5 +11,6 @@ mod reads;
 mod real;
 mod scripts;
 mod simulation;
+mod stops;
 mod stores;
 mod transports;

@@ -154,6 +154,10 @@ counted! {
         Trimmed = "log trimmed",
         /// A replica left in good order.
         Left = "replica left in good order",
+        /// A replica stopped, to come back.
+        Rested = "replica in sync stopped",
+        /// The last one stopped as well.
+        AllStopped = "all replicas stopped",
         /// A message of another epoch or handshake was ignored.
         Stale = "stale message ignored",
         /// The arbiter refused a proposal.

@@ -110,6 +110,7 @@ impl PathFinder {
             | Event::Synced { .. }
             | Event::Proposed { .. }
             | Event::ArbiterHeard
+            | Event::ForeignArbiter(_)
             | Event::Joined { .. }
             | Event::Decided(_) => return,
         };
@@ -125,6 +126,12 @@ impl PathFinder {
             }
             for _ in config.in_sync.intersection(&former.joining) {
                 counts.path(Path::Addition);
+            }
+            for _ in config.resting.difference(&former.resting) {
+                counts.path(Path::Rested);
+            }
+            if config.in_sync.intersection(&former.resting).count() > 0 {
+                counts.path(Path::AllStopped);
             }
             for node in &former.draining {
                 if !config.is_member(*node) {
@@ -265,6 +272,7 @@ fn count_rejection(reason: &Rejection, counts: &mut Counts) {
         Rejection::Behind { .. } => Path::RejectedBehind,
         Rejection::NotPrimary { .. }
         | Rejection::TooLarge { .. }
+        | Rejection::Failed { .. }
         | Rejection::TooFewReplicas { .. }
         | Rejection::CannotDrain { .. } => return,
     };

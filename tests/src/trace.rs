@@ -279,6 +279,9 @@ pub fn config(config: &Config) -> String {
     let mut joining: Vec<_> = config.joining.iter().map(name).collect();
     joining.sort_unstable();
     list("joining", joining);
+    let mut resting: Vec<_> = config.resting.iter().map(name).collect();
+    resting.sort_unstable();
+    list("resting", resting);
     text
 }
 

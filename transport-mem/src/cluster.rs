@@ -255,6 +255,7 @@ impl Cluster {
         let store = self.arbiter.disk.take().expect(RETURNED);
         let transport = Arc::new(self.network.node(ARBITER));
         let running = driver::start_arbiter(Box::new(store), transport, Arc::new(unwatched));
+        let running = running.expect("its disk has a cluster");
         self.arbiter.running = Some(running);
     }
 

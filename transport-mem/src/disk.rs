@@ -4,6 +4,7 @@ use std::path::Path;
 use std::sync::{Arc, Mutex};
 
 use lockstep_core::config::{NodeId, Position};
+use lockstep_core::driver;
 use lockstep_core::engine::memory::{MemoryArbiter, MemoryEngine, MemoryLog};
 use lockstep_core::engine::{ArbiterStore, LogStore, StoreError};
 use lockstep_core::epochs::EpochHistory;
@@ -75,9 +76,11 @@ impl ReplicaDisk {
     }
 }
 
-/// The disk of an arbiter.
+/// The disk of the arbiter of a new cluster.
 pub(crate) fn arbiter_disk() -> Shelf<MemoryArbiter> {
-    Shelf::new(MemoryArbiter::new())
+    let mut disk = MemoryArbiter::new();
+    driver::begin_cluster(&mut disk).expect("memory has room for a record");
+    Shelf::new(disk)
 }
 
 impl LogStore for Taken<MemoryLog> {

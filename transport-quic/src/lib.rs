@@ -19,7 +19,7 @@
 //! # The parts, in reading order
 //! [`identity`] and [`address`] (who, and where); [`authority`], [`tls`] and `verifier` (certificates); [`config`]; `frame`,
 //! `streams`, `hello` and `closing` (what goes over the wire); `socket`, `settings` (of QUIC) and `runtime` (what everything
-//! runs on, the processes over it included); `budget` (what clients' frames may hold), `inbox` and `outbox` (what waits); `backoff`, `peer` and `peers` (the other
+//! runs on, the processes over it included); `budget` (what clients' frames may hold), `inbox` and `outbox` (what waits); `allowance`, `backoff`, `peer` and `peers` (the other
 //! ends), `failures` (why one is not reached), `traffic`, `permits`, `clients` and `shared` (what the tasks share); `opening` (the
 //! Hellos), `reader`, `connection` (how one lives and ends), `dial` and `accept` (who gets them); `farewell` (how all end)
 //! and `transport` (the transport itself).
@@ -31,6 +31,7 @@ pub mod identity;
 pub mod tls;
 
 mod accept;
+mod allowance;
 mod backoff;
 mod budget;
 mod clients;

@@ -9,9 +9,10 @@ use std::sync::{Mutex, MutexGuard};
 use std::task::{Context, Poll, Waker};
 
 use bytes::Bytes;
-use lockstep_core::transport::SenderKind;
+use lockstep_core::limits;
 use quinn::{SendStream, WriteError};
 
+use crate::allowance::Allowance;
 use crate::frame;
 
 /// Frames waiting for a node on one lane.
@@ -20,8 +21,8 @@ const FRAMES_MAX: usize = 64 << 10;
 /// Bytes waiting for a node on one lane: a frame of the largest size beside others.
 const NODE_BYTES_MAX: usize = 32 << 20;
 
-/// Bytes waiting for a client on one lane: who does not read his answers loses them.
-const CLIENT_BYTES_MAX: usize = 4 << 20;
+/// Bytes waiting for a client on one lane: who does not read his answers loses them. As many as it is given in one round.
+const CLIENT_BYTES_MAX: usize = limits::CLIENT_ANSWERS_BYTES_MAX;
 
 /// Handed to the stream in one go.
 const WRITE_BYTES_MAX: usize = 256 << 10;
@@ -34,8 +35,15 @@ pub(crate) struct OutQueue {
 
 struct State {
     frames: VecDeque<Bytes>,
-    bytes: usize,
+    waiting: Waiting,
     writer: Option<Writer>,
+}
+
+/// Bytes in a queue.
+struct Waiting {
+    bytes: usize,
+    /// What all clients share; it counts `bytes`.
+    allowance: Option<Allowance>,
 }
 
 /// - `chunks` from `written` on belong to frames that are no longer in the queue.
@@ -74,14 +82,23 @@ pub(crate) enum Unconnected {
 }
 
 impl OutQueue {
-    pub(crate) fn new(receiver: SenderKind) -> Self {
-        let bytes_max = match receiver {
-            SenderKind::Node => NODE_BYTES_MAX,
-            SenderKind::Client => CLIENT_BYTES_MAX,
-        };
+    /// A queue to a node.
+    pub(crate) fn to_node() -> Self {
+        Self::new(NODE_BYTES_MAX, None)
+    }
+
+    /// A queue to a client. All clients share `allowance`.
+    pub(crate) fn to_client(allowance: Allowance) -> Self {
+        Self::new(CLIENT_BYTES_MAX, Some(allowance))
+    }
+
+    fn new(bytes_max: usize, allowance: Option<Allowance>) -> Self {
         let state = State {
             frames: VecDeque::new(),
-            bytes: 0,
+            waiting: Waiting {
+                bytes: 0,
+                allowance,
+            },
             writer: None,
         };
         Self {
@@ -100,11 +117,10 @@ impl OutQueue {
         // What comes together into an empty queue finds room whatever its size: it is in memory anyway.
         let fits = state.frames.is_empty()
             || (state.frames.len() + frames.len() <= FRAMES_MAX
-                && state.bytes + bytes <= self.bytes_max);
-        if !fits {
+                && state.waiting.bytes + bytes <= self.bytes_max);
+        if !fits || !state.waiting.take(bytes) {
             return Offered::Full;
         }
-        state.bytes += bytes;
         state.frames.extend(frames);
         state.write();
         match state.writer {
@@ -149,7 +165,8 @@ impl OutQueue {
         let mut state = self.lock();
         if state.writer.is_none() {
             state.frames.clear();
-            state.bytes = 0;
+            let bytes = state.waiting.bytes;
+            state.waiting.give_back(bytes);
         }
     }
 
@@ -191,7 +208,7 @@ impl State {
                 writer.chunks.extend(writer.preamble.take());
                 let (count, bytes) = fill(&self.frames, WRITE_BYTES_MAX);
                 frame::encode(self.frames.drain(..count), &mut writer.chunks);
-                self.bytes -= bytes;
+                self.waiting.give_back(bytes);
             }
             match writer.poll() {
                 Poll::Ready(Ok(chunks)) => writer.written += chunks,
@@ -201,6 +218,32 @@ impl State {
                 Poll::Ready(Err(_)) => self.writer = None,
             }
         }
+    }
+}
+
+impl Waiting {
+    /// So many bytes more, if the allowance has them.
+    fn take(&mut self, bytes: usize) -> bool {
+        let is_left = self
+            .allowance
+            .as_ref()
+            .is_none_or(|allowance| allowance.take(bytes));
+        self.bytes += if is_left { bytes } else { 0 };
+        is_left
+    }
+
+    /// So many bytes wait no more.
+    fn give_back(&mut self, bytes: usize) {
+        self.bytes -= bytes;
+        if let Some(allowance) = &self.allowance {
+            allowance.give_back(bytes);
+        }
+    }
+}
+
+impl Drop for Waiting {
+    fn drop(&mut self) {
+        self.give_back(self.bytes);
     }
 }
 

@@ -11,6 +11,7 @@ use lockstep_core::transport::{Lane, SenderKind};
 use quinn::{Connection, SendStream};
 
 use crate::address::Target;
+use crate::allowance::Allowance;
 use crate::backoff::Backoff;
 use crate::closing::{self, Code};
 use crate::identity::Name;
@@ -66,14 +67,16 @@ pub(crate) enum Sent {
 }
 
 impl Peer {
-    /// A node, which is dialled at `target`.
+    /// A node, to be dialled at `target` where that can and may be done.
     pub(crate) fn node(address: Address, target: Option<Target>) -> Self {
-        Self::new(address, SenderKind::Node, None, target)
+        let queues = Lane::ALL.map(|_| OutQueue::to_node());
+        Self::new(address, SenderKind::Node, None, target, queues)
     }
 
-    /// A client with the certificate of `name`.
-    pub(crate) fn client(address: Address, name: Name) -> Self {
-        Self::new(address, SenderKind::Client, Some(name), None)
+    /// A client with the certificate of `name`. All clients share `allowance` for what waits for them.
+    pub(crate) fn client(address: Address, name: Name, allowance: &Allowance) -> Self {
+        let queues = Lane::ALL.map(|_| OutQueue::to_client(allowance.clone()));
+        Self::new(address, SenderKind::Client, Some(name), None, queues)
     }
 
     fn new(
@@ -81,6 +84,7 @@ impl Peer {
         kind: SenderKind,
         client: Option<Name>,
         target: Option<Target>,
+        queues: [OutQueue; Lane::ALL.len()],
     ) -> Self {
         let link = Link {
             active: None,
@@ -92,7 +96,7 @@ impl Peer {
             kind,
             client,
             target,
-            queues: Lane::ALL.map(|_| OutQueue::new(kind)),
+            queues,
             link: Mutex::new(link),
         }
     }

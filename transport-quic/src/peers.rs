@@ -8,6 +8,7 @@ use lockstep_core::config::Address;
 use lockstep_core::transport::SenderKind;
 
 use crate::address::{self, Target};
+use crate::allowance::Allowance;
 use crate::config::Dial;
 use crate::identity::Name;
 use crate::peer::Peer;
@@ -15,14 +16,26 @@ use crate::peer::Peer;
 /// Nodes known at the same time: several for each of a cluster, so that changed addresses find room as well.
 const NODES_MAX: usize = 1024;
 
+/// Bytes waiting for all clients together.
+const CLIENTS_BYTES_MAX: usize = 256 << 20;
+
 /// The other ends of a transport.
-#[derive(Default)]
 pub(crate) struct Peers {
     table: RwLock<HashMap<Address, Arc<Peer>>>,
     clients: AtomicU64,
+    /// What waits for clients.
+    waiting_for_clients: Allowance,
 }
 
 impl Peers {
+    pub(crate) fn new() -> Self {
+        Self {
+            table: RwLock::default(),
+            clients: AtomicU64::default(),
+            waiting_for_clients: Allowance::new(CLIENTS_BYTES_MAX),
+        }
+    }
+
     pub(crate) fn get(&self, address: &Address) -> Option<Arc<Peer>> {
         self.read().get(address).cloned()
     }
@@ -53,7 +66,8 @@ impl Peers {
     pub(crate) fn client(&self, name: &Name) -> Arc<Peer> {
         let number = self.clients.fetch_add(1, Ordering::Relaxed);
         let address = address::of_client(name, number);
-        let peer = Arc::new(Peer::client(address.clone(), name.clone()));
+        let allowance = &self.waiting_for_clients;
+        let peer = Arc::new(Peer::client(address.clone(), name.clone(), allowance));
         self.write().insert(address, Arc::clone(&peer));
         peer
     }

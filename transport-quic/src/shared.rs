@@ -58,7 +58,7 @@ impl Shared {
             clients: Clients::new(config.clients_max, config.clients_each_max),
             budget: Budget::new(config.client_bytes_max, limits::REQUEST_BYTES_MAX),
             inbox: Inbox::new(),
-            peers: Peers::default(),
+            peers: Peers::new(),
             failures: Failures::default(),
             past: Past::default(),
             credentials: config.credentials,

@@ -65,6 +65,7 @@ pub fn force_primary(record: &ArbiterRecord, name: &str) -> Result<ArbiterRecord
         members: [(node, config.members[&node].clone())].into(),
         in_sync: BTreeSet::from([node]),
         draining: BTreeSet::new(),
+        resting: BTreeSet::new(),
         joining: BTreeSet::new(),
     };
     for (other, known) in &mut next.nodes {

@@ -2,11 +2,13 @@
 //!
 //! This file holds answers back until the disk has what they speak of; `policy` decides.
 
+mod adopt;
 mod force;
 pub mod policy;
 #[cfg(test)]
 mod tests;
 
+pub use adopt::{NotAdopted, adopt};
 pub use force::{NotForced, force_primary};
 pub use policy::first_record;
 

@@ -59,7 +59,7 @@ pub fn on_join(record: &ArbiterRecord, from: &Address, join: &Join) -> Decision 
         }
         Ok(None) if !record.config.is_member(join.node) => Decision::default(),
         // It may still hold a read lease. If it runs, it learns from this that it is out, and gives that up.
-        Ok(None) if record.config.draining.contains(&join.node) => {
+        Ok(None) if !record.config.has_place(join.node) => {
             Decision::answer(from, FromArbiter::Replicas(record.config.clone()))
         }
         Ok(None) => {
@@ -123,6 +123,8 @@ fn admit(
                 recorded: known.incarnation,
             });
         }
+        // Of a record that was lost: the next Join shows which start it is of.
+        Some(known) if known.token == Token::LOST => (fresh, join.token),
         Some(known) if join.incarnation == known.incarnation => {
             // Another start: two copies of one data directory, started the same number of times. The same one: it is the
             // accepted Join once more, whatever token its sender had when it sent this copy.
@@ -188,17 +190,18 @@ fn continues(known: &NodeRecord, join: &Join) -> bool {
 }
 
 /// Does a replica know of a configuration that the record does not? Then the record was put back to an older copy: what it
-/// would decide may contradict what was decided since.
+/// would decide may contradict what was decided since. Replicas of other clusters know nothing of that.
 pub fn is_behind(record: &ArbiterRecord, message: &ToArbiter) -> bool {
-    let known = match message {
-        // One of another cluster, or of another life of its data, has words of its own.
-        ToArbiter::Join(join) if join.cluster != Some(record.config.cluster) => return false,
-        ToArbiter::Join(join) => join.version,
-        ToArbiter::Leave(leave) => leave.version,
-        ToArbiter::ConfigQuery(query) => query.version,
-        ToArbiter::Propose(propose) => propose.version,
+    let ours = record.config.cluster;
+    let (known, is_ours) = match message {
+        // One of another life of its data has words of its own.
+        ToArbiter::Join(join) => (join.version, join.cluster == Some(ours)),
+        ToArbiter::ConfigQuery(query) => (query.version, query.cluster == Some(ours)),
+        // Who sends these asks for the configuration as well.
+        ToArbiter::Leave(leave) => (leave.version, record.nodes.contains_key(&leave.node)),
+        ToArbiter::Propose(propose) => (propose.version, record.nodes.contains_key(&propose.node)),
     };
-    known > record.config.version && !planted!(ArbiterBehindAdmits)
+    is_ours && known > record.config.version && !planted!(ArbiterBehindAdmits)
 }
 
 /// Is a node of the same name in sync? Then a start that was out already is a late copy of a Join: its data directory was
@@ -270,6 +273,7 @@ fn take_in(config: &mut Config, join: &Join) {
         Some(_) if config.in_sync.contains(&join.node) => {}
         Some(_) => {
             config.draining.remove(&join.node);
+            config.resting.remove(&join.node);
             config.joining.insert(join.node);
         }
     }
@@ -316,7 +320,8 @@ fn change(config: &mut Config, proposer: NodeId, change: ConfigChange) -> bool {
             is_primary && config.joining.contains(&node) && remove(config, node)
         }
         ConfigChange::Drained(node) => {
-            is_primary && config.draining.contains(&node) && remove(config, node)
+            let is_out = config.draining.contains(&node) || config.resting.contains(&node);
+            is_primary && is_out && remove(config, node)
         }
         ConfigChange::ReplacePrimary => {
             !is_primary && config.in_sync.contains(&proposer) && replace_primary(config, proposer)
@@ -353,6 +358,7 @@ fn hand_over(config: &mut Config, successor: NodeId) -> bool {
 fn remove(config: &mut Config, node: NodeId) -> bool {
     config.in_sync.remove(&node);
     config.draining.remove(&node);
+    config.resting.remove(&node);
     config.joining.remove(&node);
     config.members.remove(&node).is_some()
 }
@@ -364,6 +370,9 @@ fn raise(config: &mut Config) -> bool {
 
 /// A replica wants to be taken out. A primary cannot be: it is answered with the configuration as it is. One that is in
 /// sync drains first, since it goes on until it knows; it is out when it says so again, knowing that.
+///
+/// One in sync that comes back rests: it holds no read lease, and the primary goes on counting it until it has it taken out. If
+/// the last one stops, those that rest have what it has, and are in sync with it.
 pub fn on_leave(record: &ArbiterRecord, from: &Address, leave: &Leave) -> Decision {
     let config = &record.config;
     let unchanged = || Decision::answer(from, FromArbiter::Replicas(config.clone()));
@@ -375,12 +384,20 @@ pub fn on_leave(record: &ArbiterRecord, from: &Address, leave: &Leave) -> Decisi
         return Decision::default();
     }
     let is_present = leave.version == config.version || planted!(LateLeaveObeyed);
-    if !is_present || config.primary == Some(leave.node) {
+    let is_primary = config.primary == Some(leave.node);
+    let is_last = leave.returns && config.in_sync.len() == 1 && !config.resting.is_empty();
+    let rests = leave.returns && config.resting.contains(&leave.node);
+    if !is_present || rests || is_primary && !is_last {
         return unchanged();
     }
     let mut next = record.clone();
     raise(&mut next.config);
-    if next.config.in_sync.remove(&leave.node) && !planted!(LeavesAtOnce) {
+    if is_primary {
+        let resting = std::mem::take(&mut next.config.resting);
+        next.config.in_sync.extend(resting);
+    } else if leave.returns && next.config.in_sync.remove(&leave.node) {
+        next.config.resting.insert(leave.node);
+    } else if next.config.in_sync.remove(&leave.node) && !planted!(LeavesAtOnce) {
         next.config.draining.insert(leave.node);
         if let Some(known) = next.nodes.get_mut(&leave.node) {
             known.removed = next.config.version;

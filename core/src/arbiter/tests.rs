@@ -1,11 +1,17 @@
 //! Tables of decisions, and the one thing the process adds: nobody hears of what is not durable.
 
+use std::slice;
+
 use super::policy::*;
 use super::*;
-use crate::config::{ClusterId, ConfigVersion, Epoch, Incarnation, NodeId, StartId, Token};
-use crate::message::{
-    ConfigChange, ConfigQuery, Join, JoinRefusal, JoinRefused, Joined, Leave, Propose,
+use crate::config::{
+    ClusterId, ConfigVersion, Epoch, Incarnation, NodeId, Position, StartId, Token,
 };
+use crate::message::{
+    ConfigChange, ConfigQuery, Join, JoinRefusal, JoinRefused, Joined, Leave, NodeStatus, Propose,
+    RoleName, Usage,
+};
+use crate::operation::Revision;
 use crate::process::Effect;
 
 fn address(node: u64) -> Address {
@@ -224,8 +230,23 @@ fn an_arbiter_whose_record_is_behind_what_a_replica_knows_decides_nothing_any_mo
         out.drain().collect::<Vec<_>>()
     };
     let node = NodeId(2);
-    let query = |version| ToArbiter::ConfigQuery(ConfigQuery { node, version });
+    let query = |version| {
+        ToArbiter::ConfigQuery(ConfigQuery {
+            node,
+            version,
+            cluster: Some(ClusterId(7)),
+        })
+    };
     assert!(matches!(said(query(known))[..], [Effect::Send { .. }]));
+    let of_another_cluster = ToArbiter::ConfigQuery(ConfigQuery {
+        node,
+        version: known.next(),
+        cluster: Some(ClusterId(8)),
+    });
+    assert!(matches!(
+        said(of_another_cluster)[..],
+        [Effect::Send { .. }]
+    ));
     let behind = [Effect::Notify(Event::RecordBehind)];
     assert_eq!(said(query(known.next())), behind);
     assert_eq!(said(query(known)), []);
@@ -430,6 +451,7 @@ fn leaving_needs_the_recorded_start_and_the_present_version_and_is_not_for_the_p
             node: NodeId(node),
             incarnation: Incarnation(incarnation),
             version,
+            returns: false,
         };
         on_leave(&record, &address(node), &leave)
     };
@@ -446,10 +468,46 @@ fn leaving_needs_the_recorded_start_and_the_present_version_and_is_not_for_the_p
         node: NodeId(2),
         incarnation: Incarnation(1),
         version: record.config.version,
+        returns: false,
     };
     let decision = on_leave(&record, &address(2), &leave);
     let record = decision.record.expect("a change");
     assert!(!record.config.is_member(NodeId(2)));
+}
+
+#[test]
+fn who_comes_back_rests_until_the_primary_has_it_taken_out_or_stops_too() {
+    let (record, ..) = pair();
+    let rest = |record: &ArbiterRecord, node: u64| {
+        let leave = Leave {
+            node: NodeId(node),
+            incarnation: Incarnation(1),
+            version: record.config.version,
+            returns: true,
+        };
+        on_leave(record, &address(node), &leave).record
+    };
+    assert_eq!(rest(&record, 1), None, "another one is in sync");
+    let resting = rest(&record, 2).expect("a change");
+    assert_eq!(resting.config.in_sync, [NodeId(1)].into());
+    assert_eq!(resting.config.resting, [NodeId(2)].into());
+    assert_eq!(rest(&resting, 2), None, "it rests already");
+    assert!(!resting.config.has_place(NodeId(2)));
+
+    let late = on_join(&resting, &address(2), &join(2, 1, Token(0)));
+    assert_eq!(late.record, None, "a late copy of its Join");
+    let replace = propose(&resting, 2, ConfigChange::ReplacePrimary);
+    assert_eq!(replace.record, None, "it takes no part");
+    let out = propose(&resting, 1, ConfigChange::Drained(NodeId(2))).record;
+    assert!(!out.expect("a change").config.is_member(NodeId(2)));
+    let back = resting.nodes[&NodeId(2)].token;
+    let back = on_join(&resting, &address(2), &join(2, 2, back)).record;
+    assert_eq!(back.expect("a change").config.joining, [NodeId(2)].into());
+
+    let stopped = rest(&resting, 1).expect("a change").config;
+    assert_eq!(stopped.in_sync, [NodeId(1), NodeId(2)].into());
+    assert!(stopped.resting.is_empty());
+    assert_eq!(stopped.primary, Some(NodeId(1)));
 }
 
 #[test]
@@ -489,6 +547,7 @@ fn nobody_hears_of_what_is_not_durable() {
     let query = ToArbiter::ConfigQuery(ConfigQuery {
         node: NodeId(1),
         version: ConfigVersion::ZERO,
+        cluster: None,
     });
     arbiter.step(Instant::ZERO.into(), message(query), &mut out);
     let sends = |out: &mut Outbox| {
@@ -582,4 +641,67 @@ fn the_answers_that_wait_for_a_disk_that_hangs_are_bounded() {
         .drain()
         .filter(|effect| matches!(effect, Effect::Send { .. }));
     assert_eq!(answers.count(), limits::ARBITER_ANSWERS_WAITING_MAX);
+}
+
+#[test]
+fn a_cluster_is_adopted_as_the_newest_of_those_that_may_act_knows_it() {
+    let (record, ..) = pair();
+    let older = {
+        let mut config = record.config.clone();
+        config.version = ConfigVersion(config.version.0 - 1);
+        config
+    };
+    let status = |node: u64, config: &Config| NodeStatus {
+        node: NodeId(node),
+        name: format!("r{node}"),
+        address: address(node),
+        software: String::new(),
+        role: RoleName::Secondary,
+        config: Some(config.clone()),
+        arbiter: Address::new("arbiter"),
+        arbiter_reachable: false,
+        foreign_arbiter: None,
+        persisted: Position::ZERO,
+        committed: Position::ZERO,
+        revision: Revision::FIRST,
+        log_start: Position::ZERO,
+        disk_full: false,
+        peers: Vec::new(),
+        former: Vec::new(),
+        has_lease: false,
+        sessions: 0,
+        usage: Usage::default(),
+    };
+    let (newest, stale) = (status(1, &record.config), status(2, &older));
+    let adopted = adopt(&[stale.clone(), newest.clone()], 43, false).unwrap();
+    let expected = Config {
+        version: record.config.version.next(),
+        ..record.config.clone()
+    };
+    assert_eq!(adopted.config, expected);
+
+    assert_eq!(adopt(&[], 43, false), Err(NotAdopted::NoCluster));
+    let missing = adopt(slice::from_ref(&newest), 43, false).unwrap_err();
+    assert!(missing.to_string().starts_with("r2 may know"), "{missing}");
+    assert_eq!(
+        adopt(slice::from_ref(&newest), 43, true),
+        Ok(adopted.clone())
+    );
+    let mut foreign = stale;
+    foreign.config.as_mut().unwrap().cluster = ClusterId(8);
+    let two = adopt(&[newest, foreign], 43, false).unwrap_err();
+    assert!(matches!(two, NotAdopted::TwoClusters { .. }), "{two}");
+
+    // Nobody knows the tokens any more: each node is believed once, whether it runs on or starts again.
+    for incarnation in [1, 2] {
+        let back = on_join(&adopted, &address(2), &join(2, incarnation, Token(77)));
+        let next = back.record.expect("it is let in");
+        assert!(next.config.in_sync.contains(&NodeId(2)));
+        let copy = on_join(&next, &address(2), &join(2, 3, Token(78)));
+        let refused = answer_to(&copy, 2);
+        assert!(
+            matches!(refused, FromArbiter::JoinRefused(_)),
+            "{refused:?}"
+        );
+    }
 }

@@ -148,7 +148,10 @@ impl Client {
                 let hint = primary.clone();
                 self.on_not_primary(now, call, from, hint, out);
             }
-            Rejection::NotReady | Rejection::NoLease | Rejection::Behind { .. }
+            Rejection::NotReady
+            | Rejection::NoLease
+            | Rejection::Failed { .. }
+            | Rejection::Behind { .. }
                 if !is_for_primary && active.pinned().is_none() =>
             {
                 let is_behind = matches!(reason, Rejection::Behind { .. });
@@ -163,6 +166,7 @@ impl Client {
             | Rejection::Overloaded
             | Rejection::DiskFull
             | Rejection::NoLease
+            | Rejection::Failed { .. }
             | Rejection::Behind { .. }
             | Rejection::TooFewReplicas { .. } => {
                 if !is_for_primary {

@@ -109,6 +109,11 @@ impl Client {
     }
 
     fn on_call(&mut self, now: Instant, call: CallId, what: Call, out: &mut Outbox) {
+        if let Some(reason) = what.request.too_large() {
+            // It gets a number all the same, so that it can be told from others.
+            let id = self.next_id();
+            return out.push(Effect::Complete(call, Outcome::Rejected { id, reason }));
+        }
         let active = Active {
             call,
             what,

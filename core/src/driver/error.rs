@@ -3,6 +3,7 @@
 use std::any::Any;
 use std::io;
 
+use crate::config::ClusterId;
 use crate::engine::StoreError;
 use crate::message::JoinRefusal;
 use crate::storage::desk::DeskError;
@@ -19,6 +20,15 @@ pub enum DriverError {
     /// The process asked for a disk it was not given.
     #[error("this kind of process has no disk for what it wanted to save")]
     NoDisk,
+    /// An arbiter was to start on a disk without a record.
+    #[error(
+        "the arbiter's directory has no cluster: if it is to begin a new one, make it with `init`; if it had one, its data is \
+         elsewhere or lost, and `adopt` has it take up the replicas that are there"
+    )]
+    NoCluster,
+    /// A cluster was to begin on a disk that has one.
+    #[error("the arbiter's directory is of cluster {0} already")]
+    ClusterBegun(ClusterId),
     /// The arbiter does not take this node.
     #[error("this node has no place in the cluster: {0}")]
     JoinRefused(JoinRefusal),

@@ -11,13 +11,14 @@ use futures_lite::Stream;
 
 use crate::driver::calls::PendingCall;
 use crate::driver::clock::Clock;
-use crate::driver::disk::Completion;
+use crate::driver::disk::{Completion, Disk};
 use crate::driver::error::DriverError;
 use crate::driver::running::{Command, Ending};
 use crate::host::Arrival;
 use crate::host::intake::{Intake, Sources};
 use crate::process::{CallId, Outcome};
 use crate::runtime::{Runtime, Task};
+use crate::storage::scheduler::Report;
 use crate::time::Instant;
 use crate::transport::{Received, Transport, TransportError};
 
@@ -38,6 +39,7 @@ struct Streams<'a> {
     transport: &'a dyn Transport,
     receiving: Boxed<'a, Result<Received, TransportError>>,
     completions: Option<Pin<Box<Receiver<Completion>>>>,
+    answered: Option<Pin<Box<Receiver<Report>>>>,
     calls: Option<Pin<Box<Receiver<PendingCall>>>>,
     commands: Pin<Box<Receiver<Command>>>,
     open_calls: BTreeMap<CallId, PendingCall>,
@@ -58,14 +60,15 @@ impl<'a> Inbox<'a> {
     pub(super) fn new(
         transport: &'a dyn Transport,
         runtime: &'a dyn Runtime,
-        completions: Option<Receiver<Completion>>,
+        disk: &Disk,
         calls: Option<Receiver<PendingCall>>,
         commands: Receiver<Command>,
     ) -> Self {
         let streams = Streams {
             transport,
             receiving: transport.recv(),
-            completions: completions.map(Box::pin),
+            completions: disk.completions().map(Box::pin),
+            answered: disk.answered().map(Box::pin),
             calls: calls.map(Box::pin),
             commands: Box::pin(commands),
             open_calls: BTreeMap::new(),
@@ -145,6 +148,17 @@ impl<'a> Inbox<'a> {
     }
 }
 
+impl Polled<'_, '_, '_> {
+    /// What the disk's threads have read.
+    fn answer(&mut self) -> Option<Arrival> {
+        let answered = self.streams.answered.as_mut()?;
+        match answered.as_mut().poll_next(self.cx) {
+            Poll::Ready(Some(report)) => Some(Arrival::Report(report)),
+            Poll::Ready(None) | Poll::Pending => None,
+        }
+    }
+}
+
 impl Sources for Polled<'_, '_, '_> {
     fn command(&mut self) -> Option<Arrival> {
         let command = match self.streams.commands.as_mut().poll_next(self.cx) {
@@ -171,7 +185,8 @@ impl Sources for Polled<'_, '_, '_> {
                 None
             }
             // All threads have ended, and have told why.
-            Poll::Ready(None) | Poll::Pending => None,
+            Poll::Ready(None) => None,
+            Poll::Pending => self.answer(),
         }
     }
 

@@ -87,13 +87,7 @@ impl<'a, P: Process> Driver<'a, P> {
         commands: Receiver<Command>,
         calls: Option<Receiver<PendingCall>>,
     ) -> Result<Exit, DriverError> {
-        let mut inbox = Inbox::new(
-            self.transport,
-            self.runtime,
-            self.disk.completions(),
-            calls,
-            commands,
-        );
+        let mut inbox = Inbox::new(self.transport, self.runtime, self.disk, calls, commands);
         let mut arrivals = Vec::new();
         let mut around = Around {
             transport: self.transport,

@@ -45,22 +45,41 @@ pub fn start_replica(
     Ok(spawn(Replica::open(options, recovered), parts))
 }
 
-/// Starts an arbiter on what its disk holds. Where that is nothing, this is the first start of a new cluster.
+/// Begins a new cluster: gives the disk of its arbiter the first record.
+///
+/// # Errors
+/// `ClusterBegun` if it has one, or if the disk fails.
+pub fn begin_cluster(store: &mut dyn ArbiterStore) -> Result<ClusterId, DriverError> {
+    if let Some(record) = store.load() {
+        return Err(DriverError::ClusterBegun(record.config.cluster));
+    }
+    let cluster = ClusterId(draw());
+    store.save(&arbiter::first_record(cluster, draw()))?;
+    Ok(cluster)
+}
+
+/// A secret for a record that is not the first of its cluster ([`arbiter::adopt`]), drawn at random.
+pub fn draw_secret() -> u64 {
+    draw()
+}
+
+/// Starts an arbiter on what its disk holds.
+///
+/// # Errors
+/// `NoCluster` where that is nothing: [`begin_cluster`] comes first. An arbiter that has lost its disk would found a second
+/// cluster otherwise, beside its own.
 pub fn start_arbiter(
     store: Box<dyn ArbiterStore>,
     transport: Arc<dyn Transport>,
     watch: Arc<dyn Watch>,
-) -> Running {
-    let record = store
-        .load()
-        .cloned()
-        .unwrap_or_else(|| arbiter::first_record(ClusterId(draw()), draw()));
+) -> Result<Running, DriverError> {
+    let record = store.load().cloned().ok_or(DriverError::NoCluster)?;
     let parts = Parts {
         transport,
         disk: Disk::arbiter(store),
         watch,
     };
-    spawn(Arbiter::open(record), parts)
+    Ok(spawn(Arbiter::open(record), parts))
 }
 
 /// A client of the cluster that has replicas at these addresses, of which one must be reachable. Returns at once: calls

@@ -166,6 +166,7 @@ fn node_message() -> Message {
     Message::ToArbiter(ToArbiter::ConfigQuery(ConfigQuery {
         node: NodeId(1),
         version: crate::config::ConfigVersion(0),
+        cluster: None,
     }))
 }
 

@@ -220,13 +220,7 @@ impl Engine for MemoryEngine {
                 revision: entry.revision,
             };
         }
-        present.sessions.forgotten = present.sessions.forgotten.max(sessions.forgotten);
-        for (client, row) in &sessions.rows {
-            match row {
-                Some(row) => present.sessions.rows.insert(*client, row.clone()),
-                None => present.sessions.rows.remove(client),
-            };
-        }
+        present.sessions.change(sessions.clone());
         Ok(())
     }
 

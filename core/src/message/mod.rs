@@ -82,8 +82,10 @@ pub struct Join {
     pub terms: Terms,
 }
 
-/// A replica wants to leave. In sync, it goes on until it learns that it is removed, and then says it once more: from then
-/// on it acknowledges and serves nothing in this incarnation.
+/// A replica wants to leave. In sync, it goes on until it learns that it is removed.
+///
+/// For good, it then says so once more: from then on it acknowledges and serves nothing in this incarnation. To come back, it
+/// says so once, when it holds no read lease any more; and so does a primary that is alone, once it serves nothing.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Leave {
     /// Who.
@@ -92,6 +94,8 @@ pub struct Leave {
     pub incarnation: Incarnation,
     /// The version it knows; any but the current one is answered with the current configuration.
     pub version: ConfigVersion,
+    /// It stops, to come back.
+    pub returns: bool,
 }
 
 /// A replica asks for the configuration; answered with `Replicas`.
@@ -101,6 +105,8 @@ pub struct ConfigQuery {
     pub node: NodeId,
     /// The newest version it knows; zero if it knows none. An arbiter that does not know of it has lost its memory.
     pub version: ConfigVersion,
+    /// The cluster that it is of; `None` before it has joined one.
+    pub cluster: Option<ClusterId>,
 }
 
 /// A replica wants the configuration changed. Open until it has learned a version above `version`.
@@ -121,7 +127,7 @@ pub enum ConfigChange {
     AddInSync(NodeId),
     /// The node, in sync or joining, is silent or hangs; only from the primary.
     RemoveInSync(NodeId),
-    /// The node, which is draining, holds no read lease any more; only from the primary.
+    /// The node, which is draining and holds no read lease any more, or rests, has no place any more; only from the primary.
     Drained(NodeId),
     /// The proposer, in sync, becomes primary in the place of the recorded one; only from who is not primary.
     ReplacePrimary,

@@ -10,6 +10,7 @@ use std::ops::Bound;
 use serde::{Deserialize, Serialize};
 
 use crate::config::{Epoch, NodeId, Position, Seq};
+use crate::limits::Limits;
 use crate::operation::{
     ClientId, Key, Keyed, Origin, ReadLevel, Record, Rejection, RequestId, Resolution, Revision,
     Value,
@@ -253,6 +254,24 @@ impl RequestBody {
         };
         keys.into_iter().flatten()
     }
+
+    /// Why no cluster takes it, whatever its limits are: a key or value that none may have. Neither does a client send it nor
+    /// a replica look at it.
+    pub fn too_large(&self) -> Option<Rejection> {
+        let key = self.keys().map(|key| key.0.len()).max().unwrap_or(0);
+        let value = match self {
+            Self::Insert { value, .. } => value.0.len(),
+            _ => 0,
+        };
+        if key > Limits::KEY_BYTES_CEILING {
+            Some(Rejection::too_large("key", key, Limits::KEY_BYTES_CEILING))
+        } else if value > Limits::VALUE_BYTES_CEILING {
+            let ceiling = Limits::VALUE_BYTES_CEILING;
+            Some(Rejection::too_large("value", value, ceiling))
+        } else {
+            None
+        }
+    }
 }
 
 fn key_of(end: &Bound<Key>) -> Option<&Key> {
@@ -284,6 +303,23 @@ impl ReplyBody {
             Self::Status(_) => Some(AnswerKind::Status),
             Self::Resolved(_) => Some(AnswerKind::Resolution),
             Self::Draining => Some(AnswerKind::Draining),
+        }
+    }
+
+    /// Bytes of the keys and values in it, and what goes with them.
+    pub fn size(&self) -> usize {
+        match self {
+            Self::GetResult { key, record, .. } => {
+                let value = record.as_ref().map_or(0, |record| record.value.0.len());
+                key.0.len() + value
+            }
+            Self::ScanResult { records, .. } => records.iter().map(Keyed::size).sum(),
+            Self::OperationAck { .. }
+            | Self::OperationFailed
+            | Self::OperationRejected { .. }
+            | Self::Status(_)
+            | Self::Resolved(_)
+            | Self::Draining => 0,
         }
     }
 

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::config::{Address, Config, NodeId, Position};
+use crate::config::{Address, ClusterId, Config, NodeId, Position};
 use crate::operation::Revision;
 
 /// What a replica says about itself.
@@ -26,6 +26,8 @@ pub struct NodeStatus {
     pub arbiter: Address,
     /// It has heard from the arbiter lately.
     pub arbiter_reachable: bool,
+    /// Where its arbiter should be one of this cluster answers, which is another than its own.
+    pub foreign_arbiter: Option<ClusterId>,
     /// Its log is persisted up to here.
     pub persisted: Position,
     /// It knows the log to be committed up to here.

@@ -145,6 +145,12 @@ pub enum Rejection {
         /// Why not.
         reason: DrainRefusal,
     },
+    /// A defect: the replica failed while it looked for the answer, and goes on; report it, and try another replica.
+    #[error("this replica failed while it answered, which is a defect to be reported: {reason}")]
+    Failed {
+        /// What the failure says of itself.
+        reason: String,
+    },
 }
 
 /// Why a replica does not begin to drain.

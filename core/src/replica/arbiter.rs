@@ -2,9 +2,10 @@
 
 use crate::event::Event;
 use crate::limits;
-use crate::message::{ConfigQuery, Join, Leave, Message, ToArbiter};
+use crate::message::{ConfigQuery, FromArbiter, Join, Leave, Message, ToArbiter};
 
 use super::context::Context;
+use super::core::Leaving;
 use super::timer::Timer;
 
 impl Context<'_> {
@@ -32,9 +33,32 @@ impl Context<'_> {
             node: core.meta.node,
             incarnation: core.meta.incarnation,
             version: core.known_version(),
+            returns: core.leaving == Some(Leaving::ToReturn),
         };
         self.send_to_arbiter(ToArbiter::Leave(leave));
         self.arm(Timer::Leave, limits::RETRY_INTERVAL);
+    }
+
+    /// Does what it speaks of belong to another cluster? Then the arbiter has lost its data, or another one is in its place. A
+    /// node that was in none yet takes what it is given, and one that is refused is told so.
+    pub(super) fn is_foreign(&mut self, message: &FromArbiter) -> bool {
+        let theirs = match message {
+            FromArbiter::JoinedPrimary(joined) | FromArbiter::JoinedSecondary(joined) => {
+                joined.config.cluster
+            }
+            FromArbiter::Replicas(config) | FromArbiter::ProposalRefused(config) => config.cluster,
+            FromArbiter::JoinRefused(_) => return false,
+        };
+        let foreign = self.core.meta.cluster.map(|ours| (ours, theirs));
+        let foreign = foreign.filter(|(ours, theirs)| ours != theirs);
+        let foreign = foreign.map(|(_, theirs)| theirs);
+        if let Some(theirs) = foreign
+            && self.core.foreign_arbiter != foreign
+        {
+            self.out.notify(Event::ForeignArbiter(theirs));
+        }
+        self.core.foreign_arbiter = foreign;
+        foreign.is_some()
     }
 
     pub(super) fn hear_arbiter(&mut self) {
@@ -54,6 +78,7 @@ impl Context<'_> {
         let query = ConfigQuery {
             node: self.core.meta.node,
             version: self.core.known_version(),
+            cluster: self.core.meta.cluster,
         };
         self.send_to_arbiter(ToArbiter::ConfigQuery(query));
     }

@@ -1,7 +1,6 @@
 //! What clients want of a replica, by its role.
 
 use crate::config::{Address, Config};
-use crate::limits::Limits;
 use crate::message::{Request, RequestBody, Source};
 use crate::operation::{Operation, Rejection};
 use crate::process::{Now, Outbox};
@@ -25,7 +24,7 @@ impl Replica {
             origin: request.origin,
             attempt: request.attempt,
         };
-        if let Some(reason) = key_too_large(&request.body) {
+        if let Some(reason) = request.body.too_large() {
             let cx = &mut self.core.context(now, out);
             return cx.reject(&asker, reason);
         }
@@ -126,11 +125,4 @@ impl Replica {
             self.reads.release(cx, authority);
         }
     }
-}
-
-/// What no replica keeps or looks for: a key that no limit allows.
-fn key_too_large(body: &RequestBody) -> Option<Rejection> {
-    let size = body.keys().map(|key| key.0.len()).max()?;
-    let limit = Limits::KEY_BYTES_CEILING;
-    (size > limit).then(|| Rejection::too_large("key", size, limit))
 }

@@ -114,6 +114,15 @@ impl Context<'_> {
         self.out.send(&asker.address, Message::Reply(reply));
     }
 
+    /// Answers a read, unless that is more than is given in a round.
+    pub(super) fn answer(&mut self, asker: &Asker, body: ReplyBody) {
+        if self.core.answers.take(&asker.address, body.size()) {
+            self.reply(asker, body);
+        } else {
+            self.reject(asker, Rejection::Overloaded);
+        }
+    }
+
     pub(super) fn reject(&mut self, asker: &Asker, reason: Rejection) {
         let attempt = asker.attempt;
         self.reply(asker, ReplyBody::OperationRejected { reason, attempt });

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::config::{Config, ConfigVersion, Epoch, Position};
+use crate::config::{ClusterId, Config, ConfigVersion, Epoch, Position};
 use crate::epochs::EpochHistory;
 use crate::log::Log;
 use crate::message::JoinRefusal;
@@ -11,6 +11,7 @@ use crate::sessions::{SessionRows, Sessions};
 use crate::storage::{Meta, Ticket};
 use crate::time::{Instant, Timers};
 
+use super::answers::Answers;
 use super::asker::Asker;
 use super::former::Former;
 use super::options::ReplicaOptions;
@@ -36,14 +37,27 @@ pub(super) struct Core {
     pub(super) questions: Questions,
     /// Whom to tell how the node is, once the host has told what it has used.
     pub(super) statuses: Vec<Asker>,
+    /// What reads were answered with in this round.
+    pub(super) answers: Answers,
     pub(super) timers: Timers<Timer>,
     pub(super) arbiter_heard: bool,
+    /// What answers in the arbiter's place is of that cluster.
+    pub(super) foreign_arbiter: Option<ClusterId>,
     /// It is to leave, whatever its role is: as soon as the arbiter takes it out.
-    pub(super) is_leaving: bool,
+    pub(super) leaving: Option<Leaving>,
     /// A full state that is being put in place. What the disk has begun is finished, whatever becomes of the role.
     pub(super) installing: Option<Installing>,
     /// It has found out that it has no place. Acted on at the end of the step.
     pub(super) refusal: Option<JoinRefusal>,
+}
+
+/// Whether a replica that leaves is to come back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) enum Leaving {
+    /// It gives up its place.
+    ForGood,
+    /// Its process stops, and starts again some time.
+    ToReturn,
 }
 
 /// A full state on its way into the place of the present one.

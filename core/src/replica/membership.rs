@@ -11,7 +11,7 @@ use crate::storage::{Meta, Save};
 
 use super::Replica;
 use super::asker::Asker;
-use super::core::IsNewer;
+use super::core::{IsNewer, Leaving};
 use super::primary::Primary;
 use super::proof::Proof;
 use super::role::Role;
@@ -26,6 +26,9 @@ impl Replica {
     }
 
     pub(super) fn on_arbiter(&mut self, now: Now<'_>, message: FromArbiter, out: &mut Outbox) {
+        if self.core.context(now, out).is_foreign(&message) {
+            return;
+        }
         self.core.context(now, out).hear_arbiter();
         match message {
             FromArbiter::JoinedPrimary(joined) | FromArbiter::JoinedSecondary(joined) => {
@@ -110,16 +113,19 @@ impl Replica {
         if self.is_displaced(&config) && !planted!(DisplacedGoesOn) {
             return self.refuse(now, JoinRefusal::Displaced, out);
         }
-        if config.has_place(self.core.meta.node) {
+        let me = self.core.meta.node;
+        if config.has_place(me) && !matches!(self.role, Role::Leaving) {
             return self.enter(now, config, None, out);
         }
-        let is_member = config.is_member(self.core.meta.node);
+        // It was the last, and serves nothing any more: who rests has its place again, or somebody else was faster.
+        let is_asking = config.draining.contains(&me)
+            || config.in_sync.contains(&me) && !config.resting.is_empty();
         self.core.learn(now.time, config);
         self.end_role(now, out);
-        if !self.core.is_leaving {
+        if self.core.leaving.is_none() {
             self.role = Role::Starting;
             self.core.context(now, out).join();
-        } else if is_member {
+        } else if is_asking {
             self.role = Role::Leaving;
             self.go_on_leaving(now, out);
         } else {
@@ -243,12 +249,18 @@ impl Replica {
         let cx = &mut self.core.context(now, out);
         let patience = now.time + limits::LEAVE_PATIENCE;
         cx.core.timers.arm_if_idle(Timer::LeavePatience, patience);
-        self.leave(now, out);
+        // With a long lease it would not be told in time that it may rest.
+        let how = match cx.timing().lease <= limits::LEAVE_PATIENCE / 2 {
+            true => Leaving::ToReturn,
+            false => Leaving::ForGood,
+        };
+        let how = self.core.leaving.unwrap_or(how);
+        self.leave(now, how, out);
     }
 
     /// It gives up nothing before the arbiter has confirmed that it is out, or has made another one primary.
-    fn leave(&mut self, now: Now<'_>, out: &mut Outbox) {
-        self.core.is_leaving = true;
+    fn leave(&mut self, now: Now<'_>, how: Leaving, out: &mut Outbox) {
+        self.core.leaving = Some(how);
         match &self.role {
             Role::Starting | Role::Refused => self.finish_leaving(now, out),
             Role::Entering { .. }
@@ -262,7 +274,7 @@ impl Replica {
     /// Takes the next step on the way out, if it is to leave.
     pub(super) fn go_on_leaving(&mut self, now: Now<'_>, out: &mut Outbox) {
         let cx = &mut self.core.context(now, out);
-        if !cx.core.is_leaving {
+        if cx.core.leaving.is_none() {
             return;
         }
         match &mut self.role {
@@ -298,7 +310,7 @@ impl Replica {
         let cx = &mut self.core.context(now, out);
         cx.reply(asker, ReplyBody::Draining);
         match (drain, &mut self.role) {
-            (Drain::Node | Drain::NodeByForce, _) => self.leave(now, out),
+            (Drain::Node | Drain::NodeByForce, _) => self.leave(now, Leaving::ForGood, out),
             (Drain::Primary, Role::Primary(primary)) => primary.on_drain(cx),
             (Drain::Primary, _) => {}
             (Drain::Former(node), _) => cx.core.former.forget(node),
@@ -341,6 +353,21 @@ impl Replica {
             | Role::Leaving
             | Role::Left => None,
         }
+    }
+
+    /// The primary stops, and nobody is there to take over. Those that rest have all that it has committed: it has the arbiter
+    /// put them in sync again, so that any of them can go on. Until that is known it serves nothing, since one may already.
+    pub(super) fn stop_last(&mut self, now: Now<'_>, out: &mut Outbox) {
+        let config = self.core.config.as_ref();
+        let is_anybody_resting = config.is_some_and(|config| !config.resting.is_empty());
+        if self.core.leaving != Some(Leaving::ToReturn) || !is_anybody_resting {
+            return self.finish_leaving(now, out);
+        }
+        if !planted!(LastServesOn) {
+            self.end_role(now, out);
+            self.role = Role::Leaving;
+        }
+        self.core.context(now, out).leave();
     }
 
     pub(super) fn finish_leaving(&mut self, now: Now<'_>, out: &mut Outbox) {

@@ -5,6 +5,7 @@
 //! `secondary`; how roles begin and end is in `membership.rs`. What clients want comes in by `clients.rs`; what they read is
 //! answered in `reads`, beside the roles.
 
+mod answers;
 mod arbiter;
 mod asker;
 mod clients;
@@ -42,6 +43,7 @@ use crate::time::Timers;
 pub use self::options::ReplicaOptions;
 pub use self::timer::Timer;
 
+use self::answers::Answers;
 use self::core::Core;
 use self::former::Former;
 use self::proof::{Proof, Saves};
@@ -75,9 +77,11 @@ impl Replica {
             disk: Saves::new(Timer::PersistRetry),
             questions: Questions::default(),
             statuses: Vec::new(),
+            answers: Answers::default(),
             timers: Timers::new(),
             arbiter_heard: false,
-            is_leaving: false,
+            foreign_arbiter: None,
+            leaving: None,
             installing: None,
             refusal: None,
         };
@@ -120,7 +124,7 @@ impl Replica {
     pub fn role(&self) -> RoleName {
         match &self.role {
             Role::Starting | Role::Refused | Role::Entering { .. } => RoleName::Starting,
-            Role::Primary(primary) if self.core.is_leaving && primary.is_finishing() => {
+            Role::Primary(primary) if self.core.leaving.is_some() && primary.is_finishing() => {
                 RoleName::Leaving
             }
             Role::Primary(_) => RoleName::Primary,
@@ -375,12 +379,13 @@ impl Process for Replica {
 
     fn settle(&mut self, now: Now<'_>, out: &mut Outbox) {
         let cx = &mut self.core.context(now, out);
+        cx.core.answers.begin();
         cx.save_log();
         match &mut self.role {
             Role::Primary(primary) => {
                 primary.settle(cx);
                 if primary.resign(cx) {
-                    self.finish_leaving(now, out);
+                    self.stop_last(now, out);
                 }
             }
             Role::Secondary(secondary) => {

@@ -43,6 +43,7 @@ impl Replica {
             config: core.config.clone(),
             arbiter: core.options.arbiter.clone(),
             arbiter_reachable: core.arbiter_heard,
+            foreign_arbiter: core.foreign_arbiter,
             persisted: core.log.persisted(),
             committed: core.log.committed(),
             revision: core.log.revision_at(core.log.committed()),

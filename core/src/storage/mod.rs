@@ -150,6 +150,8 @@ pub enum Answer {
     },
     /// To `ReadView` of sessions.
     Sessions(SessionPage),
+    /// To `Get` and `Scan`: there is none, since the storage has failed at this question, as this says. It goes on.
+    Failed(String),
 }
 
 /// What a node knows about itself, apart from log and state.

@@ -97,6 +97,7 @@ fn to_arbiter() -> Vec<Message> {
         node,
         incarnation: Incarnation(3),
         version,
+        returns: true,
     };
     let propose = |change| {
         ToArbiter::Propose(Propose {
@@ -108,7 +109,11 @@ fn to_arbiter() -> Vec<Message> {
     [
         ToArbiter::Join(join),
         ToArbiter::Leave(leave),
-        ToArbiter::ConfigQuery(ConfigQuery { node, version }),
+        ToArbiter::ConfigQuery(ConfigQuery {
+            node,
+            version,
+            cluster: Some(ClusterId(1)),
+        }),
         propose(ConfigChange::AddInSync(NodeId(8))),
         propose(ConfigChange::RemoveInSync(NodeId(8))),
     ]
@@ -349,6 +354,7 @@ fn status() -> NodeStatus {
         config: Some(config()),
         arbiter: Address::new("arbiter"),
         arbiter_reachable: true,
+        foreign_arbiter: None,
         persisted: Position(9),
         committed: Position(8),
         revision: Revision(1),

@@ -18,8 +18,8 @@ pub(crate) use client::{
     ShellArgs, StatusArgs,
 };
 pub(crate) use server::{
-    ArbiterArgs, Bounds, CertsArgs, CertsCommand, DevArgs, ForcePrimaryArgs, NodeArgs, ReplicaArgs,
-    TransportName,
+    AdoptArgs, ArbiterArgs, Bounds, CertsArgs, CertsCommand, DevArgs, ForcePrimaryArgs, InitArgs,
+    NodeArgs, ReplicaArgs, TransportName,
 };
 
 /// The exit codes, as the help text tells them; `output::Exit` is where they come from.
@@ -122,6 +122,8 @@ pub(crate) enum Format {
 pub(crate) enum Command {
     /// Run a whole cluster in this process: an arbiter and replicas, durable, for trying out and developing
     Dev(DevArgs),
+    /// Begin a new cluster: make the directory that its arbiter starts on
+    Init(InitArgs),
     /// Run the arbiter of a cluster; every cluster has exactly one
     Arbiter(ArbiterArgs),
     /// Run a replica of a cluster
@@ -138,6 +140,8 @@ pub(crate) enum Command {
     Resolve(ResolveArgs),
     /// Take a replica out of the cluster in good order, or the primary's role off it
     Drain(DrainArgs),
+    /// Have a new arbiter take up a cluster whose arbiter has lost its directory
+    Adopt(AdoptArgs),
     /// The last resort when everybody in sync is lost for good: make another replica primary, and lose what it lacks
     ForcePrimary(ForcePrimaryArgs),
     /// Write the records of an NDJSON file
@@ -160,6 +164,8 @@ impl Args {
             Command::Arbiter(args) => args.node.log_file.log_file.as_deref(),
             Command::Replica(args) => args.node.log_file.log_file.as_deref(),
             Command::Certs(_)
+            | Command::Init(_)
+            | Command::Adopt(_)
             | Command::Put(_)
             | Command::Get(_)
             | Command::Remove(_)
@@ -182,6 +188,8 @@ impl Args {
             (
                 None,
                 Command::Certs(_)
+                | Command::Init(_)
+                | Command::Adopt(_)
                 | Command::Put(_)
                 | Command::Get(_)
                 | Command::Remove(_)

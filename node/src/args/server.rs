@@ -6,6 +6,7 @@ use std::time::Duration;
 use clap::{Subcommand, ValueEnum};
 use lockstep_core::limits::{Limits, Timing};
 
+use super::client::{Connection, DeadlineArg};
 use super::values::{ByteSize, duration};
 
 /// How nodes reach each other.
@@ -58,6 +59,7 @@ pub(crate) struct DevArgs {
 Example:
   lockstep certs init --tls-dir tls
   lockstep certs node arbiter --host 10.0.0.1 --tls-dir tls
+  lockstep init --arbiter-dir /var/lib/lockstep/arbiter
   lockstep arbiter --listen 10.0.0.1:7100 --data-dir /var/lib/lockstep/arbiter --tls-dir tls --name arbiter")]
 pub(crate) struct ArbiterArgs {
     /// Where and as whom it runs.
@@ -258,6 +260,49 @@ impl LimitArgs {
             cache_bytes,
         })
     }
+}
+
+/// `lockstep init`.
+#[derive(Clone, Debug, clap::Args)]
+#[command(after_help = "\
+Every cluster begins with this, once: `lockstep arbiter` starts on no other directory. An arbiter whose directory is lost \
+does not begin anew by itself: `lockstep adopt` has a new one take up the replicas that are there.
+
+Example:
+  lockstep init --arbiter-dir /var/lib/lockstep/arbiter")]
+pub(crate) struct InitArgs {
+    /// Data directory of the arbiter; made if it is not there
+    #[arg(long, value_name = "DIR")]
+    pub(crate) arbiter_dir: PathBuf,
+}
+
+/// `lockstep adopt`.
+#[derive(Clone, Debug, clap::Args)]
+#[command(after_help = "\
+If the arbiter's directory is lost, reads and writes go on, but nobody joins and no failure is mended. Then:
+  1. Make sure that the former arbiter never starts again: two would decide against each other.
+  2. Start all replicas that can be started. Those that were in sync or joining must answer.
+  3. Run this on the machine of the new arbiter, and start that under the address that the replicas have as --arbiter.
+The replicas go on as they are; nothing is lost.
+
+Example:
+  lockstep adopt --arbiter-dir /var/lib/lockstep/arbiter --cluster r1:7101,r2:7101,r3:7101")]
+pub(crate) struct AdoptArgs {
+    /// Data directory of the new arbiter; made if it is not there
+    #[arg(long, value_name = "DIR")]
+    pub(crate) arbiter_dir: PathBuf,
+
+    /// Confirms that replicas that do not answer do not run, and never will with the data they had
+    #[arg(long)]
+    pub(crate) missing_are_gone: bool,
+
+    /// How long.
+    #[command(flatten)]
+    pub(crate) deadline: DeadlineArg,
+
+    /// Which cluster.
+    #[command(flatten)]
+    pub(crate) connection: Connection,
 }
 
 /// `lockstep force-primary`.

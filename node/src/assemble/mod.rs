@@ -9,4 +9,6 @@ pub(crate) use clients::{
     CLIENT_FILE, client, client_in_all, client_in_memory, client_with, remove_client_file,
     write_client_file,
 };
-pub(crate) use nodes::{Network, Node, Place, arbiter_store, node_address};
+pub(crate) use nodes::{
+    Network, Node, Place, arbiter_store, begin_cluster, new_arbiter_store, node_address,
+};

@@ -8,7 +8,7 @@ use async_std::channel::Receiver;
 use async_std::task;
 use lockstep_core::config::Address;
 use lockstep_core::driver::handle::ClientOptions;
-use lockstep_core::driver::{self, Running};
+use lockstep_core::driver::{self, DriverError, Running};
 use lockstep_core::engine::durable::{self, StoreOptions};
 use lockstep_core::engine::{ArbiterStore, StoreError};
 use lockstep_core::message::RoleName;
@@ -84,7 +84,8 @@ impl Network {
         let (name, transport) = self.end(place, Dial::Never, Admit::Nodes)?;
         let address = transport.local().clone();
         let (watcher, roles) = Watcher::new(&name);
-        let running = driver::start_arbiter(Box::new(store), transport, Arc::new(watcher));
+        let running = driver::start_arbiter(Box::new(store), transport, Arc::new(watcher))
+            .map_err(|error| serve::failure(&error))?;
         Ok(Node {
             name,
             address,
@@ -178,6 +179,20 @@ impl Network {
             Self::Quic { .. } => None,
         }
     }
+}
+
+/// Begins a cluster on the disk of an arbiter, unless it has one.
+pub(crate) async fn begin_cluster(path: &Path) -> Result<(), Failure> {
+    let mut store = new_arbiter_store(path).await?;
+    match driver::begin_cluster(&mut store) {
+        Ok(_) | Err(DriverError::ClusterBegun(_)) => Ok(()),
+        Err(error) => Err(serve::failure(&error)),
+    }
+}
+
+/// The disk of an arbiter that may be new.
+pub(crate) async fn new_arbiter_store(path: &Path) -> Result<impl ArbiterStore, Failure> {
+    open(path, durable::open_arbiter).await
 }
 
 /// The data directory of an arbiter that does not run.

@@ -244,6 +244,7 @@ mod tests {
             config: Some(config.clone()),
             arbiter: Address::new("arbiter"),
             arbiter_reachable: true,
+            foreign_arbiter: None,
             persisted: Position(persisted),
             committed: Position(persisted),
             revision: lockstep_core::operation::Revision(1),

@@ -89,6 +89,7 @@ impl lockstep_bench::Failure for Failure {
                 Rejection::NotPrimary { .. }
                 | Rejection::NotReady
                 | Rejection::NoLease
+                | Rejection::Failed { .. }
                 | Rejection::Behind { .. }
                 | Rejection::Overloaded
                 | Rejection::DiskFull

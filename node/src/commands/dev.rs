@@ -75,6 +75,9 @@ async fn start(args: &DevArgs, places: &Places, bounds: &Bounds) -> Result<Clust
             Network::Quic { tls_dir }
         }
     };
+    if places.is_first_start() {
+        assemble::begin_cluster(places.arbiter().as_place().data_dir).await?;
+    }
     let arbiter = network.arbiter(&places.arbiter().as_place()).await?;
     let arbiter_address = arbiter.address.clone();
     let mut cluster = Cluster::new(network);

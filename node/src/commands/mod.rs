@@ -7,6 +7,7 @@ pub(crate) mod drain;
 pub(crate) mod export;
 pub(crate) mod force_primary;
 pub(crate) mod import;
+pub(crate) mod init;
 pub(crate) mod keys;
 pub(crate) mod node;
 pub(crate) mod serve;
@@ -24,6 +25,8 @@ pub(crate) fn run(args: Args) -> Result<Exit, Failure> {
     let format = args.common.output;
     match args.command {
         Command::Dev(args) => task::block_on(dev::dev(args, format)),
+        Command::Init(args) => task::block_on(init::init(args, format)),
+        Command::Adopt(args) => task::block_on(init::adopt(args, format)),
         Command::Arbiter(args) => task::block_on(node::arbiter(args, format)),
         Command::Replica(args) => task::block_on(node::replica(args, format)),
         Command::Certs(args) => certs::certs(&args, format),

@@ -17,9 +17,17 @@ pub(super) fn list(
     let mut problems: Vec<String> = of_the_whole(arbiter, config, replicas)
         .into_iter()
         .collect();
+    if let Some(theirs) = &arbiter.foreign {
+        let address = &arbiter.address;
+        problems.push(format!(
+            "the arbiter at {address} is of another cluster, {theirs}: see `lockstep adopt --help`"
+        ));
+    }
     for replica in replicas {
         let name = &replica.name;
-        if !replica.reachable {
+        if replica.role == "stopped" {
+            problems.push(format!("{name} has stopped; start it again"));
+        } else if !replica.reachable {
             problems.push(format!("{name} does not answer"));
         } else if !replica.in_sync {
             problems.push(format!("{name} is not in sync"));

@@ -73,22 +73,44 @@ fn reads_and_writes_go_on_without_the_arbiter() {
 }
 
 #[test]
-fn a_terminated_secondary_leaves_in_good_order_and_returns() {
+fn a_terminated_secondary_keeps_its_place_until_something_is_written_and_returns() {
     let mut cluster = start();
     assert_eq!(cluster.take_replica(1).terminate(), 0);
-    // Nobody has to wait until it is missed: it is no member any more.
-    let status = cluster.place().json(&["status"]);
-    let names: Vec<_> = status["replicas"]
-        .as_array()
-        .unwrap()
-        .iter()
-        .map(|r| r["name"].clone())
-        .collect();
-    assert_eq!(names, ["r1", "r3"]);
+    let roles = |cluster: &Cluster| {
+        let status = cluster.place().json(&["status"]);
+        let replicas = status["replicas"].as_array().unwrap();
+        let role = |r: &serde_json::Value| {
+            let text = |field: &str| r[field].as_str().unwrap().to_owned();
+            format!("{} {}", text("name"), text("role"))
+        };
+        replicas.iter().map(role).collect::<Vec<_>>()
+    };
+    assert_eq!(
+        roles(&cluster),
+        ["r1 primary", "r2 stopped", "r3 secondary"]
+    );
+    // Nobody has to wait until it is missed.
     cluster.place().ok(&["put", "k", "v"]);
+    assert_eq!(roles(&cluster), ["r1 primary", "r3 secondary"]);
     cluster.start_replica(1).unwrap();
     cluster.place().all_in_sync(3);
     assert_eq!(cluster.place().ok(&["get", "k", "--replica", "r2"]), "v\n");
+}
+
+#[test]
+fn a_cluster_that_was_stopped_goes_on_without_the_disk_of_the_last() {
+    let mut cluster = start();
+    cluster.place().ok(&["put", "k", "v"]);
+    for number in [1, 2, 0] {
+        assert_eq!(cluster.take_replica(number).terminate(), 0);
+    }
+    assert_eq!(cluster.take_arbiter().terminate(), 0);
+    std::fs::remove_dir_all(cluster.place().path().join("r1.d")).unwrap();
+    cluster.start_arbiter().unwrap();
+    cluster.start_replica(1).unwrap();
+    cluster.start_replica(2).unwrap();
+    assert_eq!(cluster.place().ok(&["get", "k"]), "v\n");
+    cluster.place().ok(&["put", "k", "w"]);
 }
 
 #[test]
@@ -241,4 +263,43 @@ fn a_primary_is_forced_when_everybody_in_sync_is_lost() {
     std::fs::remove_dir_all(cluster.place().path().join("r1.d")).unwrap();
     cluster.start_replica(0).unwrap();
     cluster.place().all_in_sync(2);
+}
+
+#[test]
+fn a_new_arbiter_adopts_the_cluster_of_one_that_lost_its_directory() {
+    let mut cluster = start();
+    cluster.place().ok(&["put", "kept", "1"]);
+    cluster.take_arbiter().kill();
+    let directory = cluster.place().path().join("arbiter.d");
+    std::fs::remove_dir_all(&directory).unwrap();
+    let error = cluster.start_arbiter().unwrap_err().to_string();
+    assert!(error.contains("no cluster"), "{error}");
+
+    // One that begins a cluster of its own is none of theirs.
+    let init = ["init", "--arbiter-dir", "arbiter.d"];
+    let run = |cluster: &Cluster, arguments: &[&str]| {
+        let output = cluster.place().command(arguments).output().unwrap();
+        let ended = Ended::new(output);
+        (ended.code, ended.text() + &ended.errors)
+    };
+    assert_eq!(run(&cluster, &init).0, 0);
+    let (code, text) = run(&cluster, &init);
+    assert!(code == 2 && text.contains("already"), "{code}: {text}");
+    cluster.start_arbiter().unwrap();
+    eventually("the replicas notice that it is foreign", || {
+        let status: serde_json::Value = cluster.place().json(&["status"]);
+        status["arbiter"]["foreign"].is_string().then_some(())
+    });
+    cluster.take_arbiter().kill();
+    std::fs::remove_dir_all(&directory).unwrap();
+
+    let adopt = ["adopt", "--arbiter-dir", "arbiter.d"];
+    cluster.place().ok(&adopt);
+    cluster.start_arbiter().unwrap();
+    // It can do again what an arbiter is there for.
+    cluster.take_replica(0).kill();
+    cluster.place().ok(&["put", "new", "1"]);
+    cluster.start_replica(0).unwrap();
+    cluster.place().all_in_sync(3);
+    assert_eq!(cluster.place().ok(&["get", "kept"]).trim(), "1");
 }

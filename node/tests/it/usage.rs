@@ -192,6 +192,7 @@ fn an_address_to_advertise_is_checked() {
             "{ended:?}"
         );
     }
+    place.ok(&["init", "--arbiter-dir", "d"]);
     let flags = [&arbiter[..], &["--advertise", "[::1]:7100"]].concat();
     let arbiter = Server::start(&place, "arbiter", &flags).unwrap();
     arbiter.line("ready:").unwrap();

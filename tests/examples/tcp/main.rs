@@ -24,11 +24,10 @@ pub(crate) fn main() -> Result<(), Box<dyn Error>> {
         let unwatched = || Arc::new(|_: &Event| {});
         let transport = Arc::new(Tcp::node("127.0.0.1:0").await?);
         let arbiter = transport.local().clone();
-        let mut running = vec![driver::start_arbiter(
-            Box::new(MemoryArbiter::new()),
-            transport,
-            unwatched(),
-        )];
+        let mut disk = MemoryArbiter::new();
+        driver::begin_cluster(&mut disk)?;
+        let started = driver::start_arbiter(Box::new(disk), transport, unwatched());
+        let mut running = vec![started?];
         let mut replicas = Vec::new();
         for number in 1..=3 {
             let transport = Arc::new(Tcp::node("127.0.0.1:0").await?);

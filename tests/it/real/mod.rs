@@ -61,9 +61,10 @@ impl Case {
         };
         let transport = case.bind("arbiter");
         let endpoint = transport.listens_at().to_string();
-        let store = open_arbiter(&case.dir.path().join("arbiter.d")).expect("a disk");
+        let mut store = open_arbiter(&case.dir.path().join("arbiter.d")).expect("a disk");
+        driver::begin_cluster(&mut store).expect("it is new");
         let arbiter = driver::start_arbiter(Box::new(store), Arc::new(transport), unwatched());
-        case.running.push(arbiter);
+        case.running.push(arbiter.expect("it has a cluster"));
         case.arbiter = Address::new(endpoint);
         case
     }

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::num::NonZeroU32;
+use std::ops::Range;
 use std::sync::Arc;
 
 use lockstep_core::config::{Epoch, Position, Seq};
@@ -466,8 +467,14 @@ fn a_state_that_is_not_installed_is_forgotten(subject: &mut dyn Subject) {
 
 /// A client with as many requests, the last of them in the entry `last`.
 fn row(last: u64, requests: u64) -> SessionRow {
+    later_results(last, 0..requests)
+}
+
+/// What entries up to `last` have added of the client's requests.
+fn later_results(last: u64, requests: Range<u64>) -> SessionRow {
+    let end = requests.end;
     let done = |id| {
-        let seq = Seq(last.saturating_sub(requests - 1 - id));
+        let seq = Seq(last.saturating_sub(end - 1 - id));
         let verdict = match id % 2 {
             0 => Verdict::Executed,
             _ => Verdict::Cancelled,
@@ -482,7 +489,7 @@ fn row(last: u64, requests: u64) -> SessionRow {
     SessionRow {
         floor: RequestId(0),
         last: Seq(last),
-        results: (0..requests).map(done).collect(),
+        results: requests.map(done).collect(),
     }
 }
 
@@ -525,13 +532,31 @@ fn sessions_change_with_the_entries(subject: &mut dyn Subject) {
     assert_eq!(engine.sessions().unwrap(), second);
     apply(&*engine, &[insert(1, 3, "a", "1")]).unwrap();
     assert_eq!(engine.sessions().unwrap(), second, "nothing changed");
+    // Changes have the results that were added; what lies below the floor goes.
+    let added = SessionRow {
+        floor: RequestId(1),
+        ..later_results(4, 2..3)
+    };
+    let entries = [insert(1, 4, "a", "1")];
+    let third = changes(&[(u64::MAX, Some(added.clone()))], 1);
+    engine.apply(&entries, &third).unwrap();
+    let mut row_of_max = row(1, 2);
+    row_of_max.extend(added);
+    assert_eq!(row_of_max.results.len(), 2);
+    let third = sessions(&[(2, row(2, 3)), (u64::MAX, row_of_max)], 1);
+    assert_eq!(engine.sessions().unwrap(), third);
+    let whole = engine.view().unwrap().sessions(None).unwrap();
+    assert_eq!(whole.sessions, third);
+    engine.checkpoint().unwrap();
+    let engine = subject.reopen(engine);
+    assert_eq!(engine.sessions().unwrap(), third);
     engine.stage_begin().unwrap();
     engine.stage(&[], &sessions(&[(7, row(9, 1))], 4)).unwrap();
     engine.stage_begin().unwrap();
     engine.stage(&[], &sessions(&[(3, row(9, 4))], 6)).unwrap();
     engine.stage(&[], &sessions(&[(4, row(8, 1))], 6)).unwrap();
     stage(&*engine, &records).unwrap();
-    assert_eq!(engine.sessions().unwrap(), second);
+    assert_eq!(engine.sessions().unwrap(), third);
     engine.install(moment(10), &EpochHistory::new()).unwrap();
     let installed = sessions(&[(3, row(9, 4)), (4, row(8, 1))], 6);
     assert_eq!(engine.sessions().unwrap(), installed);

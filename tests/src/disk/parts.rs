@@ -142,12 +142,6 @@ impl DiskState {
     }
 
     pub(super) fn change(&mut self, sessions: &SessionChanges) {
-        self.sessions.forgotten = self.sessions.forgotten.max(sessions.forgotten);
-        for (client, row) in &sessions.rows {
-            match row {
-                Some(row) => self.sessions.rows.insert(*client, row.clone()),
-                None => self.sessions.rows.remove(client),
-            };
-        }
+        self.sessions.change(sessions.clone());
     }
 }

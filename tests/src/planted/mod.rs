@@ -42,9 +42,10 @@ pub struct Found {
 
 impl Found {
     /// Runs seeds with the mistake until an invariant that is meant for it shows it: that seed, and how. Others may show it
-    /// before.
-    pub fn hunt(&self) -> Option<(u64, Violation)> {
-        (0..self.seeds_max).find_map(|seed| {
+    /// before. The seed that showed it last, if it is known, comes first.
+    pub fn hunt(&self, last: Option<u64>) -> Option<(u64, Violation)> {
+        let last = last.filter(|last| *last < self.seeds_max);
+        last.into_iter().chain(0..self.seeds_max).find_map(|seed| {
             let report = planted::with(self.bug, || chaos::run(seed, Detail::Off));
             let violation = report.violation?;
             let is_meant = self.by.contains(&violation.invariant);

@@ -175,6 +175,9 @@ pub const SCRIPTED: &[Scripted] = &[
         LINEARIZABLE,
     ),
     scripted(Bug::DrainingJoins, "late_join_while_draining", LINEARIZABLE),
+    scripted(Bug::RestingNotCounted, "rest_while_counted", DURABLE),
+    scripted(Bug::RestsWithLease, "rest_with_a_lease", LINEARIZABLE),
+    scripted(Bug::LastServesOn, "last_one_stops", LINEARIZABLE),
     scripted(
         Bug::InheritsNoLease,
         "restart_while_one_drains",

@@ -97,6 +97,7 @@ impl Cluster {
             arbiter,
             replicas,
         };
+        cluster.begin()?;
         cluster.start_arbiter()?;
         for number in 0..REPLICAS {
             cluster.start_replica(number)?;
@@ -132,6 +133,22 @@ impl Cluster {
     pub fn keep(&mut self) -> PathBuf {
         self.place.keep();
         self.place.path().to_owned()
+    }
+
+    /// Makes the arbiter's directory that of a new cluster.
+    fn begin(&self) -> Result<(), Failure> {
+        let directory = data_dir(&self.arbiter.name);
+        let mut init = self.place.command(&["init", "--arbiter-dir", &directory]);
+        let output = init.output().map_err(|source| Failure::Run {
+            program: init.get_program().into(),
+            source,
+        })?;
+        match output.status.success() {
+            true => Ok(()),
+            false => Err(Failure::NotBegun {
+                log: String::from_utf8_lossy(&output.stderr).into_owned(),
+            }),
+        }
     }
 
     /// Starts the arbiter, and waits until it is ready.

@@ -25,6 +25,12 @@ pub enum Failure {
         /// Why.
         source: io::Error,
     },
+    /// No cluster could be begun.
+    #[error("no cluster could be begun: {log}")]
+    NotBegun {
+        /// What the program says.
+        log: String,
+    },
     /// There are no certificates.
     #[error("cannot make certificates: {0}")]
     Certificates(#[from] AuthorityError),

@@ -12,8 +12,10 @@ use super::*;
 use crate::config::{
     ClusterId, Config, ConfigVersion, Epoch, Incarnation, Member, NodeId, Position, Seq,
 };
+use crate::limits::Limits;
 use crate::message::{NodeStatus, Reply, ReplyBody, RoleName, Usage};
-use crate::operation::{ReadLevel, Rejection, RequestName, Revision};
+use crate::operation::{Key, ReadLevel, Rejection, RequestName, Revision, Value};
+use crate::range::KeyRange;
 
 const CLIENT: ClientId = ClientId(7);
 
@@ -198,6 +200,7 @@ fn status(name: &str, role: RoleName) -> NodeStatus {
         config: Some(config),
         arbiter: Address::new("arbiter"),
         arbiter_reachable: true,
+        foreign_arbiter: None,
         persisted: Position(0),
         committed: Position(0),
         revision: Revision(1),

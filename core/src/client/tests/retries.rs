@@ -103,6 +103,51 @@ fn a_rejection_that_lasts_until_the_deadline_is_the_outcome() {
 }
 
 #[test]
+fn what_no_cluster_takes_is_not_sent() {
+    let long = |size: usize| Key::from(vec![b'k'; size]);
+    let value = |size: usize| Value::from(vec![b'v'; size]);
+    let requests = |key: usize, size: usize| {
+        [
+            RequestBody::Insert {
+                key: long(key),
+                value: value(size),
+            },
+            RequestBody::Remove { key: long(key) },
+            RequestBody::Get {
+                key: long(key),
+                level: ReadLevel::Local,
+            },
+            RequestBody::Scan {
+                range: KeyRange::behind(long(key)),
+                limit: None,
+            },
+            RequestBody::Resolve { key: long(key) },
+        ]
+    };
+    let (key, size) = (Limits::KEY_BYTES_CEILING, Limits::VALUE_BYTES_CEILING);
+    let check = |request: RequestBody, what: Option<&str>| {
+        let mut table = Table::new(&["r1"]);
+        let call = table.call(request);
+        assert_eq!(table.sent.is_empty(), what.is_some());
+        let Some(what) = what else { return };
+        let (completed, outcome) = table.completed();
+        assert_eq!(completed, call);
+        let Outcome::Rejected { reason, .. } = &outcome else {
+            panic!("{outcome:?}");
+        };
+        assert!(reason.to_string().starts_with(what), "{reason}");
+    };
+    for request in requests(key, size) {
+        check(request, None);
+    }
+    for request in requests(key + 1, size) {
+        check(request, Some("key of 4097 bytes"));
+    }
+    let [insert, ..] = requests(key, size + 1);
+    check(insert, Some("value of 16777217 bytes"));
+}
+
+#[test]
 fn what_no_retry_can_change_is_told_at_once() {
     let (mut table, call, request) = Table::writing();
     let reason = Rejection::TooLarge {

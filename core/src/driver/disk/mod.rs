@@ -26,7 +26,7 @@ use crate::driver::clock::Clock;
 use crate::driver::error::DriverError;
 use crate::engine::{ArbiterStore, Engine, LogStore};
 use crate::storage::desk::{Desk, Handed, TOLD_BYTES};
-use crate::storage::scheduler::{Counts, Scheduler, SchedulerOptions};
+use crate::storage::scheduler::{Counts, Report, Scheduler, SchedulerOptions};
 
 pub(super) use self::report::Completion;
 
@@ -39,6 +39,9 @@ use self::threads::Threads;
 /// Threads that answer Gets: one can wait for the disk while the other reads from memory.
 const READERS: usize = 2;
 
+/// Answers handed back and not taken by the loop, each of `BYTES_AT_ONCE` bytes or a single larger record.
+const ANSWERED_MAX: usize = 16;
+
 /// Closing gives up waiting for the disk after this; the threads still finish what they have.
 const CLOSE_PATIENCE: Duration = Duration::from_secs(10);
 
@@ -48,6 +51,7 @@ pub struct Disk {
     engine: Option<Arc<dyn Engine>>,
     queues: Option<Queues>,
     completions: Receiver<Completion>,
+    answered: Option<Receiver<Report>>,
     fate: Fate,
     counters: Arc<Counters>,
 }
@@ -64,6 +68,7 @@ impl Disk {
         let (queues, ends) = Queues::new();
         let (applies, applied) = mpsc::channel();
         let (checkpoints, wanted) = mpsc::channel();
+        let (answers, answered) = async_channel::bounded(ANSWERED_MAX);
 
         let counters = Arc::new(Counters::default());
         let worker = Worker {
@@ -93,20 +98,21 @@ impl Disk {
         });
         for _ in 0..READERS {
             let (state, gets) = (engine.clone(), ends.gets.clone());
-            let report = threads.report.clone();
+            let answers = answers.clone();
             threads.spawn("lockstep-read", move || {
-                reads::read(state.as_ref(), &gets, &report)
+                reads::read(state.as_ref(), &gets, &answers)
             });
         }
-        let (state, report) = (engine.clone(), threads.report.clone());
+        let state = engine.clone();
         threads.spawn("lockstep-scan", move || {
-            reads::read_in_bulk(state.as_ref(), &ends.bulk, &report)
+            reads::read_in_bulk(state.as_ref(), &ends.bulk, &answers)
         });
         Self {
             desk,
             engine: Some(engine),
             queues: Some(queues),
             completions,
+            answered: Some(answered),
             fate: threads.fate,
             counters,
         }
@@ -136,6 +142,7 @@ impl Disk {
             engine: None,
             queues: Some(queues),
             completions,
+            answered: None,
             fate: threads.fate,
             counters,
         }
@@ -151,6 +158,7 @@ impl Disk {
             engine: None,
             queues: None,
             completions,
+            answered: None,
             fate: Fate::default(),
             counters: Arc::default(),
         }
@@ -174,6 +182,11 @@ impl Disk {
     /// Where the threads report; never anything for `none`.
     pub(super) fn completions(&self) -> Option<Receiver<Completion>> {
         self.queues.is_some().then(|| self.completions.clone())
+    }
+
+    /// Where the threads hand back what they have read; never anything but for a replica.
+    pub(super) fn answered(&self) -> Option<Receiver<Report>> {
+        self.answered.clone()
     }
 
     /// Hands on what a round has led to, as one group a thread.
@@ -211,6 +224,8 @@ impl Disk {
 
     /// The threads come to their end, and the last one closes the channel of the reports.
     fn end(&mut self) {
+        // Nobody takes answers any more, and who hands them back must not wait.
+        self.answered = None;
         if let Some(queues) = self.queues.take() {
             queues.close();
         }

@@ -1,14 +1,16 @@
 //! The disk against a log and an engine that stop on command, run out of room, and count.
 
+use std::num::NonZeroU32;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use async_std::task::block_on;
+use futures_lite::future;
 
 use super::*;
 use crate::config::{Epoch, NodeId, Position};
 use crate::engine::memory::{MemoryArbiter, MemoryEngine, MemoryLog};
-use crate::engine::{StoreError, View};
+use crate::engine::{Page, StoreError, View};
 use crate::epochs::EpochHistory;
 use crate::operation::{Entry, Key, Keyed, Moment, Record, Revision};
 use crate::range::KeyRange;
@@ -44,6 +46,7 @@ struct Shared {
     state_is_full: AtomicBool,
     applies_at_once: AtomicBool,
     checkpoints: AtomicUsize,
+    reads: AtomicUsize,
 }
 
 /// Holds every sync until the test lets it go.
@@ -202,7 +205,18 @@ impl Engine for BenchEngine {
     }
 
     fn read(&self, key: &Key) -> Result<Option<Record>, StoreError> {
+        assert_ne!(key, &"poison".into(), "it cannot look for that");
+        self.bench.shared.reads.fetch_add(1, Ordering::SeqCst);
         self.inner.read(key)
+    }
+
+    fn scan(&self, range: &KeyRange, limit: Option<NonZeroU32>) -> Result<Page, StoreError> {
+        assert_ne!(
+            range,
+            &KeyRange::prefix("poison"),
+            "it cannot look for that"
+        );
+        self.inner.scan(range, limit)
     }
 
     fn view(&self) -> Result<Box<dyn View>, StoreError> {
@@ -289,10 +303,21 @@ impl Loop {
         if let Some(position) = self.desk.take_applied() {
             return Report::Applied(position);
         }
-        let report = match block_on(self.disk.completions.recv()).unwrap() {
-            Completion::Report(report) => report,
-            Completion::Failed(error) => panic!("failed: {error:?}"),
-        };
+        let answered = self.disk.answered();
+        let report = block_on(future::or(
+            async {
+                match self.disk.completions.recv().await.unwrap() {
+                    Completion::Report(report) => report,
+                    Completion::Failed(error) => panic!("failed: {error:?}"),
+                }
+            },
+            async {
+                match answered {
+                    Some(answered) => answered.recv().await.unwrap(),
+                    None => future::pending().await,
+                }
+            },
+        ));
         match &report {
             Report::Persisted(tickets) => {
                 for ticket in tickets {
@@ -469,6 +494,49 @@ fn a_get_sees_what_was_reported_as_applied() {
     let value = disk.put_question(2000, Query::Get { key: "k0".into() });
     let record = Record::first("vvv".into(), Revision(2));
     assert_eq!(value, Answer::Record(Some(record)));
+}
+
+#[test]
+fn what_is_read_and_not_taken_is_bounded() {
+    let bench = Bench::default();
+    let mut disk = bench.disk();
+    commit(&mut disk, 0, 1 << 20);
+    let gets = 100;
+    for ticket in 0..gets {
+        disk.query(ticket, Query::Get { key: "k0".into() });
+    }
+    let reads = || bench.shared.reads.load(Ordering::SeqCst);
+    // Each of these answers is handed back alone.
+    let ahead = ANSWERED_MAX + READERS;
+    for taken in 0..gets as usize {
+        while reads() < (taken + ahead).min(gets as usize) {
+            std::thread::yield_now();
+        }
+        assert!(reads() <= taken + ahead, "{} reads, {taken} taken", reads());
+        let report = block_on(disk.disk.answered().unwrap().recv());
+        assert!(matches!(report, Ok(Report::Answered(answers)) if answers.len() == 1));
+    }
+}
+
+#[test]
+fn a_question_at_which_the_state_fails_harms_no_other() {
+    let mut disk = Bench::default().disk();
+    let gets = |key: &str| Query::Get { key: key.into() };
+    let scan = |range| Query::Scan { range, limit: None };
+    for ticket in 0..4 {
+        let failed = disk.put_question(3 * ticket, gets("poison"));
+        assert!(matches!(failed, Answer::Failed(_)), "{failed:?}");
+        let failed = disk.put_question(3 * ticket + 1, scan(KeyRange::prefix("poison")));
+        assert!(matches!(failed, Answer::Failed(_)), "{failed:?}");
+        assert_eq!(
+            disk.put_question(3 * ticket + 2, gets("k0")),
+            Answer::Record(None)
+        );
+    }
+    let Answer::Page(page) = disk.put_question(12, scan(KeyRange::all())) else {
+        panic!("no page");
+    };
+    assert!(page.records.is_empty());
 }
 
 #[test]

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use crate::config::NodeId;
+use crate::config::{Config, NodeId};
 use crate::event::Event;
 use crate::limits;
 use crate::message::{ConfigChange, Propose, ToArbiter};
@@ -29,18 +29,17 @@ impl Primary {
             cx.core.timers.disarm(Timer::Propose);
         }
         let me = cx.core.meta.node;
-        let gone: Vec<NodeId> = self
-            .replicators
-            .keys()
-            .copied()
-            .filter(|node| !config.is_member(*node))
-            .collect();
+        self.note_resting(cx, &config);
+        let is_gone = |node: &NodeId| !config.is_member(*node) || config.resting.contains(node);
+        let nodes = self.replicators.keys().copied();
+        let gone: Vec<NodeId> = nodes.filter(is_gone).collect();
         for node in gone {
             if let Some(replicator) = self.replicators.remove(&node) {
                 replicator.stop(cx);
             }
         }
-        for (node, member) in config.members.iter().filter(|(node, _)| **node != me) {
+        let others = config.members.iter().filter(|(node, _)| **node != me);
+        for (node, member) in others.filter(|(node, _)| !config.resting.contains(node)) {
             // A node that the arbiter does not have in sync is counted no more, unless its addition is still open.
             let standing = if config.in_sync.contains(node) {
                 Standing::InSync
@@ -83,6 +82,17 @@ impl Primary {
             cx.arm(Timer::Beacon, Duration::ZERO);
         }
         self.advance(cx);
+    }
+
+    /// Who rests goes on counting, with what it has: all that is committed, since it has counted up to now.
+    fn note_resting(&mut self, cx: &Context<'_>, config: &Config) {
+        let committed = cx.core.log.committed();
+        self.resting.retain(|node, _| config.resting.contains(node));
+        for node in &config.resting {
+            let acked = self.replicators.get(node).map(Replicator::acked);
+            let has = acked.map_or(committed, |acked| acked.max(committed));
+            self.resting.entry(*node).or_insert(has);
+        }
     }
 
     /// How a removed replica stands: nothing commits without it until its read lease is over. One that a predecessor
@@ -204,6 +214,11 @@ impl Primary {
             return Some(ConfigChange::Drained(*node));
         }
         let log = &cx.core.log;
+        // Who rests has its place until there is something that it lacks.
+        let behind = self.resting.iter().find(|(_, has)| **has < log.end());
+        if let Some((node, _)) = behind {
+            return Some(ConfigChange::Drained(*node));
+        }
         let caught_up = self.replicators.iter().find(|(_, replicator)| {
             replicator.standing == Standing::Counted
                 && (replicator.acked() >= log.committed() || planted!(AddsBehind))

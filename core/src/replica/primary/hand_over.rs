@@ -62,8 +62,13 @@ impl Primary {
 
     /// The arbiter has not answered, or nothing came of what it was asked for.
     pub(in crate::replica) fn on_hand_over_due(&mut self, cx: &mut Context<'_>) {
-        if self.resignation != Resignation::None {
-            self.ask(cx);
+        match self.resignation {
+            Resignation::None => {}
+            Resignation::Asking | Resignation::Finishing if self.has_companions() => self.ask(cx),
+            // Those that were there have stopped as well.
+            Resignation::Asking | Resignation::Finishing => {
+                self.resignation = Resignation::Finishing;
+            }
         }
     }
 
@@ -73,7 +78,7 @@ impl Primary {
             return false;
         }
         self.resignation = Resignation::None;
-        cx.core.is_leaving
+        cx.core.leaving.is_some()
     }
 
     /// Who is to be primary instead, if that is to be proposed.

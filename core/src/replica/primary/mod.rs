@@ -23,8 +23,8 @@ use super::timer::Timer;
 /// One tenure of this replica as primary.
 ///
 /// - `deadlines` has that of each request in `pending`.
-/// - `replicators` has every member of the configuration but this replica.
-/// - The effective ack set is this replica and every Replicator whose standing counts.
+/// - `replicators` and `resting` have every member of the configuration but this replica.
+/// - The effective ack set is this replica, every Replicator whose standing counts, and everybody who rests.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Primary {
     epoch: Epoch,
@@ -36,6 +36,8 @@ pub(super) struct Primary {
     /// Of writes without an entry: the last copy that was rejected. Those up to it are not executed if they come again.
     rejected: BTreeMap<(ClientId, RequestId), u32>,
     replicators: BTreeMap<NodeId, Replicator>,
+    /// Who has stopped in good order, and up to where each has the log at least: nothing commits beyond that.
+    resting: BTreeMap<NodeId, Position>,
     next_sync: u64,
     /// The proposal that is open: repeated until a newer version is known.
     proposal: Option<Propose>,
@@ -63,6 +65,7 @@ impl Primary {
             deadlines: BTreeSet::new(),
             rejected: BTreeMap::new(),
             replicators: BTreeMap::new(),
+            resting: BTreeMap::new(),
             next_sync: 1,
             proposal: None,
             retained: Position(u64::MAX),

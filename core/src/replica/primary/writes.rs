@@ -197,7 +197,10 @@ impl Primary {
                 });
             let log = &cx.core.log;
             let own = planted!(CountsOwnUnsynced => log.end(), log.persisted());
-            let position = counted.map(Replicator::acked).fold(own, Position::min);
+            let resting = self.resting.values().copied();
+            let resting = resting.filter(|_| !planted!(RestingNotCounted));
+            let counted = counted.map(Replicator::acked).chain(resting);
+            let position = counted.fold(own, Position::min);
             cx.commit(position);
         }
         // What is committed and not on as many disks as is required is not acknowledged before it is, or its second is over.

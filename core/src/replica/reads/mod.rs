@@ -52,6 +52,13 @@ impl Read {
             Self::Scan(scan) => scan.query(),
         }
     }
+
+    fn asker(&self) -> &Asker {
+        match self {
+            Self::Point(point) => &point.asker,
+            Self::Scan(scan) => &scan.asker,
+        }
+    }
 }
 
 impl Reads {
@@ -76,6 +83,14 @@ impl Reads {
         key: Key,
         level: ReadLevel,
     ) {
+        // In sync it has what anybody has seen, so that nobody has seen that position. What is behind may catch up.
+        if let ReadLevel::AtLeast(position) = level
+            && position > cx.core.log.end()
+            && cx.core.is_in_sync()
+        {
+            let committed = cx.core.log.committed();
+            return cx.reject(&asker, Rejection::Behind { committed });
+        }
         let when = levels::when(level, authority, &cx.core.log, &key);
         let level = Level::of(level);
         let point = Point { asker, key, level };
@@ -160,6 +175,11 @@ impl Reads {
             (Read::Scan(scan), Answer::Page(page)) => {
                 self.scans -= 1;
                 scan.on_found(cx, page);
+            }
+            (read, Answer::Failed(reason)) => {
+                self.scans -= usize::from(matches!(read, Read::Scan(_)));
+                let reason = reason.clone();
+                cx.reject(read.asker(), Rejection::Failed { reason });
             }
             (Read::Point(_) | Read::Scan(_), _) => {
                 unreachable!("the storage answers what it was asked")

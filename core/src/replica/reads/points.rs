@@ -65,7 +65,7 @@ impl Point {
         };
         let revision = cx.core.log.revision_at(position);
         let key = self.key;
-        cx.reply(
+        cx.answer(
             &self.asker,
             ReplyBody::GetResult {
                 key,

@@ -33,7 +33,7 @@ impl Scan {
     pub(super) fn on_found(self, cx: &mut Context<'_>, found: &Page) {
         cx.save_log();
         let page = self.page(&cx.core.log, found);
-        cx.reply(&self.asker, page);
+        cx.answer(&self.asker, page);
     }
 
     /// A page of the state, with the newest entries laid over it. What they remove may make it shorter although more follow.

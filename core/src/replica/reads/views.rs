@@ -90,7 +90,7 @@ impl View {
                 let last = records.last().filter(|_| page.more);
                 last.map(|last| Cursor::Records(KeyRange::behind(last.key.clone())))
             }
-            Answer::Record(_) | Answer::Entries(_) | Answer::View { .. } => {
+            Answer::Record(_) | Answer::Entries(_) | Answer::View { .. } | Answer::Failed(_) => {
                 unreachable!("the storage answers what it was asked")
             }
         };

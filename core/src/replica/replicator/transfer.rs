@@ -114,7 +114,8 @@ impl Replicator {
                 | Answer::Page(_)
                 | Answer::Entries(_)
                 | Answer::View { .. }
-                | Answer::Sessions(_),
+                | Answer::Sessions(_)
+                | Answer::Failed(_),
             ) => false,
         }
     }

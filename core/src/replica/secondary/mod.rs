@@ -19,6 +19,7 @@ use crate::time::Instant;
 use self::loading::Loading;
 use self::trust::Trust;
 use super::context::Context;
+use super::core::Leaving;
 use super::leases::ReadLease;
 use super::proof::{self, Proof};
 use super::timer::Timer;
@@ -308,6 +309,7 @@ impl Secondary {
         // While it does not know that it is in sync it takes no lease: it may be out again, and would not notice.
         if let (Stage::Streaming { .. }, Some(grant)) = (&self.stage, beacon.grant)
             && (cx.core.is_in_sync() || planted!(TakesLeaseJoining))
+            && (cx.core.leaving != Some(Leaving::ToReturn) || planted!(RestsWithLease))
         {
             let me = cx.core.meta.incarnation;
             let counted = planted!(ReadLeaseFromReceipt => cx.timestamp(), grant);
@@ -377,7 +379,11 @@ impl Secondary {
     pub(super) fn may_leave(&self, cx: &Context<'_>) -> bool {
         let hears_primary =
             matches!(self.stage, Stage::Streaming { .. }) && self.trust == Trust::Promising;
-        hears_primary || !cx.core.is_in_sync()
+        // Who comes back says so once, and nobody waits for the end of what it may answer by.
+        let may_answer = cx.core.leaving == Some(Leaving::ToReturn)
+            && self.read_lease.is_valid(cx.now.time)
+            && !planted!(RestsWithLease);
+        hears_primary && !may_answer || !cx.core.is_in_sync()
     }
 
     // ------------------------------------------------------------------------------------------ full state

@@ -49,7 +49,7 @@ fn a_drain_that_would_stop_the_cluster_is_refused_before_anything_happens() {
         let refused = drain(&mut alone, what);
         assert_eq!(refused, Some(DrainRefusal::LastInSync), "{what:?}");
     }
-    assert!(!alone.replica.core.is_leaving);
+    assert!(alone.replica.core.leaving.is_none());
 
     let mut needed = secondary();
     needed.replica.core.options.limits.min_in_sync = 2;
@@ -58,9 +58,9 @@ fn a_drain_that_would_stop_the_cluster_is_refused_before_anything_happens() {
         required: 2,
     };
     assert_eq!(drain(&mut needed, Drain::Node), Some(too_few));
-    assert!(!needed.replica.core.is_leaving);
+    assert!(needed.replica.core.leaving.is_none());
     assert_eq!(drain(&mut needed, Drain::NodeByForce), None);
-    assert!(needed.replica.core.is_leaving);
+    assert!(needed.replica.core.leaving.is_some());
 }
 
 #[test]
@@ -78,12 +78,12 @@ fn a_drain_that_would_not_end_is_refused() {
     table.step(Input::Timer(Timer::ArbiterSilent));
     let refused = drain(&mut table, Drain::Node);
     assert_eq!(refused, Some(DrainRefusal::ArbiterSilent));
-    assert!(!table.replica.core.is_leaving);
+    assert!(table.replica.core.leaving.is_none());
     // Who is not primary has no role to give away.
     assert_eq!(drain(&mut table, Drain::Primary), None);
     tell(&mut table, config(OTHER, 1, 1));
     assert_eq!(drain(&mut table, Drain::Node), None);
-    assert!(table.replica.core.is_leaving);
+    assert!(table.replica.core.leaving.is_some());
 }
 
 #[test]

@@ -133,3 +133,30 @@ fn a_primary_that_lacks_what_a_replica_knows_to_be_committed_serves_nothing_any_
     let lacks = Effect::Notify(Event::JoinRefused(JoinRefusal::LacksCommitted));
     assert!(table.effects.contains(&lacks), "{:?}", table.effects);
 }
+
+#[test]
+fn an_arbiter_of_another_cluster_is_not_taken_for_the_own() {
+    let mut table = Table::joined(OTHER);
+    table.said();
+    let mut foreign = config(ME, 9, 1);
+    foreign.cluster = ClusterId(10);
+    let is_told = |effect: &Effect| *effect == Effect::Notify(Event::ForeignArbiter(ClusterId(10)));
+    for told in [1, 0] {
+        let replicas = FromArbiter::Replicas(foreign.clone());
+        table.hear("arbiter", Message::FromArbiter(replicas));
+        let effects = std::mem::take(&mut table.effects);
+        let count = effects.iter().filter(|effect| is_told(effect)).count();
+        assert_eq!(count, told, "once");
+    }
+    table.step_after(
+        2 * limits::ARBITER_SILENCE,
+        Input::Timer(Timer::ArbiterSilent),
+    );
+    let status = table.replica.status(Instant::ZERO, Default::default());
+    assert!(!status.arbiter_reachable);
+    assert_eq!(status.foreign_arbiter, Some(ClusterId(10)));
+    let own = FromArbiter::Replicas(config(OTHER, 2, 1));
+    table.hear("arbiter", Message::FromArbiter(own));
+    let status = table.replica.status(Instant::ZERO, Default::default());
+    assert!(status.arbiter_reachable && status.foreign_arbiter.is_none());
+}

@@ -2,6 +2,7 @@
 
 use super::requests::{chunk, loading, remembered};
 use super::*;
+use crate::operation::Change;
 use crate::sessions::SessionChanges;
 
 /// A state that is in memory, in which "k" is set by the entry `seq`, the only one.
@@ -68,4 +69,42 @@ fn memory_says_nothing_while_another_state_is_put_in_place() {
         Some("None".to_owned()),
         "it is looked up now"
     );
+}
+
+#[test]
+fn a_client_that_wants_too_much_at_once_is_told_so_and_others_are_served() {
+    let value = vec![b'v'; Limits::VALUE_BYTES_CEILING / 4 - 1];
+    let large = Entry {
+        changes: [Change::insert("k".into(), value.into(), Revision::FIRST)].into(),
+        ..Entry::of(EPOCH.0, 0, "k", None)
+    };
+    let state = MemoryEngine::new();
+    let applied = state.apply(&[Arc::new(large)], &SessionChanges::default());
+    applied.unwrap();
+    let mut table = Table::joined(OTHER);
+    table.state = Some(state);
+    let local = |id| Request {
+        origin: Origin::plain(CLIENT, RequestId(id)),
+        body: RequestBody::Get {
+            key: "k".into(),
+            level: ReadLevel::Local,
+        },
+        attempt: Default::default(),
+    };
+    let greedy: Vec<_> = (0..9).map(|id| ("greedy", local(id))).collect();
+    let wanted = [greedy, vec![("other", local(9))]].concat();
+    let answered = |table: &mut Table| -> Vec<String> {
+        for (from, request) in wanted.clone() {
+            let from = Address::new(from);
+            let message = Message::Request(request);
+            table.step_within_round(Input::Message { from, message });
+        }
+        table.settle();
+        let replies = table.replies().into_iter();
+        let answers = replies.filter(|(_, _, body)| matches!(body, ReplyBody::GetResult { .. }));
+        answers.map(|(to, ..)| to).collect()
+    };
+    let served = ["greedy", "greedy", "greedy", "greedy", "other"];
+    assert_eq!(answered(&mut table), served);
+    assert_eq!(answered(&mut table), served, "in the next round as well");
 }

@@ -132,6 +132,21 @@ impl Table {
         self.effects.extend(out.drain());
     }
 
+    /// More arrives with it, up to `settle`.
+    fn step_within_round(&mut self, input: Input<Timer>) {
+        let state = self.state.as_ref().map(|state| state as &dyn Engine);
+        let now = Now::new(Instant::ZERO, state);
+        let mut out = Outbox::new();
+        self.replica.step(now, input, &mut out);
+        self.effects.extend(out.drain());
+    }
+
+    fn settle(&mut self) {
+        let mut out = Outbox::new();
+        self.replica.settle(Instant::ZERO.into(), &mut out);
+        self.effects.extend(out.drain());
+    }
+
     /// What its clock shows.
     fn timestamp(&self) -> Timestamp {
         Timestamp {

@@ -1,5 +1,6 @@
 //! A checkpoint: the tables go to fjall as one sorted run, durable and all at once.
 
+use std::path::Path;
 use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
@@ -8,8 +9,9 @@ use fjall::Keyspace;
 
 use crate::config::Position;
 use crate::engine::StoreError;
-use crate::sessions::SessionChanges;
+use crate::sessions::{SessionChanges, SessionRow};
 
+use super::codec::{decode, failed, session_key};
 use super::present::{Base, Present};
 use super::runs;
 use super::table::{self, Table};
@@ -41,7 +43,7 @@ impl Checkpoint {
     }
 
     /// Gives fjall what the tables have changed. Nobody else may do so meanwhile.
-    pub(super) fn write(&self) -> Result<(), StoreError> {
+    pub(super) fn write(&self, path: &Path) -> Result<(), StoreError> {
         let Base { state, records } = &*self.base;
         await_compaction(state);
         let Some(last) = self.tables.last() else {
@@ -51,6 +53,7 @@ impl Checkpoint {
         for table in &self.tables {
             sessions.extend(table.sessions.clone());
         }
+        complete(path, state, &mut sessions)?;
         let merged = table::merged(&self.tables);
         let changes = merged.iter().map(|change| (&change.key, &change.record));
         runs::write(state, Some(last.reached), changes, &sessions)?;
@@ -70,6 +73,24 @@ impl Checkpoint {
     pub(super) fn position(&self) -> Position {
         self.position
     }
+}
+
+/// Makes whole rows of what has changed in those that fjall has, in `path`.
+fn complete(
+    path: &Path,
+    state: &Keyspace,
+    sessions: &mut SessionChanges,
+) -> Result<(), StoreError> {
+    for (client, changed) in &mut sessions.rows {
+        let Some(changed) = changed else { continue };
+        let stored = state.get(session_key(*client));
+        if let Some(stored) = stored.map_err(failed("read the state"))? {
+            let mut row: SessionRow = decode(path, &stored)?;
+            row.extend(std::mem::take(changed));
+            *changed = row;
+        }
+    }
+    Ok(())
 }
 
 /// Checkpoints make sorted runs, and compaction makes one of many: where it cannot keep up, those who write have to wait for

@@ -169,7 +169,7 @@ impl Engine for FjallEngine {
         let bytes = self.present().bytes() as u64;
         self.check_room(self.reserve_bytes / 2 + bytes)?;
         let checkpoint = Checkpoint::begin(&mut self.present_mut());
-        checkpoint.write()?;
+        checkpoint.write(&self.keyspaces.path)?;
         checkpoint.end(&mut self.present_mut());
         Ok(checkpoint.position())
     }

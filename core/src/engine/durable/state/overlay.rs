@@ -1,4 +1,4 @@
-//! Sorted changes laid over a sorted state: where both have a key, the change counts.
+//! Sorted changes laid over a sorted state: where both have a key, the change counts, or is taken up by what is there.
 
 use std::cmp::Ordering;
 use std::iter::Peekable;
@@ -16,9 +16,19 @@ pub(super) fn lay<'a, K: Ord + 'a, V: 'a>(
     older: Rows<'a, K, V>,
     newer: impl Iterator<Item = (K, Option<V>)> + 'a,
 ) -> Rows<'a, K, V> {
+    lay_by(older, newer, |_, newer| newer)
+}
+
+/// The same, where what is there takes up a change by `change`.
+pub(super) fn lay_by<'a, K: Ord + 'a, V: 'a>(
+    older: Rows<'a, K, V>,
+    newer: impl Iterator<Item = (K, Option<V>)> + 'a,
+    change: fn(V, V) -> V,
+) -> Rows<'a, K, V> {
     Box::new(Overlay {
         older: older.peekable(),
         newer: newer.peekable(),
+        change,
     })
 }
 
@@ -32,12 +42,13 @@ pub(super) fn present<'a, K: 'a, V: 'a>(
     })
 }
 
-struct Overlay<A: Iterator, B: Iterator> {
+struct Overlay<V, A: Iterator, B: Iterator> {
     older: Peekable<A>,
     newer: Peekable<B>,
+    change: fn(V, V) -> V,
 }
 
-impl<K, V, A, B> Iterator for Overlay<A, B>
+impl<K, V, A, B> Iterator for Overlay<V, A, B>
 where
     K: Ord,
     A: Iterator<Item = Row<K, V>>,
@@ -54,8 +65,13 @@ where
         match order {
             Ordering::Less => self.older.next(),
             Ordering::Equal => {
-                self.older.next();
-                self.newer.next().map(Ok)
+                let older = self.older.next()?.map(|(_, older)| older);
+                let (key, newer) = self.newer.next()?;
+                let change = |older| match (older, newer) {
+                    (Some(older), Some(newer)) => Some((self.change)(older, newer)),
+                    (_, newer) => newer,
+                };
+                Some(older.map(|older| (key, change(older))))
             }
             Ordering::Greater => self.newer.next().map(Ok),
         }

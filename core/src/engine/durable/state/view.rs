@@ -63,7 +63,11 @@ impl Layers {
             Box::new(found.map(move |row| session(path, row)));
         let rows = self.tables.iter().fold(older, |rows, table| {
             let changes = table.sessions_behind(after);
-            overlay::lay(rows, changes.map(|(client, row)| (*client, row.clone())))
+            let changes = changes.map(|(client, row)| (*client, row.clone()));
+            overlay::lay_by(rows, changes, |mut row, change| {
+                row.extend(change);
+                row
+            })
         });
         overlay::present(rows)
     }

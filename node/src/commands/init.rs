@@ -1,0 +1,66 @@
+//! `init` and `adopt`: what the arbiter of a cluster knows when it starts for the first time.
+
+use lockstep_core::arbiter;
+use lockstep_core::driver::{self, DriverError};
+use lockstep_core::engine::ArbiterStore;
+use serde_json::json;
+
+use crate::args::{AdoptArgs, Format, InitArgs};
+use crate::assemble;
+use crate::output::{self, Exit, Failure};
+
+/// `lockstep init`.
+pub(crate) async fn init(args: InitArgs, format: Format) -> Result<Exit, Failure> {
+    let mut store = assemble::new_arbiter_store(&args.arbiter_dir).await?;
+    let cluster = match driver::begin_cluster(&mut store) {
+        Ok(cluster) => cluster,
+        Err(DriverError::ClusterBegun(cluster)) => {
+            return Err(Failure::Usage(format!(
+                "{} is of the arbiter of cluster {cluster} already: start it with `lockstep arbiter`",
+                args.arbiter_dir.display()
+            )));
+        }
+        Err(error) => return Err(Failure::broken("cannot write the arbiter's record", &error)),
+    };
+    match format {
+        Format::Text => output::print(&format!(
+            "cluster {cluster} begins: start its arbiter on {}",
+            args.arbiter_dir.display()
+        ))?,
+        Format::Json => output::print_json(&json!({ "cluster": cluster.to_string() }))?,
+    }
+    Ok(Exit::Done)
+}
+
+/// `lockstep adopt`.
+pub(crate) async fn adopt(args: AdoptArgs, format: Format) -> Result<Exit, Failure> {
+    let mut store = assemble::new_arbiter_store(&args.arbiter_dir).await?;
+    if store.load().is_some() {
+        return Err(Failure::Usage(format!(
+            "{} has the record of an arbiter: start that with `lockstep arbiter`, or name an empty directory",
+            args.arbiter_dir.display()
+        )));
+    }
+    let client = assemble::client(&args.connection, args.deadline.deadline, 64).await?;
+    let answers = client.statuses().await;
+    client.close().await;
+    let record = arbiter::adopt(&answers?, driver::draw_secret(), args.missing_are_gone)
+        .map_err(|error| Failure::Usage(error.to_string()))?;
+    store
+        .save(&record)
+        .map_err(|error| Failure::broken("cannot write the arbiter's record", &error))?;
+    let cluster = record.config.cluster;
+    let members = record.config.members.values();
+    let members: Vec<&str> = members.map(|member| &*member.name).collect();
+    match format {
+        Format::Text => output::print(&format!(
+            "cluster {cluster} is adopted, with {}: start its arbiter on {}, under the address that the replicas know",
+            members.join(", "),
+            args.arbiter_dir.display()
+        ))?,
+        Format::Json => output::print_json(&json!({
+            "cluster": cluster.to_string(), "members": members,
+        }))?,
+    }
+    Ok(Exit::Done)
+}
