@@ -126,6 +126,6 @@ fn log(node: &str, event: &Event) {
             info!(target: CHANGES, node, %peer, %incarnation, "accepted a join");
         }
         Event::Decided(version) => info!(node, %version, "decided on a configuration"),
-        Event::Left => info!(target: CHANGES, node, "left the configuration"),
+        Event::Left => info!(target: CHANGES, node, "ends, as it was told to"),
     }
 }

@@ -80,8 +80,10 @@ pub(crate) enum Failure {
         committed: Position,
     },
     /// What became of a write could not be found out.
-    #[error("what became of the write is still unknown: {why}")]
+    #[error("what became of the write is still unknown; {advice}: {why}")]
     Unresolved {
+        /// What the user can do.
+        advice: &'static str,
         /// Why.
         why: String,
     },
@@ -372,7 +374,9 @@ mod tests {
         check(Failure::NotAnswered { reason }, 3);
         check(Failure::Refused("x".into()), 3);
         check(Failure::Unknown { write: None }, 4);
-        check(Failure::Unresolved { why: "x".into() }, 4);
+        let (advice, why) = ("ask again", "x".into());
+        let unresolved = Failure::Unresolved { advice, why };
+        check(unresolved, 4);
         check(Failure::Unreachable("x".into()), 5);
         check(Failure::Broken("x".into()), 6);
         check(Failure::Mismatch { count: 1 }, 7);

@@ -132,18 +132,22 @@ impl Store {
             .handle()
             .resolve(&write.request, write.key.clone())
             .await;
-        let unresolved = |why: String| Failure::Unresolved { why };
+        let unresolved = |advice: &'static str, why: String| Failure::Unresolved { advice, why };
         match outcome {
             Ok(resolution) => Ok(resolution),
-            Err(ReadError::Rejected { reason, .. }) => Err(unresolved(match reason {
-                Rejection::SessionExpired | Rejection::SessionTooOld => {
-                    format!("{reason}. Read the key to see what is there")
-                }
-                _ => format!("{reason}. Ask again"),
-            })),
+            Err(ReadError::Rejected { reason, .. }) => {
+                let is_forgotten =
+                    matches!(reason, Rejection::SessionExpired | Rejection::SessionTooOld);
+                let advice = if is_forgotten {
+                    "read the key"
+                } else {
+                    "ask again"
+                };
+                Err(unresolved(advice, reason.to_string()))
+            }
             Err(error) => {
                 let failure = self.not_read(error, None).await;
-                Err(unresolved(format!("{failure}. Ask again")))
+                Err(unresolved("ask again", failure.to_string()))
             }
         }
     }
@@ -171,22 +175,30 @@ impl Store {
 
     /// What the members of the cluster say of themselves, those that answer.
     pub(crate) async fn statuses(&self) -> Result<Vec<NodeStatus>, Failure> {
-        self.statuses_without(None).await
+        let answers = self
+            .statuses_within(self.patience.of_a_call(), 1, None)
+            .await;
+        answers.ok_or_else(|| Failure::Unreachable(self.unreachable(None)))
     }
 
-    /// The same, without waiting for one that may be gone.
+    /// The same for who has more to do: it waits for half of the time at most once one has answered, and not for one that
+    /// may be gone.
     pub(crate) async fn statuses_without(
         &self,
         gone: Option<&Address>,
     ) -> Result<Vec<NodeStatus>, Failure> {
-        let answers = self.statuses_within(self.patience.of_a_call(), gone).await;
+        let answers = self
+            .statuses_within(self.patience.of_a_call(), 2, gone)
+            .await;
         answers.ok_or_else(|| Failure::Unreachable(self.unreachable(None)))
     }
 
-    /// The same within a time in all; `None` if nobody answers.
+    /// The same within a time in all, of which the others get one part in `parts` of what the first one leaves; `None` if
+    /// nobody answers.
     async fn statuses_within(
         &self,
         time: Duration,
+        parts: u32,
         gone: Option<&Address>,
     ) -> Option<Vec<NodeStatus>> {
         let end = Instant::now() + time;
@@ -204,9 +216,9 @@ impl Store {
             None => self.addresses.clone(),
         };
         let mut answers = vec![first];
-        // Whoever is there answers at once: who is not is not waited for to the end, as others may have to be asked yet.
-        let half = Instant::now() + end.saturating_duration_since(Instant::now()) / 2;
-        let others = self.ask_all(&members, half);
+        let now = Instant::now();
+        let part = end.saturating_duration_since(now) / parts;
+        let others = self.ask_all(&members, now + part);
         while let Ok(answer) = others.recv().await {
             if answers.iter().all(|known| known.node != answer.node) {
                 answers.push(answer);
@@ -235,7 +247,7 @@ impl Store {
 
     /// The address of the replica that the user means: by its name, its node id or its address.
     pub(crate) async fn find_replica(&self, wanted: &str) -> Result<Address, Failure> {
-        let answers = self.statuses().await?;
+        let answers = self.statuses_without(None).await?;
         self.find_replica_in(&answers, wanted)
     }
 
@@ -306,7 +318,7 @@ impl Store {
     /// The words for a position that a read has waited for and that no replica has come to.
     async fn beyond(&self, wanted: Position) -> Option<Failure> {
         let time = self.patience.of_an_inquiry() / 2;
-        let answers = self.statuses_within(time, None).await?;
+        let answers = self.statuses_within(time, 1, None).await?;
         let committed = answers.iter().map(|answer| answer.committed).max()?;
         (committed < wanted).then_some(Failure::Beyond { wanted, committed })
     }
@@ -315,7 +327,10 @@ impl Store {
     async fn why_unreachable(&self, replica: Option<&Address>) -> String {
         let time = self.patience.of_an_inquiry();
         if replica.is_none() && !time.is_zero() {
-            let answers = self.statuses_within(time, None).await.unwrap_or_default();
+            let answers = self
+                .statuses_within(time, 1, None)
+                .await
+                .unwrap_or_default();
             if let Some(cluster) = status::combine(&answers) {
                 return cluster.standstill();
             }

@@ -91,8 +91,8 @@ pub(crate) struct CommonArgs {
     pub(crate) output: Format,
 
     /// What is logged: a level (error, warn, info, debug, trace), or directives such as
-    /// `lockstep=debug,quinn=info` [default: for what runs nodes warn, and changes of
-    /// the cluster (lockstep::changes=info); error for the rest]
+    /// `lockstep=debug,quinn=info` [default: arbiter and replica warn, and changes of the
+    /// cluster (lockstep::changes=info); dev warn; error for the rest]
     #[arg(long, value_name = "LEVEL", global = true)]
     pub(crate) log: Option<String>,
 
@@ -184,7 +184,9 @@ impl Args {
     pub(crate) fn log(&self) -> &str {
         match (&self.common.log, &self.command) {
             (Some(log), _) => log,
-            (None, Command::Dev(_) | Command::Arbiter(_) | Command::Replica(_)) => NODE_LOG,
+            (None, Command::Arbiter(_) | Command::Replica(_)) => NODE_LOG,
+            // Whoever tries it out sees what comes of what they do.
+            (None, Command::Dev(_)) => "warn",
             (
                 None,
                 Command::Certs(_)

@@ -25,7 +25,7 @@ pub(crate) async fn drain(args: DrainArgs, format: Format) -> Result<Exit, Failu
 }
 
 async fn drain_with(store: &Store, args: &DrainArgs, format: Format) -> Result<Exit, Failure> {
-    let answers = store.statuses().await?;
+    let answers = store.statuses_without(None).await?;
     if let Some(node) = status::former(&answers, &args.node) {
         return expect_no_more(store, &answers, node, args, format).await;
     }

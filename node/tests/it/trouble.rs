@@ -2,7 +2,7 @@
 
 use lockstep_tests::processes::Hosts;
 
-use crate::support::{Cluster, Place, eventually, program};
+use crate::support::{Cluster, Place, Server, eventually, place, program};
 
 fn start() -> Cluster {
     Cluster::start(program(), Hosts::LOCAL).unwrap()
@@ -48,7 +48,10 @@ fn who_is_missing_is_shown_until_it_is_back_or_drained() {
     let drained = cluster.take_replica(1);
     drained.line("left: r2").unwrap();
     let (code, log) = drained.end();
-    assert!(code == 0 && log.contains("left the configuration"), "{log}");
+    assert!(
+        code == 0 && log.contains("ends, as it was told to"),
+        "{log}"
+    );
     gone(cluster.place(), &[]);
 }
 
@@ -144,4 +147,42 @@ fn a_write_of_unknown_outcome_is_resolved_by_the_name_it_was_given() {
     });
     assert!([0, 1].contains(&resolved.code), "{resolved:?}");
     assert!(resolved.text().contains("executed"), "{resolved:?}");
+}
+
+#[test]
+fn what_changes_the_cluster_is_logged_unless_told_otherwise() {
+    let place = place();
+    let tls = ["--tls-dir", "tls"];
+    place.ok(&[&["certs", "init"], &tls[..]].concat());
+    let node = |name: &'static str, command: &'static str, more: &[&str]| {
+        let certificate = ["certs", "node", name, "--host", "127.0.0.1"];
+        place.ok(&[&certificate[..], &tls].concat());
+        let flags = [
+            "--listen",
+            "127.0.0.1:0",
+            "--name",
+            name,
+            "--data-dir",
+            name,
+        ];
+        let arguments = [&[command], &flags[..], &tls, more].concat();
+        let server = Server::start(&place, name, &arguments).unwrap();
+        let ready = server.line("ready:").unwrap();
+        let address = ready.split([' ', ',']).nth(2).unwrap().to_owned();
+        (server, address)
+    };
+    let (arbiter, address) = node("a", "arbiter", &[]);
+    let (replica, _) = node("r1", "replica", &["--arbiter", &address]);
+    assert!(
+        arbiter.log().contains("accepted a join"),
+        "{}",
+        arbiter.log()
+    );
+    assert!(
+        replica.log().contains("is primary from now on"),
+        "{}",
+        replica.log()
+    );
+    let (quiet, _) = node("r2", "replica", &["--arbiter", &address, "--log", "warn"]);
+    assert_eq!(quiet.log(), "");
 }
