@@ -166,19 +166,21 @@ pub const RECV_BYTES_MAX: usize = 256 << 10;
 /// The bounds an operator may choose. All replicas of a cluster should have the same.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Limits {
-    /// Longest key in bytes; at most 4 KiB, since keys stand in every index block of the engine.
+    /// Longest key in bytes; at most 4 KiB, since keys stand in every index block of the engine. Default 4 KiB.
     pub key_bytes_max: usize,
-    /// Longest value in bytes; at most 16 MiB, since a value travels in one frame.
+    /// Longest value in bytes; at most 16 MiB, since a value travels in one frame. Default 1 MiB.
     pub value_bytes_max: usize,
-    /// Entries a primary keeps uncommitted, in bytes; beyond it writes are rejected as `Overloaded`.
+    /// Entries a primary keeps uncommitted, in bytes; beyond it writes are rejected as `Overloaded`. Default 64 MiB.
     pub uncommitted_bytes_max: usize,
     /// Entries on their way to one replica and not acknowledged, in bytes: twice what a 10 Gbit/s link holds in a millisecond.
+    /// Default 4 MiB.
     pub window_bytes_max: usize,
-    /// Entries kept in memory for replicas that are behind, in bytes; older ones are read from disk.
+    /// Entries kept in memory for replicas that are behind, in bytes; older ones are read from disk. Default 16 MiB.
     pub tail_bytes_max: usize,
-    /// Entries kept on disk for replicas that come back, in bytes; who misses more gets the full state.
+    /// Entries kept on disk for replicas that come back, in bytes; who misses more gets the full state. Default 256 MiB.
     pub log_bytes_max: u64,
     /// Writes are rejected (`TooFewReplicas`) while fewer replicas than this are in sync, and none is acknowledged.
+    /// Default 1.
     pub min_in_sync: u32,
     /// Leases and patience.
     pub timing: Timing,
@@ -191,12 +193,12 @@ pub struct Limits {
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct SessionLimits {
     /// Clients in all; of more, the one that has been quiet for longest is forgotten. Several times what a cluster
-    /// serves at once, since every start of a program is a new client.
+    /// serves at once, since every start of a program is a new client. Default 65,536.
     pub clients_max: usize,
-    /// Results in all: about 64 MiB of memory.
+    /// Results in all: about 64 MiB of memory. Default 1,048,576.
     pub results_max: usize,
     /// Results of one client; of more, those of its oldest requests are forgotten. Many times what a client has under
-    /// way, so that only one that never says what it has settled comes to that.
+    /// way, so that only one that never says what it has settled comes to that. Default 4,096.
     pub results_per_client_max: usize,
 }
 
@@ -215,14 +217,14 @@ impl Default for SessionLimits {
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Timing {
     /// How long a lease lasts. A peer that has answered no Beacon for this long is taken for dead, and a primary that
-    /// has not been heard for a little longer is replaced: failover takes about this long.
+    /// has not been heard for a little longer is replaced: failover takes about this long. Default 500 ms.
     pub lease: Duration,
-    /// A Beacon goes to every peer this often: a fifth of a lease, so that several may be lost.
+    /// A Beacon goes to every peer this often: a fifth of a lease, so that several may be lost. Default 100 ms.
     pub beacon: Duration,
     /// A peer whose oldest unacknowledged Snapshot is older than this is taken for hanging: its removal still leaves
-    /// most of a second for the writes that wait for it.
+    /// most of a second for the writes that wait for it. Default 300 ms.
     pub overdue: Duration,
-    /// By how many thousandths the rates of two nodes' clocks differ at most. Linearizable reads rest on this.
+    /// By how many thousandths the rates of two nodes' clocks differ at most. Linearizable reads rest on this. Default 10.
     pub drift_permille: u32,
 }
 
@@ -281,6 +283,7 @@ impl Default for Timing {
 
 /// Times that do not fit together.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
 pub enum TimingError {
     /// The lease is too short to be kept up or too long to wait for.
     #[error("a lease of {lease:?} is outside the range of 20 ms to 60 s")]

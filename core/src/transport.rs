@@ -124,6 +124,7 @@ pub enum SenderKind {
 
 /// What went wrong with frames or addresses.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum TransportError {
     /// The frame can never be sent; smaller ones still can. None of the call's frames was sent.
     #[error("frame of {size} bytes exceeds the limit of {limit}")]

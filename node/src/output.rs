@@ -158,6 +158,7 @@ fn advice(reason: &Rejection) -> &'static str {
         | Rejection::Cancelled
         | Rejection::SessionTooOld
         | Rejection::CannotDrain { .. } => "",
+        _ => "",
     }
 }
 

@@ -10,7 +10,7 @@ use async_std::task;
 use lockstep_core::config::{Address, Position};
 use lockstep_core::driver;
 use lockstep_core::driver::handle::{
-    Acknowledged, ClientOptions, Handle, Page, Read, ReadError, WriteError,
+    Acknowledged, AdminError, ClientOptions, Handle, Page, Read, ReadError, WriteError,
 };
 use lockstep_core::message::{Drain, NodeStatus};
 use lockstep_core::operation::{Key, ReadLevel, Rejection, RequestId, Resolution, Value};
@@ -156,7 +156,7 @@ impl Store {
     pub(crate) async fn drain(&self, replica: &Address, drain: Drain) -> Result<(), Failure> {
         match self.handle().drain(replica, drain).await {
             Ok(()) => Ok(()),
-            Err(error) => Err(self.not_read(error, Some(replica)).await),
+            Err(error) => Err(self.not_administered(error, replica).await),
         }
     }
 
@@ -297,12 +297,13 @@ impl Store {
                 let write = Some(WriteName { request, key });
                 (Some(request.id), Failure::Unknown { write })
             }
-            WriteError::Unreachable => {
+            WriteError::Unreachable { .. } => {
                 let text = format!("nothing was written: {}", self.why_unreachable(None).await);
                 (None, Failure::Unreachable(text))
             }
             WriteError::Interrupted => (None, Failure::Unknown { write: None }),
             WriteError::Closed => (None, closed()),
+            error => (None, Failure::Broken(error.to_string())),
         };
         NotWritten { id, failure }
     }
@@ -310,8 +311,22 @@ impl Store {
     async fn not_read(&self, error: ReadError, replica: Option<&Address>) -> Failure {
         match error {
             ReadError::Rejected { reason, .. } => Failure::NotAnswered { reason },
-            ReadError::Unreachable => Failure::Unreachable(self.why_unreachable(replica).await),
+            ReadError::Unreachable { .. } => {
+                Failure::Unreachable(self.why_unreachable(replica).await)
+            }
             ReadError::Closed => closed(),
+            error => Failure::Broken(error.to_string()),
+        }
+    }
+
+    async fn not_administered(&self, error: AdminError, replica: &Address) -> Failure {
+        match error {
+            AdminError::Rejected { reason, .. } => Failure::NotAnswered { reason },
+            AdminError::Unreachable { .. } => {
+                Failure::Unreachable(self.why_unreachable(Some(replica)).await)
+            }
+            AdminError::Closed => closed(),
+            error => Failure::Broken(error.to_string()),
         }
     }
 

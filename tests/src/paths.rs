@@ -275,6 +275,7 @@ fn count_rejection(reason: &Rejection, counts: &mut Counts) {
         | Rejection::Failed { .. }
         | Rejection::TooFewReplicas { .. }
         | Rejection::CannotDrain { .. } => return,
+        other => panic!("a rejection of a path of its own: {other}"),
     };
     counts.path(path);
 }

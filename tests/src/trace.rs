@@ -421,6 +421,6 @@ fn in_short(outcome: &Outcome) -> String {
         },
         Outcome::Unknown { request } => format!("#{} unknown", request.id),
         Outcome::Rejected { id, reason } => format!("#{id} rejected: {reason}"),
-        Outcome::Unreachable => "unreachable".to_owned(),
+        Outcome::Unreachable { .. } => "unreachable".to_owned(),
     }
 }

@@ -43,7 +43,7 @@
 //!     Err(error) => println!("certainly not executed, it can be tried again: {error}"),
 //! }
 //! let error = client.insert("greeting", "hello").await.expect_err("there is no primary");
-//! assert!(matches!(error, WriteError::Unreachable));
+//! assert!(matches!(error, WriteError::Unreachable { .. }));
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! # }).unwrap();
 //! ```
@@ -55,7 +55,7 @@ use std::time::Duration;
 use async_std::task;
 use lockstep_core::Handle;
 use lockstep_core::config::{Address, NodeId};
-use lockstep_core::driver::handle::{ClientOptions, ReadError};
+use lockstep_core::driver::handle::{AdminError, ClientOptions};
 use lockstep_core::driver::{self, DriverError, Running};
 use lockstep_core::engine::memory::MemoryArbiter;
 use lockstep_core::event::Event;
@@ -94,6 +94,7 @@ struct Node<D> {
 
 /// Why a cluster is not as it should be.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum ClusterError {
     /// A process could not start or did not end in good order.
     #[error("a process of the cluster failed")]
@@ -279,7 +280,7 @@ impl Cluster {
     ///
     /// # Panics
     /// If there is no replica of that number.
-    pub async fn status(&self, replica: usize) -> Result<NodeStatus, ReadError> {
+    pub async fn status(&self, replica: usize) -> Result<NodeStatus, AdminError> {
         self.observer.status(self.address(replica)).await
     }
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 use async_std::task::{self, block_on};
 use futures_lite::StreamExt;
 use lockstep_core::driver;
-use lockstep_core::driver::handle::{ClientOptions, ReadError, WriteError};
+use lockstep_core::driver::handle::{Asked, ClientOptions, ReadError, WriteError};
 use lockstep_core::limits::Limits;
 use lockstep_core::message::RoleName;
 use lockstep_core::operation::Keyed;
@@ -190,10 +190,17 @@ fn a_client_without_a_cluster_says_that_nothing_was_executed() {
     block_on(async {
         let network = Network::new(0);
         let transport = Arc::new(network.client("lonely"));
-        let nowhere = vec![lockstep_core::config::Address::new("nowhere")];
-        let client = driver::connect(transport, nowhere, &ClientOptions::default());
+        let nowhere = lockstep_core::config::Address::new("nowhere");
+        let client = driver::connect(transport, vec![nowhere.clone()], &ClientOptions::default());
         let hasty = client.with_deadline(Duration::from_millis(20));
-        assert_eq!(hasty.insert("k", "v").await, Err(WriteError::Unreachable));
-        assert_eq!(hasty.get("k").await, Err(ReadError::Unreachable));
+        let asked = vec![Asked {
+            replica: nowhere,
+            failure: None,
+        }];
+        let write = hasty.insert("k", "v").await.unwrap_err();
+        assert!(write.to_string().ends_with("asked nowhere"), "{write}");
+        assert!(matches!(write, WriteError::Unreachable { asked: a } if a == asked));
+        let read = hasty.get("k").await;
+        assert_eq!(read, Err(ReadError::Unreachable { asked }));
     });
 }

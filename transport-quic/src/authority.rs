@@ -57,6 +57,7 @@ pub struct Issued {
 
 /// Why nothing was issued.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum AuthorityError {
     /// There is one already. Nothing was changed.
     #[error("{path} exists already and was left alone")]

@@ -24,18 +24,18 @@ pub const CLIENT_BYTES_MAX: usize = 128 << 20;
 pub struct QuicConfig {
     /// Where it listens. Port 0 lets the system choose one.
     pub listen: SocketAddr,
-    /// `HOST:PORT` at which others reach it; `None`: where it listens. Port 0 stands for the port it listens on.
+    /// `HOST:PORT` at which others reach it; `None`, the default: where it listens. Port 0 stands for the port it listens on.
     pub advertise: Option<String>,
     /// Who it is.
     pub credentials: Credentials,
-    /// Whether it connects to others.
+    /// Whether it connects to others. Default: it does.
     pub dial: Dial,
     /// Whom it takes connections from.
     pub admit: Admit,
-    /// Largest frame it carries; all nodes of a cluster should have the same. From clients it takes frames up to
-    /// [`limits::REQUEST_BYTES_MAX`].
+    /// Largest frame it carries; all nodes of a cluster should have the same. Default
+    /// [`limits::FRAME_BYTES_MAX`]. From clients it takes frames up to [`limits::REQUEST_BYTES_MAX`].
     pub frame_bytes_max: usize,
-    /// Clients connected at the same time; more are turned away.
+    /// Clients connected at the same time; more are turned away. Default [`CLIENTS_MAX`].
     pub clients_max: usize,
     /// Clients connected at the same time with the same certificate; more are turned away.
     pub clients_each_max: usize,
@@ -102,6 +102,7 @@ impl QuicConfig {
 
 /// Why a transport could not be started.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum QuicError {
     /// Another program uses the port.
     #[error("{listen} is in use: stop the program that listens there, or choose another port")]

@@ -33,6 +33,7 @@ pub struct Credentials {
 
 /// Why certificates cannot be used. Every text says what to do.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum TlsError {
     /// There is no `ca.pem`.
     #[error(

@@ -14,6 +14,7 @@ use crate::storage::ArbiterRecord;
 
 /// Why a replica cannot be made primary by force.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[non_exhaustive]
 pub enum NotForced {
     /// It is in sync, so nothing needs to be forced.
     #[error(

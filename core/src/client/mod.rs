@@ -330,7 +330,12 @@ impl Client {
                 id: origin.id,
                 reason: reason.clone(),
             },
-            (_, _) => Outcome::Unreachable,
+            (_, _) => Outcome::Unreachable {
+                replicas: match active.pinned() {
+                    Some(replica) => vec![replica.clone()],
+                    None => self.replicas.known().to_vec(),
+                },
+            },
         }
     }
 

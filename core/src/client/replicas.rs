@@ -87,6 +87,11 @@ impl Replicas {
         }
     }
 
+    /// All that could be asked.
+    pub(super) fn known(&self) -> &[Address] {
+        &self.known
+    }
+
     /// Everything before this is committed.
     pub(super) fn committed(&self) -> Position {
         self.committed

@@ -67,6 +67,10 @@ impl Transport for Bench {
     fn runtime(&self) -> Option<Arc<dyn Runtime>> {
         self.runtime.clone()
     }
+
+    fn last_failure(&self, peer: &Address) -> Option<String> {
+        (peer.as_str() == "gone").then(|| "no answer".to_owned())
+    }
 }
 
 pub(super) fn bench() -> (Bench, Sender<Received>, Receiver<Done>) {

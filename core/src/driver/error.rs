@@ -10,6 +10,7 @@ use crate::storage::desk::DeskError;
 
 /// Why a process ended.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum DriverError {
     /// The disk did not do what it was asked for; the next start finds out what it has.
     #[error("the disk failed")]

@@ -265,6 +265,7 @@ pub trait ArbiterStore: Send {
 
 /// Why the disk did not do what it was asked for.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum StoreError {
     /// No room on the disk; nothing was changed, and the same can be tried again later.
     #[error("no room on the disk that holds {path}: free some space")]

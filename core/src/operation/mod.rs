@@ -84,6 +84,7 @@ pub enum ReadLevel {
 
 /// Why a request was certainly not executed.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, thiserror::Error)]
+#[non_exhaustive]
 pub enum Rejection {
     /// Writes go to the primary; try there.
     #[error("this replica is not the primary{}", .primary.as_ref().map(|p| format!(" ({p} is)")).unwrap_or_default())]

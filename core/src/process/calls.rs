@@ -46,6 +46,9 @@ pub enum Outcome {
         /// The last reason.
         reason: Rejection,
     },
-    /// Until the deadline no replica was reached, and nothing was executed.
-    Unreachable,
+    /// Until the deadline no replica was reached that could do it, and nothing was executed.
+    Unreachable {
+        /// Where it could have been done, as far as the client knows.
+        replicas: Vec<Address>,
+    },
 }

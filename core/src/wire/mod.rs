@@ -16,6 +16,7 @@ const BUFFER_BYTES: usize = 1 << 10;
 
 /// Why a frame is no message.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
 pub enum DecodeError {
     /// Nothing in it.
     #[error("empty frame")]

@@ -56,5 +56,6 @@ fn failure(error: AuthorityError) -> Failure {
             Failure::Usage(text)
         }
         AuthorityError::File { .. } | AuthorityError::Crypto { .. } => Failure::Broken(text),
+        _ => Failure::Broken(text),
     }
 }

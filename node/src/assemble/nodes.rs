@@ -229,6 +229,7 @@ fn store_failure(error: &StoreError) -> Failure {
         | StoreError::Mismatch { .. }
         | StoreError::Io { .. }
         | StoreError::Engine(_) => Failure::Broken(text),
+        _ => Failure::Broken(text),
     }
 }
 
@@ -248,6 +249,7 @@ pub(super) fn tls_failure(error: TlsError) -> Failure {
         | TlsError::KeyMismatch { .. }
         | TlsError::OtherIdentity { .. }
         | TlsError::Unusable { .. } => Failure::Broken(text),
+        _ => Failure::Broken(text),
     }
 }
 

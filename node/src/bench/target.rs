@@ -98,6 +98,7 @@ impl lockstep_bench::Failure for Failure {
                 | Rejection::SessionTooOld
                 | Rejection::Cancelled
                 | Rejection::CannotDrain { .. } => false,
+                _ => false,
             },
             Self::Usage(_) | Self::Broken(_) => true,
             Self::NotFound { .. }

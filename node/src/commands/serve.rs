@@ -95,8 +95,11 @@ pub(crate) fn failure(error: &DriverError) -> Failure {
         | DriverError::TransportClosed
         | DriverError::Panicked(_)
         | DriverError::Abandoned
-        | DriverError::Thread(_) => {
-            Failure::Broken(format!("the node ended: {}", output::chain(error)))
-        }
+        | DriverError::Thread(_) => broken(error),
+        other => broken(other),
     }
+}
+
+fn broken(error: &DriverError) -> Failure {
+    Failure::Broken(format!("the node ended: {}", output::chain(error)))
 }

@@ -92,7 +92,7 @@ fn check_effects(record: &Record, written: &BTreeMap<&Value, u32>) -> Result<(),
     let times = written.get(value).copied().unwrap_or(0);
     let allowed = match &record.ended {
         Some((_, Outcome::Answered { .. })) => 1..=1,
-        Some((_, Outcome::Rejected { .. } | Outcome::Unreachable)) => 0..=0,
+        Some((_, Outcome::Rejected { .. } | Outcome::Unreachable { .. })) => 0..=0,
         Some(_) | None => 0..=1,
     };
     if allowed.contains(&times) {

@@ -43,7 +43,7 @@ fn write(value: Option<&Value>, outcome: Option<&Outcome>) -> What {
             body: ReplyBody::OperationAck { seq, .. },
             ..
         }) => WriteOutcome::Acknowledged { seq: *seq },
-        Some(Outcome::Rejected { .. } | Outcome::Unreachable) => WriteOutcome::Rejected,
+        Some(Outcome::Rejected { .. } | Outcome::Unreachable { .. }) => WriteOutcome::Rejected,
         None | Some(Outcome::Unknown { .. }) => WriteOutcome::Unknown,
         Some(Outcome::Answered { .. }) => {
             panic!("a write was answered like a read: {outcome:?}")
@@ -73,7 +73,8 @@ fn read(level: ReadLevel, outcome: Option<&Outcome>) -> What {
             position: *position,
             replica: replica.clone(),
         }),
-        None | Some(Outcome::Rejected { .. } | Outcome::Unreachable | Outcome::Unknown { .. }) => {
+        None
+        | Some(Outcome::Rejected { .. } | Outcome::Unreachable { .. } | Outcome::Unknown { .. }) => {
             None
         }
         Some(Outcome::Answered { .. }) => {

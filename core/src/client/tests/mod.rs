@@ -221,6 +221,11 @@ fn ack(seq: u64) -> ReplyBody {
     }
 }
 
+fn unreachable(replicas: &[&str]) -> Outcome {
+    let replicas = replicas.iter().map(Address::new).collect();
+    Outcome::Unreachable { replicas }
+}
+
 fn answered(replica: &str, request: &Request, body: ReplyBody) -> Outcome {
     let replica = Address::new(replica);
     let id = request.origin.id;

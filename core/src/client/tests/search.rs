@@ -28,7 +28,7 @@ fn a_write_that_no_primary_was_found_for_is_certainly_not_executed() {
             asked.push(to);
         }
     }
-    assert_eq!(table.completed(), (call, Outcome::Unreachable));
+    assert_eq!(table.completed(), (call, unreachable(&["r1", "r2"])));
     assert_eq!(table.now, Instant::from_millis(5000));
     assert!(asked.contains(&"r1".to_owned()) && asked.contains(&"r2".to_owned()));
 }

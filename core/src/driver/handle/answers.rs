@@ -1,5 +1,7 @@
 //! What a program is told: an answer of each kind as a type of its own, and why there is none.
 
+use std::fmt;
+
 use crate::config::{Address, Position, Seq};
 use crate::message::{NodeStatus, ReplyBody};
 use crate::operation::{
@@ -15,6 +17,13 @@ pub struct Acknowledged {
     pub seq: Seq,
     /// That of the store once it had it.
     pub revision: Revision,
+}
+
+impl Acknowledged {
+    /// The position right behind it: a read `AtLeast` this sees the write, at any replica.
+    pub fn position(&self) -> Position {
+        Position::behind(self.seq)
+    }
 }
 
 /// What was read of a key.
@@ -54,8 +63,36 @@ pub struct Page {
     pub replica: Address,
 }
 
+/// A replica that was asked in vain.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Asked {
+    /// Where it is, or where one was said to be.
+    pub replica: Address,
+    /// Why it is not connected, in words for people. `None` if it is, and did not answer or could not do it; or if the transport
+    /// cannot tell.
+    pub failure: Option<String>,
+}
+
+impl fmt::Display for Asked {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.failure {
+            Some(failure) => write!(f, "{} ({failure})", self.replica),
+            None => write!(f, "{}", self.replica),
+        }
+    }
+}
+
+fn list(asked: &[Asked]) -> String {
+    let asked: Vec<String> = asked.iter().map(Asked::to_string).collect();
+    match asked.is_empty() {
+        true => "nobody, since no address is known".to_owned(),
+        false => asked.join(", "),
+    }
+}
+
 /// Why a write was not acknowledged.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
 pub enum WriteError {
     /// Certainly not executed, for a reason that trying again did not or would not change.
     #[error("the write was rejected and not executed: {reason}")]
@@ -66,8 +103,11 @@ pub enum WriteError {
         reason: Rejection,
     },
     /// Certainly not executed: no primary was reached in time.
-    #[error("no primary was reached in time; the write was not executed")]
-    Unreachable,
+    #[error("no primary was reached in time; the write was not executed; asked {}", list(.asked))]
+    Unreachable {
+        /// All replicas that are known. Those that are connected are not the primary, or do not answer.
+        asked: Vec<Asked>,
+    },
     /// The write may or may not take effect; `Handle::resolve` finds out.
     #[error("the write was not confirmed in time; it may or may not take effect")]
     Unknown {
@@ -87,13 +127,14 @@ impl WriteError {
     pub fn is_unknown(&self) -> bool {
         match self {
             Self::Unknown { .. } | Self::Interrupted => true,
-            Self::Rejected { .. } | Self::Unreachable | Self::Closed => false,
+            Self::Rejected { .. } | Self::Unreachable { .. } | Self::Closed => false,
         }
     }
 }
 
 /// Why there is no answer.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
 pub enum ReadError {
     /// For a reason that trying again did not or would not change.
     #[error("the request was rejected: {reason}")]
@@ -104,11 +145,64 @@ pub enum ReadError {
         reason: Rejection,
     },
     /// No replica answered in time.
-    #[error("no replica answered in time")]
-    Unreachable,
+    #[error("no replica answered in time; asked {}", list(.asked))]
+    Unreachable {
+        /// Those that could have answered.
+        asked: Vec<Asked>,
+    },
     /// The client was closed, or has failed.
     #[error("the client was closed")]
     Closed,
+}
+
+/// Why a replica did not do what an operator wants of it, or did not tell.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum AdminError {
+    /// It refuses, and has done nothing.
+    #[error("the replica refuses: {reason}")]
+    Rejected {
+        /// The request.
+        id: RequestId,
+        /// Why.
+        reason: Rejection,
+    },
+    /// It did not answer in time. A drain may have begun all the same: its status tells.
+    #[error("no answer in time from {}", list(.asked))]
+    Unreachable {
+        /// The replica.
+        asked: Vec<Asked>,
+    },
+    /// The client was closed, or has failed. A drain may have begun all the same.
+    #[error("the client was closed")]
+    Closed,
+}
+
+/// Why a call that is not a write has no answer.
+pub(super) enum NoAnswer {
+    Rejected { id: RequestId, reason: Rejection },
+    Unreachable { asked: Vec<Asked> },
+    Closed,
+}
+
+impl From<NoAnswer> for ReadError {
+    fn from(no_answer: NoAnswer) -> Self {
+        match no_answer {
+            NoAnswer::Rejected { id, reason } => Self::Rejected { id, reason },
+            NoAnswer::Unreachable { asked } => Self::Unreachable { asked },
+            NoAnswer::Closed => Self::Closed,
+        }
+    }
+}
+
+impl From<NoAnswer> for AdminError {
+    fn from(no_answer: NoAnswer) -> Self {
+        match no_answer {
+            NoAnswer::Rejected { id, reason } => Self::Rejected { id, reason },
+            NoAnswer::Unreachable { asked } => Self::Unreachable { asked },
+            NoAnswer::Closed => Self::Closed,
+        }
+    }
 }
 
 /// The replica has begun to drain.

@@ -28,17 +28,29 @@ use crate::process::{Call, Outcome, Process};
 use crate::range::KeyRange;
 use crate::transport::Transport;
 
-pub use answers::{Acknowledged, Page, Read, ReadError, WriteError};
-use answers::{Draining, Told};
+pub use answers::{Acknowledged, AdminError, Asked, Page, Read, ReadError, WriteError};
+use answers::{Draining, NoAnswer, Told};
 
 /// How a client behaves.
+///
+/// ```
+/// # use std::time::Duration;
+/// # use lockstep_core::driver::handle::{ClientOptions, ReadFrom};
+/// let options = ClientOptions {
+///     deadline: Duration::from_secs(1),
+///     read_from: ReadFrom::Primary,
+///     ..ClientOptions::default()
+/// };
+/// assert_eq!(options.in_flight_max, 1024);
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ClientOptions {
-    /// A call gives up after this, unless `Handle::with_deadline` says otherwise.
+    /// A call gives up after this, unless `Handle::with_deadline` says otherwise. Default 5 seconds.
     pub deadline: Duration,
     /// Calls under way at the same time, those included whose futures were dropped; further ones wait for their turn.
+    /// At least 1. Default 1024.
     pub in_flight_max: usize,
-    /// Where reads go that name no replica.
+    /// Where reads go that name no replica. Default: to all that are in sync.
     pub read_from: ReadFrom,
 }
 
@@ -60,6 +72,7 @@ pub struct Handle {
 }
 
 struct Shared {
+    transport: Arc<dyn Transport>,
     calls: Sender<PendingCall>,
     slots: Slots,
     control: Control,
@@ -77,13 +90,14 @@ impl Handle {
         // Its length is bounded by the slots.
         let (calls, receiver) = async_channel::unbounded();
         let parts = Parts {
-            transport,
+            transport: transport.clone(),
             disk: Disk::none(),
             watch: Arc::new(Unwatched),
         };
         let running = spawn_with_calls(process, parts, Some(receiver));
         Self {
             shared: Arc::new(Shared {
+                transport,
                 calls,
                 slots: Slots::new(options.in_flight_max),
                 control: running.control(),
@@ -193,17 +207,16 @@ impl Handle {
     ) -> Result<Resolution, ReadError> {
         let key = key.into();
         let resolve = RequestBody::Resolve { key };
-        answered(self.call(resolve, Some(*request), None).await)
+        Ok(self.answered(self.call(resolve, Some(*request), None).await)?)
     }
 
     /// Has a replica leave the configuration, or hand over being primary. Returns when that has begun; its status tells
     /// when it is done.
     ///
     /// # Errors
-    /// If there is no answer.
-    pub async fn drain(&self, replica: &Address, drain: Drain) -> Result<(), ReadError> {
-        let replica = Some(replica.clone());
-        let Draining = self.ask(RequestBody::Drain(drain), replica).await?;
+    /// If it is refused, or there is no answer: see [`AdminError`].
+    pub async fn drain(&self, replica: &Address, drain: Drain) -> Result<(), AdminError> {
+        let Draining = self.administer(RequestBody::Drain(drain), replica).await?;
         Ok(())
     }
 
@@ -264,9 +277,8 @@ impl Handle {
     ///
     /// # Errors
     /// If there is no answer.
-    pub async fn status(&self, replica: &Address) -> Result<NodeStatus, ReadError> {
-        let replica = Some(replica.clone());
-        let status: Box<NodeStatus> = self.ask(RequestBody::Status, replica).await?;
+    pub async fn status(&self, replica: &Address) -> Result<NodeStatus, AdminError> {
+        let status: Box<NodeStatus> = self.administer(RequestBody::Status, replica).await?;
         Ok(*status)
     }
 
@@ -290,7 +302,9 @@ impl Handle {
             Ok(Outcome::Answered { id, replica, body }) => Ok(told(id, replica, body)),
             Ok(Outcome::Unknown { request }) => Err(WriteError::Unknown { request }),
             Ok(Outcome::Rejected { id, reason }) => Err(WriteError::Rejected { id, reason }),
-            Ok(Outcome::Unreachable) => Err(WriteError::Unreachable),
+            Ok(Outcome::Unreachable { replicas }) => Err(WriteError::Unreachable {
+                asked: self.asked(replicas),
+            }),
             Err(NoOutcome::NotBegun) => Err(WriteError::Closed),
             Err(NoOutcome::Interrupted) => Err(WriteError::Interrupted),
         }
@@ -301,7 +315,40 @@ impl Handle {
         request: RequestBody,
         replica: Option<Address>,
     ) -> Result<T, ReadError> {
-        answered(self.call(request, None, replica).await)
+        Ok(self.answered(self.call(request, None, replica).await)?)
+    }
+
+    async fn administer<T: Told>(
+        &self,
+        request: RequestBody,
+        replica: &Address,
+    ) -> Result<T, AdminError> {
+        let replica = Some(replica.clone());
+        Ok(self.answered(self.call(request, None, replica).await)?)
+    }
+
+    /// What the program is told of a call that is not a write.
+    fn answered<T: Told>(&self, outcome: Result<Outcome, NoOutcome>) -> Result<T, NoAnswer> {
+        match outcome {
+            Ok(Outcome::Answered { id, replica, body }) => Ok(told(id, replica, body)),
+            Ok(Outcome::Rejected { id, reason }) => Err(NoAnswer::Rejected { id, reason }),
+            Ok(Outcome::Unreachable { replicas }) => Err(NoAnswer::Unreachable {
+                asked: self.asked(replicas),
+            }),
+            Ok(Outcome::Unknown { .. }) => {
+                unreachable!("only the outcome of a write may be unknown")
+            }
+            Err(NoOutcome::NotBegun | NoOutcome::Interrupted) => Err(NoAnswer::Closed),
+        }
+    }
+
+    /// What the transport knows of replicas that were asked in vain.
+    fn asked(&self, replicas: Vec<Address>) -> Vec<Asked> {
+        let asked = |replica| Asked {
+            failure: self.shared.transport.last_failure(&replica),
+            replica,
+        };
+        replicas.into_iter().map(asked).collect()
     }
 
     async fn call(
@@ -335,17 +382,6 @@ impl fmt::Debug for Handle {
         f.debug_struct("Handle")
             .field("deadline", &self.deadline)
             .finish_non_exhaustive()
-    }
-}
-
-/// What the program is told of a call that is not a write.
-fn answered<T: Told>(outcome: Result<Outcome, NoOutcome>) -> Result<T, ReadError> {
-    match outcome {
-        Ok(Outcome::Answered { id, replica, body }) => Ok(told(id, replica, body)),
-        Ok(Outcome::Rejected { id, reason }) => Err(ReadError::Rejected { id, reason }),
-        Ok(Outcome::Unreachable) => Err(ReadError::Unreachable),
-        Ok(Outcome::Unknown { .. }) => unreachable!("only the outcome of a write may be unknown"),
-        Err(NoOutcome::NotBegun | NoOutcome::Interrupted) => Err(ReadError::Closed),
     }
 }
 

@@ -81,7 +81,9 @@ impl Oracle {
                 answered(ReplyBody::ScanResult { records, resume })
             }
             RequestBody::Drain(_) => answered(ReplyBody::Draining),
-            RequestBody::Status | RequestBody::Resolve { .. } => Outcome::Unreachable,
+            RequestBody::Status | RequestBody::Resolve { .. } => Outcome::Unreachable {
+                replicas: ["gone", "mute"].map(Address::new).into(),
+            },
         };
         outbox.push(Effect::Complete(call, outcome));
     }
@@ -132,7 +134,30 @@ fn what_was_not_executed_is_told_apart_from_what_is_unknown() {
         "the write was rejected and not executed: the disk of the primary is full"
     );
     let silent = block_on(handle.status(&Address::new("a"))).unwrap_err();
-    assert_eq!(silent, ReadError::Unreachable);
+    assert_eq!(
+        silent.to_string(),
+        "no answer in time from gone (no answer), mute"
+    );
+}
+
+#[test]
+fn what_is_in_vain_tells_who_was_asked_and_why_they_are_not_connected() {
+    let (handle, _done) = Oracle::handle(&ClientOptions::default());
+    let asked = |replica, failure: Option<&str>| Asked {
+        replica: Address::new(replica),
+        failure: failure.map(str::to_owned),
+    };
+    let asked = vec![asked("gone", Some("no answer")), asked("mute", None)];
+    let request = "1-2-3".parse().expect("a name");
+    let silent = block_on(handle.resolve(&request, "k"));
+    assert_eq!(silent, Err(ReadError::Unreachable { asked }));
+}
+
+#[test]
+fn an_acknowledgement_has_the_position_of_what_sees_it() {
+    let (handle, _done) = Oracle::handle(&ClientOptions::default());
+    let first = block_on(handle.insert("k", "v")).unwrap();
+    assert_eq!((first.seq, first.position()), (Seq(0), Position(1)));
 }
 
 #[test]

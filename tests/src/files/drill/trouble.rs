@@ -201,6 +201,7 @@ impl Trouble {
             | StoreError::Locked { .. }
             | StoreError::Mismatch { .. }
             | StoreError::Engine(_) => return Err(format!("returned {error:?}")),
+            other => return Err(format!("an error to judge: {other:?}")),
         };
         if !has_reason {
             return Err(format!("returned {error:?}, and nothing went wrong"));

@@ -70,7 +70,12 @@ fn writes_have_the_outcome_their_client_was_told() {
         ..unknown("k", "a", 10)
     };
     check(insert(), Some(Outcome::Unknown { request }), Some(told));
-    for outcome in [rejection(), Outcome::Unreachable] {
+    for outcome in [
+        rejection(),
+        Outcome::Unreachable {
+            replicas: Vec::new(),
+        },
+    ] {
         check(insert(), Some(outcome), Some(rejected("k", "a", 10..20)));
     }
     let remove = RequestBody::Remove { key: "k".into() };
