@@ -1,15 +1,17 @@
 //! A whole cluster in one process, driven by the async-std driver, as the tests of other programs use it.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
 use async_std::task::{self, block_on};
 use futures_lite::StreamExt;
+use futures_lite::future::poll_once;
 use lockstep_core::driver;
 use lockstep_core::driver::handle::{Asked, ClientOptions, ReadError, WriteError};
 use lockstep_core::limits::Limits;
 use lockstep_core::message::RoleName;
-use lockstep_core::operation::Keyed;
+use lockstep_core::operation::{Keyed, Rejection, Resolution};
 use lockstep_transport_mem::{Cluster, Conditions, Network};
 
 async fn insert_all(client: &lockstep_core::Handle, range: std::ops::Range<u64>) {
@@ -202,5 +204,77 @@ fn a_client_without_a_cluster_says_that_nothing_was_executed() {
         assert!(matches!(write, WriteError::Unreachable { asked: a } if a == asked));
         let read = hasty.get("k").await;
         assert_eq!(read, Err(ReadError::Unreachable { asked }));
+    });
+}
+
+#[test]
+fn a_write_whose_future_was_dropped_is_resolved_by_the_name_it_had_before() {
+    block_on(async {
+        let cluster = Cluster::start(2).await.unwrap();
+        let (client, other) = (cluster.client(), cluster.client());
+        let mut write = client.prepare().await.unwrap();
+        let name = write.name();
+        {
+            let mut insert = Box::pin(write.insert("k", "v"));
+            assert!(poll_once(&mut insert).await.is_none(), "it is on its way");
+        }
+        let again = write.insert("k", "v").await;
+        assert_eq!(again, Err(WriteError::Unknown { request: name }));
+        drop(write);
+        // What the client does meanwhile has the cluster forget nothing of it.
+        for _ in 0..10 {
+            let mut write = client.prepare().await.unwrap();
+            assert_ne!(write.name().client, name.client);
+            write.insert("other", "v").await.unwrap();
+        }
+        let is_there = match other.resolve(&name, "k").await.unwrap() {
+            Resolution::Executed { .. } => true,
+            Resolution::NeverExecuted => false,
+        };
+        let read = other.get("k").await.unwrap();
+        assert_eq!(read.record.is_some(), is_there);
+        cluster.stop().await.unwrap();
+    });
+}
+
+#[test]
+fn a_prepared_write_that_was_resolved_is_never_executed() {
+    block_on(async {
+        let cluster = Cluster::start(1).await.unwrap();
+        let client = cluster.client();
+        let mut write = client.prepare().await.unwrap();
+        let resolved = client.resolve(&write.name(), "k").await;
+        assert_eq!(resolved, Ok(Resolution::NeverExecuted));
+        let id = write.name().id;
+        let reason = Rejection::Cancelled;
+        assert_eq!(
+            write.remove("k").await,
+            Err(WriteError::Rejected { id, reason })
+        );
+        cluster.stop().await.unwrap();
+    });
+}
+
+#[test]
+fn prepared_writes_share_sessions_when_the_former_one_is_done_with() {
+    block_on(async {
+        let cluster = Cluster::start(1).await.unwrap();
+        let client = cluster.client();
+        let mut kept = client.prepare().await.unwrap();
+        let written = kept.insert("k", "v").await.unwrap();
+        let mut clients = BTreeSet::new();
+        for number in 0..10 {
+            let mut write = client.prepare().await.unwrap();
+            assert_eq!(write.name().id.0, number);
+            write.insert("other", "v").await.unwrap();
+            clients.insert(write.name().client);
+        }
+        assert_eq!(clients.len(), 1);
+        let resolved = client.resolve(&kept.name(), "k").await.unwrap();
+        let Resolution::Executed { seq, .. } = resolved else {
+            panic!("forgotten while it was kept: {resolved:?}");
+        };
+        assert_eq!(seq, written.seq);
+        cluster.stop().await.unwrap();
     });
 }

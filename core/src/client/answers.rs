@@ -132,7 +132,12 @@ impl Client {
                 self.complete(now, call, outcome, out);
             }
             Rejection::SessionTooOld if is_write && attempt.copy == 1 => {
-                self.enter_new_session(now, call, from, out);
+                if active.enters_session() {
+                    self.enter_new_session(now, call, from, out);
+                } else {
+                    // It keeps the name it was given, under which it was not executed.
+                    self.complete(now, call, Outcome::Rejected { id, reason }, out);
+                }
             }
             // The next session is to be born at what is committed by then.
             Rejection::SessionExpired | Rejection::SessionTooOld => {

@@ -53,6 +53,11 @@ impl Active {
         self.row().executed == Executed::Once
     }
 
+    /// Is it a write that gets its name from the client's session?
+    pub(super) fn enters_session(&self) -> bool {
+        self.is_write() && self.what.name.is_none()
+    }
+
     /// The replica that the caller named.
     pub(super) fn pinned(&self) -> Option<&Address> {
         self.what

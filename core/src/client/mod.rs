@@ -148,7 +148,7 @@ impl Client {
             return;
         };
         let active = &self.calls[&call];
-        if active.origin.is_none() && active.is_write() {
+        if active.origin.is_none() && active.enters_session() {
             // Who came first enters first.
             let is_first = self.held.range(..call).next().is_none();
             if !self.sessions.has_room() || !is_first {
@@ -233,17 +233,20 @@ impl Client {
             return origin;
         }
         let origin = match active.what.name {
-            _ if active.is_write() => {
-                let id = self.next_id();
-                self.sessions.enter(id, self.replicas.committed())
-            }
             Some(name) => Origin {
                 client: name.client,
                 id: name.id,
-                // Says nothing of the others: some may still want to be resolved.
                 born: name.born,
-                settled: RequestId(0),
+                settled: match active.is_write() {
+                    true => name.id,
+                    // Says nothing of the others: some may still want to be resolved.
+                    false => RequestId(0),
+                },
             },
+            None if active.is_write() => {
+                let id = self.next_id();
+                self.sessions.enter(id, self.replicas.committed())
+            }
             None => self.plain(),
         };
         self.requests.insert((origin.client, origin.id, call));

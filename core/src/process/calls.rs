@@ -14,7 +14,8 @@ pub struct CallId(pub u64);
 pub struct Call {
     /// What it wants.
     pub request: RequestBody,
-    /// The write that `RequestBody::Resolve` is about, in whose name it is asked; `None` for all other requests.
+    /// The name that the request has already: that of a prepared write, which is alone in its session, or of the write that
+    /// `RequestBody::Resolve` is about. `None` for all other requests.
     pub name: Option<RequestName>,
     /// At this replica only; `None` where the request's goal says. Of no meaning to requests for the primary.
     pub replica: Option<Address>,

@@ -90,6 +90,50 @@ fn a_write_is_unknown_when_what_was_known_of_it_may_be_forgotten() {
     );
 }
 
+fn insert() -> RequestBody {
+    RequestBody::Insert {
+        key: "k".into(),
+        value: "v".into(),
+    }
+}
+
+#[test]
+fn a_write_that_has_a_name_is_sent_in_it_beside_the_clients_session() {
+    let (mut table, _, first) = Table::writing();
+    let name: RequestName = "abc-5-9".parse().unwrap();
+    let call = table.call_in_name(Some(name), insert());
+    let (_, named) = table.request();
+    assert_eq!(named.origin.name(), name);
+    assert_eq!(named.origin.settled, name.id, "it is alone in its session");
+    table.insert();
+    let (_, second) = table.request();
+    assert_eq!(second.origin.client, first.origin.client);
+    table.acknowledge("r1", &named, 3);
+    assert_eq!(table.completed(), (call, answered("r1", &named, ack(3))));
+}
+
+#[test]
+fn a_write_that_has_a_name_keeps_it_or_is_rejected() {
+    let (mut table, ..) = Table::writing();
+    let call = table.call_in_name("abc-5-9".parse().ok(), insert());
+    let (_, named) = table.request();
+    table.reject("r1", &named, Rejection::SessionTooOld);
+    let rejected = Outcome::Rejected {
+        id: named.origin.id,
+        reason: Rejection::SessionTooOld,
+    };
+    assert_eq!(table.completed(), (call, rejected));
+    // Sent again, the same request: whoever has lost it does not know what became of the first copy.
+    let call = table.call_in_name("abd-5-9".parse().ok(), insert());
+    let (_, named) = table.request();
+    table.reply("r1", &named, ReplyBody::OperationFailed);
+    let (_, again) = table.write();
+    check_same(&named, &again);
+    table.reject("r1", &again, Rejection::SessionTooOld);
+    let request = named.origin.name();
+    assert_eq!(table.completed(), (call, Outcome::Unknown { request }));
+}
+
 #[test]
 fn what_became_of_a_write_is_asked_in_its_name() {
     let mut table = Table::new(&["r1"]);

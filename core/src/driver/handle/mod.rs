@@ -2,12 +2,13 @@
 //! process underneath, which numbers requests, finds the primary and tries again.
 
 mod answers;
+mod prepared;
 #[cfg(test)]
 mod tests;
 
 use std::fmt;
 use std::num::NonZeroU32;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use async_channel::Sender;
@@ -17,6 +18,7 @@ pub use crate::client::ReadFrom;
 use crate::config::Address;
 use crate::driver::calls::{PendingCall, Slots};
 use crate::driver::clock::Clock;
+use crate::driver::dice::draw;
 use crate::driver::disk::Disk;
 use crate::driver::running::{Control, Running};
 use crate::driver::spawn::{Parts, spawn_with_calls};
@@ -30,6 +32,7 @@ use crate::transport::Transport;
 
 pub use answers::{Acknowledged, AdminError, Asked, Page, Read, ReadError, WriteError};
 use answers::{Draining, NoAnswer, Told};
+pub use prepared::PreparedWrite;
 
 /// How a client behaves.
 ///
@@ -73,6 +76,8 @@ pub struct Handle {
 
 struct Shared {
     transport: Arc<dyn Transport>,
+    /// Names of prepared writes to come, each in a session whose former writes are settled.
+    free_names: Mutex<Vec<RequestName>>,
     calls: Sender<PendingCall>,
     slots: Slots,
     control: Control,
@@ -98,6 +103,7 @@ impl Handle {
         Self {
             shared: Arc::new(Shared {
                 transport,
+                free_names: Mutex::default(),
                 calls,
                 slots: Slots::new(options.in_flight_max),
                 control: running.control(),
@@ -116,6 +122,15 @@ impl Handle {
         }
     }
 
+    /// Ready once a replica has answered: somebody is where the client was told, and takes its certificate.
+    ///
+    /// # Errors
+    /// If nobody answers until the deadline.
+    pub async fn reach(&self) -> Result<(), ReadError> {
+        let _status: Box<NodeStatus> = self.ask(RequestBody::Status, None).await?;
+        Ok(())
+    }
+
     /// Sets a key. Dropping the future does not take the write back.
     ///
     /// # Errors
@@ -126,7 +141,7 @@ impl Handle {
         value: impl Into<Value>,
     ) -> Result<Acknowledged, WriteError> {
         let (key, value) = (key.into(), value.into());
-        self.write(RequestBody::Insert { key, value }).await
+        self.write(RequestBody::Insert { key, value }, None).await
     }
 
     /// Deletes a key, whether or not it is there. Dropping the future does not take the write back.
@@ -135,7 +150,7 @@ impl Handle {
     /// See [`WriteError`]: what was not executed, and what may have been.
     pub async fn remove(&self, key: impl Into<Key>) -> Result<Acknowledged, WriteError> {
         let key = key.into();
-        self.write(RequestBody::Remove { key }).await
+        self.write(RequestBody::Remove { key }, None).await
     }
 
     /// Reads a key: the outcome of every write that was acknowledged before, whoever wrote it (linearizable).
@@ -297,8 +312,17 @@ impl Handle {
         running.take()
     }
 
-    async fn write(&self, request: RequestBody) -> Result<Acknowledged, WriteError> {
-        match self.call(request, None, None).await {
+    fn free_names(&self) -> MutexGuard<'_, Vec<RequestName>> {
+        let names = self.shared.free_names.lock();
+        names.expect("nobody panics with them")
+    }
+
+    async fn write(
+        &self,
+        request: RequestBody,
+        name: Option<RequestName>,
+    ) -> Result<Acknowledged, WriteError> {
+        match self.call(request, name, None).await {
             Ok(Outcome::Answered { id, replica, body }) => Ok(told(id, replica, body)),
             Ok(Outcome::Unknown { request }) => Err(WriteError::Unknown { request }),
             Ok(Outcome::Rejected { id, reason }) => Err(WriteError::Rejected { id, reason }),
