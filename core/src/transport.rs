@@ -22,7 +22,8 @@ use crate::runtime::Runtime;
 /// # What it does not promise
 /// Delivery, order, or absence of duplicates. The protocol needs none of them, but is faster with them.
 ///
-/// The conformance suite in `lockstep-tests` checks any implementation against this.
+/// The conformance suite in `lockstep-tests` checks any implementation against this, and says of each failure which promise is broken
+/// and where to look.
 #[async_trait]
 pub trait Transport: Send + Sync + 'static {
     /// The address at which others reach this end, as it has to be told to them. A client's is of no use to others.
@@ -56,8 +57,8 @@ pub trait Transport: Send + Sync + 'static {
     /// Ends all connections. Frames handed over before are sent if that takes no long wait. Waiting `recv`s end.
     async fn close(&self);
 
-    /// What a process over this transport should run on, so that messages come to it without changing threads; `None`:
-    /// the threads of async-std.
+    /// What a process over this transport should run on, so that messages come to it without changing threads, or because the
+    /// futures of the transport can only be polled there, as those of some runtimes' sockets; `None`: the threads of async-std.
     fn runtime(&self) -> Option<Arc<dyn Runtime>> {
         None
     }

@@ -1,5 +1,6 @@
 //! The transports keep the contract of their trait.
 
+mod homebound;
 mod mem;
 mod quic;
 mod tcp;

@@ -8,6 +8,8 @@ use lockstep_core::config::{
 use lockstep_core::engine::ArbiterStore;
 use lockstep_core::storage::{ArbiterRecord, NodeRecord};
 
+use super::rule::checks;
+
 /// How the suite gets at the stores it tests.
 pub trait Subject {
     /// A store without a record.
@@ -17,19 +19,25 @@ pub trait Subject {
     fn reopen(&mut self, store: Box<dyn ArbiterStore>) -> Box<dyn ArbiterStore>;
 }
 
-/// Runs the whole suite.
-///
-/// # Panics
-/// Where the store does not do what it must.
-pub fn suite(subject: &mut dyn Subject) {
+checks! {
+    a_record_is_as_saved_last:
+        "there is no record before the first `save`; then it is the one saved last, also after a new start",
+        "records that become smaller, and a file that is replaced in parts";
+}
+
+fn a_record_is_as_saved_last(subject: &mut dyn Subject) {
     let store = subject.fresh();
     assert_eq!(store.load(), None, "a fresh store has no record");
     let mut store = subject.reopen(store);
-    assert_eq!(store.load(), None);
+    assert_eq!(
+        store.load(),
+        None,
+        "a fresh store has no record after a new start"
+    );
     for nodes in [0, 1, 64, 3] {
         let record = record(nodes);
         store.save(&record).unwrap();
-        assert_eq!(store.load(), Some(&record));
+        assert_eq!(store.load(), Some(&record), "the record was just saved");
         store = subject.reopen(store);
         assert_eq!(store.load(), Some(&record), "a record survives");
     }

@@ -14,6 +14,7 @@ use rand::seq::IndexedRandom;
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
+use super::rule::checks;
 use super::{by_cluster, changing, insert, remove};
 
 /// How the suite gets at the logs it tests.
@@ -25,27 +26,49 @@ pub trait Subject {
     fn reopen(&mut self, log: Box<dyn LogStore>) -> Box<dyn LogStore>;
 }
 
-/// Runs the whole suite.
-///
-/// # Panics
-/// Where the log does not do what it must.
-pub fn suite(subject: &mut dyn Subject) {
-    a_fresh_log_is_empty(subject);
-    appended_entries_are_read_back(subject);
-    entries_of_every_shape_are_read_back(subject);
-    reads_are_bounded_and_begin_where_asked(subject);
-    a_truncated_log_ends_there_and_goes_on(subject);
-    a_truncation_to_the_end_changes_nothing(subject);
-    a_reset_log_begins_where_told(subject);
-    a_reset_below_the_end_forgets_what_was_behind(subject);
-    trimming_drops_old_entries_only(subject);
-    the_committed_hint_is_durable_with_the_log(subject);
-    a_hint_does_not_cover_what_comes_later(subject);
-    meta_data_survives(subject);
-    large_entries_fit(subject);
-    for seed in 0..12 {
-        random_operations_agree_with_a_model(subject, seed);
-    }
+checks! {
+    a_fresh_log_is_empty:
+        "a log that was never written begins and ends at 0, and has no meta data of its own",
+        "what a new directory is made with";
+    appended_entries_are_read_back:
+        "entries are read as they were appended, also after `sync` and a new start",
+        "how entries are found again, and what is written when";
+    entries_of_every_shape_are_read_back:
+        "entries of several changes, of none, and of no client are read as they were appended",
+        "fields of an entry that are not written";
+    reads_are_bounded_and_begin_where_asked:
+        "`read` gives entries from `from` on, within `bytes_max` but at least one, and none before `start` or at `end`",
+        "the first entry of a read that is larger than the bound";
+    a_truncated_log_ends_there_and_goes_on:
+        "after `truncate` the log ends there, is appended to there, and has nothing of what was behind it, also after a new start",
+        "old entries that are found behind new ones";
+    a_truncation_to_the_end_changes_nothing:
+        "`truncate` to the end leaves everything as it is",
+        "an empty file or segment";
+    a_reset_log_begins_where_told:
+        "after `reset` the log is empty, begins where told, and has the history it was given, also after a new start",
+        "where the first position is kept while there is no entry";
+    a_reset_below_the_end_forgets_what_was_behind:
+        "after `reset` nothing of the former entries is found again",
+        "files that are still there at a new start";
+    trimming_drops_old_entries_only:
+        "`trim` drops no entry at or behind `before`, none that fits into `bytes_max`, and says where the log begins",
+        "whole files only: the one that `before` lies in stays";
+    the_committed_hint_is_durable_with_the_log:
+        "the committed hint is as durable as the entries it came with",
+        "whether it is written with them or somewhere else";
+    a_hint_does_not_cover_what_comes_later:
+        "a hint never lies behind the end of what is durable of the log",
+        "a hint that is kept although the log was truncated or reset";
+    meta_data_survives:
+        "meta data is as saved last, also after a new start and beside changes of the log",
+        "a file that is replaced in parts";
+    large_entries_fit:
+        "an entry of the largest size is appended and read",
+        "entries larger than a file of the log, or than a buffer";
+    random_operations_agree_with_a_model:
+        "whatever is done in whatever order, the log is that of a list in memory",
+        "another check that fails too; if none does, what comes together here only: starts, cuts and trims between additions, which the seed repeats";
 }
 
 /// Entries `from..to` of one epoch.
@@ -324,7 +347,13 @@ impl Model {
     }
 }
 
-fn random_operations_agree_with_a_model(subject: &mut dyn Subject, seed: u64) {
+fn random_operations_agree_with_a_model(subject: &mut dyn Subject) {
+    for seed in 0..12 {
+        operations_of_a_seed_agree_with_a_model(subject, seed);
+    }
+}
+
+fn operations_of_a_seed_agree_with_a_model(subject: &mut dyn Subject, seed: u64) {
     let mut rng = ChaCha8Rng::seed_from_u64(seed);
     let mut log = subject.fresh();
     let mut model = Model {
@@ -359,7 +388,11 @@ fn random_operations_agree_with_a_model(subject: &mut dyn Subject, seed: u64) {
             80..88 => {
                 let before = Position(rng.random_range(model.start.0..=model.end().0));
                 let start = log.trim(before, rng.random_range(0..200_000)).unwrap();
-                assert!(start <= before.max(model.start), "seed {seed}");
+                let latest = before.max(model.start);
+                assert!(
+                    start <= latest,
+                    "seed {seed}: begins at {start} after a trim, at most {latest}"
+                );
                 model.entries.drain(..(start.0 - model.start.0) as usize);
                 model.start = start;
             }
@@ -375,7 +408,11 @@ fn random_operations_agree_with_a_model(subject: &mut dyn Subject, seed: u64) {
                 log.sync().unwrap();
                 log = subject.reopen(log);
                 // A trim need not be durable, so there may be more than before.
-                assert!(log.start() <= model.start, "seed {seed}");
+                let (found, latest) = (log.start(), model.start);
+                assert!(
+                    found <= latest,
+                    "seed {seed}: begins at {found} after a start, at most {latest}"
+                );
             }
         }
         model.check(&mut *log);

@@ -1,10 +1,12 @@
-//! What every implementation of a seam must do, as functions that panic where one does not.
+//! What every implementation of a seam must do, as functions that panic where one does not: with the rule that is broken, what was
+//! found and within which limit it was to be, and where to look.
 //!
-//! An implementation adds one test that calls the suite of its trait.
+//! An implementation adds one test that calls the `suite` of its trait. While it is being mended, `only` runs one check alone.
 
 pub mod arbiter_store;
 pub mod engine;
 pub mod log_store;
+mod rule;
 pub mod transport;
 
 use std::sync::Arc;

@@ -7,8 +7,8 @@ use async_std::future::timeout;
 use async_std::task;
 use lockstep_core::transport::{Lane, TransportError};
 
-use super::Subject;
 use super::frames::{AGAIN, PATIENCE, deliver, deliver_within, frame, meet, within};
+use super::{Subject, spawn};
 
 /// "Within a second or so", on a machine that is busy.
 const BACK_MAX: Duration = Duration::from_secs(10);
@@ -19,7 +19,7 @@ const QUIET: Duration = Duration::from_millis(50);
 pub(super) async fn a_closed_transport_says_so_and_is_silent(subject: &mut dyn Subject) {
     let (a, b) = (subject.node().await, subject.node().await);
     meet(&*a, &*b).await;
-    let waiting = task::spawn({
+    let waiting = spawn(&*b, {
         let b = Arc::clone(&b);
         async move { while b.recv().await.is_ok() {} }
     });
@@ -29,12 +29,12 @@ pub(super) async fn a_closed_transport_says_so_and_is_silent(subject: &mut dyn S
         let received = within(PATIENCE, "recv returns", b.recv()).await;
         assert!(
             matches!(received, Err(TransportError::Closed)),
-            "recv after close"
+            "recv after close gives {received:?}, not Closed"
         );
         let sent = b.send(a.local(), Lane::Log, vec![frame(7, 20)]).await;
         assert!(
             matches!(sent, Err(TransportError::Closed)),
-            "send after close: {sent:?}"
+            "send after close gives {sent:?}, not Closed"
         );
     }
     within(PATIENCE, "close returns again", b.close()).await;
@@ -66,7 +66,11 @@ pub(super) async fn closing_sends_what_was_handed_over(subject: &mut dyn Subject
         });
         kept += usize::from(arrival.await.is_ok());
     }
-    assert!(kept > TIMES / 2, "{kept} of {TIMES} last frames arrived");
+    let least = TIMES / 2 + 1;
+    assert!(
+        kept >= least,
+        "{kept} of {TIMES} last frames arrived, at least {least} have to"
+    );
 }
 
 pub(super) async fn a_node_that_comes_back_is_reached_again(subject: &mut dyn Subject) {

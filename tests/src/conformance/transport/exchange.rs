@@ -10,8 +10,8 @@ use lockstep_core::config::Address;
 use lockstep_core::limits::RECV_FRAMES_MAX;
 use lockstep_core::transport::{Lane, SenderKind, Transport, TransportError};
 
-use super::Subject;
 use super::frames::{AGAIN, PATIENCE, deliver, frame, meet, number, within};
+use super::{Subject, spawn};
 
 pub(super) async fn frames_arrive_whole_from_whom_they_name(subject: &mut dyn Subject) {
     let (a, b, c) = (
@@ -100,7 +100,7 @@ pub(super) async fn what_is_no_address_is_refused(subject: &mut dyn Subject) {
         .await;
     assert!(
         matches!(error, Err(TransportError::BadAddress { .. })),
-        "{error:?}"
+        "send to the empty address gives {error:?}, not BadAddress"
     );
 }
 
@@ -140,14 +140,16 @@ pub(super) async fn many_tasks_may_send_and_receive_at_once(subject: &mut dyn Su
     let receivers: Vec<_> = nodes
         .iter()
         .flat_map(|node| [node, node])
-        .map(|node| task::spawn(take_all(Arc::clone(node), Arc::clone(&arrived))))
+        .map(|node| spawn(&**node, take_all(Arc::clone(node), Arc::clone(&arrived))))
         .collect();
     let mut senders = Vec::new();
     for from in &nodes {
         for to in nodes.iter().filter(|to| to.local() != from.local()) {
             for lane in Lane::ALL {
                 let (from, to) = (Arc::clone(from), to.local().clone());
-                senders.push(task::spawn(send_all(from, to, lane, Arc::clone(&arrived))));
+                let arrived = Arc::clone(&arrived);
+                let sending = send_all(Arc::clone(&from), to, lane, arrived);
+                senders.push(spawn(&*from, sending));
             }
         }
     }

@@ -56,7 +56,7 @@ pub(super) async fn within<T>(
 ) -> T {
     match timeout(patience, future).await {
         Ok(done) => done,
-        Err(_) => panic!("{what}: did not happen within {patience:?}"),
+        Err(_) => panic!("did not happen within {patience:?}: {what}"),
     }
 }
 

@@ -10,8 +10,8 @@ use async_std::task;
 use futures_lite::future::poll_once;
 use lockstep_core::transport::{Lane, Transport};
 
-use super::Subject;
 use super::frames::{AGAIN, PATIENCE, Tracked, deliver, frame, meet, number, within};
+use super::{Subject, spawn};
 
 /// A call of `send` does not wait for anything, so it takes no longer than a busy machine lets it.
 const SEND_MAX: Duration = Duration::from_secs(1);
@@ -32,7 +32,7 @@ pub(super) async fn sending_to_nobody_returns_promptly_and_holds_little(subject:
     flood(&*a, &*dead, &tracked).await;
     assert!(
         tracked.alive_bytes() <= HELD_BYTES_MAX,
-        "holds on to {}",
+        "it holds on to {} bytes for a peer that takes none, at most {HELD_BYTES_MAX} are allowed",
         tracked.alive_bytes()
     );
     // Others do not notice.
@@ -47,7 +47,7 @@ pub(super) async fn a_receiver_that_does_not_receive_holds_nobody_up(subject: &m
     flood(&*a, &*slow, &tracked).await;
     assert!(
         tracked.alive_bytes() <= HELD_BYTES_MAX,
-        "holds on to {}",
+        "it holds on to {} bytes for a peer that takes none, at most {HELD_BYTES_MAX} are allowed",
         tracked.alive_bytes()
     );
     for number in 0..20 {
@@ -67,7 +67,7 @@ async fn flood(from: &dyn Transport, to: &dyn Transport, tracked: &Tracked) {
         let _ = from.send(to.local(), Lane::Bulk, frames).await;
         assert!(
             begin.elapsed() < SEND_MAX,
-            "send took {:?}",
+            "send took {:?}, at most {SEND_MAX:?} are allowed",
             begin.elapsed()
         );
     }
@@ -77,7 +77,7 @@ pub(super) async fn lanes_do_not_delay_each_other(subject: &mut dyn Subject) {
     let (a, b) = (subject.node().await, subject.node().await);
     meet(&*a, &*b).await;
     let is_over = Arc::new(AtomicBool::new(false));
-    let flooding = task::spawn({
+    let flooding = spawn(&*a, {
         let (a, to, is_over) = (Arc::clone(&a), b.local().clone(), Arc::clone(&is_over));
         let bulk = frame(u64::MAX, FLOOD_FRAME_BYTES);
         async move {
@@ -118,8 +118,8 @@ pub(super) async fn lanes_do_not_delay_each_other(subject: &mut dyn Subject) {
             late += u64::from(bulk_bytes > HELD_BYTES_MAX);
         }
         assert!(
-            late <= URGENT_FRAMES / 2,
-            "{late} frames of {lane:?} came behind a flood of bulk"
+            late <= LATE_MAX,
+            "{late} of {URGENT_FRAMES} frames of {lane:?} came behind more than {HELD_BYTES_MAX} bytes of bulk, at most {LATE_MAX} may"
         );
     }
     is_over.store(true, Ordering::Relaxed);
@@ -128,6 +128,9 @@ pub(super) async fn lanes_do_not_delay_each_other(subject: &mut dyn Subject) {
 
 /// Frames sent on an urgent lane beside a flood of bulk.
 const URGENT_FRAMES: u64 = 20;
+
+/// Of them may come late.
+const LATE_MAX: u64 = URGENT_FRAMES / 2;
 
 /// Frames of the check below; in groups, so that no queue overflows.
 const GROUPS: u64 = 100;
@@ -174,6 +177,6 @@ pub(super) async fn dropping_recv_loses_nothing(subject: &mut dyn Subject) {
     .await;
     assert!(
         sent_again <= AGAIN_MAX,
-        "{sent_again} frames were lost with dropped recvs"
+        "{sent_again} frames were lost with dropped recvs, at most {AGAIN_MAX} may be"
     );
 }
