@@ -1,7 +1,8 @@
 //! What the protocol reports: the program prints and counts it, tests assert on it.
 
 use crate::config::{Address, ClusterId, ConfigVersion, Epoch, Incarnation, NodeId, Position, Seq};
-use crate::message::{ConfigChange, JoinRefusal, RoleName};
+use crate::message::{ConfigChange, Drain, JoinRefusal, RoleName};
+use crate::operation::Rejection;
 
 /// Something worth telling. The order of the variants has no meaning.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -96,6 +97,15 @@ pub enum Event {
     Decided(ConfigVersion),
     /// This replica has left the configuration; its process may end.
     Left,
+    /// An operator wanted something of this replica.
+    Administered {
+        /// Who, and from where, as far as the transport can tell.
+        by: Address,
+        /// What.
+        drain: Drain,
+        /// Why it does not do it; `None`: it has begun.
+        refused: Option<Rejection>,
+    },
     /// A replica knows of a configuration that this arbiter's record does not: the process should end.
     RecordBehind,
 }

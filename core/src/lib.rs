@@ -281,6 +281,8 @@ pub mod runtime;
 
 pub mod transport;
 
+pub mod rights;
+
 pub mod message;
 
 pub mod wire;

@@ -76,6 +76,29 @@ impl KeyRange {
         }
     }
 
+    /// Has `other` every key that could be in this range?
+    pub fn is_within(&self, other: &Self) -> bool {
+        let begins_within = match (&self.from, &other.from) {
+            (_, Bound::Unbounded) => true,
+            (Bound::Unbounded, _) => false,
+            (Bound::Included(ours), Bound::Excluded(theirs)) => ours > theirs,
+            (
+                Bound::Included(ours) | Bound::Excluded(ours),
+                Bound::Included(theirs) | Bound::Excluded(theirs),
+            ) => ours >= theirs,
+        };
+        let ends_within = match (&self.to, &other.to) {
+            (_, Bound::Unbounded) => true,
+            (Bound::Unbounded, _) => false,
+            (Bound::Included(ours), Bound::Excluded(theirs)) => ours < theirs,
+            (
+                Bound::Included(ours) | Bound::Excluded(ours),
+                Bound::Included(theirs) | Bound::Excluded(theirs),
+            ) => ours <= theirs,
+        };
+        begins_within && ends_within
+    }
+
     /// What of the map has its keys in it.
     pub fn of<'a, V>(&self, map: &'a BTreeMap<Key, V>) -> impl Iterator<Item = (&'a Key, &'a V)> {
         // A map does not take ends the wrong way round.
@@ -185,6 +208,26 @@ mod tests {
         check(KeyRange::prefix("a"), r"a a\0 ab");
         check(KeyRange::prefix(""), r"a a\0 ab b c");
         check(KeyRange::prefix("d"), "");
+    }
+
+    #[test]
+    fn a_range_is_within_another_if_that_has_both_its_ends() {
+        let check = |inner: KeyRange, outer: KeyRange, expected| {
+            assert_eq!(inner.is_within(&outer), expected, "{inner:?} in {outer:?}");
+        };
+        let all = KeyRange::all;
+        check(all(), all(), true);
+        check(("a".."b").into(), all(), true);
+        check(all(), ("a"..).into(), false);
+        check(all(), (.."b").into(), false);
+        check(("a".."c").into(), ("a".."c").into(), true);
+        check(("a".."c").into(), ("b".."c").into(), false);
+        check(("a".."c").into(), ("a".."b").into(), false);
+        check(("a"..).into(), KeyRange::behind("a"), false);
+        check(KeyRange::behind("a"), ("a"..).into(), true);
+        let through = KeyRange::from("a".."c").through("c".into());
+        check(through.clone(), ("a".."c").into(), false);
+        check(("a".."c").into(), through, true);
     }
 
     #[test]

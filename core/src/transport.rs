@@ -1,11 +1,13 @@
 //! What a transport is: frames of bytes between addresses. It knows no message, and messages know no transport.
 
 use std::sync::Arc;
+use std::time::SystemTime;
 
 use async_trait::async_trait;
 use bytes::Bytes;
 
 use crate::config::Address;
+use crate::rights::Sender;
 use crate::runtime::Runtime;
 
 /// Moves frames between nodes, and between clients and nodes.
@@ -68,6 +70,11 @@ pub trait Transport: Send + Sync + 'static {
         Traffic::default()
     }
 
+    /// Until when the certificate is valid that `peer` has shown; `None` if it is not connected, or has none.
+    fn certified_until(&self, _peer: &Address) -> Option<SystemTime> {
+        None
+    }
+
     /// Why `peer` is not connected, in words for people; `None` if it is, if nobody tried, or if the transport cannot tell.
     fn last_failure(&self, _peer: &Address) -> Option<String> {
         None
@@ -109,7 +116,7 @@ pub struct Received {
     /// Who sent them: where an answer goes.
     pub from: Address,
     /// What the sender may say.
-    pub sender: SenderKind,
+    pub sender: Sender,
     /// The frames, in the order in which they arrived; at least one.
     pub frames: Vec<Bytes>,
 }

@@ -6,7 +6,7 @@ use async_std::channel::{self, Receiver, Sender};
 use lockstep_core::config::Address;
 use lockstep_core::driver::Watch;
 use lockstep_core::event::Event;
-use lockstep_core::message::{ConfigChange, RoleName};
+use lockstep_core::message::{ConfigChange, Drain, RoleName};
 use tracing::{debug, error, info, trace, warn};
 
 use crate::status::role_name;
@@ -127,5 +127,17 @@ fn log(node: &str, event: &Event) {
         }
         Event::Decided(version) => info!(node, %version, "decided on a configuration"),
         Event::Left => info!(target: CHANGES, node, "ends, as it was told to"),
+        Event::Administered { by, drain, refused } => {
+            let what = match drain {
+                Drain::Node => "drain",
+                Drain::NodeByForce => "drain --force",
+                Drain::Primary => "drain --role-only",
+                Drain::Former(_) => "drain of a node that is gone",
+            };
+            match refused {
+                None => warn!(node, %by, "{what}: begun"),
+                Some(reason) => warn!(node, %by, %reason, "{what}: refused"),
+            }
+        }
     }
 }

@@ -154,6 +154,9 @@ fn advice(reason: &Rejection) -> &'static str {
         Rejection::CannotDrain {
             reason: DrainRefusal::TooFewReplicas { .. },
         } => "; --force drains it all the same",
+        Rejection::Unauthorized { .. } => {
+            "; issue one with `lockstep certs client NAME --role ROLE [--prefix PREFIX]`"
+        }
         Rejection::TooLarge { .. }
         | Rejection::Cancelled
         | Rejection::SessionTooOld

@@ -1,4 +1,4 @@
-//! SIGTERM and SIGINT: the first asks for an end in good order, the second for one at once.
+//! SIGTERM and SIGINT: the first asks for an end in good order, the second for one at once. SIGHUP ends nothing.
 
 use std::process;
 
@@ -17,7 +17,7 @@ impl EndSignals {
     /// # Errors
     /// If the operating system refuses.
     pub(crate) fn watch() -> Result<Self, Failure> {
-        Signals::new([Signal::Term, Signal::Int])
+        Signals::new([Signal::Term, Signal::Int, Signal::Hup])
             .map(Self)
             .map_err(|error| Failure::broken("cannot watch for signals", &error))
     }
@@ -25,7 +25,8 @@ impl EndSignals {
     /// Waits for the next one. Cancel-safe.
     pub(crate) async fn next(&mut self) {
         while let Some(signal) = self.0.next().await {
-            if signal.is_ok() {
+            // A terminal that closes, or whoever has new certificates: `assemble::renewal` listens to it, too.
+            if signal.is_ok_and(|signal| signal != Signal::Hup) {
                 return;
             }
         }

@@ -101,6 +101,7 @@ impl PathFinder {
             }
             Event::Entered { .. }
             | Event::JoinRefused(_)
+            | Event::Administered { .. }
             | Event::RecordBehind
             | Event::Installed(_)
             | Event::Appended { .. }
@@ -274,7 +275,8 @@ fn count_rejection(reason: &Rejection, counts: &mut Counts) {
         | Rejection::TooLarge { .. }
         | Rejection::Failed { .. }
         | Rejection::TooFewReplicas { .. }
-        | Rejection::CannotDrain { .. } => return,
+        | Rejection::CannotDrain { .. }
+        | Rejection::Unauthorized { .. } => return,
         other => panic!("a rejection of a path of its own: {other}"),
     };
     counts.path(path);

@@ -5,10 +5,11 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Mutex, MutexGuard};
 
-use async_channel::{Receiver, Sender};
+use async_channel::{Receiver, Sender as Channel};
 use bytes::Bytes;
 use lockstep_core::config::Address;
 use lockstep_core::limits::{RECV_BYTES_MAX, RECV_FRAMES_MAX};
+use lockstep_core::rights::Sender;
 use lockstep_core::transport::{Lane, Received, SenderKind};
 
 /// Frames waiting from one sender on one lane.
@@ -20,7 +21,7 @@ const QUEUE_BYTES_MAX: usize = 64 << 20;
 /// - A queue in `queues` is not empty, and its key is in the channel `turns`. A key there may be without a queue.
 pub(crate) struct Inbox {
     queues: Mutex<BTreeMap<Key, Queue>>,
-    turns: Sender<Key>,
+    turns: Channel<Key>,
     next_turn: Receiver<Key>,
 }
 
@@ -109,7 +110,7 @@ impl Inbox {
             };
             let received = Received {
                 from: key.0.clone(),
-                sender: queue.sender,
+                sender: Sender::trusted(queue.sender),
                 frames: queue.take(),
             };
             if queue.frames.is_empty() {

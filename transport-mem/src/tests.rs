@@ -51,7 +51,7 @@ fn an_undisturbed_frame_is_there_when_send_returns() {
             .unwrap();
         let received = b.recv().await.unwrap();
         assert_eq!(received.from, Address::new("a"));
-        assert_eq!(received.sender, SenderKind::Node);
+        assert_eq!(received.sender.kind(), SenderKind::Node);
         assert_eq!(received.frames, frames(0..3));
         let counts = network.counts(a.local(), b.local());
         assert_eq!((counts.frames_sent, counts.bytes_sent), (3, 12));
@@ -175,7 +175,7 @@ fn a_client_that_has_gone_is_not_connected() {
             .await
             .unwrap();
         let received = node.recv().await.unwrap();
-        assert_eq!(received.sender, SenderKind::Client);
+        assert_eq!(received.sender.kind(), SenderKind::Client);
         drop(client);
         let again = network.client("c");
         assert_ne!(again.local(), &received.from);

@@ -7,7 +7,6 @@ use std::time::Duration;
 use async_std::future::timeout;
 use lockstep_core::transport::SenderKind;
 use quinn::{Connection, Incoming};
-use rustls::pki_types::CertificateDer;
 use tracing::{debug, warn};
 
 use crate::address::Target;
@@ -17,12 +16,13 @@ use crate::config::Admit;
 use crate::connection::{self, Ended};
 use crate::dial;
 use crate::hello::Hello;
-use crate::identity::Identity;
+use crate::identity::{Identity, peer_certificate};
 use crate::opening::{self, OpenError, Opened};
 use crate::peer::{Active, OpenedBy, Peer};
 use crate::permits::{Permit, Permits};
 use crate::settings;
 use crate::shared::Shared;
+use crate::verifier;
 
 /// From the first packet to the Hello.
 const HANDSHAKE: Duration = Duration::from_secs(5);
@@ -123,20 +123,31 @@ fn admit(
     connection: &Connection,
     hello: &Hello,
 ) -> Result<(Arc<Peer>, Option<Place>), (Code, String)> {
-    let identity = identity_of(connection)?;
-    match identity.kind {
+    let refused = |reason: String| (Code::Identity, reason);
+    let certificate = peer_certificate(connection);
+    let certificate = certificate.ok_or_else(|| refused("no certificate was shown".to_owned()))?;
+    let identity = Identity::of(&certificate).map_err(|error| refused(error.to_string()))?;
+    if let Some(denial) = shared.credentials().denial(&certificate, &identity) {
+        return Err(refused(denial));
+    }
+    match identity.kind() {
         SenderKind::Node => {
-            let wrong = |reason: String| (Code::Identity, reason);
-            let target =
-                Target::parse(hello.address.as_str()).map_err(|error| wrong(error.to_string()))?;
+            let target = Target::parse(hello.address.as_str())
+                .map_err(|error| refused(error.to_string()))?;
             if target.name.as_ref() != Some(&identity.name) {
-                return Err(wrong(format!(
+                return Err(refused(format!(
                     "the Hello says {}, the certificate is of {identity}",
                     hello.address
                 )));
             }
+            if !verifier::names_host(&certificate, &target.host) {
+                return Err(refused(format!(
+                    "the Hello says {}, and the certificate of {identity} does not name that host",
+                    hello.address
+                )));
+            }
             if hello.address == shared.local {
-                return Err(wrong(format!(
+                return Err(refused(format!(
                     "{} is the address of this node itself",
                     hello.address
                 )));
@@ -150,27 +161,17 @@ fn admit(
             if shared.admit == Admit::Nodes {
                 let reason =
                     "clients are not served here, which is an arbiter: connect to a replica";
-                return Err((Code::Identity, reason.to_owned()));
+                return Err(refused(reason.to_owned()));
             }
             let place = shared.clients.place(&identity.name);
             let place = place.map_err(|reason| (Code::TooMany, reason))?;
             if place.is_wide {
                 settings::widen_for_client(connection);
             }
-            Ok((shared.peers.client(&identity.name), Some(place)))
+            let remote = connection.remote_address();
+            Ok((shared.peers.client(&identity.name, remote), Some(place)))
         }
     }
-}
-
-fn identity_of(connection: &Connection) -> Result<Identity, (Code, String)> {
-    let chain = connection
-        .peer_identity()
-        .and_then(|identity| identity.downcast::<Vec<CertificateDer<'static>>>().ok())
-        .unwrap_or_default();
-    let leaf = chain
-        .first()
-        .ok_or((Code::Identity, "no certificate was shown".to_owned()))?;
-    Identity::of(leaf).map_err(|error| (Code::Identity, error.to_string()))
 }
 
 fn refuse(connection: &Connection, code: Code, reason: &str) {

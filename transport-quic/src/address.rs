@@ -1,7 +1,7 @@
 //! Addresses of this transport: `NAME@HOST:PORT`, or `HOST:PORT` where the name is not known beforehand.
 
 use std::fmt;
-use std::net::{IpAddr, Ipv6Addr};
+use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 
 use lockstep_core::config::Address;
 use lockstep_core::limits;
@@ -101,9 +101,10 @@ pub fn endpoint_of(address: &Address) -> &str {
     text.split_once('@').map_or(text, |(_, endpoint)| endpoint)
 }
 
-/// The address under which a connected client is answered; `number` makes it unique.
-pub(crate) fn of_client(name: &Name, number: u64) -> Address {
-    Address::new(format!("{CLIENT_PREFIX}{name}#{number}"))
+/// The address under which a connected client is answered; `number` makes it unique, and it tells people from where it came.
+pub(crate) fn of_client(name: &Name, number: u64, remote: SocketAddr) -> Address {
+    let remote = SocketAddr::new(remote.ip().to_canonical(), remote.port());
+    Address::new(format!("{CLIENT_PREFIX}{name}#{number}@{remote}"))
 }
 
 /// What a client calls itself. Nobody can use it.

@@ -5,9 +5,9 @@
 //! ```text
 //! ca.pem              certificate of the authority, valid for 20 years
 //! ca.key              its private key: keep it off the machines that run nodes
-//! nodes/NAME.pem      certificate of a node, valid for 10 years
+//! nodes/NAME.pem      certificate of a node, valid for 10 years unless wanted otherwise
 //! nodes/NAME.key      its private key
-//! clients/NAME.pem    certificate of a client, valid for 10 years
+//! clients/NAME.pem    certificate of a client, likewise
 //! clients/NAME.key    its private key
 //! ```
 //!
@@ -15,27 +15,32 @@
 
 use std::fs::{self, OpenOptions};
 use std::io::{self, Write};
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
+use lockstep_core::rights::{ClientRole, NodeRole};
 use lockstep_core::transport::SenderKind;
 use rcgen::{
     BasicConstraints, CertificateParams, DistinguishedName, DnType, ExtendedKeyUsagePurpose, IsCa,
     Issuer, KeyPair, KeyUsagePurpose, SanType,
 };
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject;
 
-use crate::identity::{BadName, Identity, Name};
+use crate::identity::{self, BadName, Identity, Name, Rights};
 
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
-const YEAR: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 const VALID_BEFORE: Duration = DAY;
-const AUTHORITY_VALID: Duration = YEAR.saturating_mul(20);
-const LEAF_VALID: Duration = YEAR.saturating_mul(10);
+const AUTHORITY_DAYS: u32 = 20 * 365;
+
+/// How long a certificate is valid, unless wanted otherwise.
+pub const DAYS: u32 = 10 * 365;
 
 /// Only the owner reads a private key.
 const KEY_MODE: u32 = 0o600;
 const CERTIFICATE_MODE: u32 = 0o644;
+const DIRECTORY_MODE: u32 = 0o700;
 
 /// What to do with a certificate that is there already.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -72,6 +77,12 @@ pub enum AuthorityError {
     NoAuthority {
         /// The directory.
         dir: PathBuf,
+    },
+    /// There is nothing to renew.
+    #[error("{path} is missing: there is nothing to renew, so make it without --renew")]
+    NotIssued {
+        /// Where it should be.
+        path: PathBuf,
     },
     /// Not a name.
     #[error(transparent)]
@@ -111,7 +122,7 @@ pub fn init(dir: &Path) -> Result<Issued, AuthorityError> {
     };
     make_dir(dir)?;
     let crypto = |source| crypto_error(dir, source);
-    let mut params = params_valid_for(AUTHORITY_VALID);
+    let mut params = params_valid_for(AUTHORITY_DAYS);
     params.distinguished_name = distinguished_name("lockstep authority");
     params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
     params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
@@ -121,25 +132,92 @@ pub fn init(dir: &Path) -> Result<Issued, AuthorityError> {
     Ok(issued)
 }
 
-/// Issues a certificate for the node `name`, reached at any of `hosts` (IP addresses or DNS names).
+/// Issues what is ordered, with a new key.
 ///
 /// # Errors
-/// There is no authority in `dir`, the name or a host is none, there is one already, or it cannot be written.
-pub fn issue_node(
-    dir: &Path,
-    name: &str,
-    hosts: &[String],
-    existing: Existing,
-) -> Result<Issued, AuthorityError> {
-    issue(dir, SenderKind::Node, name, hosts, existing)
+/// There is no authority in `dir`, a host is none, there is one already, or it cannot be written.
+pub fn issue(dir: &Path, order: &Order, existing: Existing) -> Result<Issued, AuthorityError> {
+    let params = leaf_params(order)?;
+    let authority = load(dir)?;
+    make_dir(&folder(dir, order.identity.kind()))?;
+    let issued = place_of(dir, order.identity.kind(), order.identity.name.as_str());
+    let crypto = |source| crypto_error(dir, source);
+    let key = KeyPair::generate().map_err(crypto)?;
+    let certificate = params.signed_by(&key, &authority).map_err(crypto)?;
+    write_pair(&issued, &certificate.pem(), &key, existing)?;
+    Ok(issued)
 }
 
-/// Issues a certificate for the client `name`.
-///
-/// # Errors
-/// There is no authority in `dir`, the name is none, there is one already, or it cannot be written.
-pub fn issue_client(dir: &Path, name: &str, existing: Existing) -> Result<Issued, AuthorityError> {
-    issue(dir, SenderKind::Client, name, &[], existing)
+/// A certificate that somebody wants.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Order {
+    /// Whose it is, and what it allows.
+    pub identity: Identity,
+    /// IP addresses and DNS names at which a node is reached; none for a client.
+    pub hosts: Vec<String>,
+    /// For how many days from now it is valid.
+    pub days: u32,
+}
+
+impl Order {
+    /// For the node `name`, reached at any of `hosts` (IP addresses or DNS names), in either role.
+    ///
+    /// # Errors
+    /// The name is none.
+    pub fn node(name: &str, hosts: &[String]) -> Result<Self, AuthorityError> {
+        Self::of(name, Rights::Node(NodeRole::Both), hosts)
+    }
+
+    /// For the client `name`, which may read and write every key.
+    ///
+    /// # Errors
+    /// The name is none.
+    pub fn client(name: &str) -> Result<Self, AuthorityError> {
+        Self::of(name, Rights::Client(ClientRole::Write, Vec::new()), &[])
+    }
+
+    /// For the same identity and hosts as the certificate that is there.
+    ///
+    /// # Errors
+    /// There is none in `dir`, or it cannot be read.
+    pub fn renewal(dir: &Path, kind: SenderKind, name: &str) -> Result<Self, AuthorityError> {
+        let name = Name::new(name)?;
+        let path = place_of(dir, kind, name.as_str()).certificate;
+        let unusable = |source: io::Error| match source.kind() {
+            io::ErrorKind::NotFound => AuthorityError::NotIssued { path: path.clone() },
+            _ => AuthorityError::File {
+                path: path.clone(),
+                source,
+            },
+        };
+        let pem = fs::read(&path).map_err(unusable)?;
+        let certificate = CertificateDer::from_pem_slice(&pem)
+            .map_err(|error| unusable(io::Error::other(error)))?;
+        let identity = Identity::of(&certificate);
+        let identity = identity.map_err(|error| unusable(io::Error::other(error)))?;
+        Ok(Self {
+            identity,
+            hosts: identity::hosts_of(&certificate),
+            days: DAYS,
+        })
+    }
+
+    fn of(name: &str, rights: Rights, hosts: &[String]) -> Result<Self, AuthorityError> {
+        let name = Name::new(name)?;
+        Ok(Self {
+            identity: Identity { name, rights },
+            hosts: hosts.to_vec(),
+            days: DAYS,
+        })
+    }
+}
+
+fn place_of(dir: &Path, kind: SenderKind, name: &str) -> Issued {
+    let folder = folder(dir, kind);
+    Issued {
+        certificate: folder.join(format!("{name}.pem")),
+        key: folder.join(format!("{name}.key")),
+    }
 }
 
 /// The folder of `dir` that holds the certificates of nodes or of clients.
@@ -150,38 +228,17 @@ pub(crate) fn folder(dir: &Path, kind: SenderKind) -> PathBuf {
     }
 }
 
-fn issue(
-    dir: &Path,
-    kind: SenderKind,
-    name: &str,
-    hosts: &[String],
-    existing: Existing,
-) -> Result<Issued, AuthorityError> {
-    let identity = Identity {
-        kind,
-        name: Name::new(name)?,
-    };
-    let params = leaf_params(&identity, hosts)?;
-    let authority = load(dir)?;
-    let folder = folder(dir, kind);
-    make_dir(&folder)?;
-    let issued = Issued {
-        certificate: folder.join(format!("{name}.pem")),
-        key: folder.join(format!("{name}.key")),
-    };
-    let crypto = |source| crypto_error(dir, source);
-    let key = KeyPair::generate().map_err(crypto)?;
-    let certificate = params.signed_by(&key, &authority).map_err(crypto)?;
-    write_pair(&issued, &certificate.pem(), &key, existing)?;
-    Ok(issued)
-}
-
-fn leaf_params(identity: &Identity, hosts: &[String]) -> Result<CertificateParams, AuthorityError> {
-    let mut params = params_valid_for(LEAF_VALID);
+fn leaf_params(order: &Order) -> Result<CertificateParams, AuthorityError> {
+    let Order {
+        identity,
+        hosts,
+        days,
+    } = order;
+    let mut params = params_valid_for(*days);
     params.distinguished_name = distinguished_name(identity.name.as_str());
     params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
     params.use_authority_key_identifier_extension = true;
-    params.extended_key_usages = match identity.kind {
+    params.extended_key_usages = match identity.kind() {
         SenderKind::Node => vec![
             ExtendedKeyUsagePurpose::ServerAuth,
             ExtendedKeyUsagePurpose::ClientAuth,
@@ -189,7 +246,7 @@ fn leaf_params(identity: &Identity, hosts: &[String]) -> Result<CertificateParam
         SenderKind::Client => vec![ExtendedKeyUsagePurpose::ClientAuth],
     };
     let uri = identity.to_uri();
-    let uri = uri.try_into().expect("names are ASCII");
+    let uri = uri.try_into().expect("an identity is ASCII");
     params.subject_alt_names = vec![SanType::URI(uri)];
     for host in hosts {
         let bad_host = || AuthorityError::Host { host: host.clone() };
@@ -209,11 +266,11 @@ fn is_dns_name(host: &str) -> bool {
     rustls::pki_types::DnsName::try_from(host).is_ok()
 }
 
-fn params_valid_for(period: Duration) -> CertificateParams {
+fn params_valid_for(days: u32) -> CertificateParams {
     let now = SystemTime::now();
     let mut params = CertificateParams::default();
     params.not_before = (now - VALID_BEFORE).into();
-    params.not_after = (now + period).into();
+    params.not_after = (now + DAY * days).into();
     params
 }
 
@@ -242,7 +299,9 @@ fn load(dir: &Path) -> Result<Issuer<'static, KeyPair>, AuthorityError> {
 }
 
 fn make_dir(dir: &Path) -> Result<(), AuthorityError> {
-    fs::create_dir_all(dir).map_err(|source| AuthorityError::File {
+    let mut builder = fs::DirBuilder::new();
+    let made = builder.recursive(true).mode(DIRECTORY_MODE).create(dir);
+    made.map_err(|source| AuthorityError::File {
         path: dir.to_owned(),
         source,
     })

@@ -6,6 +6,7 @@ use std::net::SocketAddr;
 use lockstep_core::limits;
 
 use crate::address::Target;
+use crate::identity::Name;
 use crate::tls::Credentials;
 
 /// Clients connected to a node at the same time, unless configured otherwise: some 15 KiB each, and a second's keep-alives.
@@ -80,24 +81,48 @@ impl QuicConfig {
 
     /// The `HOST:PORT` to tell others; the socket is bound to `bound`.
     pub(crate) fn advertised(&self, bound: SocketAddr) -> Result<String, QuicError> {
+        let target = self.target(bound)?;
+        check_host(&self.credentials, &target.host)?;
+        Ok(target.to_string())
+    }
+
+    fn target(&self, bound: SocketAddr) -> Result<Target, QuicError> {
         let Some(advertise) = &self.advertise else {
             if bound.ip().is_unspecified() {
                 return Err(QuicError::NoAdvertisedAddress { listen: bound });
             }
-            return Ok(bound.to_string());
+            return Ok(Target {
+                name: None,
+                host: bound.ip().to_string(),
+                port: bound.port(),
+            });
         };
         match Target::parse(advertise) {
             Ok(mut target) if target.name.is_none() => {
                 if target.port == 0 {
                     target.port = bound.port();
                 }
-                Ok(target.to_string())
+                Ok(target)
             }
             Ok(_) | Err(_) => Err(QuicError::BadAdvertisedAddress {
                 advertise: advertise.clone(),
             }),
         }
     }
+}
+
+/// Does the certificate name where others are told that the node is?
+pub(crate) fn check_host(credentials: &Credentials, host: &str) -> Result<(), QuicError> {
+    if credentials.names_host(host) {
+        return Ok(());
+    }
+    let mut hosts = credentials.hosts();
+    hosts.push(host.to_owned());
+    Err(QuicError::HostNotCertified {
+        name: credentials.name().clone(),
+        host: host.to_owned(),
+        command: format!("{} --host {}", credentials.renewal(), hosts.join(",")),
+    })
 }
 
 /// Why a transport could not be started.
@@ -135,6 +160,26 @@ pub enum QuicError {
     BadAdvertisedAddress {
         /// What was given.
         advertise: String,
+    },
+    /// Others would not believe that the node is there.
+    #[error(
+        "the certificate of node {name} does not name {host}, at which others are to reach it: issue it again with `{command}`, where ca.key is"
+    )]
+    HostNotCertified {
+        /// The node.
+        name: Name,
+        /// Where others are told that it is.
+        host: String,
+        /// What issues one that does.
+        command: String,
+    },
+    /// The certificate that was to take another's place is of somebody else.
+    #[error("the certificate is of {theirs}, but this is {own}")]
+    AnotherIdentity {
+        /// Whose it is.
+        theirs: String,
+        /// Who this end is.
+        own: String,
     },
     /// The certificate or key is refused.
     #[error("the certificate cannot be used")]

@@ -9,6 +9,7 @@ use quinn::{Connection, ConnectionError};
 use tracing::{debug, info, warn};
 
 use crate::closing::{self, Weight};
+use crate::identity::Identity;
 use crate::opening::Opened;
 use crate::peer::Peer;
 use crate::reader::Reader;
@@ -31,6 +32,7 @@ pub(crate) async fn run(shared: &Arc<Shared>, peer: &Arc<Peer>, opened: Opened) 
         control,
     } = opened;
     let connection = active.connection.clone();
+    let identity = Identity::of_peer(&connection).expect("it was read in the handshake");
     let task = poll_fn(|cx| Poll::Ready(cx.waker().clone())).await;
     let is_installed = peer.install(&shared.local, active, streams, &task);
     if is_installed {
@@ -38,7 +40,12 @@ pub(crate) async fn run(shared: &Arc<Shared>, peer: &Arc<Peer>, opened: Opened) 
         shared.failures.forget(&peer.address);
     }
 
-    let reader = Reader::new(Arc::clone(shared), Arc::clone(peer), connection.clone());
+    let reader = Reader::new(
+        Arc::clone(shared),
+        Arc::clone(peer),
+        connection.clone(),
+        identity.sender(),
+    );
     let reader = Arc::new(reader);
     let reading = Arc::clone(&reader);
     shared

@@ -74,7 +74,7 @@ async fn dial(shared: Arc<Shared>, peer: Arc<Peer>) {
 
 /// Tries every address of the target, side by side: the first that answers is it. The error has the reason for each.
 async fn attempt(shared: &Shared, endpoint: &Endpoint, target: &Target) -> Result<Opened, String> {
-    let tls = verifier::client(&shared.credentials, target).map_err(|error| error.to_string())?;
+    let tls = verifier::client(&shared.credentials(), target).map_err(|error| error.to_string())?;
     let tls = Arc::new(tls);
     let addresses = in_turn(resolve(target).await?);
     if addresses.is_empty() {
@@ -151,7 +151,7 @@ async fn connect(
     address: SocketAddr,
 ) -> Result<Opened, String> {
     let mut config = quinn::ClientConfig::new(tls);
-    config.transport_config(settings::dialling(shared.credentials.identity.kind));
+    config.transport_config(settings::dialling(shared.credentials().identity.kind()));
     let connection = endpoint
         .connect_with(config, address, verifier::SERVER_NAME)
         .map_err(|error| format!("cannot reach {address} from where this end listens: {error}"))?

@@ -7,10 +7,11 @@ use std::future::poll_fn;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::task::{Poll, Waker};
 
-use async_channel::{Receiver, Sender};
+use async_channel::{Receiver, Sender as Channel};
 use bytes::Bytes;
 use lockstep_core::config::Address;
 use lockstep_core::limits::{RECV_BYTES_MAX, RECV_FRAMES_MAX};
+use lockstep_core::rights::Sender;
 use lockstep_core::transport::{Received, SenderKind};
 
 use crate::budget::Room;
@@ -26,7 +27,7 @@ const FRAME_BYTES: usize = size_of::<Waiting>();
 
 /// All queues, through the turns of those that hold something.
 pub(crate) struct Inbox {
-    turns: Sender<Arc<InQueue>>,
+    turns: Channel<Arc<InQueue>>,
     next_turn: Receiver<Arc<InQueue>>,
 }
 
@@ -35,8 +36,8 @@ pub(crate) struct Inbox {
 /// - It is in the channel of turns exactly while `frames` is not empty.
 pub(crate) struct InQueue {
     from: Address,
-    sender: SenderKind,
-    turns: Sender<Arc<InQueue>>,
+    sender: Sender,
+    turns: Channel<Arc<InQueue>>,
     state: Mutex<State>,
 }
 
@@ -62,7 +63,7 @@ impl Inbox {
     }
 
     /// A queue for what comes from `from`.
-    pub(crate) fn queue(&self, from: Address, sender: SenderKind) -> Arc<InQueue> {
+    pub(crate) fn queue(&self, from: Address, sender: Sender) -> Arc<InQueue> {
         Arc::new(InQueue {
             from,
             sender,
@@ -158,7 +159,7 @@ impl InQueue {
         }
         Received {
             from: self.from.clone(),
-            sender: self.sender,
+            sender: self.sender.clone(),
             frames,
         }
     }
@@ -169,7 +170,7 @@ impl InQueue {
     }
 
     fn bytes_max(&self) -> usize {
-        match self.sender {
+        match self.sender.kind() {
             SenderKind::Node => NODE_BYTES_MAX,
             SenderKind::Client => CLIENT_BYTES_MAX,
         }
@@ -189,7 +190,7 @@ mod tests {
     use super::*;
 
     fn queue(inbox: &Inbox, name: &str) -> Arc<InQueue> {
-        inbox.queue(Address::new(name), SenderKind::Client)
+        inbox.queue(Address::new(name), Sender::trusted(SenderKind::Client))
     }
 
     fn frames(count: usize, size: usize) -> Vec<Bytes> {

@@ -17,7 +17,7 @@
 //! while. A connection with another start of the peer takes the place of the old one at once: the peer has restarted.
 //!
 //! # The parts, in reading order
-//! [`identity`] and [`address`] (who, and where); [`authority`], [`tls`] and `verifier` (certificates); [`config`]; `frame`,
+//! [`identity`] and [`address`] (who, and where); [`authority`], [`tls`], `denied` and `verifier` (certificates); [`config`]; `frame`,
 //! `streams`, `hello` and `closing` (what goes over the wire); `socket`, `settings` (of QUIC) and `runtime` (what everything
 //! runs on, the processes over it included); `budget` (what clients' frames may hold), `inbox` and `outbox` (what waits); `allowance`, `backoff`, `peer` and `peers` (the other
 //! ends), `failures` (why one is not reached), `traffic`, `permits`, `clients` and `shared` (what the tasks share); `opening` (the
@@ -37,6 +37,7 @@ mod budget;
 mod clients;
 mod closing;
 mod connection;
+mod denied;
 mod dial;
 mod failures;
 mod farewell;

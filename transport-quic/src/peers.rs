@@ -1,6 +1,7 @@
 //! All other ends, by address. Nodes stay until room is needed; clients go with their connection.
 
 use std::collections::HashMap;
+use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
@@ -63,9 +64,9 @@ impl Peers {
     }
 
     /// A client that has just connected, under an address of its own.
-    pub(crate) fn client(&self, name: &Name) -> Arc<Peer> {
+    pub(crate) fn client(&self, name: &Name, remote: SocketAddr) -> Arc<Peer> {
         let number = self.clients.fetch_add(1, Ordering::Relaxed);
-        let address = address::of_client(name, number);
+        let address = address::of_client(name, number, remote);
         let allowance = &self.waiting_for_clients;
         let peer = Arc::new(Peer::client(address.clone(), name.clone(), allowance));
         self.write().insert(address, Arc::clone(&peer));

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
 
 use futures_lite::future;
+use lockstep_core::rights::Sender;
 use lockstep_core::transport::Lane;
 use quinn::{Connection, RecvStream};
 use tracing::warn;
@@ -25,6 +26,7 @@ pub(crate) struct Reader {
     shared: Arc<Shared>,
     peer: Arc<Peer>,
     connection: Connection,
+    sender: Sender,
     /// Bits of the lanes whose stream has begun.
     lanes_seen: AtomicU8,
 }
@@ -33,12 +35,18 @@ pub(crate) struct Reader {
 struct Gone;
 
 impl Reader {
-    /// For a connection of `peer`, which has said Hello.
-    pub(crate) fn new(shared: Arc<Shared>, peer: Arc<Peer>, connection: Connection) -> Self {
+    /// For a connection of `peer`, which has said Hello, and has the certificate of `sender`.
+    pub(crate) fn new(
+        shared: Arc<Shared>,
+        peer: Arc<Peer>,
+        connection: Connection,
+        sender: Sender,
+    ) -> Self {
         Self {
             shared,
             peer,
             connection,
+            sender,
             lanes_seen: AtomicU8::new(bit_of(Lane::Control)),
         }
     }
@@ -76,7 +84,7 @@ impl Reader {
         let queue = self
             .shared
             .inbox
-            .queue(self.peer.address.clone(), self.peer.kind);
+            .queue(self.peer.address.clone(), self.sender.clone());
         let mut room = None;
         loop {
             if let Err(reason) = deliver(&mut decoder, &queue, &mut room) {

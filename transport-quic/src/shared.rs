@@ -1,6 +1,6 @@
 //! What the tasks of a transport share.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
 use lockstep_core::config::Address;
 use lockstep_core::limits;
@@ -24,7 +24,8 @@ pub(crate) struct Shared {
     endpoint: Mutex<Option<Endpoint>>,
     pub(crate) runtime: Runtime,
     pub(crate) local: Address,
-    pub(crate) credentials: Credentials,
+    /// Others from time to time.
+    credentials: RwLock<Arc<Credentials>>,
     pub(crate) hello: Hello,
     pub(crate) dial: Dial,
     pub(crate) admit: Admit,
@@ -61,14 +62,14 @@ impl Shared {
             peers: Peers::new(),
             failures: Failures::default(),
             past: Past::default(),
-            credentials: config.credentials,
+            credentials: RwLock::new(Arc::new(config.credentials)),
             local,
         }
     }
 
     /// What kind of end this is.
     pub(crate) fn kind(&self) -> SenderKind {
-        self.credentials.identity.kind
+        self.credentials().identity.kind()
     }
 
     /// The largest frame that comes from an end of this kind, in bytes.
@@ -77,6 +78,17 @@ impl Shared {
             SenderKind::Node => self.frame_bytes_max,
             SenderKind::Client => self.frame_bytes_max.min(limits::REQUEST_BYTES_MAX),
         }
+    }
+
+    /// Who this end is, and whom it trusts, at present.
+    pub(crate) fn credentials(&self) -> Arc<Credentials> {
+        let credentials = self.credentials.read();
+        Arc::clone(&credentials.unwrap_or_else(PoisonError::into_inner))
+    }
+
+    pub(crate) fn set_credentials(&self, credentials: Credentials) {
+        let present = self.credentials.write();
+        *present.unwrap_or_else(PoisonError::into_inner) = Arc::new(credentials);
     }
 
     /// To open connections with; `None` once closed.

@@ -1,13 +1,16 @@
 //! Certificates as a node or client needs them: read from a directory, checked, with errors that say what to do.
 //!
 //! The directory is laid out as [`authority`] writes it. Of it are needed `ca.pem` and, in `nodes/` or
-//! `clients/`, the certificate and key of whoever starts. With a single one there, no name has to be given.
+//! `clients/`, the certificate and key of whoever starts; `denied.txt`, if there is one, says whose certificates are refused. With a single one there, no name has to be given.
 
 use std::fs;
 use std::io;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::SystemTime;
 
+use lockstep_core::rights::NodeRole;
 use lockstep_core::transport::SenderKind;
 use rustls::crypto::{CryptoProvider, ring};
 use rustls::pki_types::pem::PemObject;
@@ -19,16 +22,24 @@ use rustls::{CertificateError, RootCertStore};
 use x509_parser::prelude::{FromDer, X509Certificate};
 
 use crate::authority;
-use crate::identity::{Identity, Name};
+use crate::denied::Denied;
+use crate::identity::{self, Identity, Name, Rights};
+use crate::verifier;
+
+/// Whom nobody is to talk to any more, in the directory of certificates.
+const DENIED: &str = "denied.txt";
 
 /// What a node or client shows to others, and whom it trusts: its certificate, its key, and the cluster's authority.
 #[derive(Clone, Debug)]
 pub struct Credentials {
+    /// Where they were read.
+    dir: PathBuf,
     pub(crate) identity: Identity,
     pub(crate) chain: Vec<CertificateDer<'static>>,
     pub(crate) key: Arc<PrivateKeyDer<'static>>,
     pub(crate) roots: Arc<RootCertStore>,
     pub(crate) verifier: Arc<dyn ClientCertVerifier>,
+    pub(crate) denied: Arc<Denied>,
 }
 
 /// Why certificates cannot be used. Every text says what to do.
@@ -86,14 +97,14 @@ pub enum TlsError {
         what: &'static str,
     },
     /// The certificate has expired.
-    #[error("{path} expired at {at}: issue it again with `lockstep certs {command}`")]
+    #[error("{path} expired at {at}: issue it again with `{command}`, where ca.key is")]
     Expired {
         /// The file.
         path: PathBuf,
         /// When it did.
         at: String,
-        /// The words behind `lockstep certs`.
-        command: &'static str,
+        /// What issues it again.
+        command: String,
     },
     /// The certificate is not valid yet.
     #[error("{path} is valid from {from} on: set this machine's clock")]
@@ -128,8 +139,31 @@ pub enum TlsError {
     OtherIdentity {
         /// The file.
         path: PathBuf,
-        /// Whose it should be.
-        expected: Identity,
+        /// Whose it should be: its kind and name.
+        expected: String,
+    },
+    /// The node may not act as it is to.
+    #[error(
+        "the certificate of {identity} is not for the role {role}: issue it again with `lockstep certs node {} --renew --role {role} --tls-dir {dir}`, or start it as what it is for",
+        identity.name
+    )]
+    OtherRole {
+        /// Where it is.
+        dir: PathBuf,
+        /// Whose it is.
+        identity: Identity,
+        /// What it is to be.
+        role: NodeRole,
+    },
+    /// The deny list has a line that denies nobody.
+    #[error(
+        "line {line} of {path} denies nobody: write `client NAME`, `node NAME`, or what `openssl x509 -fingerprint -sha256 -noout -in FILE` prints"
+    )]
+    Denied {
+        /// The file.
+        path: PathBuf,
+        /// The number of the line, from 1.
+        line: usize,
     },
     /// The TLS library refuses the certificate or key for another reason.
     #[error("{path} cannot be used")]
@@ -156,6 +190,60 @@ impl Credentials {
     /// Something is missing, damaged, expired or does not belong together.
     pub fn load_client(dir: &Path, name: Option<&str>) -> Result<Self, TlsError> {
         Self::load(dir, SenderKind::Client, name)
+    }
+
+    /// The same, if they are of a node that may act as `role`.
+    ///
+    /// # Errors
+    /// It may not.
+    pub fn of_role(self, role: NodeRole) -> Result<Self, TlsError> {
+        match self.identity.rights {
+            Rights::Node(own) if own.includes(role) => Ok(self),
+            Rights::Node(_) | Rights::Client(..) => Err(TlsError::OtherRole {
+                dir: self.dir,
+                identity: self.identity,
+                role,
+            }),
+        }
+    }
+
+    /// The files that they were read from, and the one of whom is denied, which need not be there.
+    pub fn files(&self) -> Vec<PathBuf> {
+        let folder = authority::folder(&self.dir, self.identity.kind());
+        let own = |extension| folder.join(format!("{}.{extension}", self.identity.name));
+        let shared = |name| self.dir.join(name);
+        vec![shared("ca.pem"), shared(DENIED), own("pem"), own("key")]
+    }
+
+    /// Until when the certificate is valid.
+    pub fn expires(&self) -> SystemTime {
+        let expiry = identity::expiry_of(&self.chain[0]);
+        expiry.expect("it was parsed when it was loaded")
+    }
+
+    /// What makes another certificate that says the same, where `ca.key` is.
+    pub fn renewal(&self) -> String {
+        renewal(&self.identity.to_string(), &self.dir)
+    }
+
+    /// Why the holder of this certificate is not wanted; `None`: he is.
+    pub(crate) fn denial(
+        &self,
+        certificate: &CertificateDer<'_>,
+        identity: &Identity,
+    ) -> Option<String> {
+        let is_denied = self.denied.has(certificate, identity);
+        is_denied.then(|| format!("the certificate of {identity} is on the deny list"))
+    }
+
+    /// The hosts that the certificate names.
+    pub(crate) fn hosts(&self) -> Vec<String> {
+        identity::hosts_of(&self.chain[0])
+    }
+
+    /// Does the certificate name this IP address or DNS name?
+    pub(crate) fn names_host(&self, host: &str) -> bool {
+        verifier::names_host(&self.chain[0], host)
     }
 
     /// The name in the certificate.
@@ -191,7 +279,10 @@ impl Credentials {
         let leaf = chain.first().expect("read_certificates gives at least one");
         verifier
             .verify_client_cert(leaf, &chain[1..], UnixTime::now())
-            .map_err(|error| certificate_error(error, &path, &authority_path, leaf, command))?;
+            .map_err(|error| {
+                let renewal = renewal(&format!("{} {name}", word_of(kind)), dir);
+                certificate_error(error, &path, &authority_path, leaf, renewal)
+            })?;
         CertifiedKey::from_der(chain.clone(), key.clone_key(), &provider()).map_err(|source| {
             match source {
                 rustls::Error::InconsistentKeys(_) => TlsError::KeyMismatch {
@@ -206,11 +297,11 @@ impl Credentials {
         })?;
         let identity = Identity::of(leaf).ok();
         let identity = identity
-            .filter(|identity| identity.kind == kind && identity.name.as_str() == name)
+            .filter(|identity| identity.kind() == kind && identity.name.as_str() == name)
             .ok_or_else(|| match Name::new(&name) {
                 Ok(name) => TlsError::OtherIdentity {
                     path: path.clone(),
-                    expected: Identity { kind, name },
+                    expected: format!("{} {name}", word_of(kind)),
                 },
                 Err(_) => TlsError::Missing {
                     path: path.clone(),
@@ -218,18 +309,61 @@ impl Credentials {
                 },
             })?;
         Ok(Self {
+            dir: dir.to_owned(),
             identity,
             chain,
             key: Arc::new(key),
             roots,
             verifier,
+            denied: Arc::new(read_denied(&dir.join(DENIED))?),
         })
     }
+}
+
+/// What is not as it should be in a directory from which a node serves, though it works: a sentence for each.
+pub fn concerns(dir: &Path) -> Vec<String> {
+    let mut concerns = Vec::new();
+    let authority = dir.join("ca.key");
+    if authority.exists() {
+        concerns.push(format!(
+            "{} is on the machine of a node: who takes that has the whole cluster; keep it where certificates are issued, \
+             and nowhere else",
+            authority.display()
+        ));
+    }
+    let nodes = authority::folder(dir, SenderKind::Node);
+    let clients = authority::folder(dir, SenderKind::Client);
+    for folder in [dir, &nodes, &clients] {
+        let entries = fs::read_dir(folder).into_iter().flatten().flatten();
+        for path in entries.map(|entry| entry.path()) {
+            let is_key = path.extension().is_some_and(|extension| extension == "key");
+            let is_open = |metadata: fs::Metadata| metadata.permissions().mode() & 0o077 != 0;
+            if is_key && fs::metadata(&path).is_ok_and(is_open) {
+                let path = path.display();
+                concerns.push(format!("{path} can be read by others: chmod 600 {path}"));
+            }
+        }
+    }
+    concerns
+}
+
+fn renewal(holder: &str, dir: &Path) -> String {
+    format!(
+        "lockstep certs {holder} --renew --tls-dir {}",
+        dir.display()
+    )
 }
 
 /// The one implementation of cryptography this transport uses.
 pub(crate) fn provider() -> Arc<CryptoProvider> {
     Arc::new(ring::default_provider())
+}
+
+fn word_of(kind: SenderKind) -> &'static str {
+    match kind {
+        SenderKind::Node => "node",
+        SenderKind::Client => "client",
+    }
 }
 
 fn command(kind: SenderKind) -> &'static str {
@@ -283,6 +417,24 @@ fn read_roots(path: &Path) -> Result<RootCertStore, TlsError> {
     Ok(roots)
 }
 
+/// Nobody is denied where there is no file.
+fn read_denied(path: &Path) -> Result<Denied, TlsError> {
+    let text = match fs::read_to_string(path) {
+        Ok(text) => text,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Denied::default()),
+        Err(source) => {
+            return Err(TlsError::Read {
+                path: path.to_owned(),
+                source,
+            });
+        }
+    };
+    Denied::parse(&text).map_err(|line| TlsError::Denied {
+        path: path.to_owned(),
+        line,
+    })
+}
+
 fn read(path: &Path, command: &'static str) -> Result<Vec<u8>, TlsError> {
     fs::read(path).map_err(|source| match source.kind() {
         io::ErrorKind::NotFound => TlsError::Missing {
@@ -325,7 +477,7 @@ fn certificate_error(
     path: &Path,
     authority: &Path,
     leaf: &CertificateDer<'_>,
-    command: &'static str,
+    renewal: String,
 ) -> TlsError {
     let path = path.to_owned();
     let validity = |end: fn(&X509Certificate<'_>) -> String| {
@@ -341,7 +493,7 @@ fn certificate_error(
         CertificateError::Expired | CertificateError::ExpiredContext { .. } => TlsError::Expired {
             path,
             at: validity(|parsed| parsed.validity().not_after.to_string()),
-            command,
+            command: renewal,
         },
         CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => {
             TlsError::NotYetValid {

@@ -2,19 +2,22 @@
 
 use std::net::{SocketAddr, UdpSocket};
 use std::sync::Arc;
+use std::time::SystemTime;
 
 use async_trait::async_trait;
 use bytes::Bytes;
 use lockstep_core::config::Address;
 use lockstep_core::transport::{Lane, Received, Traffic, Transport, TransportError};
 use quinn::{Endpoint, ServerConfig};
+use tracing::warn;
 
 use crate::accept;
 use crate::address::{self, Target};
 use crate::closing::{self, Code};
-use crate::config::{Dial, QuicConfig, QuicError};
+use crate::config::{self, Dial, QuicConfig, QuicError};
 use crate::dial;
 use crate::farewell;
+use crate::identity::{self, Identity, peer_certificate};
 use crate::inbox::InQueue;
 use crate::peer::{Peer, Sent};
 use crate::runtime::Runtime;
@@ -43,9 +46,7 @@ impl QuicTransport {
         let bound = socket.local_addr().map_err(failed)?;
         let advertised = config.advertised(bound)?;
         let local = Address::new(format!("{}@{advertised}", config.credentials.name()));
-        let tls = verifier::server(&config.credentials)?;
-        let mut server = ServerConfig::with_crypto(Arc::new(tls));
-        server.transport_config(settings::accepting());
+        let server = server_config(&config.credentials)?;
         let transport = Self::start(socket, Some(server), local, config)?;
         let accepting = accept::run(Arc::clone(&transport.shared));
         transport.shared.runtime.spawn(accepting);
@@ -79,13 +80,56 @@ impl QuicTransport {
             Arc::new(runtime.clone()),
         )
         .map_err(failed)?;
-        let kind = config.credentials.identity.kind;
+        let sender = config.credentials.identity.sender();
         let shared = Shared::new(runtime, endpoint, local, config);
         Ok(Self {
-            loopback: shared.inbox.queue(shared.local.clone(), kind),
+            loopback: shared.inbox.queue(shared.local.clone(), sender),
             shared: Arc::new(shared),
             listens_at,
         })
+    }
+
+    /// Takes up the credentials for connections that begin from now on, and ends those with whom they deny. Other connections
+    /// stay, with the certificates that they began with.
+    ///
+    /// # Errors
+    /// They are not of this node or client, or do not name the host at which others reach it. Nothing has changed.
+    pub fn renew(&self, credentials: Credentials) -> Result<(), QuicError> {
+        let (own, theirs) = (
+            self.shared.credentials().identity.to_string(),
+            credentials.identity.to_string(),
+        );
+        if own != theirs {
+            return Err(QuicError::AnotherIdentity { theirs, own });
+        }
+        if !address::is_client(&self.shared.local) {
+            let local = Target::parse(self.shared.local.as_str());
+            let host = local.expect("it is told to others").host;
+            config::check_host(&credentials, &host)?;
+            let server = server_config(&credentials)?;
+            if let Some(endpoint) = self.shared.endpoint() {
+                endpoint.set_server_config(Some(server));
+            }
+        }
+        self.shared.set_credentials(credentials);
+        self.cut_denied();
+        Ok(())
+    }
+
+    fn cut_denied(&self) {
+        let credentials = self.shared.credentials();
+        for peer in self.shared.peers.all() {
+            let denial = peer.active().and_then(|connection| {
+                let certificate = peer_certificate(&connection)?;
+                let identity = Identity::of(&certificate).ok()?;
+                let reason = credentials.denial(&certificate, &identity)?;
+                Some((connection, reason))
+            });
+            if let Some((connection, reason)) = denial {
+                warn!(peer = %peer.address, reason, "cut off");
+                closing::close(&connection, Code::Identity, &reason);
+            }
+        }
     }
 
     /// Where it listens, or sends from; not necessarily where others reach it.
@@ -198,9 +242,21 @@ impl Transport for QuicTransport {
         self.shared.past.with_present(&self.shared.peers)
     }
 
+    fn certified_until(&self, peer: &Address) -> Option<SystemTime> {
+        let connection = self.shared.peers.get(peer)?.active()?;
+        identity::expiry_of(&peer_certificate(&connection)?)
+    }
+
     fn last_failure(&self, peer: &Address) -> Option<String> {
         self.shared.failures.last(peer)
     }
+}
+
+fn server_config(credentials: &Credentials) -> Result<ServerConfig, QuicError> {
+    let tls = verifier::server(credentials)?;
+    let mut server = ServerConfig::with_crypto(Arc::new(tls));
+    server.transport_config(settings::accepting());
+    Ok(server)
 }
 
 impl Drop for QuicTransport {

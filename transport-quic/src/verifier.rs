@@ -11,7 +11,7 @@ use rustls::client::{Resumption, verify_server_cert_signed_by_trust_anchor, veri
 use rustls::crypto::WebPkiSupportedAlgorithms;
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::server::{NoServerSessionStorage, ParsedCertificate};
-use rustls::{DigitallySignedStruct, Error, RootCertStore, SignatureScheme};
+use rustls::{DigitallySignedStruct, Error, SignatureScheme};
 
 use crate::address::Target;
 use crate::identity::Identity;
@@ -37,13 +37,13 @@ pub(crate) fn server(credentials: &Credentials) -> Result<QuicServerConfig, Erro
 
 /// How `target` is connected to.
 pub(crate) fn client(
-    credentials: &Credentials,
+    credentials: &Arc<Credentials>,
     target: &Target,
 ) -> Result<QuicClientConfig, Error> {
     let provider = provider();
     let verifier = NodeVerifier {
         target: target.clone(),
-        roots: Arc::clone(&credentials.roots),
+        credentials: Arc::clone(credentials),
         algorithms: provider.signature_verification_algorithms,
     };
     let mut config = rustls::ClientConfig::builder_with_provider(provider)
@@ -56,11 +56,20 @@ pub(crate) fn client(
     QuicClientConfig::try_from(config).map_err(|error| Error::General(error.to_string()))
 }
 
+/// Does the certificate name this IP address or DNS name?
+pub(crate) fn names_host(certificate: &CertificateDer<'_>, host: &str) -> bool {
+    let Ok(host) = ServerName::try_from(host) else {
+        return false;
+    };
+    ParsedCertificate::try_from(certificate)
+        .is_ok_and(|certificate| verify_server_name(&certificate, &host).is_ok())
+}
+
 /// Accepts a node of the cluster: the one named in the address or, without a name there, one valid for the host.
 #[derive(Debug)]
 struct NodeVerifier {
     target: Target,
-    roots: Arc<RootCertStore>,
+    credentials: Arc<Credentials>,
     algorithms: WebPkiSupportedAlgorithms,
 }
 
@@ -76,14 +85,17 @@ impl ServerCertVerifier for NodeVerifier {
         let certificate = ParsedCertificate::try_from(end_entity)?;
         verify_server_cert_signed_by_trust_anchor(
             &certificate,
-            &self.roots,
+            &self.credentials.roots,
             intermediates,
             now,
             self.algorithms.all,
         )?;
         let identity =
             Identity::of(end_entity).map_err(|error| Error::General(error.to_string()))?;
-        if identity.kind != SenderKind::Node {
+        if let Some(denial) = self.credentials.denial(end_entity, &identity) {
+            return Err(Error::General(denial));
+        }
+        if identity.kind() != SenderKind::Node {
             return Err(Error::General(format!("{identity} answers as a node")));
         }
         match &self.target.name {

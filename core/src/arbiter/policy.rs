@@ -4,6 +4,8 @@
 //! A decision depends on nothing but the record, so a restarted arbiter, or another implementation of its store,
 //! decides the same. Sending and durability are left to the process in `mod.rs`.
 
+use siphasher::sip::SipHasher24;
+
 use crate::config::{
     Address, ClusterId, Config, ConfigVersion, Epoch, Member, NodeId, StartId, Token,
 };
@@ -93,8 +95,8 @@ fn admit(
     from: &Address,
     join: &Join,
 ) -> Result<Option<ArbiterRecord>, JoinRefusal> {
-    let well_formed = !join.name.is_empty()
-        && join.name.len() <= limits::NAME_BYTES_MAX
+    let well_formed = is_name(&join.name)
+        && is_printable(join.address.as_str())
         && join.address.as_str().len() <= limits::ADDRESS_BYTES_MAX
         && join.address == *from
         && !join.starts.is_empty()
@@ -113,7 +115,7 @@ fn admit(
             acted: join.epoch,
         });
     }
-    let fresh = token(record.secret, record.config.version.next());
+    let fresh = token(record, record.config.version.next());
     let (token, former_token) = match record.nodes.get(&join.node) {
         None if join.token != Token(0) => return Err(JoinRefusal::WrongToken),
         None => (fresh, join.token),
@@ -147,6 +149,9 @@ fn admit(
         Some(known) if !continues(known, join) => return Err(JoinRefusal::WrongToken),
         Some(_) => (fresh, join.token),
     };
+    if let Some(holder) = holder_of_name(record, join) {
+        return Err(JoinRefusal::NameTaken { holder });
+    }
     let mut next = record.clone();
     displace_namesakes(&mut next, join);
     if !next.config.is_member(join.node) && next.config.members.len() >= limits::MEMBERS_MAX {
@@ -174,6 +179,30 @@ fn admit(
     take_in(&mut next.config, join);
     forget_surplus(&mut next);
     Ok(Some(next))
+}
+
+/// A name that can be shown to people wherever it goes: of letters, digits, and what holds them together.
+fn is_name(name: &str) -> bool {
+    let is_allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte);
+    (1..=limits::NAME_BYTES_MAX).contains(&name.len()) && name.bytes().all(is_allowed)
+}
+
+fn is_printable(address: &str) -> bool {
+    address.bytes().all(|byte| byte.is_ascii_graphic())
+}
+
+/// Where another node of that name is, if it may be alive: it has a place, which the primary takes from who is silent. At
+/// the address of the joining one it is not: there the joining one is.
+fn holder_of_name(record: &ArbiterRecord, join: &Join) -> Option<Address> {
+    let config = &record.config;
+    let mut members = config.members.iter();
+    let holder = members.find(|(node, member)| {
+        **node != join.node
+            && member.name == join.name
+            && member.address != join.address
+            && config.has_place(**node)
+    });
+    holder.map(|(_, member)| member.address.clone())
 }
 
 /// The start that asks to join.
@@ -467,12 +496,10 @@ fn joined(record: &ArbiterRecord, node: NodeId) -> FromArbiter {
     }
 }
 
-/// A token for the Join that makes `version`: never the same twice, never zero, and not to be guessed without the secret.
-fn token(secret: u64, version: ConfigVersion) -> Token {
-    // The finalizer of SplitMix64 (Steele, Lea, Flood: Fast splittable pseudorandom number generators, 2014): a
-    // bijection, so that different versions have different tokens.
-    let mut mixed = secret.wrapping_add(version.0.wrapping_mul(0x9e37_79b9_7f4a_7c15));
-    mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-    Token((mixed ^ (mixed >> 31)).max(1))
+/// A token for the Join that makes `version`: never zero, and not to be guessed without the secret, which no number of tokens
+/// tells. Two versions may have the same one, once in 2^64.
+fn token(record: &ArbiterRecord, version: ConfigVersion) -> Token {
+    // SipHash-2-4 (Aumasson, Bernstein: SipHash, a fast short-input PRF, 2012).
+    let hasher = SipHasher24::new_with_keys(record.secret, record.config.cluster.0);
+    Token(hasher.hash(&version.0.to_le_bytes()).max(1))
 }

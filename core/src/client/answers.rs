@@ -126,7 +126,9 @@ impl Client {
             Rejection::CannotDrain {
                 reason: DrainRefusal::NoSuccessor | DrainRefusal::PrimarySilent,
             } => self.rest(now, call),
-            Rejection::TooLarge { .. } | Rejection::CannotDrain { .. } => {
+            Rejection::TooLarge { .. }
+            | Rejection::CannotDrain { .. }
+            | Rejection::Unauthorized { .. } => {
                 self.withdraw(call);
                 let outcome = self.given_up(call);
                 self.complete(now, call, outcome, out);

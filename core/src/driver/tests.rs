@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use async_channel::{Receiver, Sender};
+use async_channel::{Receiver, Sender as Channel};
 use async_std::task::block_on;
 use bytes::Bytes;
 
@@ -14,9 +14,13 @@ use crate::driver::clock::Clock;
 use crate::driver::disk::Disk;
 use crate::engine::memory::{MemoryEngine, MemoryLog};
 use crate::event::Event;
-use crate::message::{ConfigQuery, Join, JoinRefusal, Message, Request, RequestBody, ToArbiter};
-use crate::operation::{ClientId, Origin, RequestId};
+use crate::message::{
+    Attempt, ConfigQuery, Drain, Join, JoinRefusal, Message, Reply, ReplyBody, Request,
+    RequestBody, ToArbiter,
+};
+use crate::operation::{ClientId, Origin, Rejection, RequestId};
 use crate::process::{Input, Now, Outbox, Process};
+use crate::rights::{ClientRole, Right, Sender};
 use crate::runtime::{Runtime, Task};
 use crate::storage::{Save, Ticket};
 use crate::time::{Instant, Timers};
@@ -29,7 +33,7 @@ type React = Box<dyn FnMut(Instant, &Input<u8>, &mut Timers<u8>, &mut Outbox) + 
 struct Puppet {
     timers: Timers<u8>,
     react: React,
-    steps: Sender<Input<u8>>,
+    steps: Channel<Input<u8>>,
 }
 
 impl Process for Puppet {
@@ -51,7 +55,7 @@ impl Process for Puppet {
 /// A puppet at work.
 struct Stage {
     running: Option<Running>,
-    arrive: Sender<Received>,
+    arrive: Channel<Received>,
     done: Receiver<Done>,
     steps: Receiver<Input<u8>>,
     events: Arc<Mutex<Vec<String>>>,
@@ -131,7 +135,7 @@ impl Stage {
         let from = Address::new(from);
         let received = Received {
             from,
-            sender,
+            sender: Sender::trusted(sender),
             frames,
         };
         self.arrive.try_send(received).unwrap();
@@ -209,7 +213,7 @@ fn messages_reach_the_process_and_its_answers_the_network() {
         }
     });
     assert_eq!(stage.next_step(), Input::Start);
-    stage.arrive("a", SenderKind::Node, vec![frame(&request(1))]);
+    stage.arrive("a", SenderKind::Client, vec![frame(&request(1))]);
     let from = Address::new("a");
     let message = request(1);
     assert_eq!(
@@ -233,7 +237,7 @@ fn what_one_round_says_to_a_peer_travels_together() {
         }
     });
     for id in 0..3 {
-        stage.arrive("a", SenderKind::Node, vec![frame(&request(id))]);
+        stage.arrive("a", SenderKind::Client, vec![frame(&request(id))]);
     }
     start();
     let frames = (0..3).map(|id| frame(&request(id))).collect();
@@ -323,6 +327,47 @@ fn a_client_cannot_speak_like_a_node() {
 }
 
 #[test]
+fn a_client_that_asks_for_too_much_is_told_what_it_needs_and_goes_on() {
+    let stage = Stage::new(Disk::none(), |_, _, _, _| {});
+    let drain = Request {
+        origin: Origin::plain(ClientId(1), RequestId(1)),
+        body: RequestBody::Drain(Drain::Node),
+        attempt: Attempt {
+            epoch: Epoch(3),
+            copy: 2,
+        },
+    };
+    let attempt = drain.attempt;
+    let received = Received {
+        from: Address::new("me"),
+        sender: Sender::Client {
+            role: ClientRole::Write,
+            prefixes: Arc::default(),
+        },
+        frames: vec![frame(&Message::Request(drain)), frame(&request(2))],
+    };
+    stage.arrive.try_send(received).unwrap();
+    assert_eq!(stage.next_step(), Input::Start);
+    let from = Address::new("me");
+    let message = request(2);
+    assert_eq!(stage.next_step(), Input::Message { from, message });
+    let needed = Right::Role(ClientRole::Admin);
+    let reason = Rejection::Unauthorized { needed };
+    let body = ReplyBody::OperationRejected { reason, attempt };
+    let (client, id) = (ClientId(1), RequestId(1));
+    let reply = frame(&Message::Reply(Reply { client, id, body }));
+    assert_eq!(
+        stage.next_done(),
+        Done::Sent(Address::new("me"), Lane::Log, vec![reply])
+    );
+    let events = stage.events.lock().unwrap();
+    assert!(
+        events.iter().any(|event| event.contains("Administered")),
+        "{events:?}"
+    );
+}
+
+#[test]
 fn timers_are_stepped_earliest_first_while_messages_never_stop_coming() {
     let (arrive, arriving) = async_channel::unbounded::<Received>();
     // Each message puts another one into the queue, so that it is never empty.
@@ -335,7 +380,7 @@ fn timers_are_stepped_earliest_first_while_messages_never_stop_coming() {
     let (report, steps) = async_channel::unbounded();
     let again = Received {
         from: Address::new("a"),
-        sender: SenderKind::Node,
+        sender: Sender::trusted(SenderKind::Client),
         frames: vec![frame(&request(1))],
     };
     let puppet = Puppet {
@@ -378,7 +423,7 @@ fn messages_are_stepped_while_a_timer_is_always_due() {
             _ => {}
         }
     });
-    stage.arrive("a", SenderKind::Node, vec![frame(&request(1))]);
+    stage.arrive("a", SenderKind::Client, vec![frame(&request(1))]);
     start();
     assert_eq!(stage.ended().unwrap(), Exit::Left);
 }
@@ -394,7 +439,7 @@ fn no_step_is_told_a_time_before_its_input_was_there() {
                 outbox.notify(Event::Left);
             }
         });
-        stage.arrive("a", SenderKind::Node, vec![frame(&request(1))]);
+        stage.arrive("a", SenderKind::Client, vec![frame(&request(1))]);
         *sent.lock().unwrap() = Clock.now();
         (stage, start)
     };

@@ -1,8 +1,8 @@
-//! Which lane a message takes, and who may send it: two tables over all messages. What the lanes of requests and answers are
-//! is told with them, in `message`.
+//! Which lane a message takes: a table over all messages. What the lanes of requests and answers are is told with them, in
+//! `message`.
 
 use crate::message::{Message, PeerMessage};
-use crate::transport::{Lane, SenderKind};
+use crate::transport::Lane;
 
 /// The lane of a message: what keeps the cluster together is small and goes first, transfers of the state go last.
 pub fn lane(message: &Message) -> Lane {
@@ -22,19 +22,5 @@ pub fn lane(message: &Message) -> Lane {
         },
         Message::Request(request) => request.body.lane(),
         Message::Reply(reply) => reply.body.lane(),
-    }
-}
-
-/// May a sender of this kind say this? Nodes may say anything: which node may say what is for the protocol.
-pub fn may_send(sender: SenderKind, message: &Message) -> bool {
-    match sender {
-        SenderKind::Node => true,
-        SenderKind::Client => match message {
-            Message::Request(_) => true,
-            Message::ToArbiter(_)
-            | Message::FromArbiter(_)
-            | Message::Peer(_)
-            | Message::Reply(_) => false,
-        },
     }
 }

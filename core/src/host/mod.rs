@@ -19,12 +19,14 @@ use std::collections::VecDeque;
 use crate::config::Address;
 use crate::engine::Engine;
 use crate::event::Event;
-use crate::message::{JoinRefusal, Message, Usage};
+use crate::message::{JoinRefusal, Message, Reply, ReplyBody, Request, RequestBody, Usage};
+use crate::operation::Rejection;
 use crate::process::{Call, CallId, Effect, Input, Now, Outbox, Outcome, Process};
+use crate::rights::{Forbidden, Right, Sender};
 use crate::storage::desk::{Desk, DeskError, Handed};
 use crate::storage::scheduler::Report;
 use crate::time::Instant;
-use crate::transport::{Received, SenderKind};
+use crate::transport::Received;
 use crate::wire::{self, DecodeError};
 
 use self::outgoing::Outgoing;
@@ -100,8 +102,8 @@ pub enum Refusal {
     #[error(transparent)]
     Undecodable(#[from] DecodeError),
     /// Its sender may not say that.
-    #[error("a client may send requests only")]
-    Unauthorized,
+    #[error(transparent)]
+    Forbidden(#[from] Forbidden),
 }
 
 /// A process at work, with its side of its disk.
@@ -228,17 +230,57 @@ impl<P: Process> Host<P> {
             frames,
         } = received;
         for frame in frames {
-            match admit(sender, &frame) {
-                Ok(message) => {
-                    let from = from.clone();
-                    self.step(Input::Message { from, message }, around);
-                }
-                Err(refusal) => {
-                    self.passed.cut_off.push((from, refusal));
-                    return;
-                }
+            if let Err(refusal) = self.on_frame(&from, &sender, &frame, around) {
+                self.passed.cut_off.push((from, refusal));
+                return;
             }
         }
+    }
+
+    /// The process hears of what its sender may say. A client that asks for what it may not have is answered at the door.
+    fn on_frame(
+        &mut self,
+        from: &Address,
+        sender: &Sender,
+        frame: &[u8],
+        around: &mut impl Surroundings<P::Timer>,
+    ) -> Result<(), Refusal> {
+        let message = wire::decode(frame)?;
+        let from = from.clone();
+        match (sender.check(&message), message) {
+            (Ok(()), message) => self.step(Input::Message { from, message }, around),
+            (Err(Forbidden::Request(needed)), Message::Request(request)) => {
+                self.turn_away(from, request, needed, around);
+            }
+            (Err(forbidden), _) => return Err(forbidden.into()),
+        }
+        Ok(())
+    }
+
+    fn turn_away(
+        &mut self,
+        from: Address,
+        request: Request,
+        needed: Right,
+        around: &mut impl Surroundings<P::Timer>,
+    ) {
+        let reason = Rejection::Unauthorized { needed };
+        if let RequestBody::Drain(drain) = request.body {
+            around.on_effect(&Effect::Notify(Event::Administered {
+                by: from.clone(),
+                drain,
+                refused: Some(reason.clone()),
+            }));
+        }
+        let reply = Reply {
+            client: request.origin.client,
+            id: request.origin.id,
+            body: ReplyBody::OperationRejected {
+                reason,
+                attempt: request.attempt,
+            },
+        };
+        self.passed.outgoing.push(from, &Message::Reply(reply));
     }
 
     fn on_report(
@@ -347,13 +389,4 @@ impl<P: Process> Host<P> {
         }
         Ok(usage)
     }
-}
-
-/// The message of a frame, if its sender may send it.
-fn admit(sender: SenderKind, frame: &[u8]) -> Result<Message, Refusal> {
-    let message = wire::decode(frame)?;
-    if !lanes::may_send(sender, &message) {
-        return Err(Refusal::Unauthorized);
-    }
-    Ok(message)
 }

@@ -211,8 +211,10 @@ pub enum JoinRefusal {
         /// `limits::MEMBERS_MAX`.
         limit: u64,
     },
-    /// Name or address are empty or too long.
-    #[error("the name or the address of the node is empty or too long")]
+    /// Name or address are empty, too long, or of other characters than names and addresses have.
+    #[error(
+        "the name or the address of the node is empty, too long, or of other characters than names and addresses have"
+    )]
     Malformed,
     /// Another replica was made primary by force, without regard to what this node has.
     #[error(
@@ -239,6 +241,14 @@ pub enum JoinRefusal {
         "this data directory lacks entries that other replicas know to be committed: it was put back to an older copy; start with an empty directory"
     )]
     LacksCommitted,
+    /// Another node has that name and a place in the configuration, at another address.
+    #[error(
+        "the name of this node is that of another one, at {holder}: give this node a name of its own; if that one is gone for good, start this one again when it has been taken out"
+    )]
+    NameTaken {
+        /// Where that one is.
+        holder: Address,
+    },
 }
 
 // -------------------------------------------------------------------------------------------- between replicas

@@ -2,7 +2,8 @@
 //! client, the lanes and the handle go by them.
 //!
 //! A new request is a variant of [`RequestBody`] and its row. If it gets an answer of a new kind, that is a variant of
-//! [`ReplyBody`], one of [`AnswerKind`], and its lane. Every client may ask every request.
+//! [`ReplyBody`], one of [`AnswerKind`], and its lane. Who may ask it is in its row, and
+//! for which keys in [`rights`](crate::rights).
 
 use std::num::NonZeroU32;
 use std::ops::Bound;
@@ -16,6 +17,7 @@ use crate::operation::{
     Value,
 };
 use crate::range::KeyRange;
+use crate::rights::ClientRole;
 use crate::transport::Lane;
 
 use super::status::NodeStatus;
@@ -166,6 +168,8 @@ pub struct RequestRow {
     pub executed: Executed,
     /// What it is answered with, unless it is rejected or its outcome is not known in time.
     pub answer: AnswerKind,
+    /// What a client has to be at least to ask for it.
+    pub role: ClientRole,
 }
 
 /// Who has to be asked.
@@ -219,21 +223,22 @@ pub enum AnswerKind {
 impl RequestBody {
     /// Its row of the table of requests.
     pub fn row(&self) -> RequestRow {
-        use {AnswerKind::*, Executed::*, Goal::*, Source::*};
-        let row = |goal, source, executed, answer| RequestRow {
+        use {AnswerKind::*, ClientRole::*, Executed::*, Goal::*, Source::*};
+        let row = |goal, source, executed, answer, role| RequestRow {
             goal,
             source,
             executed,
             answer,
+            role,
         };
         match self {
-            Self::Insert { .. } => row(Primary, Role, Once, Acknowledgement),
-            Self::Remove { .. } => row(Primary, Role, Once, Acknowledgement),
-            Self::Get { .. } => row(InTurn, Store, EachTime, Value),
-            Self::Scan { .. } => row(Steady, Store, EachTime, Page),
-            Self::Status => row(Steady, Role, EachTime, Status),
-            Self::Resolve { .. } => row(Primary, Role, EachTime, Resolution),
-            Self::Drain(_) => row(Named, Role, EachTime, Draining),
+            Self::Insert { .. } => row(Primary, Role, Once, Acknowledgement, Write),
+            Self::Remove { .. } => row(Primary, Role, Once, Acknowledgement, Write),
+            Self::Get { .. } => row(InTurn, Store, EachTime, Value, Read),
+            Self::Scan { .. } => row(Steady, Store, EachTime, Page, Read),
+            Self::Status => row(Steady, Role, EachTime, Status, Read),
+            Self::Resolve { .. } => row(Primary, Role, EachTime, Resolution, Write),
+            Self::Drain(_) => row(Named, Role, EachTime, Draining, Admin),
         }
     }
 
@@ -346,6 +351,8 @@ mod tests {
             source,
             executed,
             answer,
+            // The table of who may ask for what is tested in `rights`.
+            role: request.row().role,
         };
         assert_eq!((request.row(), request.lane()), (row, lane), "{request:?}");
     }

@@ -10,6 +10,7 @@ mod records;
 use serde::{Deserialize, Serialize};
 
 use crate::config::{Address, Position, Seq};
+use crate::rights::Right;
 
 pub use self::author::{Author, ClientId, NotARequestName, Origin, RequestId, RequestName};
 pub use self::blobs::{Key, Value};
@@ -151,6 +152,12 @@ pub enum Rejection {
     Failed {
         /// What the failure says of itself.
         reason: String,
+    },
+    /// The client may not ask for that; never try again with this certificate.
+    #[error("this client may not do that, which needs {needed}")]
+    Unauthorized {
+        /// What is missing.
+        needed: Right,
     },
 }
 

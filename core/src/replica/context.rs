@@ -5,7 +5,7 @@ use std::time::Duration;
 use crate::config::{Address, Member, NodeId, Terms};
 use crate::event::Event;
 use crate::limits::Timing;
-use crate::message::{Message, Peer, PeerMessage, Reply, ReplyBody, Timestamp};
+use crate::message::{Drain, Message, Peer, PeerMessage, Reply, ReplyBody, Timestamp};
 use crate::operation::Rejection;
 use crate::process::{Now, Outbox};
 
@@ -92,6 +92,17 @@ impl Context<'_> {
             let from = member.address.clone();
             self.out.notify(Event::Stale { from });
         }
+    }
+
+    /// Reports what an operator wanted, and whether it is done.
+    pub(super) fn notify_administered(
+        &mut self,
+        asker: &Asker,
+        drain: Drain,
+        refused: Option<Rejection>,
+    ) {
+        let by = asker.address.clone();
+        self.out.notify(Event::Administered { by, drain, refused });
     }
 
     /// Says `body` to `receiver`, which is at `to`, in the present epoch.

@@ -301,13 +301,18 @@ impl Replica {
             self.role,
             Role::Starting | Role::Refused | Role::Entering { .. }
         ) {
-            return cx.reject(asker, Rejection::NotReady);
+            let reason = Rejection::NotReady;
+            cx.notify_administered(asker, drain, Some(reason.clone()));
+            return cx.reject(asker, reason);
         }
         if let Some(reason) = self.objection(now, drain, out) {
             let cx = &mut self.core.context(now, out);
-            return cx.reject(asker, Rejection::CannotDrain { reason });
+            let reason = Rejection::CannotDrain { reason };
+            cx.notify_administered(asker, drain, Some(reason.clone()));
+            return cx.reject(asker, reason);
         }
         let cx = &mut self.core.context(now, out);
+        cx.notify_administered(asker, drain, None);
         cx.reply(asker, ReplyBody::Draining);
         match (drain, &mut self.role) {
             (Drain::Node | Drain::NodeByForce, _) => self.leave(now, Leaving::ForGood, out),

@@ -18,8 +18,8 @@ pub(crate) use client::{
     ShellArgs, StatusArgs,
 };
 pub(crate) use server::{
-    AdoptArgs, ArbiterArgs, Bounds, CertsArgs, CertsCommand, DevArgs, ForcePrimaryArgs, InitArgs,
-    NodeArgs, ReplicaArgs, TransportName,
+    AdoptArgs, ArbiterArgs, Bounds, CertsArgs, CertsCommand, ClientCertArgs, DevArgs,
+    ForcePrimaryArgs, InitArgs, IssueArgs, NodeArgs, NodeCertArgs, ReplicaArgs, TransportName,
 };
 
 /// The exit codes, as the help text tells them; `output::Exit` is where they come from.

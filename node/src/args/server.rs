@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use clap::{Subcommand, ValueEnum};
 use lockstep_core::limits::{Limits, Timing};
+use lockstep_core::rights::{ClientRole, NodeRole};
 
 use super::client::{Connection, DeadlineArg};
 use super::values::{ByteSize, duration};
@@ -348,7 +349,7 @@ pub(crate) enum CertsCommand {
     Init(TlsDirArg),
     /// Make the certificate of an arbiter or replica
     Node(NodeCertArgs),
-    /// Make the certificate of a client: it may read and write, but not act as a node
+    /// Make the certificate of a client: it may read, write or administer, but not act as a node
     Client(ClientCertArgs),
 }
 
@@ -366,9 +367,53 @@ pub(crate) struct NodeCertArgs {
     /// Name of the node, unique in the cluster
     pub(crate) name: String,
 
-    /// Host names and IP addresses it is reached at
-    #[arg(long = "host", value_name = "HOST", required = true, num_args = 1.., value_delimiter = ',')]
+    /// Host names and IP addresses it is reached at; with --renew those it has, unless given
+    #[arg(
+        long = "host", value_name = "HOST", required_unless_present = "renew", num_args = 1..,
+        value_delimiter = ','
+    )]
     pub(crate) hosts: Vec<String>,
+
+    /// What it may be: both, unless given; with --renew what it was
+    #[arg(long, value_enum)]
+    pub(crate) role: Option<NodeRoleName>,
+
+    /// Where, and for how long.
+    #[command(flatten)]
+    pub(crate) issue: IssueArgs,
+}
+
+/// What a node may be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum NodeRoleName {
+    /// A replica, which holds the data.
+    Replica,
+    /// The arbiter, which holds none.
+    Arbiter,
+    /// Either.
+    Both,
+}
+
+impl From<NodeRoleName> for NodeRole {
+    fn from(name: NodeRoleName) -> Self {
+        match name {
+            NodeRoleName::Replica => Self::Replica,
+            NodeRoleName::Arbiter => Self::Arbiter,
+            NodeRoleName::Both => Self::Both,
+        }
+    }
+}
+
+/// Where a certificate is made, and for how long.
+#[derive(Clone, Debug, clap::Args)]
+pub(crate) struct IssueArgs {
+    /// Make a new key and certificate in the place of those that are there, which say the same apart from other flags
+    #[arg(long)]
+    pub(crate) renew: bool,
+
+    /// For how many days it is valid: 3650, unless given
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=7300))]
+    pub(crate) days: Option<u32>,
 
     /// Where.
     #[command(flatten)]
@@ -381,9 +426,38 @@ pub(crate) struct ClientCertArgs {
     /// Name of the client
     pub(crate) name: String,
 
-    /// Where.
+    /// What it may do: write, unless given; with --renew what it was
+    #[arg(long, value_enum)]
+    pub(crate) role: Option<ClientRoleName>,
+
+    /// It may only name keys that begin with this; may be repeated. With --renew those it has, unless given
+    #[arg(long = "prefix", value_name = "PREFIX")]
+    pub(crate) prefixes: Vec<String>,
+
+    /// Where, and for how long.
     #[command(flatten)]
-    pub(crate) tls_dir: TlsDirArg,
+    pub(crate) issue: IssueArgs,
+}
+
+/// What a client may do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum ClientRoleName {
+    /// Read, and see how the replicas are.
+    Read,
+    /// Also write.
+    Write,
+    /// Also drain replicas.
+    Admin,
+}
+
+impl From<ClientRoleName> for ClientRole {
+    fn from(name: ClientRoleName) -> Self {
+        match name {
+            ClientRoleName::Read => Self::Read,
+            ClientRoleName::Write => Self::Write,
+            ClientRoleName::Admin => Self::Admin,
+        }
+    }
 }
 
 #[cfg(test)]

@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::io;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,6 +10,7 @@ use std::time::Duration;
 use lockstep_core::config::Address;
 use lockstep_core::driver::handle::ClientOptions;
 use lockstep_transport_quic::{Credentials, QuicTransport};
+use rustix::process::{Uid, geteuid};
 use serde::{Deserialize, Serialize};
 
 use super::nodes::{node_address, tls_failure};
@@ -101,11 +103,22 @@ fn whereabouts(connection: &Connection) -> Result<(Vec<String>, PathBuf), Failur
         Some(tls_dir) if !cluster.is_empty() => Ok((cluster, tls_dir.clone())),
         Some(_) => Err(missing("--cluster")),
         None if !cluster.is_empty() => Err(missing("--tls-dir")),
-        None => read_client_file(&Path::new(DEV_DIR).join(CLIENT_FILE)),
+        None => read_client_file(&Path::new(DEV_DIR).join(CLIENT_FILE), geteuid()),
     }
 }
 
-fn read_client_file(path: &Path) -> Result<(Vec<String>, PathBuf), Failure> {
+/// What the file says, if it is of the user `own`: whoever else wrote it chooses where commands go.
+fn read_client_file(path: &Path, own: Uid) -> Result<(Vec<String>, PathBuf), Failure> {
+    if let Ok(file) = fs::metadata(path)
+        && file.uid() != own.as_raw()
+    {
+        let owner = file.uid();
+        return Err(Failure::Usage(format!(
+            "{path} was written by another user (uid {owner}), who may want your commands to go to a cluster of his: \
+             give --config {path} if you trust it, or --cluster and --tls-dir",
+            path = path.display()
+        )));
+    }
     let text = fs::read_to_string(path).map_err(|error| match error.kind() {
         io::ErrorKind::NotFound => Failure::Usage(
             "no cluster is given, and none was started in this directory: give --cluster HOST:PORT,… and --tls-dir DIR, \
@@ -184,9 +197,23 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let cluster = vec!["127.0.0.1:1".to_owned(), "[::1]:2".to_owned()];
         write_client_file(dir.path(), cluster.clone(), dir.path()).unwrap();
-        let (found, tls_dir) = read_client_file(&dir.path().join(CLIENT_FILE)).unwrap();
+        let (found, tls_dir) = read_client_file(&dir.path().join(CLIENT_FILE), geteuid()).unwrap();
         assert_eq!(found, cluster);
         assert_eq!(tls_dir, dir.path().canonicalize().unwrap());
+    }
+
+    #[test]
+    fn what_another_user_wrote_is_not_used_in_silence() {
+        let dir = tempfile::tempdir().unwrap();
+        write_client_file(dir.path(), vec!["a:1".to_owned()], dir.path()).unwrap();
+        let path = dir.path().join(CLIENT_FILE);
+        let another = Uid::from_raw(geteuid().as_raw() + 1);
+        let error = read_client_file(&path, another).unwrap_err().to_string();
+        let advice = format!("--config {}", path.display());
+        assert!(
+            error.contains("another user") && error.contains(&advice),
+            "{error}"
+        );
     }
 
     #[test]

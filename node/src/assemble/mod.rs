@@ -3,8 +3,11 @@
 mod certificates;
 mod clients;
 mod nodes;
+mod renewal;
 
-pub(crate) use certificates::{issue_client, issue_node, make_authority, make_dev_certificates};
+pub(crate) use certificates::{
+    issue_client, issue_node, make_authority, make_dev_certificates, warn_of_keys,
+};
 pub(crate) use clients::{
     CLIENT_FILE, client, client_in_all, client_in_memory, client_with, remove_client_file,
     write_client_file,

@@ -13,6 +13,7 @@ use lockstep_core::engine::durable::{self, StoreOptions};
 use lockstep_core::engine::{ArbiterStore, StoreError};
 use lockstep_core::message::RoleName;
 use lockstep_core::replica::ReplicaOptions;
+use lockstep_core::rights::NodeRole;
 use lockstep_core::transport::Transport;
 use lockstep_transport_quic::address::Target;
 use lockstep_transport_quic::tls::TlsError;
@@ -20,6 +21,7 @@ use lockstep_transport_quic::{Admit, Credentials, Dial, QuicConfig, QuicTranspor
 
 use tracing::warn;
 
+use super::renewal;
 use crate::args::Bounds;
 use crate::commands::serve;
 use crate::events::Watcher;
@@ -81,7 +83,7 @@ impl Network {
     pub(crate) async fn arbiter(&self, place: &Place<'_>) -> Result<Node, Failure> {
         // The disk first: whether the node runs already is seen there, and said better than by a port in use.
         let store = open(place.data_dir, durable::open_arbiter).await?;
-        let (name, transport) = self.end(place, Dial::Never, Admit::Nodes)?;
+        let (name, transport) = self.end(place, NodeRole::Arbiter)?;
         let address = transport.local().clone();
         let (watcher, roles) = Watcher::new(&name);
         let running = driver::start_arbiter(Box::new(store), transport, Arc::new(watcher))
@@ -110,7 +112,7 @@ impl Network {
             durable::open_replica(path, &options)
         })
         .await?;
-        let (name, transport) = self.end(place, Dial::Peers, Admit::Everybody)?;
+        let (name, transport) = self.end(place, NodeRole::Replica)?;
         let address = transport.local().clone();
         let (watcher, roles) = Watcher::new(&name);
         let options = ReplicaOptions {
@@ -136,12 +138,11 @@ impl Network {
         })
     }
 
-    /// One end of the network, for a node, and the node's name.
+    /// One end of the network, for a node of this role, and the node's name.
     fn end(
         &self,
         place: &Place<'_>,
-        dial: Dial,
-        admit: Admit,
+        role: NodeRole,
     ) -> Result<(String, Arc<dyn Transport>), Failure> {
         match self {
             Self::Mem(network) => {
@@ -149,22 +150,27 @@ impl Network {
                 Ok((name.to_owned(), Arc::new(network.node(name))))
             }
             Self::Quic { tls_dir } => {
-                let credentials =
-                    Credentials::load_node(tls_dir, place.name).map_err(tls_failure)?;
+                let credentials = Credentials::load_node(tls_dir, place.name)
+                    .and_then(|credentials| credentials.of_role(role))
+                    .map_err(tls_failure)?;
                 let name = credentials.name().to_string();
                 let listen = resolve(place.listen)?;
                 if let Some(advertise) = place.advertise {
                     check_advertised(listen, advertise)?;
                 }
-                let mut config = QuicConfig::new(listen, credentials);
+                let mut config = QuicConfig::new(listen, credentials.clone());
                 config.advertise = place.advertise.map(str::to_owned);
-                config.dial = dial;
-                config.admit = admit;
+                (config.dial, config.admit) = match role {
+                    NodeRole::Arbiter => (Dial::Never, Admit::Nodes),
+                    NodeRole::Replica | NodeRole::Both => (Dial::Peers, Admit::Everybody),
+                };
                 let transport = QuicTransport::bind(config).map_err(|error| {
                     let text = output::chain(&error);
                     Failure::Broken(format!("{text} (--listen, --advertise)"))
                 })?;
-                Ok((name, Arc::new(transport)))
+                let transport = Arc::new(transport);
+                renewal::spawn(&transport, credentials, role, tls_dir);
+                Ok((name, transport))
             }
         }
     }
@@ -240,11 +246,13 @@ pub(super) fn tls_failure(error: TlsError) -> Failure {
         TlsError::NoAuthority { .. }
         | TlsError::NoCertificate { .. }
         | TlsError::Several { .. }
-        | TlsError::Missing { .. } => Failure::Usage(text),
+        | TlsError::Missing { .. }
+        | TlsError::OtherRole { .. } => Failure::Usage(text),
         TlsError::Read { .. }
         | TlsError::NotPem { .. }
         | TlsError::Expired { .. }
         | TlsError::NotYetValid { .. }
+        | TlsError::Denied { .. }
         | TlsError::OtherAuthority { .. }
         | TlsError::KeyMismatch { .. }
         | TlsError::OtherIdentity { .. }

@@ -85,7 +85,7 @@ impl lockstep_bench::Failure for Failure {
     fn is_fatal(&self) -> bool {
         match self {
             Self::Rejected { reason } | Self::NotAnswered { reason } => match reason {
-                Rejection::TooLarge { .. } => true,
+                Rejection::TooLarge { .. } | Rejection::Unauthorized { .. } => true,
                 Rejection::NotPrimary { .. }
                 | Rejection::NotReady
                 | Rejection::NoLease

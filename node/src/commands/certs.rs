@@ -12,10 +12,8 @@ use crate::output::{self, Exit, Failure};
 pub(crate) fn certs(args: &CertsArgs, format: Format) -> Result<Exit, Failure> {
     let issued = match &args.command {
         CertsCommand::Init(args) => assemble::make_authority(&args.tls_dir)?,
-        CertsCommand::Node(args) => {
-            assemble::issue_node(&args.tls_dir.tls_dir, &args.name, &args.hosts)?
-        }
-        CertsCommand::Client(args) => assemble::issue_client(&args.tls_dir.tls_dir, &args.name)?,
+        CertsCommand::Node(args) => assemble::issue_node(args)?,
+        CertsCommand::Client(args) => assemble::issue_client(args)?,
     };
     print(&issued.certificate, &issued.key, format)?;
     Ok(Exit::Done)

@@ -14,6 +14,8 @@ pub(crate) mod serve;
 pub(crate) mod status;
 
 use async_std::task;
+use rustix::fs::Mode;
+use rustix::process::umask;
 
 use crate::args::{Args, Command};
 use crate::output::{Exit, Failure};
@@ -23,6 +25,13 @@ use crate::signals;
 /// Does what the command line says.
 pub(crate) fn run(args: Args) -> Result<Exit, Failure> {
     let format = args.common.output;
+    if matches!(
+        args.command,
+        Command::Dev(_) | Command::Arbiter(_) | Command::Replica(_)
+    ) {
+        // What a node writes is for its owner alone, whichever part of it writes.
+        umask(Mode::RWXG | Mode::RWXO);
+    }
     match args.command {
         Command::Dev(args) => task::block_on(dev::dev(args, format)),
         Command::Init(args) => task::block_on(init::init(args, format)),

@@ -59,9 +59,12 @@ pub(crate) async fn replica(args: ReplicaArgs, format: Format) -> Result<Exit, F
 
 fn network(args: &NodeArgs) -> Result<Network, Failure> {
     match args.transport {
-        TransportName::Quic => Ok(Network::Quic {
-            tls_dir: args.tls_dir.clone(),
-        }),
+        TransportName::Quic => {
+            assemble::warn_of_keys(&args.tls_dir);
+            Ok(Network::Quic {
+                tls_dir: args.tls_dir.clone(),
+            })
+        }
         TransportName::Mem => Err(Failure::Usage(
             "--transport mem connects nodes of one process only; use quic, or run the whole cluster in one process \
              with `lockstep dev --transport mem`"

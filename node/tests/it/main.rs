@@ -6,6 +6,7 @@ mod cluster;
 mod dev;
 mod import;
 mod output;
+mod rights;
 mod rounds;
 mod support;
 mod trouble;

@@ -170,7 +170,7 @@ fn an_address_to_advertise_is_checked() {
         "node",
         "r1",
         "--host",
-        "127.0.0.1",
+        "127.0.0.1,::1",
         "--tls-dir",
         "tls",
     ];

@@ -177,8 +177,8 @@ impl Transport for Tcp {
     async fn recv(&self) -> Result<Received, Error> {
         let received = self.received.1.recv().await;
         let (from, frame) = received.map_err(|_| Error::Closed)?;
-        let kinds = [SenderKind::Node, SenderKind::Client];
-        let (sender, frames) = (kinds[usize::from(is_client(&from))], vec![frame]);
+        let kind = [SenderKind::Node, SenderKind::Client][usize::from(is_client(&from))];
+        let (sender, frames) = (lockstep_core::rights::Sender::trusted(kind), vec![frame]);
         Ok(Received {
             from,
             sender,

@@ -18,7 +18,7 @@ use lockstep_core::limits::Limits;
 use lockstep_core::operation::ReadLevel;
 use lockstep_core::replica::ReplicaOptions;
 use lockstep_core::transport::Transport;
-use lockstep_transport_quic::authority::{self, Existing};
+use lockstep_transport_quic::authority::{self, Existing, Order};
 use lockstep_transport_quic::{Credentials, QuicConfig, QuicTransport};
 use tempfile::TempDir;
 
@@ -50,7 +50,8 @@ impl Case {
     async fn new(disks: Disks, links: Links) -> Self {
         let dir = tempfile::tempdir().expect("a directory");
         authority::init(dir.path()).expect("a CA");
-        authority::issue_client(dir.path(), "c", Existing::Keep).expect("a certificate");
+        let order = Order::client("c").expect("a name");
+        authority::issue(dir.path(), &order, Existing::Keep).expect("a certificate");
         let mut case = Self {
             dir,
             disks,
@@ -71,8 +72,8 @@ impl Case {
 
     fn bind(&self, name: &str) -> QuicTransport {
         let hosts = ["127.0.0.1".to_owned()];
-        authority::issue_node(self.dir.path(), name, &hosts, Existing::Keep)
-            .expect("a certificate");
+        let order = Order::node(name, &hosts).expect("a name");
+        authority::issue(self.dir.path(), &order, Existing::Keep).expect("a certificate");
         let credentials = Credentials::load_node(self.dir.path(), Some(name)).expect("it is there");
         let listen = SocketAddr::from(([127, 0, 0, 1], 0));
         QuicTransport::bind(QuicConfig::new(listen, credentials)).expect("a port")

@@ -8,7 +8,7 @@ use async_std::task::{self, block_on};
 use async_trait::async_trait;
 use lockstep_core::transport::Transport;
 use lockstep_tests::conformance::transport::{Subject, suite};
-use lockstep_transport_quic::authority::{self, Existing};
+use lockstep_transport_quic::authority::{self, Existing, Order};
 use lockstep_transport_quic::{Credentials, QuicConfig, QuicError, QuicTransport, endpoint_of};
 use tempfile::TempDir;
 
@@ -21,7 +21,8 @@ impl Quic {
     fn new() -> Self {
         let tls = tempfile::tempdir().unwrap();
         authority::init(tls.path()).unwrap();
-        authority::issue_client(tls.path(), "c", Existing::Keep).unwrap();
+        let order = Order::client("c").unwrap();
+        authority::issue(tls.path(), &order, Existing::Keep).unwrap();
         Self { tls, nodes: 0 }
     }
 
@@ -39,7 +40,8 @@ impl Subject for Quic {
         self.nodes += 1;
         let name = format!("n{}", self.nodes);
         let hosts = ["127.0.0.1".to_owned()];
-        authority::issue_node(self.tls.path(), &name, &hosts, Existing::Keep).unwrap();
+        let order = Order::node(&name, &hosts).unwrap();
+        authority::issue(self.tls.path(), &order, Existing::Keep).unwrap();
         let listen = SocketAddr::from(([127, 0, 0, 1], 0));
         Arc::new(QuicTransport::bind(self.config(&name, listen)).unwrap())
     }

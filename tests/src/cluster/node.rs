@@ -11,6 +11,7 @@ use lockstep_core::host::{Arrival, Host, Passed};
 use lockstep_core::limits::Timing;
 use lockstep_core::process::{Call, CallId};
 use lockstep_core::replica::Replica;
+use lockstep_core::rights::Sender;
 use lockstep_core::storage::Ticket;
 use lockstep_core::storage::desk::{BulkRequest, DeskError};
 use lockstep_core::storage::scheduler::Report;
@@ -131,7 +132,7 @@ impl Sources for Inbox {
         }
         Some(Arrival::Frames(Received {
             from,
-            sender,
+            sender: Sender::trusted(sender),
             frames,
         }))
     }

@@ -8,6 +8,7 @@ use lockstep_core::host::{Arrival, Host, Surroundings};
 use lockstep_core::message::{FromArbiter, Message, Request, RequestBody, Usage};
 use lockstep_core::operation::{ClientId, Origin, ReadLevel, RequestId};
 use lockstep_core::replica::{Replica, Timer};
+use lockstep_core::rights::Sender;
 use lockstep_core::storage::desk::{Desk, TOLD_BYTES};
 use lockstep_core::time::Instant;
 use lockstep_core::transport::{Received, SenderKind};
@@ -57,7 +58,7 @@ fn reads(meter: &mut impl Meter, name: &str, count: usize) {
 fn received(from: &str, sender: SenderKind, frames: Vec<Bytes>) -> Arrival {
     Arrival::Frames(Received {
         from: Address::new(from),
-        sender,
+        sender: Sender::trusted(sender),
         frames,
     })
 }

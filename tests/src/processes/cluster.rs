@@ -5,7 +5,9 @@ use std::net::{Ipv4Addr, UdpSocket};
 use std::path::{Path, PathBuf};
 
 use lockstep_core::config::Address;
-use lockstep_transport_quic::authority::{self, Existing};
+use lockstep_core::rights::ClientRole;
+use lockstep_transport_quic::authority::{self, Existing, Order};
+use lockstep_transport_quic::identity::Rights;
 use lockstep_transport_quic::{Credentials, QuicTransport};
 
 use super::disk::{Disk, Interposer};
@@ -74,9 +76,12 @@ impl Cluster {
     ) -> Result<Self, Failure> {
         let tls_dir = place.path().join(TLS_DIR);
         authority::init(&tls_dir)?;
-        authority::issue_client(&tls_dir, "me", Existing::Keep)?;
+        let mut me = Order::client("me")?;
+        me.identity.rights = Rights::Client(ClientRole::Admin, Vec::new());
+        authority::issue(&tls_dir, &me, Existing::Keep)?;
         let node = |name: String, host: Ipv4Addr| {
-            authority::issue_node(&tls_dir, &name, &[host.to_string()], Existing::Keep)?;
+            let order = Order::node(&name, &[host.to_string()])?;
+            authority::issue(&tls_dir, &order, Existing::Keep)?;
             let disk = interposer.map(|from| from.disk(place.path(), &data_dir(&name)));
             Ok(Node {
                 address: free_address(host)?,

@@ -120,6 +120,11 @@ impl Server {
         self.signal(Signal::CONT);
     }
 
+    /// Tells it what a terminal does that is closed, or whoever changed its files.
+    pub fn hang_up(&self) {
+        self.signal(Signal::HUP);
+    }
+
     /// Has it ended by itself?
     pub fn has_ended(&mut self) -> bool {
         matches!(self.child.try_wait(), Ok(Some(_)))

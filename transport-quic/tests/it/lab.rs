@@ -8,7 +8,7 @@ use async_std::task;
 use bytes::Bytes;
 use lockstep_core::config::Address;
 use lockstep_core::transport::{Lane, Received, Transport};
-use lockstep_transport_quic::authority::{self, Existing};
+use lockstep_transport_quic::authority::{self, Existing, Order};
 use lockstep_transport_quic::{Credentials, QuicConfig, QuicError, QuicTransport};
 use tempfile::TempDir;
 
@@ -26,17 +26,22 @@ impl Lab {
         Self { dir }
     }
 
+    /// Issues it, in the place of what is there.
+    pub(crate) fn issue(&self, order: &Order) {
+        authority::issue(self.dir.path(), order, Existing::Replace).expect("issued");
+    }
+
     pub(crate) fn node_credentials(&self, name: &str) -> Credentials {
         let hosts = ["127.0.0.1", "::1", "localhost"].map(str::to_owned);
         if !self.dir.path().join(format!("nodes/{name}.pem")).exists() {
-            authority::issue_node(self.dir.path(), name, &hosts, Existing::Keep).expect("issued");
+            self.issue(&Order::node(name, &hosts).expect("a name"));
         }
         Credentials::load_node(self.dir.path(), Some(name)).expect("credentials")
     }
 
     pub(crate) fn client_credentials(&self, name: &str) -> Credentials {
         if !self.dir.path().join(format!("clients/{name}.pem")).exists() {
-            authority::issue_client(self.dir.path(), name, Existing::Keep).expect("issued");
+            self.issue(&Order::client(name).expect("a name"));
         }
         Credentials::load_client(self.dir.path(), Some(name)).expect("credentials")
     }

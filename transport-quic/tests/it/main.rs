@@ -7,3 +7,4 @@ mod nodes;
 mod pairs;
 mod raw;
 mod refused;
+mod renewed;

@@ -5,7 +5,11 @@ use std::net::SocketAddr;
 use async_std::task::block_on;
 use bytes::Bytes;
 use lockstep_core::config::Address;
+use lockstep_core::operation::Key;
+use lockstep_core::rights::{ClientRole, NodeRole, Sender};
 use lockstep_core::transport::{Lane, SenderKind, Transport, TransportError};
+use lockstep_transport_quic::authority::Order;
+use lockstep_transport_quic::identity::Rights;
 use lockstep_transport_quic::{Dial, QuicConfig, QuicError, QuicTransport, endpoint_of};
 
 use crate::lab::{Lab, bind_again, listen_of, send_until_received};
@@ -18,12 +22,12 @@ fn nodes_exchange_frames_under_the_names_of_their_certificates() {
         assert!(a.local().as_str().starts_with("a@127.0.0.1:"));
         let received = send_until_received(&a, b.local(), &b, b"there").await;
         assert_eq!(
-            (&received.from, received.sender),
+            (&received.from, received.sender.kind()),
             (a.local(), SenderKind::Node)
         );
         let received = send_until_received(&b, a.local(), &a, b"back").await;
         assert_eq!(
-            (&received.from, received.sender),
+            (&received.from, received.sender.kind()),
             (b.local(), SenderKind::Node)
         );
     });
@@ -36,10 +40,10 @@ fn a_client_dials_by_host_and_is_answered_where_its_frame_came_from() {
         let (node, client) = (lab.node("a"), lab.client("c"));
         let host_only = Address::new(endpoint_of(node.local()));
         let received = send_until_received(&client, &host_only, &node, b"question").await;
-        assert_eq!(received.sender, SenderKind::Client);
+        assert_eq!(received.sender.kind(), SenderKind::Client);
         let answer = send_until_received(&node, &received.from, &client, b"answer").await;
         assert_eq!(
-            (&answer.from, answer.sender),
+            (&answer.from, answer.sender.kind()),
             (&host_only, SenderKind::Node)
         );
 
@@ -145,4 +149,63 @@ fn what_is_wrong_with_an_address_to_listen_at_is_said() {
             Some(QuicError::BadAdvertisedAddress { .. })
         ));
     });
+}
+
+#[test]
+fn what_a_sender_may_do_comes_with_its_frames() {
+    block_on(async {
+        let lab = Lab::new();
+        let hosts = ["127.0.0.1".to_owned()];
+        let mut order = Order::node("b", &hosts).unwrap();
+        order.identity.rights = Rights::Node(NodeRole::Replica);
+        lab.issue(&order);
+        let mut order = Order::client("c").unwrap();
+        let prefixes = vec![Key::from("a/")];
+        order.identity.rights = Rights::Client(ClientRole::Read, prefixes.clone());
+        lab.issue(&order);
+
+        let (a, b, client) = (lab.node("a"), lab.node("b"), lab.client("c"));
+        let replica = Sender::Node {
+            role: NodeRole::Replica,
+            name: Some("b".into()),
+        };
+        let received = send_until_received(&b, a.local(), &a, b"dialled by b").await;
+        assert_eq!(received.sender, replica);
+        let fresh = lab.node("d");
+        let received = send_until_received(&fresh, b.local(), &b, b"dialled by d").await;
+        assert_eq!(
+            received.sender,
+            Sender::Node {
+                role: NodeRole::Both,
+                name: Some("d".into()),
+            }
+        );
+        let received = send_until_received(&b, fresh.local(), &fresh, b"answered by b").await;
+        assert_eq!(received.sender, replica);
+        let received = send_until_received(&client, a.local(), &a, b"asked").await;
+        let reader = Sender::Client {
+            role: ClientRole::Read,
+            prefixes: prefixes.into(),
+        };
+        assert_eq!(received.sender, reader);
+        let from = received.from.to_string();
+        assert!(
+            from.starts_with("client:c#") && from.contains("@127.0.0.1:"),
+            "{from}"
+        );
+    });
+}
+
+#[test]
+fn a_node_does_not_start_where_its_certificate_does_not_name_the_host() {
+    let lab = Lab::new();
+    let mut config = lab.config("a");
+    config.advertise = Some("db1.example:7".to_owned());
+    let error = QuicTransport::bind(config).err().expect("refused");
+    let text = error.to_string();
+    let command = format!(
+        "`lockstep certs node a --renew --tls-dir {} --host 127.0.0.1,::1,localhost,db1.example`",
+        lab.dir.path().display()
+    );
+    assert!(text.contains(&command), "{text}");
 }

@@ -267,7 +267,7 @@ fn a_client_that_claims_to_be_a_node_is_a_client() {
         let received = within_patience(scene.node.recv()).await.unwrap();
         assert_eq!(received.frames, [b"I am b".as_slice()]);
         assert_eq!(
-            received.sender,
+            received.sender.kind(),
             lockstep_core::transport::SenderKind::Client
         );
         assert!(received.from.as_str().starts_with("client:c#"));
@@ -314,5 +314,17 @@ fn a_client_cannot_answer_as_a_node() {
         crate::lab::failure_containing(&a, &target, "key usage").await;
         let other_side = within_patience(accepting).await;
         assert!(other_side.contains("key usage"), "{other_side}");
+    });
+}
+
+#[test]
+fn a_node_is_where_its_certificate_says() {
+    block_on(async {
+        let scene = Scene::new().await;
+        let connection = scene.node().await;
+        write(&connection, CONTROL, &hello(1, "raw@10.1.2.3:7")).await;
+        let reason = reason(&connection).await;
+        assert!(reason.contains("does not name that host"), "{reason}");
+        scene.check_bystander().await;
     });
 }

@@ -2,14 +2,15 @@
 //!
 //! `lock` is locked for the life of the process and names it; `format` says in plain text what the directory holds.
 
-use std::fs::{File, OpenOptions, TryLockError};
+use std::fs::{self, File, OpenOptions, Permissions, TryLockError};
 use std::io::{Read, Seek, Write};
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{self, Path, PathBuf};
 use std::sync::Arc;
 
 use crate::engine::StoreError;
 use crate::engine::durable::files::{self, failed, mismatch, refused};
-use crate::engine::durable::os::OsFiles;
+use crate::engine::durable::os::{DIRECTORY_MODE, FILE_MODE, OsFiles};
 use crate::engine::files::Files;
 
 /// Raised once between two releases, as [`wire::VERSION`](crate::wire::VERSION), with the first change after which what the
@@ -132,12 +133,15 @@ fn check_empty(files: &dyn Files, path: &Path) -> Result<(), StoreError> {
 }
 
 fn lock(path: &Path) -> Result<File, StoreError> {
+    // Whoever made the directory may have left it open to all. It is somebody else's where this fails, and his to choose.
+    let _ = fs::set_permissions(path, Permissions::from_mode(DIRECTORY_MODE));
     let file_path = path.join(LOCK);
     let mut file = OpenOptions::new()
         .read(true)
         .write(true)
         .create(true)
         .truncate(false)
+        .mode(FILE_MODE)
         .open(&file_path)
         .map_err(refused("open", &file_path))?;
     match file.try_lock() {

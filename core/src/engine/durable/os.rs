@@ -3,7 +3,7 @@
 use std::ffi::OsString;
 use std::fs::{self, OpenOptions};
 use std::io;
-use std::os::unix::fs::FileExt;
+use std::os::unix::fs::{DirBuilderExt, FileExt, OpenOptionsExt};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -11,6 +11,10 @@ use rustix::fs::FallocateFlags;
 use rustix::io::Errno;
 
 use crate::engine::files::{File, Files};
+
+/// Only the owner of a node reads what it has.
+pub(super) const FILE_MODE: u32 = 0o600;
+pub(super) const DIRECTORY_MODE: u32 = 0o700;
 
 /// The files of the operating system: each call is one of its own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,7 +33,8 @@ impl Files for OsFiles {
     }
 
     fn create(&self, path: &Path) -> io::Result<Arc<dyn File>> {
-        Self::open_with(OpenOptions::new().create(true).truncate(true), path)
+        let mut options = OpenOptions::new();
+        Self::open_with(options.create(true).truncate(true).mode(FILE_MODE), path)
     }
 
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
@@ -50,7 +55,7 @@ impl Files for OsFiles {
     }
 
     fn create_dir(&self, path: &Path) -> io::Result<()> {
-        fs::create_dir(path)
+        fs::DirBuilder::new().mode(DIRECTORY_MODE).create(path)
     }
 
     fn sync_dir(&self, path: &Path) -> io::Result<()> {

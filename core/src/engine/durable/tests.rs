@@ -1,6 +1,7 @@
 //! Data directories: whose they are, and what is found in them when files are damaged, missing or mixed up.
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
 use tempfile::TempDir;
@@ -262,4 +263,22 @@ fn a_state_that_comes_in_does_not_go_through_the_journal_of_the_engine() {
         .unwrap();
     let found = store.engine.read(&"key 0999".into()).unwrap();
     assert_eq!(found.as_ref(), Some(&records[999].record));
+}
+
+#[test]
+fn only_the_owner_reads_a_data_directory() {
+    let home = tempfile::tempdir().unwrap();
+    let path = home.path().join("r1");
+    let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
+    // One that was there before, open to all.
+    fs::create_dir(&path).unwrap();
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
+    drop(replica(&path).unwrap());
+    assert_eq!(mode(&path), 0o700);
+    for name in ["lock", "format"] {
+        assert_eq!(mode(&path.join(name)), 0o600, "{name}");
+    }
+    let fresh = home.path().join("r2");
+    drop(replica(&fresh).unwrap());
+    assert_eq!(mode(&fresh), 0o700);
 }

@@ -11,7 +11,7 @@ use lockstep_core::event::Event;
 use lockstep_core::limits::Limits;
 use lockstep_core::replica::ReplicaOptions;
 use lockstep_core::transport::Transport;
-use lockstep_transport_quic::authority::{self, Existing};
+use lockstep_transport_quic::authority::{self, Existing, Order};
 use lockstep_transport_quic::{Credentials, QuicConfig, QuicTransport};
 use tempfile::TempDir;
 
@@ -27,7 +27,7 @@ impl Lab {
     pub(crate) fn start() -> Self {
         let tls = tempfile::tempdir().unwrap();
         authority::init(tls.path()).unwrap();
-        authority::issue_client(tls.path(), "me", Existing::Keep).unwrap();
+        authority::issue(tls.path(), &Order::client("me").unwrap(), Existing::Keep).unwrap();
         let transport = bind(tls.path(), "arbiter");
         let arbiter = transport.local().clone();
         let mut store = MemoryArbiter::new();
@@ -64,7 +64,8 @@ impl Lab {
 }
 
 fn bind(tls: &Path, name: &str) -> Arc<QuicTransport> {
-    authority::issue_node(tls, name, &["127.0.0.1".to_owned()], Existing::Keep).unwrap();
+    let order = Order::node(name, &["127.0.0.1".to_owned()]).unwrap();
+    authority::issue(tls, &order, Existing::Keep).unwrap();
     let credentials = Credentials::load_node(tls, Some(name)).unwrap();
     let listen = SocketAddr::from(([127, 0, 0, 1], 0));
     Arc::new(QuicTransport::bind(QuicConfig::new(listen, credentials)).unwrap())

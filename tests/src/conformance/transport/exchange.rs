@@ -26,7 +26,7 @@ pub(super) async fn frames_arrive_whole_from_whom_they_name(subject: &mut dyn Su
                 let sent = frame(numbers.next().expect("endless"), size);
                 let received = deliver(&**from, to.local(), lane, &sent, &**to).await;
                 assert_eq!(&received.from, from.local(), "the sender's address");
-                assert_eq!(received.sender, SenderKind::Node);
+                assert_eq!(received.sender.kind(), SenderKind::Node);
                 received.frames.iter().for_each(|frame| {
                     number(frame);
                 });
@@ -112,7 +112,11 @@ pub(super) async fn clients_are_answered_where_their_frames_came_from(subject: &
         for lane in Lane::ALL {
             let question = frame(index as u64, 200);
             let asked = deliver(&**client, node.local(), lane, &question, &*node).await;
-            assert_eq!(asked.sender, SenderKind::Client, "a client is known as one");
+            assert_eq!(
+                asked.sender.kind(),
+                SenderKind::Client,
+                "a client is known as one"
+            );
             addresses.insert(asked.from.clone());
             let answer = frame(100 + index as u64, 3000);
             let answered = deliver(&*node, &asked.from, lane, &answer, &**client).await;
@@ -121,7 +125,7 @@ pub(super) async fn clients_are_answered_where_their_frames_came_from(subject: &
                 node.local(),
                 "the address the client dialled"
             );
-            assert_eq!(answered.sender, SenderKind::Node);
+            assert_eq!(answered.sender.kind(), SenderKind::Node);
         }
     }
     assert_eq!(addresses.len(), 2, "each client has an address of its own");

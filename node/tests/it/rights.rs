@@ -1,0 +1,151 @@
+//! Who may do what, with real certificates and processes.
+
+use lockstep_tests::processes::Hosts;
+
+use crate::support::{Cluster, Ended, Server, eventually, program};
+
+/// Where the certificates of further clients are; beside that of the usual one they would need a name each time.
+const OTHERS: &str = "others";
+
+fn certs(cluster: &Cluster, tls_dir: &str, arguments: &[&str]) {
+    let mut command = cluster.place().command(&[&["certs"], arguments].concat());
+    let output = command.args(["--tls-dir", tls_dir]).output().unwrap();
+    Ended::new(output).expect(0, arguments);
+}
+
+/// Makes the certificate of another client.
+fn client(cluster: &Cluster, arguments: &[&str]) {
+    let path = cluster.place().path();
+    std::fs::create_dir_all(path.join(OTHERS)).unwrap();
+    for file in ["ca.pem", "ca.key"] {
+        std::fs::copy(path.join("tls").join(file), path.join(OTHERS).join(file)).unwrap();
+    }
+    certs(cluster, OTHERS, &[&["client"], arguments].concat());
+}
+
+/// Runs a command as another client.
+fn run_as(cluster: &Cluster, name: &str, arguments: &[&str]) -> Ended {
+    let addresses = cluster.addresses();
+    let addresses: Vec<&str> = addresses.iter().map(|address| address.as_str()).collect();
+    let mut command = cluster.place().command(arguments);
+    command.args(["--cluster", &addresses.join(",")]);
+    command.args(["--tls-dir", OTHERS, "--name", name]);
+    Ended::new(command.output().unwrap())
+}
+
+#[test]
+fn a_client_does_what_its_certificate_says_and_is_told_what_else_would_need() {
+    let cluster = Cluster::start(program(), Hosts::LOCAL).unwrap();
+    client(&cluster, &["reader", "--role", "read"]);
+    client(&cluster, &["writer", "--prefix", "a/", "--prefix", "b/"]);
+    client(&cluster, &["boss", "--role", "admin"]);
+    let check = |name: &str, arguments: &[&str], code: i32, words: &str| {
+        let ended = run_as(&cluster, name, arguments);
+        assert!(
+            ended.code == code && ended.errors.contains(words),
+            "{name} {arguments:?}: {ended:?}"
+        );
+    };
+    let keys = "a certificate for these keys";
+    let admin = "a certificate of the role admin";
+    check("writer", &["put", "a/1", "v"], 0, "");
+    check("writer", &["put", "c", "v"], 3, keys);
+    check("writer", &["get", "c"], 3, keys);
+    check("writer", &["export"], 3, keys);
+    check("writer", &["drain", "r1", "--role-only"], 3, admin);
+    check("reader", &["get", "a/1"], 0, "");
+    check("reader", &["status"], 0, "");
+    let write = "a certificate of the role write";
+    check("reader", &["put", "a/1", "w"], 3, write);
+    check("reader", &["remove", "a/1"], 3, "--role");
+    assert_eq!(run_as(&cluster, "reader", &["get", "a/1"]).text(), "v\n");
+    check("boss", &["drain", "r1", "--role-only"], 0, "");
+
+    // Both tries, who made them and from where, at the level that is logged unless told otherwise.
+    let log = cluster.replica(0).log();
+    let lines: Vec<&str> = log.lines().filter(|line| line.contains("drain")).collect();
+    let [refused, begun] = lines[..] else {
+        panic!("{lines:?}");
+    };
+    let check = |line: &str, client: &str, outcome: &str| {
+        for word in ["WARN", client, "@127.0.0.1:", outcome] {
+            assert!(line.contains(word), "{word} in {line}");
+        }
+    };
+    check(refused, "client:writer#", "refused");
+    check(begun, "client:boss#", "begun");
+}
+
+#[test]
+fn a_node_is_what_its_certificate_says() {
+    let cluster = Cluster::start(program(), Hosts::LOCAL).unwrap();
+    let node = |name: &str, role: &str| {
+        let arguments = ["node", name, "--host", "127.0.0.1", "--role", role];
+        certs(&cluster, "tls", &arguments);
+    };
+    let start = |command: &str, name: &str, data_dir: &str| {
+        let arbiter = cluster.replica_arguments(0).pop().unwrap();
+        let mut arguments = vec![command, "--listen", "127.0.0.1:0", "--tls-dir", "tls"];
+        arguments.extend(["--data-dir", data_dir, "--name", name]);
+        if command == "replica" {
+            arguments.extend(["--arbiter", &arbiter]);
+        }
+        let server = Server::start(cluster.place(), data_dir, &arguments).unwrap();
+        server.end()
+    };
+    node("r4", "arbiter");
+    let (code, log) = start("replica", "r4", "r4.d");
+    assert_eq!(code, 2, "{log}");
+    let command = "lockstep certs node r4 --renew --role replica --tls-dir tls";
+    assert!(log.contains(command), "{log}");
+    node("b", "replica");
+    let (code, log) = start("arbiter", "b", "b.d");
+    assert_eq!(code, 2, "{log}");
+    assert!(log.contains("--role arbiter"), "{log}");
+
+    // A second node of a name that lives.
+    let (code, log) = start("replica", "r2", "second.d");
+    assert_eq!(code, 3, "{log}");
+    let words = "the name of this node is that of another one";
+    assert!(log.contains(words), "{log}");
+    cluster.place().all_in_sync(3);
+}
+
+#[test]
+fn certificates_and_deny_list_are_taken_up_while_the_nodes_run() {
+    let mut cluster = Cluster::start(program(), Hosts::LOCAL).unwrap();
+    client(&cluster, &["lost"]);
+    client(&cluster, &["kept"]);
+    let get = |cluster: &Cluster, name| run_as(cluster, name, &["get", "k", "--deadline", "1s"]);
+    assert_eq!(get(&cluster, "lost").code, 1);
+    cluster.place().write("tls/denied.txt", "client lost\n");
+    eventually("the deny list is taken up", || {
+        let ended = get(&cluster, "lost");
+        ended.errors.contains("on the deny list").then_some(())
+    });
+    assert_eq!(get(&cluster, "kept").code, 1);
+
+    let renewal = ["node", "r1", "--renew", "--days", "20"];
+    certs(&cluster, "tls", &renewal);
+    let log = eventually("the new certificate is taken up", || {
+        let log = cluster.replica(0).log();
+        log.contains("the certificate expires").then_some(log)
+    });
+    let command = "lockstep certs node r1 --renew --tls-dir tls";
+    assert!(log.contains(command) && log.contains("days=19"), "{log}");
+    let status = cluster.place().all_in_sync(3);
+    assert_eq!(status["epoch"], 1, "nobody noticed: {status}");
+
+    // What cannot be used changes nothing, and a signal makes it look at once.
+    cluster.place().write("tls/denied.txt", "whoever\n");
+    cluster.replica(1).hang_up();
+    eventually("the list is found wanting", || {
+        let log = cluster.replica(1).log();
+        log.contains("line 1 of tls/denied.txt denies nobody")
+            .then_some(())
+    });
+    cluster.place().write("tls/denied.txt", "client lost\n");
+    cluster.arbiter().hang_up();
+    cluster.place().all_in_sync(3);
+    assert!(!cluster.arbiter_has_ended() && !cluster.replica_has_ended(1));
+}
