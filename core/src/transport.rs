@@ -92,6 +92,10 @@ pub struct Traffic {
     pub bytes_sent: u64,
     /// Bytes received, likewise.
     pub bytes_received: u64,
+    /// Connections that others began and that did not come about, for want of a certificate most often.
+    pub handshakes_failed: u64,
+    /// Connections that others wanted to begin and were not allowed to, since there were too many.
+    pub handshakes_refused: u64,
 }
 
 /// Frames of different lanes do not delay each other.

@@ -1,6 +1,7 @@
 //! Logs: which, where, and how they look. What is worth logging is decided where it happens; the protocol's
 //! events are put into words in `events`.
 
+mod lines;
 mod sink;
 
 use std::io::{self, IsTerminal};
@@ -9,6 +10,7 @@ use std::sync::Mutex;
 
 use tracing_subscriber::EnvFilter;
 
+pub(crate) use self::lines::Log;
 use self::sink::Sink;
 use crate::args::Format;
 use crate::output::Failure;
@@ -23,26 +25,29 @@ const OURS: [&str; 4] = [
 ];
 const LEVELS: [&str; 6] = ["off", "error", "warn", "info", "debug", "trace"];
 
-/// Begins to log what `log` says, to the file if there is one, else to standard error.
+/// Begins to log what `log` says, to the file if there is one, else to standard error. Dropping what is returned writes what
+/// was logged.
 ///
 /// # Errors
 /// If `--log` is neither a level nor a list of directives, or the file cannot be opened.
-pub(crate) fn start(log: &str, format: Format, file: Option<&Path>) -> Result<(), Failure> {
+pub(crate) fn start(log: &str, format: Format, file: Option<&Path>) -> Result<Log, Failure> {
     let filter = EnvFilter::try_new(directives(log)).map_err(|error| {
         Failure::Usage(format!(
             "--log {log}: {error}; give a level ({}) or directives such as lockstep=debug,quinn=info",
             LEVELS.join(", ")
         ))
     })?;
+    let (lines, log) = lines::to(sink(file)?)
+        .map_err(|error| Failure::broken("cannot start to log".to_owned(), &error))?;
     let subscriber = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_ansi(file.is_none() && io::stderr().is_terminal())
-        .with_writer(Mutex::new(sink(file)?));
+        .with_writer(Mutex::new(lines));
     match format {
         Format::Text => subscriber.with_target(false).init(),
         Format::Json => subscriber.json().flatten_event(true).init(),
     }
-    Ok(())
+    Ok(log)
 }
 
 fn sink(file: Option<&Path>) -> Result<Sink, Failure> {

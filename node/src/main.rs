@@ -51,7 +51,7 @@ fn main() -> ExitCode {
                 ));
             }
             let result = logging::start(args.log(), args.common.log_format, args.log_file())
-                .and_then(|()| run(args));
+                .and_then(|_log| run(args));
             (result, format)
         }
         Err(NotRead::Failure(failure)) => (Err(failure), wanted_format(&arguments)),

@@ -260,6 +260,16 @@ impl ClusterStatus {
         if !self.problems.is_empty() {
             text.push_str(&format!("\n{}\n", self.problems.join("\n")));
         }
+        for replica in &self.replicas {
+            let refused = replica.usage.map_or(0, |usage| usage.handshakes_refused);
+            if refused > 0 {
+                text.push_str(&format!(
+                    "\n{}: {} connections refused, too many attempts (see its log)\n",
+                    replica.name,
+                    output::count(refused)
+                ));
+            }
+        }
         text
     }
 
@@ -426,6 +436,7 @@ mod tests {
         let usage = serde_json::json!({
             "process": 5, "cpu_micros": 0, "memory_bytes": 0, "disk_bytes": 0, "entries": 70, "entry_bytes": 0, "syncs": 6,
             "packets_sent": 0, "packets_received": 0, "bytes_sent": 0, "bytes_received": 0,
+            "handshakes_failed": 0, "handshakes_refused": 0,
         });
         let expected = serde_json::json!({
             "arbiter": { "address": "127.0.0.1:7100", "reachable": true, "foreign": null },

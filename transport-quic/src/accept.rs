@@ -1,13 +1,13 @@
-//! Taking connections that others open: who they are, what they claim, and how many there may be.
+//! Taking connections that others open: who may begin, who they are, and what they claim.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use async_std::future::timeout;
 use lockstep_core::transport::SenderKind;
 use quinn::{Connection, Incoming};
-use tracing::{debug, warn};
+use tracing::debug;
 
 use crate::address::Target;
 use crate::clients::Place;
@@ -15,84 +15,96 @@ use crate::closing::{self, Code, Weight};
 use crate::config::Admit;
 use crate::connection::{self, Ended};
 use crate::dial;
+use crate::gate::{Pass, Verdict};
 use crate::hello::Hello;
 use crate::identity::{Identity, peer_certificate};
 use crate::opening::{self, OpenError, Opened};
 use crate::peer::{Active, OpenedBy, Peer};
-use crate::permits::{Permit, Permits};
 use crate::settings;
 use crate::shared::Shared;
+use crate::strangers::Strangers;
 use crate::verifier;
 
 /// From the first packet to the Hello.
-const HANDSHAKE: Duration = Duration::from_secs(5);
-
-/// Handshakes at the same time above which others have to prove first that they receive at their address.
-const HANDSHAKES_UNPROVEN_MAX: usize = 64;
-
-/// Handshakes at the same time; more are refused.
-const HANDSHAKES_MAX: usize = 1024;
+const HANDSHAKE: Duration = Duration::from_secs(3);
 
 /// Takes connections until the transport is closed.
 pub(crate) async fn run(shared: Arc<Shared>) {
     let Some(endpoint) = shared.endpoint() else {
         return;
     };
-    let handshakes = Permits::new(HANDSHAKES_MAX);
     while let Some(incoming) = endpoint.accept().await {
-        let under_way = handshakes.given();
-        let Some(handshake) = handshakes.give() else {
-            incoming.refuse();
-            continue;
+        let (remote, now) = (incoming.remote_address(), Instant::now());
+        let is_proven = incoming.remote_address_validated();
+        let verdict = match shared.gate.judge(remote, is_proven, now) {
+            Verdict::Prove if !incoming.may_retry() => shared.gate.refuse(now),
+            verdict => verdict,
         };
-        if under_way >= HANDSHAKES_UNPROVEN_MAX && incoming.may_retry() {
+        match verdict {
+            Verdict::Take(pass) => {
+                let shared_by = Arc::clone(&shared);
+                shared.runtime.spawn(take(shared_by, incoming, pass));
+            }
             // Fails only where `may_retry` is false.
-            let _ = incoming.retry();
-            continue;
+            Verdict::Prove => drop(incoming.retry()),
+            Verdict::Refuse => {
+                incoming.refuse();
+                Strangers::on_refused(&shared, remote);
+            }
+            Verdict::Ignore => {
+                incoming.ignore();
+                Strangers::on_refused(&shared, remote);
+            }
         }
-        shared
-            .runtime
-            .spawn(take(Arc::clone(&shared), incoming, handshake));
     }
 }
 
 /// Takes one connection, and runs it until it ends.
-async fn take(shared: Arc<Shared>, incoming: Incoming, handshake: Permit) {
+async fn take(shared: Arc<Shared>, incoming: Incoming, pass: Pass) {
     let remote = incoming.remote_address();
-    let connection = match timeout(HANDSHAKE, async { incoming.accept()?.await }).await {
+    let begun = Instant::now();
+    let connecting = async { incoming.accept()?.await };
+    let connection = match timeout(HANDSHAKE, connecting).await {
         Ok(Ok(connection)) => connection,
         Ok(Err(error)) => {
-            log_failure(remote, OpenError::Connection(error));
+            on_failed(&shared, remote, &error.into());
             return;
         }
         Err(_) => {
-            debug!(%remote, "the handshake was not finished in time");
+            let reason = "the handshake was not finished in time";
+            Strangers::on_failed(&shared, remote, reason.to_owned());
             return;
         }
     };
-    let greeted = timeout(HANDSHAKE, opening::read_hello(&connection)).await;
-    let (hello, control) = match greeted {
+    let left = HANDSHAKE.saturating_sub(begun.elapsed());
+    let (hello, control) = match timeout(left, opening::read_hello(&connection)).await {
         Ok(Ok(greeted)) => greeted,
         Ok(Err(error)) => {
             if let OpenError::Hello(error) = &error {
                 closing::close(&connection, Code::Hello, &error.to_string());
             }
-            log_failure(remote, error);
+            on_failed(&shared, remote, &error);
             return;
         }
         Err(_) => {
-            refuse(&connection, Code::Hello, "no Hello came");
+            let reason = "no Hello came in time";
+            closing::close(&connection, Code::Hello, reason);
+            Strangers::on_failed(&shared, remote, reason.to_owned());
             return;
         }
     };
     let (peer, as_client) = match admit(&shared, &connection, &hello) {
         Ok(admitted) => admitted,
         Err((code, reason)) => {
-            refuse(&connection, code, &reason);
+            closing::close(&connection, code, &reason);
+            Strangers::on_failed(&shared, remote, closing::shortened(reason.as_bytes()));
             return;
         }
     };
-    drop(handshake);
+    if as_client.is_none() {
+        shared.gate.know(remote);
+    }
+    pass.succeeded();
     match opening::open_streams(&connection, &shared.hello).await {
         Ok(streams) => {
             let active = Active {
@@ -110,7 +122,7 @@ async fn take(shared: Arc<Shared>, incoming: Incoming, handshake: Permit) {
                 Ended::Dial => dial::spawn(&shared, &peer),
             }
         }
-        Err(error) => log_failure(remote, error),
+        Err(error) => on_failed(&shared, remote, &error),
     }
     if as_client.is_some() {
         shared.peers.remove(&peer.address);
@@ -174,18 +186,13 @@ fn admit(
     }
 }
 
-fn refuse(connection: &Connection, code: Code, reason: &str) {
-    warn!(remote = %connection.remote_address(), reason, "refused a connection");
-    closing::close(connection, code, reason);
-}
-
-fn log_failure(remote: SocketAddr, error: OpenError) {
-    match &error {
+fn on_failed(shared: &Arc<Shared>, remote: SocketAddr, error: &OpenError) {
+    match error {
         OpenError::Connection(cause) => match closing::describe(cause) {
-            Some((Weight::Unusual, reason)) => warn!(%remote, reason, "a connection failed"),
+            Some((Weight::Unusual, reason)) => Strangers::on_failed(shared, remote, reason),
             Some((Weight::Usual, reason)) => debug!(%remote, reason, "a connection ended"),
             None => {}
         },
-        OpenError::Hello(cause) => warn!(%remote, reason = %cause, "refused a connection"),
+        OpenError::Hello(cause) => Strangers::on_failed(shared, remote, cause.to_string()),
     }
 }

@@ -21,6 +21,9 @@ pub(crate) enum Code {
     TooMany = 6,
 }
 
+/// What somebody else says is told up to this length.
+const TOLD_CHARS_MAX: usize = 160;
+
 /// Ends `connection` and tells the other side why.
 pub(crate) fn close(connection: &Connection, code: Code, reason: &str) {
     connection.close(VarInt::from_u32(code as u32), reason.as_bytes());
@@ -40,7 +43,7 @@ pub(crate) fn describe(error: &ConnectionError) -> Option<(Weight, String)> {
     match error {
         ConnectionError::LocallyClosed => None,
         ConnectionError::ApplicationClosed(close) => {
-            let reason = String::from_utf8_lossy(&close.reason);
+            let reason = shortened(&close.reason);
             let weight = match close.error_code.into_inner() {
                 code if code == Code::Closed as u64 || code == Code::Replaced as u64 => {
                     Weight::Usual
@@ -57,11 +60,10 @@ pub(crate) fn describe(error: &ConnectionError) -> Option<(Weight, String)> {
             Some((Weight::Usual, text.to_owned()))
         }
         ConnectionError::ConnectionClosed(close) => {
-            let reason = String::from_utf8_lossy(&close.reason);
-            let reason = if reason.is_empty() {
-                close.error_code.to_string().into()
+            let reason = if close.reason.is_empty() {
+                close.error_code.to_string()
             } else {
-                reason
+                shortened(&close.reason)
             };
             Some((
                 Weight::Unusual,
@@ -72,7 +74,7 @@ pub(crate) fn describe(error: &ConnectionError) -> Option<(Weight, String)> {
             let reason = if error.reason.is_empty() {
                 error.code.to_string()
             } else {
-                error.reason.clone()
+                shortened(error.reason.as_bytes())
             };
             Some((Weight::Unusual, explain(&reason)))
         }
@@ -85,6 +87,25 @@ pub(crate) fn describe(error: &ConnectionError) -> Option<(Weight, String)> {
             Some((Weight::Unusual, error.to_string()))
         }
     }
+}
+
+/// What somebody else says, fit to be told: of bounded length, without what a terminal would obey.
+pub(crate) fn shortened(text: &[u8]) -> String {
+    // No character takes more bytes.
+    let beginning = &text[..text.len().min(4 * TOLD_CHARS_MAX)];
+    let text = String::from_utf8_lossy(beginning);
+    let mut chars = text.chars().map(|c| {
+        if c.is_control() {
+            char::REPLACEMENT_CHARACTER
+        } else {
+            c
+        }
+    });
+    let mut told: String = chars.by_ref().take(TOLD_CHARS_MAX).collect();
+    if chars.next().is_some() {
+        told.push('…');
+    }
+    told
 }
 
 /// Adds to the words of the TLS library what they mean here.
@@ -111,7 +132,7 @@ fn explain(reason: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use quinn::ConnectionClose;
+    use quinn::{ApplicationClose, ConnectionClose};
 
     use super::*;
 
@@ -125,5 +146,30 @@ mod tests {
         let (weight, text) = describe(&ConnectionError::ConnectionClosed(close)).unwrap();
         assert_eq!(weight, Weight::Usual);
         assert!(text.contains("during the handshake"), "{text}");
+    }
+
+    #[test]
+    fn what_others_say_is_told_in_bounds_and_obeyed_by_no_terminal() {
+        let check = |said: &[u8], expected: &str| {
+            let close = ApplicationClose {
+                error_code: VarInt::from_u32(9),
+                reason: said.to_vec().into(),
+            };
+            let (_, text) = describe(&ConnectionError::ApplicationClosed(close)).unwrap();
+            assert_eq!(text, format!("ended by the other side: {expected}"));
+        };
+        check("the limit, 1 µs".as_bytes(), "the limit, 1 µs");
+        check(
+            b"\x1b[2Jgone\nINFO all is well",
+            "\u{fffd}[2Jgone\u{fffd}INFO all is well",
+        );
+        check(
+            &[b'x'; 1 << 20],
+            &format!("{}…", "x".repeat(TOLD_CHARS_MAX)),
+        );
+        check(
+            &[0xff; 1 << 20],
+            &format!("{}…", "\u{fffd}".repeat(TOLD_CHARS_MAX)),
+        );
     }
 }

@@ -164,6 +164,8 @@ async fn connect(
     };
     match greeting.await {
         Ok((hello, streams, control)) => {
+            // Should it come back from there, it is let in before strangers.
+            shared.gate.know(connection.remote_address());
             let active = Active {
                 connection,
                 start: hello.start,

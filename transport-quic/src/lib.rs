@@ -20,7 +20,7 @@
 //! [`identity`] and [`address`] (who, and where); [`authority`], [`tls`], `denied` and `verifier` (certificates); [`config`]; `frame`,
 //! `streams`, `hello` and `closing` (what goes over the wire); `socket`, `settings` (of QUIC) and `runtime` (what everything
 //! runs on, the processes over it included); `budget` (what clients' frames may hold), `inbox` and `outbox` (what waits); `allowance`, `backoff`, `peer` and `peers` (the other
-//! ends), `failures` (why one is not reached), `traffic`, `permits`, `clients` and `shared` (what the tasks share); `opening` (the
+//! ends), `failures` (why one is not reached), `gate` and `strangers` (who may knock, and who is not let in), `traffic`, `clients` and `shared` (what the tasks share); `opening` (the
 //! Hellos), `reader`, `connection` (how one lives and ends), `dial` and `accept` (who gets them); `farewell` (how all end)
 //! and `transport` (the transport itself).
 
@@ -42,18 +42,19 @@ mod dial;
 mod failures;
 mod farewell;
 mod frame;
+mod gate;
 mod hello;
 mod inbox;
 mod opening;
 mod outbox;
 mod peer;
 mod peers;
-mod permits;
 mod reader;
 mod runtime;
 mod settings;
 mod shared;
 mod socket;
+mod strangers;
 mod streams;
 mod traffic;
 mod transport;

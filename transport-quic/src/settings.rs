@@ -6,7 +6,7 @@ use std::time::Duration;
 use lockstep_core::transport::{Lane, SenderKind};
 use quinn::{
     AckFrequencyConfig, Connection, ConnectionId, ConnectionIdGenerator, EndpointConfig,
-    IdleTimeout, TransportConfig, VarInt,
+    IdleTimeout, ServerConfig, TransportConfig, VarInt,
 };
 use rand::RngCore;
 use ring::hmac;
@@ -27,6 +27,12 @@ const SEND_WINDOW_BYTES: u64 = 2 * CONNECTION_WINDOW_BYTES as u64;
 
 /// The same towards a client, which may have no intention to acknowledge anything.
 const CLIENT_SEND_WINDOW_BYTES: u64 = 2 << 20;
+
+/// Connections that others want to open and nobody has looked at, which happens at once; of more, packets are dropped.
+const INCOMING_MAX: usize = 1024;
+
+/// Bytes that wait with each of those.
+const INCOMING_BYTES_MAX: u64 = 16 << 10;
 
 /// Between nodes, a peer silent for this long is gone; several keep-alives may be lost before.
 const NODE_IDLE: Duration = Duration::from_secs(3);
@@ -56,6 +62,14 @@ pub(crate) fn endpoint(key: &PrivateKeyDer<'_>) -> EndpointConfig {
     let mut config = EndpointConfig::new(Arc::new(reset_key));
     config.cid_generator(|| Box::new(RandomIds));
     config
+}
+
+/// Bounds what waits to be looked at: first packets, and what comes behind them.
+pub(crate) fn bound_incoming(server: &mut ServerConfig) {
+    server
+        .max_incoming(INCOMING_MAX)
+        .incoming_buffer_size(INCOMING_BYTES_MAX)
+        .incoming_buffer_size_total(INCOMING_BYTES_MAX * INCOMING_MAX as u64 / 8);
 }
 
 /// Settings for connections that others open.

@@ -11,10 +11,12 @@ use crate::budget::Budget;
 use crate::clients::Clients;
 use crate::config::{Admit, Dial, QuicConfig};
 use crate::failures::Failures;
+use crate::gate::Gate;
 use crate::hello::Hello;
 use crate::inbox::Inbox;
 use crate::peers::Peers;
 use crate::runtime::Runtime;
+use crate::strangers::Strangers;
 use crate::tls::Credentials;
 use crate::traffic::Past;
 
@@ -37,6 +39,8 @@ pub(crate) struct Shared {
     pub(crate) peers: Peers,
     pub(crate) failures: Failures,
     pub(crate) past: Past,
+    pub(crate) gate: Arc<Gate>,
+    pub(crate) strangers: Strangers,
 }
 
 impl Shared {
@@ -62,6 +66,8 @@ impl Shared {
             peers: Peers::new(),
             failures: Failures::default(),
             past: Past::default(),
+            gate: Arc::default(),
+            strangers: Strangers::default(),
             credentials: RwLock::new(Arc::new(config.credentials)),
             local,
         }

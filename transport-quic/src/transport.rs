@@ -2,6 +2,7 @@
 
 use std::net::{SocketAddr, UdpSocket};
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::SystemTime;
 
 use async_trait::async_trait;
@@ -239,7 +240,12 @@ impl Transport for QuicTransport {
     }
 
     fn traffic(&self) -> Traffic {
-        self.shared.past.with_present(&self.shared.peers)
+        let strangers = &self.shared.strangers;
+        Traffic {
+            handshakes_failed: strangers.failed.load(Ordering::Relaxed),
+            handshakes_refused: strangers.refused.load(Ordering::Relaxed),
+            ..self.shared.past.with_present(&self.shared.peers)
+        }
     }
 
     fn certified_until(&self, peer: &Address) -> Option<SystemTime> {
@@ -255,6 +261,7 @@ impl Transport for QuicTransport {
 fn server_config(credentials: &Credentials) -> Result<ServerConfig, QuicError> {
     let tls = verifier::server(credentials)?;
     let mut server = ServerConfig::with_crypto(Arc::new(tls));
+    settings::bound_incoming(&mut server);
     server.transport_config(settings::accepting());
     Ok(server)
 }

@@ -50,6 +50,8 @@ pub(super) fn measure(transport: &dyn Transport, disk: &Disk) -> Usage {
         packets_received: traffic.packets_received,
         bytes_sent: traffic.bytes_sent,
         bytes_received: traffic.bytes_received,
+        handshakes_failed: traffic.handshakes_failed,
+        handshakes_refused: traffic.handshakes_refused,
     }
 }
 

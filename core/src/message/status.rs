@@ -90,6 +90,10 @@ pub struct Usage {
     pub bytes_sent: u64,
     /// Bytes it has received.
     pub bytes_received: u64,
+    /// Connections that others began and that did not come about, for want of a certificate most often.
+    pub handshakes_failed: u64,
+    /// Connections that others wanted to begin and were not allowed to, since there were too many.
+    pub handshakes_refused: u64,
 }
 
 /// What a primary knows of another replica.

@@ -379,6 +379,8 @@ fn status() -> NodeStatus {
             packets_received: 8,
             bytes_sent: 9,
             bytes_received: 10,
+            handshakes_failed: 12,
+            handshakes_refused: 13,
         },
         former: vec![FormerMember {
             node: NodeId(9),

@@ -223,6 +223,8 @@ fn difference(before: &Usage, after: &Usage) -> Usage {
         packets_received: behind(|usage| usage.packets_received),
         bytes_sent: behind(|usage| usage.bytes_sent),
         bytes_received: behind(|usage| usage.bytes_received),
+        handshakes_failed: behind(|usage| usage.handshakes_failed),
+        handshakes_refused: behind(|usage| usage.handshakes_refused),
     }
 }
 

@@ -224,6 +224,51 @@ fn rubbish_instead_of_a_hello_is_refused() {
 }
 
 #[test]
+fn who_says_no_hello_is_not_waited_for() {
+    block_on(async {
+        let scene = Scene::new().await;
+        let connection = scene.client().await;
+        let reason = reason(&connection).await;
+        assert!(reason.contains("no Hello"), "{reason}");
+        scene.check_bystander().await;
+    });
+}
+
+#[test]
+fn strangers_are_counted_and_refused_when_they_are_too_many() {
+    block_on(async {
+        let scene = Arc::new(Scene::new().await);
+        let stranger = Arc::new(Lab::new());
+        stranger.client_credentials("c");
+        let knocking: Vec<_> = (0..8)
+            .map(|_| {
+                let (scene, stranger) = (Arc::clone(&scene), Arc::clone(&stranger));
+                async_std::task::spawn(async move {
+                    let certificate = stranger.dir.path().join("clients/c");
+                    while scene.node.traffic().handshakes_refused == 0 {
+                        connect(&stranger, &certificate, "lockstep/1", &scene.node)
+                            .await
+                            .expect_err("a stranger");
+                    }
+                })
+            })
+            .collect();
+        for knocking in knocking {
+            within_patience(knocking).await;
+        }
+        assert!(scene.node.traffic().handshakes_failed > 0);
+        scene.check_bystander().await;
+        // It was here before, so it comes back, whatever goes on at the same address.
+        let bystander = scene.bystander.local().clone();
+        scene
+            .node
+            .disconnect(&bystander, "to see it come back")
+            .await;
+        scene.check_bystander().await;
+    });
+}
+
+#[test]
 fn another_version_of_the_transport_is_refused_in_the_handshake() {
     block_on(async {
         let scene = Scene::new().await;
