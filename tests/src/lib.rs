@@ -13,6 +13,7 @@
 //! - `leases`: the lease argument, as a model with discrete time that is searched whole.
 //! - `power`: the state of programs, at any call to whose files power is lost.
 //! - `processes`: clusters of real processes, killed, stopped and cut off under load.
+//! - `hostile`: the same, while clients and strangers mean harm to them.
 //! - `planted` (with the feature of that name): mistakes in the protocol, to see that all this finds them.
 //! - `course`: the bench of the official cases.
 //! - `hot`: the operations whose cost is watched.
@@ -78,6 +79,7 @@ pub mod trace;
 
 pub mod leases;
 
+pub mod hostile;
 pub mod power;
 pub mod processes;
 

@@ -125,12 +125,23 @@ impl Cluster {
         replicas.map(|node| Address::new(&node.address)).collect()
     }
 
+    /// Where all nodes are, the arbiter first, as `HOST:PORT`.
+    pub fn node_addresses(&self) -> Vec<String> {
+        let nodes = std::iter::once(&self.arbiter).chain(&self.replicas);
+        nodes.map(|node| node.address.clone()).collect()
+    }
+
+    /// The directory of its certificates, with its authority.
+    pub fn tls_dir(&self) -> PathBuf {
+        self.place.path().join(TLS_DIR)
+    }
+
     /// The network end of a client of this cluster.
     ///
     /// # Errors
     /// If there is no socket for it.
     pub fn client(&self) -> Result<QuicTransport, Failure> {
-        let credentials = Credentials::load_client(&self.place.path().join(TLS_DIR), None)?;
+        let credentials = Credentials::load_client(&self.tls_dir(), None)?;
         Ok(QuicTransport::client(credentials)?)
     }
 

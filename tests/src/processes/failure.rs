@@ -75,6 +75,12 @@ pub enum Failure {
         /// Why.
         reason: String,
     },
+    /// There is nothing to attack with.
+    #[error("cannot attack: {reason}")]
+    Hostile {
+        /// Why.
+        reason: String,
+    },
     /// The network cannot be cut or mended.
     #[error("`{command}` failed: {errors}")]
     Network {

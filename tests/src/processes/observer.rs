@@ -77,6 +77,17 @@ impl View {
         })
     }
 
+    /// Handshakes that failed at replicas, and that they refused, since they started.
+    pub fn handshakes(&self) -> [u64; 2] {
+        let usages = self.statuses.iter().flatten().map(|status| status.usage);
+        usages.fold([0, 0], |[failed, refused], usage| {
+            [
+                failed + usage.handshakes_failed,
+                refused + usage.handshakes_refused,
+            ]
+        })
+    }
+
     /// All replicas are in sync, know it, and answer linearizable reads; all of them hear the arbiter.
     pub fn is_whole(&self) -> bool {
         let Some(config) = self.config() else {
