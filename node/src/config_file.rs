@@ -117,6 +117,8 @@ fn variable(path: &[String], long: &str) -> Option<String> {
         ("put" | "get" | "remove" | "resolve" | "drain", "deadline") => "",
         (command @ ("import" | "export" | "status" | "shell"), "deadline") => command,
         ("bench", _) => "bench",
+        // Of `certs node` and `certs client`.
+        ("certs", "role") => path.last().map_or("", String::as_str),
         ("dev", "listen" | "data-dir" | "transport") => "dev",
         (_, _) => "",
     };
