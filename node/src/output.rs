@@ -338,7 +338,11 @@ pub(crate) fn round(number: f64) -> f64 {
 
 /// Lines of a table whose columns are as wide as their widest cell, without spaces at the ends of lines.
 pub(crate) fn columns(rows: impl Iterator<Item = Vec<String>>) -> String {
-    let rows: Vec<Vec<String>> = rows.collect();
+    // What others say of themselves is shown, and never obeyed by a terminal.
+    let shown = |cell: String| cell.replace(char::is_control, "\u{fffd}");
+    let rows: Vec<Vec<String>> = rows
+        .map(|row| row.into_iter().map(shown).collect())
+        .collect();
     let mut widths = Vec::new();
     for row in &rows {
         widths.resize(widths.len().max(row.len()), 0);
@@ -420,6 +424,13 @@ mod tests {
             }),
             "cannot open x: no such file"
         );
+    }
+
+    #[test]
+    fn a_table_shows_what_a_terminal_would_obey() {
+        let cells = ["r\u{1b}[2J1", "a\nb"].map(str::to_owned).to_vec();
+        let text = columns(std::iter::once(cells));
+        assert_eq!(text, "r\u{fffd}[2J1  a\u{fffd}b\n");
     }
 
     #[test]

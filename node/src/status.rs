@@ -90,6 +90,8 @@ pub(crate) struct ReplicaStatus {
     pub(crate) usage: Option<Usage>,
     /// While it receives the full state.
     pub(crate) state_transfer: Option<StateTransfer>,
+    /// Until when its certificate is valid, in seconds since 1970.
+    pub(crate) certificate_expires: Option<u64>,
 }
 
 /// How far a state transfer is.
@@ -220,6 +222,7 @@ fn replica(
         sessions: own.map(|own| own.sessions),
         usage: own.map(|own| own.usage),
         state_transfer: transfer.map(|(sent, records)| StateTransfer { sent, records }),
+        certificate_expires: None,
     }
 }
 
@@ -228,7 +231,30 @@ pub(crate) fn host_and_port(address: &str) -> &str {
     address.split_once('@').map_or(address, |(_, rest)| rest)
 }
 
+/// A certificate that expires within this time is a problem.
+const CERTIFICATE_NOTICE: u64 = 30 * DAY;
+const DAY: u64 = 24 * 60 * 60;
+
 impl ClusterStatus {
+    /// Adds until when the certificates of the replicas are valid: `expiry` knows it by name and `HOST:PORT`;
+    /// all times are seconds since 1970.
+    pub(crate) fn add_certificates(
+        &mut self,
+        now: u64,
+        expiry: impl Fn(&str, &str) -> Option<u64>,
+    ) {
+        for replica in &mut self.replicas {
+            let expires = expiry(&replica.name, &replica.address);
+            replica.certificate_expires = expires;
+            if let Some(expires) = expires.filter(|expires| *expires < now + CERTIFICATE_NOTICE) {
+                let (name, days) = (&replica.name, expires.saturating_sub(now) / DAY);
+                self.problems.push(format!(
+                    "the certificate of {name} expires in {days} days: `lockstep certs node {name} --renew`, where ca.key is"
+                ));
+            }
+        }
+    }
+
     /// As a table for people.
     pub(crate) fn table(&self) -> String {
         let reachable = match &self.arbiter.foreign {
@@ -448,18 +474,18 @@ mod tests {
                 {
                     "node": "0000000000000001", "name": "replica-1", "address": "127.0.0.1:7101",
                     "role": "primary", "in_sync": true, "lease": true, "reachable": true, "persisted": 999,
-                    "committed": 989, "lag": 0, "software": "0.1.0", "disk_full": false, "sessions": 4, "usage": usage, "state_transfer": null,
+                    "committed": 989, "lag": 0, "software": "0.1.0", "disk_full": false, "sessions": 4, "usage": usage, "state_transfer": null, "certificate_expires": null,
                 },
                 {
                     "node": "0000000000000002", "name": "replica-2", "address": "127.0.0.1:7102",
                     "role": "secondary", "in_sync": true, "lease": true, "reachable": true, "persisted": 994,
-                    "committed": 979, "lag": 5, "software": "0.1.0", "disk_full": false, "sessions": 4, "usage": usage, "state_transfer": null,
+                    "committed": 979, "lag": 5, "software": "0.1.0", "disk_full": false, "sessions": 4, "usage": usage, "state_transfer": null, "certificate_expires": null,
                 },
                 {
                     "node": "0000000000000003", "name": "replica-3", "address": "127.0.0.1:7103",
                     "role": "joining", "in_sync": false, "lease": null, "reachable": false, "persisted": null,
                     "committed": null, "lag": null, "software": null, "disk_full": null, "sessions": null, "usage": null,
-                    "state_transfer": { "sent": 30, "records": 120 },
+                    "state_transfer": { "sent": 30, "records": 120 }, "certificate_expires": null,
                 },
             ],
             "gone": [ { "node": "0000000000000004", "name": "replica-4", "address": "127.0.0.1:7104", "seconds": 200 } ],

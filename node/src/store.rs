@@ -3,7 +3,7 @@
 use std::num::NonZeroU32;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use async_std::channel::{self, Receiver};
 use async_std::task;
@@ -171,6 +171,13 @@ impl Store {
             Ok(page) => Ok(page),
             Err(error) => Err(self.not_read(error, replica).await),
         }
+    }
+
+    /// Until when the certificate is valid of the node called `name` at `HOST:PORT`, if it was asked anything.
+    pub(crate) fn certified_until(&self, name: &str, endpoint: &str) -> Option<SystemTime> {
+        let named = Address::new(format!("{name}@{endpoint}"));
+        let certified = self.transport.certified_until(&named);
+        certified.or_else(|| self.transport.certified_until(&Address::new(endpoint)))
     }
 
     /// What the members of the cluster say of themselves, those that answer.

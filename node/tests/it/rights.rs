@@ -135,6 +135,11 @@ fn certificates_and_deny_list_are_taken_up_while_the_nodes_run() {
     assert!(log.contains(command) && log.contains("days=19"), "{log}");
     let status = cluster.place().all_in_sync(3);
     assert_eq!(status["epoch"], 1, "nobody noticed: {status}");
+    let check = cluster.place().run(&["status", "--check"]);
+    let words = "the certificate of r1 expires in 19 days";
+    assert!(check.code != 0 && check.text().contains(words), "{check:?}");
+    let certified = |number: usize| status["replicas"][number]["certificate_expires"].as_u64();
+    assert!(certified(0) < certified(1), "{status}");
 
     // What cannot be used changes nothing, and a signal makes it look at once.
     cluster.place().write("tls/denied.txt", "whoever\n");
