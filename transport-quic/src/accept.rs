@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use async_std::future::timeout;
 use lockstep_core::transport::SenderKind;
-use quinn::{Connection, Incoming};
+use quinn::{Connection, ConnectionError, Incoming};
 use tracing::debug;
 
 use crate::address::Target;
@@ -104,11 +104,11 @@ async fn take(shared: Arc<Shared>, incoming: Incoming, pass: Pass) {
     if as_client.is_none() {
         shared.gate.know(remote);
     }
-    pass.succeeded();
+    let payer = pass.succeeded();
     match opening::open_streams(&connection, &shared.hello).await {
         Ok(streams) => {
             let active = Active {
-                connection,
+                connection: connection.clone(),
                 start: hello.start,
                 opened_by: OpenedBy::Them,
             };
@@ -123,6 +123,12 @@ async fn take(shared: Arc<Shared>, incoming: Incoming, pass: Pass) {
             }
         }
         Err(error) => on_failed(&shared, remote, &error),
+    }
+    // Who ends it by himself, or is lost, has done nothing wrong.
+    if let Some(payer) = payer
+        && let Some(ConnectionError::LocallyClosed) = connection.close_reason()
+    {
+        shared.gate.charge(payer);
     }
     if as_client.is_some() {
         shared.peers.remove(&peer.address);

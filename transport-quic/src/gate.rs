@@ -2,7 +2,7 @@
 //! members, which have been here before, have a share of their own.
 //!
 //! An address pays for each handshake in advance, and gets most of that back when it turns out to have a certificate. So
-//! who has one connects as often as he likes, and who has none gets a few each second. What claims to come from an address
+//! who has one and behaves connects as often as he likes, and who has none gets a few each second. What claims to come from an address
 //! and has not proven it pays from another purse than what has, or it could spend what is somebody else's.
 
 use std::collections::{HashMap, VecDeque};
@@ -55,7 +55,7 @@ struct State {
 
 /// Who pays: an IPv4 address or what one IPv6 network has, and whether it has proven to receive there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-struct Payer {
+pub(crate) struct Payer {
     origin: IpAddr,
     is_proven: bool,
 }
@@ -131,6 +131,13 @@ impl Gate {
         self.lock().refuse(now)
     }
 
+    /// Somebody had to be cut off, and pays the whole price after all.
+    pub(crate) fn charge(&self, payer: Payer) {
+        if let Some(purse) = self.lock().purses.get_mut(&payer) {
+            purse.debt = (purse.debt + REFUND).min(DEBT_MAX);
+        }
+    }
+
     /// A member is there.
     pub(crate) fn know(&self, remote: SocketAddr) {
         let remote = canonical(remote);
@@ -148,13 +155,13 @@ impl Gate {
 }
 
 impl Pass {
-    /// It has led to a connection.
-    pub(crate) fn succeeded(self) {
-        if let Some(payer) = &self.payer
-            && let Some(purse) = self.gate.lock().purses.get_mut(payer)
-        {
+    /// It has led to a connection. Tells who has been paid back: a stranger.
+    pub(crate) fn succeeded(self) -> Option<Payer> {
+        let payer = self.payer?;
+        if let Some(purse) = self.gate.lock().purses.get_mut(&payer) {
             purse.debt = purse.debt.saturating_sub(REFUND);
         }
+        Some(payer)
     }
 }
 
@@ -288,6 +295,20 @@ mod tests {
             scene.now += Duration::from_millis(300);
         }
         assert_eq!(scene.passes("10.0.0.1:1", 50).len(), 50);
+    }
+
+    #[test]
+    fn whoever_has_to_be_cut_off_is_like_one_without_a_certificate() {
+        let mut scene = Scene::new();
+        let mut connected = 0;
+        for _ in 0..10 {
+            for pass in scene.passes("10.0.0.1:1", 60) {
+                connected += 1;
+                scene.gate.charge(pass.succeeded().expect("no member"));
+            }
+            scene.now += Duration::from_millis(300);
+        }
+        assert!(connected <= BURST + 60, "{connected}");
     }
 
     #[test]
