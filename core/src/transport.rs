@@ -1,7 +1,6 @@
 //! What a transport is: frames of bytes between addresses. It knows no message, and messages know no transport.
 
 use std::sync::Arc;
-use std::time::SystemTime;
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -68,11 +67,6 @@ pub trait Transport: Send + Sync + 'static {
     /// What it has carried since it began; nothing, where it does not count.
     fn traffic(&self) -> Traffic {
         Traffic::default()
-    }
-
-    /// Until when the certificate is valid that `peer` has shown; `None` if it is not connected, or has none.
-    fn certified_until(&self, _peer: &Address) -> Option<SystemTime> {
-        None
     }
 
     /// Why `peer` is not connected, in words for people; `None` if it is, if nobody tried, or if the transport cannot tell.

@@ -27,9 +27,14 @@ use crate::write_name::WriteName;
 pub(crate) struct Store {
     handle: Handle,
     transport: Arc<dyn Transport>,
+    /// Nothing where nodes have no certificates.
+    certificates: Option<Certificates>,
     addresses: Vec<Address>,
     patience: Patience,
 }
+
+/// Until when the certificate is valid that the node at an address has shown.
+pub(crate) type Certificates = Arc<dyn Fn(&Address) -> Option<SystemTime> + Send + Sync>;
 
 /// A write that was not acknowledged.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -54,8 +59,18 @@ impl Store {
         Self {
             handle,
             transport,
+            certificates: None,
             addresses,
             patience: Patience::EachCall(options.deadline),
+        }
+    }
+
+    /// The same client of nodes that show certificates.
+    pub(crate) fn with_certificates(self, certificates: Certificates) -> Self {
+        let certificates = Some(certificates);
+        Self {
+            certificates,
+            ..self
         }
     }
 
@@ -175,9 +190,9 @@ impl Store {
 
     /// Until when the certificate is valid of the node called `name` at `HOST:PORT`, if it was asked anything.
     pub(crate) fn certified_until(&self, name: &str, endpoint: &str) -> Option<SystemTime> {
+        let certificates = self.certificates.as_ref()?;
         let named = Address::new(format!("{name}@{endpoint}"));
-        let certified = self.transport.certified_until(&named);
-        certified.or_else(|| self.transport.certified_until(&Address::new(endpoint)))
+        certificates(&named).or_else(|| certificates(&Address::new(endpoint)))
     }
 
     /// What the members of the cluster say of themselves, those that answer.

@@ -138,6 +138,12 @@ impl QuicTransport {
         self.listens_at
     }
 
+    /// Until when the certificate is valid that the node at `peer` has shown; `None` while it is not connected.
+    pub fn certified_until(&self, peer: &Address) -> Option<SystemTime> {
+        let connection = self.shared.peers.get(peer)?.active()?;
+        identity::expiry_of(&peer_certificate(&connection)?)
+    }
+
     /// The peer at `to`, which is added if it is new.
     fn peer(&self, to: &Address) -> Result<Arc<Peer>, TransportError> {
         if let Some(peer) = self.shared.peers.get(to) {
@@ -246,11 +252,6 @@ impl Transport for QuicTransport {
             handshakes_refused: strangers.refused.load(Ordering::Relaxed),
             ..self.shared.past.with_present(&self.shared.peers)
         }
-    }
-
-    fn certified_until(&self, peer: &Address) -> Option<SystemTime> {
-        let connection = self.shared.peers.get(peer)?.active()?;
-        identity::expiry_of(&peer_certificate(&connection)?)
     }
 
     fn last_failure(&self, peer: &Address) -> Option<String> {

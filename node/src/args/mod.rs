@@ -19,7 +19,8 @@ pub(crate) use client::{
 };
 pub(crate) use server::{
     AdoptArgs, ArbiterArgs, Bounds, CertsArgs, CertsCommand, ClientCertArgs, DevArgs,
-    ForcePrimaryArgs, InitArgs, IssueArgs, NodeArgs, NodeCertArgs, ReplicaArgs, TransportName,
+    ForcePrimaryArgs, InitArgs, IssueArgs, LogFileArg, NodeArgs, NodeCertArgs, ReplicaArgs,
+    TransportName,
 };
 
 /// The exit codes, as the help text tells them; `output::Exit` is where they come from.
@@ -159,10 +160,22 @@ pub(crate) enum Command {
 impl Args {
     /// Where the log goes instead of standard error.
     pub(crate) fn log_file(&self) -> Option<&Path> {
+        self.nodes().and_then(|(file, _)| file.log_file.as_deref())
+    }
+
+    /// What is logged. Clients say at the end what went wrong; until then a lost connection is nobody's concern.
+    pub(crate) fn log(&self) -> &str {
+        let level = self.nodes().map_or("error", |(_, level)| level);
+        self.common.log.as_deref().unwrap_or(level)
+    }
+
+    /// Of what runs nodes: where its log may go, and what is logged unless told.
+    fn nodes(&self) -> Option<(&LogFileArg, &'static str)> {
         match &self.command {
-            Command::Dev(args) => args.log_file.log_file.as_deref(),
-            Command::Arbiter(args) => args.node.log_file.log_file.as_deref(),
-            Command::Replica(args) => args.node.log_file.log_file.as_deref(),
+            // Whoever tries it out sees what comes of what they do.
+            Command::Dev(args) => Some((&args.log_file, "warn")),
+            Command::Arbiter(args) => Some((&args.node.log_file, NODE_LOG)),
+            Command::Replica(args) => Some((&args.node.log_file, NODE_LOG)),
             Command::Certs(_)
             | Command::Init(_)
             | Command::Adopt(_)
@@ -177,33 +190,6 @@ impl Args {
             | Command::Bench(_)
             | Command::Status(_)
             | Command::Shell(_) => None,
-        }
-    }
-
-    /// What is logged. Clients say at the end what went wrong; until then a lost connection is nobody's concern.
-    pub(crate) fn log(&self) -> &str {
-        match (&self.common.log, &self.command) {
-            (Some(log), _) => log,
-            (None, Command::Arbiter(_) | Command::Replica(_)) => NODE_LOG,
-            // Whoever tries it out sees what comes of what they do.
-            (None, Command::Dev(_)) => "warn",
-            (
-                None,
-                Command::Certs(_)
-                | Command::Init(_)
-                | Command::Adopt(_)
-                | Command::Put(_)
-                | Command::Get(_)
-                | Command::Remove(_)
-                | Command::Resolve(_)
-                | Command::Drain(_)
-                | Command::ForcePrimary(_)
-                | Command::Import(_)
-                | Command::Export(_)
-                | Command::Bench(_)
-                | Command::Status(_)
-                | Command::Shell(_),
-            ) => "error",
         }
     }
 }

@@ -73,7 +73,9 @@ pub(crate) async fn client_with(
         .collect::<Result<Vec<Address>, Failure>>()?;
     let transport = QuicTransport::client(credentials)
         .map_err(|error| Failure::Broken(output::chain(&error)))?;
-    Ok(Store::connect(Arc::new(transport), addresses, options))
+    let transport = Arc::new(transport);
+    let store = Store::connect(transport.clone(), addresses, options);
+    Ok(store.with_certificates(Arc::new(move |node| transport.certified_until(node))))
 }
 
 /// A client of replicas in the memory of this process.
