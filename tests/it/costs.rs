@@ -22,10 +22,7 @@ fn cluster() -> Cluster {
         },
         ..ClusterOptions::steady(3, 1)
     });
-    for index in 0..cluster.nodes().len() {
-        cluster.start(index);
-        cluster.run_until(cluster.now() + 20 * MS);
-    }
+    cluster.start_all();
     cluster.run_until(SECOND);
     costs(&mut cluster, vec![write(0)]);
     // The others hear with the next Beacon that it is committed.

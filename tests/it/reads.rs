@@ -12,10 +12,7 @@ const SECOND: u64 = 1_000 * MS;
 /// Three replicas in sync and a client, which has written a key.
 fn cluster() -> Cluster {
     let mut cluster = Cluster::new(ClusterOptions::steady(3, 1));
-    for index in 0..cluster.nodes().len() {
-        cluster.start(index);
-        cluster.run_until(cluster.now() + 20 * MS);
-    }
+    cluster.start_all();
     cluster.run_until(SECOND);
     call(&mut cluster, write("1"), None);
     // The others hear with the next Beacon that it is committed.

@@ -10,10 +10,7 @@ const SECOND: u64 = 1_000 * MS;
 /// An arbiter, three replicas that are in sync, and a client.
 fn cluster() -> Cluster {
     let mut cluster = Cluster::new(ClusterOptions::steady(3, 1));
-    for index in 0..cluster.nodes().len() {
-        cluster.start(index);
-        cluster.run_until(cluster.now() + 20 * MS);
-    }
+    cluster.start_all();
     cluster.run_until(SECOND);
     cluster
 }

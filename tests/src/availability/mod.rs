@@ -189,10 +189,7 @@ pub fn measure(
         ..ClusterOptions::steady(3, 2)
     });
     cluster.trace = Trace::new(detail);
-    for index in 0..cluster.nodes().len() {
-        cluster.start(index);
-        cluster.run_until(cluster.now() + 20 * MS);
-    }
+    cluster.start_all();
     let clients = cluster.clients();
     let mut writer = Caller::new(clients.start, write);
     let mut reader = Caller::new(clients.start + 1, read);

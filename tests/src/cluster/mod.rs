@@ -335,6 +335,14 @@ impl Cluster {
         limits
     }
 
+    /// Starts everybody, one after the other, so that the first replica is primary.
+    pub fn start_all(&mut self) {
+        for index in 0..self.nodes.len() {
+            self.start(index);
+            self.run_until(self.now + 20 * MS);
+        }
+    }
+
     /// Starts a node some time later.
     pub fn start_later(&mut self, index: usize, delay: u64) {
         self.plan(self.now + delay, Plan::Start { node: index });

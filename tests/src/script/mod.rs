@@ -263,10 +263,7 @@ fn send(
 
 /// Everybody starts, one after the other, and has settled by the end of the second.
 fn make_ready(cluster: &mut Cluster) {
-    for index in 0..cluster.nodes().len() {
-        cluster.start(index);
-        cluster.run_until(cluster.now() + 20 * MS);
-    }
+    cluster.start_all();
     cluster.run_until(1_000 * MS);
     cluster.trace.take_lines();
 }
