@@ -120,6 +120,8 @@ fn variable(path: &[String], long: &str) -> Option<String> {
         // Of `certs node` and `certs client`.
         ("certs", "role") => path.last().map_or("", String::as_str),
         ("dev", "listen" | "data-dir" | "transport") => "dev",
+        // Where a node has its data is no reason to export from there.
+        ("export", "data-dir") => "export",
         (_, _) => "",
     };
     let dash = if own.is_empty() || own.ends_with('-') {
@@ -208,8 +210,10 @@ fn longs(command: &Command) -> BTreeSet<String> {
 }
 
 fn with_default(command: Command, key: &str, values: &[String]) -> Command {
-    each_flag(command, &mut Vec::new(), &|_, flag, long| {
-        if long == key {
+    each_flag(command, &mut Vec::new(), &|path, flag, long| {
+        // As with variables: what stands at the top is for nodes.
+        let is_other = long == "data-dir" && path.first().is_some_and(|name| name == "export");
+        if long == key && !is_other {
             flag.required(false).default_values(values.to_vec())
         } else {
             flag
@@ -332,6 +336,22 @@ mod tests {
         };
         assert_eq!(import.connection.cluster, ["a:1", "b:2"]);
         assert!(import.skip_bad);
+    }
+
+    #[test]
+    fn where_nodes_have_their_data_is_not_where_an_export_takes_it_from() {
+        let text = "data-dir = 'd'";
+        let data_dir = |text: &str| {
+            let Chosen::Export(export) = parse(text, &["lockstep", "export"]).command else {
+                panic!("another command")
+            };
+            export.data_dir
+        };
+        assert_eq!(data_dir(text), None);
+        let own = data_dir("[export]\ndata-dir = 'd'");
+        assert_eq!(own, Some(PathBuf::from("d")));
+        let variable = super::variable(&["export".to_owned()], "data-dir");
+        assert_eq!(variable.unwrap(), "LOCKSTEP_EXPORT_DATA_DIR");
     }
 
     #[test]

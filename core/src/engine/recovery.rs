@@ -26,21 +26,9 @@ pub fn recover(
     limits: &SessionLimits,
     start: StartId,
 ) -> Result<Recovered, StoreError> {
-    finish_install(log, engine)?;
+    let committed = planted!(ReplaysUncommitted => log.end(), log.committed_hint());
+    let sessions = bring_together(log, engine, limits, committed)?;
     let applied = engine.applied();
-    if applied < log.start() || log.end() < applied {
-        return Err(StoreError::Mismatch {
-            path: log.path().to_owned(),
-            what: format!(
-                "holds a state of {applied} entries, but a log of the entries {} to {}: files are missing or were \
-                 restored separately; remove the data directory and let the node join anew",
-                log.start(),
-                log.end()
-            ),
-        });
-    }
-    let mut sessions = Sessions::open(engine.sessions()?, limits.clone());
-    let applied = replay(log, engine, &mut sessions)?;
     let mut tail = Vec::new();
     let mut from = applied;
     while from < log.end() {
@@ -67,6 +55,35 @@ pub fn recover(
     })
 }
 
+/// Brings log and state together, where the entries before `until` are to be applied.
+///
+/// # Errors
+/// As of `recover`.
+pub(in crate::engine) fn bring_together(
+    log: &mut dyn LogStore,
+    engine: &dyn Engine,
+    limits: &SessionLimits,
+    until: Position,
+) -> Result<Sessions, StoreError> {
+    finish_install(log, engine)?;
+    let applied = engine.applied();
+    if applied < log.start() || log.end() < applied {
+        return Err(StoreError::Mismatch {
+            path: log.path().to_owned(),
+            what: format!(
+                "holds a state of {applied} entries, but a log of the entries {} to {}: files are missing or were \
+                 restored separately; remove the data directory and let the node join anew",
+                log.start(),
+                log.end()
+            ),
+        });
+    }
+    let mut sessions = Sessions::open(engine.sessions()?, limits.clone());
+    let until = until.min(log.end());
+    replay(log, engine, &mut sessions, until)?;
+    Ok(sessions)
+}
+
 /// Begins the log anew if a state was installed and the log does not know of it.
 fn finish_install(log: &mut dyn LogStore, engine: &dyn Engine) -> Result<(), StoreError> {
     let Some((at, history)) = engine.installed() else {
@@ -88,22 +105,22 @@ fn finish_install(log: &mut dyn LogStore, engine: &dyn Engine) -> Result<(), Sto
     log.sync()
 }
 
-/// Applies what the log knows to be committed. Returns how far the state is then.
+/// Applies the entries of the log before `until`.
 fn replay(
     log: &mut dyn LogStore,
     engine: &dyn Engine,
     sessions: &mut Sessions,
-) -> Result<Position, StoreError> {
-    let committed = planted!(ReplaysUncommitted => log.end(), log.committed_hint().min(log.end()));
+    until: Position,
+) -> Result<(), StoreError> {
     let mut applied = engine.applied();
-    while applied < committed {
+    while applied < until {
         let mut entries = log.read(applied, REPLAY_BYTES)?;
-        entries.retain(|entry| committed.covers(entry.seq));
+        entries.retain(|entry| until.covers(entry.seq));
         for entry in &entries {
             sessions.apply(entry);
         }
         engine.apply(&entries, &sessions.take_changes())?;
         applied = Position(applied.0 + entries.len() as u64);
     }
-    Ok(applied)
+    Ok(())
 }

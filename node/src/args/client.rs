@@ -249,11 +249,29 @@ pub(crate) struct ImportArgs {
 #[derive(Clone, Debug, clap::Args)]
 #[command(after_help = "\
 Prints records as `lockstep import` reads them, as the replica has received them. \
-Records written during the export may be missing from it.")]
+Records written during the export may be missing from it.
+
+With --data-dir there need be no cluster: for when the arbiter and the replicas are lost and a replica's directory is left. \
+Nothing in it is changed. Standard error says how far it goes: the position and epoch of its last write, and how many of the last \
+writes may not have been acknowledged. Of several directories choose the one of the highest epoch, and among those the one that is furthest: a replica that was not in sync lacks acknowledged writes, and no directory says whether it was.")]
 pub(crate) struct ExportArgs {
     /// Where.
     #[command(flatten)]
     pub(crate) replica: ReplicaArg,
+
+    /// Export what is in this data directory, of a replica that does not run; no cluster is asked
+    #[arg(long, value_name = "DIR", conflicts_with_all = ["replica", "cluster", "tls_dir", "name", "deadline"])]
+    pub(crate) data_dir: Option<PathBuf>,
+
+    /// Leave out what the data directory does not know to be committed. It notes that down with the next writes, so that
+    /// the last acknowledged ones are missing
+    #[arg(long, requires = "data_dir", value_parser = BoolishValueParser::new())]
+    pub(crate) committed_only: bool,
+
+    /// Where a data directory's log is copied to, and the journal of its state: room for as much as they take, some
+    /// --log-bytes-max, is needed there until the export is done [default: that of the system]
+    #[arg(long, value_name = "DIR")]
+    pub(crate) temp_dir: Option<PathBuf>,
 
     /// How long to try for each page of records before giving up
     #[arg(long, value_name = "DURATION", default_value = "30s", value_parser = duration)]

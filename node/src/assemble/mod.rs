@@ -14,4 +14,5 @@ pub(crate) use clients::{
 };
 pub(crate) use nodes::{
     Network, Node, Place, arbiter_store, begin_cluster, new_arbiter_store, node_address,
+    stopped_replica,
 };

@@ -9,7 +9,7 @@ use async_std::task;
 use lockstep_core::config::Address;
 use lockstep_core::driver::handle::ClientOptions;
 use lockstep_core::driver::{self, DriverError, Running};
-use lockstep_core::engine::durable::{self, StoreOptions};
+use lockstep_core::engine::durable::{self, Extent, StoppedReplica, StoreOptions};
 use lockstep_core::engine::{ArbiterStore, StoreError};
 use lockstep_core::message::RoleName;
 use lockstep_core::replica::ReplicaOptions;
@@ -210,6 +210,32 @@ pub(crate) async fn arbiter_store(path: &Path) -> Result<impl ArbiterStore, Fail
         )));
     }
     open(path, durable::open_arbiter).await
+}
+
+/// What a replica that does not run has in its data directory, which stays as it is; `scratch` is an empty directory.
+pub(crate) async fn stopped_replica(
+    path: &Path,
+    scratch: &Path,
+    extent: Extent,
+) -> Result<StoppedReplica, Failure> {
+    let (path, scratch) = (path.to_owned(), scratch.to_owned());
+    let opened = task::spawn_blocking(move || {
+        StoppedReplica::open(&path, &scratch, extent).map_err(|error| {
+            let text = output::chain(&error);
+            match error {
+                StoreError::Locked { .. } => store_failure(&error),
+                StoreError::NoRoom { .. } => Failure::Broken(format!(
+                    "{text}, or choose another disk with --temp-dir"
+                )),
+                // What is wrong with the copy of a file is wrong with the file.
+                _ => Failure::Broken(format!(
+                    "cannot export: {}. Nothing was changed there; keep it until another replica has the data",
+                    text.replace(&*scratch.to_string_lossy(), &path.to_string_lossy())
+                )),
+            }
+        })
+    });
+    opened.await
 }
 
 /// Opens a data directory on a thread that may block: recovery can take seconds.

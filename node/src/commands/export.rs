@@ -5,6 +5,7 @@ use std::io::{self, Write};
 use lockstep_core::operation::Keyed;
 use lockstep_core::range::KeyRange;
 
+use super::export_stopped::export_stopped;
 use crate::args::ExportArgs;
 use crate::assemble;
 use crate::output::{Exit, Failure};
@@ -13,6 +14,9 @@ use crate::store::Store;
 
 /// `lockstep export`.
 pub(crate) async fn export(args: ExportArgs) -> Result<Exit, Failure> {
+    if let Some(data_dir) = &args.data_dir {
+        return export_stopped(data_dir, &args).await;
+    }
     let store = assemble::client(&args.connection, args.deadline, 1).await?;
     let exit = export_with(&store, args.replica.replica.as_deref()).await;
     store.close().await;
@@ -36,18 +40,23 @@ async fn export_with(store: &Store, name: Option<&str>) -> Result<Exit, Failure>
             }
             Err(failure) => return Err(failure),
         };
-        lines.clear();
-        for Keyed { key, record } in &page.records {
-            records::write(&mut lines, key, &record.value);
-        }
-        let mut out = io::stdout().lock();
-        out.write_all(&lines)
-            .and_then(|()| out.flush())
-            .map_err(|error| Failure::output(&error))?;
+        print(&page.records, &mut lines)?;
         replica = Some(page.replica);
         match page.resume {
             Some(last) => range = range.rest(last),
             None => return Ok(Exit::Done),
         }
     }
+}
+
+/// Prints records; `lines` is room for them.
+pub(super) fn print(records: &[Keyed], lines: &mut Vec<u8>) -> Result<(), Failure> {
+    lines.clear();
+    for Keyed { key, record } in records {
+        records::write(lines, key, &record.value);
+    }
+    let mut out = io::stdout().lock();
+    out.write_all(lines)
+        .and_then(|()| out.flush())
+        .map_err(|error| Failure::output(&error))
 }

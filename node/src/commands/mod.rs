@@ -5,6 +5,7 @@ pub(crate) mod certs;
 pub(crate) mod dev;
 pub(crate) mod drain;
 pub(crate) mod export;
+pub(crate) mod export_stopped;
 pub(crate) mod force_primary;
 pub(crate) mod import;
 pub(crate) mod init;

@@ -4,6 +4,7 @@ mod bench;
 mod certs;
 mod cluster;
 mod dev;
+mod export;
 mod import;
 mod output;
 mod rights;

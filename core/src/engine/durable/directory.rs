@@ -3,7 +3,7 @@
 //! `lock` is locked for the life of the process and names it; `format` says in plain text what the directory holds.
 
 use std::fs::{self, File, OpenOptions, Permissions, TryLockError};
-use std::io::{Read, Seek, Write};
+use std::io::{ErrorKind, Read, Seek, Write};
 use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{self, Path, PathBuf};
 use std::sync::Arc;
@@ -112,6 +112,34 @@ impl DataDir {
     }
 }
 
+/// Keeps every process from using the data directory of a node that does not run, without a change to it. Nobody is kept
+/// from it where it has no lock, as in a copy of it that somebody has made.
+pub(super) fn hold(path: &Path, kind: Kind) -> Result<Option<File>, StoreError> {
+    let format = match fs::read(path.join(FORMAT)) {
+        Ok(format) => format,
+        Err(error) if error.kind() == ErrorKind::NotFound => {
+            return Err(mismatch(
+                path,
+                format!(
+                    "is not the data directory of a lockstep {}: there is no file {FORMAT} in it",
+                    kind.name()
+                ),
+            ));
+        }
+        Err(error) => return Err(failed("read", &path.join(FORMAT))(error)),
+    };
+    check_format(path, &format, kind)?;
+    let file_path = path.join(LOCK);
+    match File::open(&file_path) {
+        Ok(mut file) => {
+            take(&mut file, path)?;
+            Ok(Some(file))
+        }
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(failed("open", &file_path)(error)),
+    }
+}
+
 /// Refuses a directory with other people's files in it.
 fn check_empty(files: &dyn Files, path: &Path) -> Result<(), StoreError> {
     for name in files.list(path).map_err(failed("list", path))? {
@@ -144,28 +172,33 @@ fn lock(path: &Path) -> Result<File, StoreError> {
         .mode(FILE_MODE)
         .open(&file_path)
         .map_err(refused("open", &file_path))?;
-    match file.try_lock() {
-        Ok(()) => {}
-        Err(TryLockError::WouldBlock) => {
-            let mut text = String::new();
-            // Who holds the lock is told if possible; that it is held is what matters.
-            let _ = file.read_to_string(&mut text);
-            return Err(StoreError::Locked {
-                path: path.to_owned(),
-                holder: text.trim().parse().ok(),
-            });
-        }
-        Err(TryLockError::Error(error)) => return Err(failed("lock", &file_path)(error)),
-    }
+    take(&mut file, path)?;
     file.set_len(0)
         .and_then(|()| file.rewind())
         .and_then(|()| writeln!(file, "{}", std::process::id()))
         .or_else(|error| match error.kind() {
             // The name of the holder is a courtesy: a full disk does not keep a node from starting.
-            std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded => Ok(()),
+            ErrorKind::StorageFull | ErrorKind::QuotaExceeded => Ok(()),
             _ => Err(failed("write", &file_path)(error)),
         })?;
     Ok(file)
+}
+
+/// Takes the lock of the directory at `path`.
+fn take(file: &mut File, path: &Path) -> Result<(), StoreError> {
+    match file.try_lock() {
+        Ok(()) => Ok(()),
+        Err(TryLockError::WouldBlock) => {
+            let mut text = String::new();
+            // Who holds the lock is told if possible; that it is held is what matters.
+            let _ = file.read_to_string(&mut text);
+            Err(StoreError::Locked {
+                path: path.to_owned(),
+                holder: text.trim().parse().ok(),
+            })
+        }
+        Err(TryLockError::Error(error)) => Err(failed("lock", &path.join(LOCK))(error)),
+    }
 }
 
 fn check_format(path: &Path, contents: &[u8], kind: Kind) -> Result<(), StoreError> {

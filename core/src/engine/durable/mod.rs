@@ -22,6 +22,7 @@ mod options;
 mod os;
 mod record;
 mod state;
+mod stopped;
 #[cfg(test)]
 mod tests;
 
@@ -41,6 +42,7 @@ pub use log::DurableLog;
 pub use options::StoreOptions;
 pub use os::OsFiles;
 pub use state::FjallEngine;
+pub use stopped::{Extent, StoppedReplica};
 
 /// What a replica keeps on its disk. The data directory is locked until both parts, and all views, are dropped.
 #[derive(Debug)]
