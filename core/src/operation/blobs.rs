@@ -9,6 +9,8 @@ use std::string::FromUtf8Error;
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
+use crate::limits::Limits;
+
 /// A key: any bytes, at least one and at most [`Limits::key_bytes_max`](crate::limits::Limits::key_bytes_max). Cheap to clone.
 ///
 /// It is made of bytes or text, copied or taken over, and is a slice of bytes for whoever reads it: `len`, `starts_with` and so
@@ -179,6 +181,20 @@ macro_rules! copied {
 
 blob!(Key);
 blob!(Value);
+
+impl Key {
+    /// Is there a cluster that takes it, whatever its limits are?
+    pub fn is_possible(&self) -> bool {
+        (1..=Limits::KEY_BYTES_CEILING).contains(&self.len())
+    }
+}
+
+impl Value {
+    /// Is there a cluster that takes it, whatever its limits are?
+    pub fn is_possible(&self) -> bool {
+        self.len() <= Limits::VALUE_BYTES_CEILING
+    }
+}
 
 #[cfg(test)]
 mod tests {

@@ -40,6 +40,12 @@ impl Change {
         self.record.as_ref().map(|record| &record.value)
     }
 
+    /// Is there a cluster that takes such a key and value, whatever its limits are? No store need be able to keep others.
+    pub fn is_possible(&self) -> bool {
+        let is_value_possible = self.value().is_none_or(Value::is_possible);
+        self.key.is_possible() && is_value_possible
+    }
+
     /// Bytes of key and value.
     pub fn size(&self) -> usize {
         self.key.0.len() + self.value().map_or(0, |value| value.0.len())

@@ -107,6 +107,11 @@ pub struct Keyed {
 }
 
 impl Keyed {
+    /// As [`Change::is_possible`](super::Change::is_possible).
+    pub fn is_possible(&self) -> bool {
+        self.key.is_possible() && self.record.value.is_possible()
+    }
+
     /// Bytes of key and value.
     pub fn size(&self) -> usize {
         self.key.0.len() + self.record.value.0.len()

@@ -149,6 +149,9 @@ impl Engine for ModelEngine {
                 present.applied,
                 "entries are applied without gaps"
             );
+            for change in &entry.changes {
+                check_key(&change.key);
+            }
             present.apply(entry);
         }
         present.change(sessions);
@@ -199,6 +202,7 @@ impl Engine for ModelEngine {
             .as_mut()
             .expect("collecting a state begins with `stage_begin`");
         for Keyed { key, record } in records {
+            check_key(key);
             let last = staged.last_key_value();
             assert!(
                 last.is_none_or(|(last, _)| last < key),
@@ -275,6 +279,16 @@ impl View for ModelView {
             more: rest.peek().is_some(),
         })
     }
+}
+
+/// The engine of programs panics for the same.
+fn check_key(key: &Key) {
+    let lengths = 1..=usize::from(u16::MAX);
+    assert!(
+        lengths.contains(&key.len()),
+        "a key of {} bytes is no key of an engine",
+        key.len()
+    );
 }
 
 impl Pages {

@@ -6,7 +6,7 @@ use std::collections::VecDeque;
 use crate::epochs::EpochHistory;
 use crate::limits;
 use crate::message::{StateAck, StateChunk};
-use crate::operation::Moment;
+use crate::operation::{Key, Keyed, Moment};
 use crate::replica::context::Context;
 use crate::replica::proof::Proof;
 use crate::sessions::SessionRows;
@@ -21,6 +21,8 @@ pub(super) struct Loading {
     history: EpochHistory,
     /// What has come of the sessions.
     sessions: SessionRows,
+    /// The last key that has come.
+    last: Option<Key>,
     /// The chunk to come.
     next: u64,
     is_complete: bool,
@@ -47,6 +49,7 @@ impl Loading {
             at: Moment { revision, ..at },
             history,
             sessions: SessionRows::default(),
+            last: None,
             next: 0,
             is_complete: false,
             saving: VecDeque::from([(ticket, 0)]),
@@ -59,6 +62,14 @@ impl Loading {
     pub(super) fn on_chunk(&mut self, cx: &mut Context<'_>, chunk: StateChunk) -> Option<StateAck> {
         let has_room = (self.saving.len() as u64) < limits::CHUNKS_IN_FLIGHT_MAX;
         if chunk.index == self.next && !self.is_complete && has_room {
+            if !self.is_continued_by(&chunk) {
+                return None;
+            }
+            self.last = chunk
+                .records
+                .last()
+                .map(|last| last.key.clone())
+                .or(self.last.take());
             self.next += 1;
             self.is_complete = chunk.is_last;
             self.sessions.extend(chunk.sessions.clone());
@@ -74,6 +85,25 @@ impl Loading {
         }
         let is_saved = self.saved.is_some_and(|saved| chunk.index < saved);
         is_saved.then(|| self.ack())?
+    }
+
+    /// Can a primary have sent it behind what has come? In the order in which a state is read, and what one can be made of.
+    fn is_continued_by(&self, chunk: &StateChunk) -> bool {
+        let StateChunk {
+            records, sessions, ..
+        } = chunk;
+        let keys = || records.iter().map(|record| &record.key);
+        let (last, first) = (self.last.as_ref(), keys().next());
+        let (last_client, first_client) = (
+            self.sessions.rows.last_key_value(),
+            sessions.rows.first_key_value(),
+        );
+        records.iter().all(Keyed::is_possible)
+            && keys().is_sorted_by(|one, next| one < next)
+            && last.zip(first).is_none_or(|(last, first)| last < first)
+            && last_client
+                .zip(first_client)
+                .is_none_or(|(last, first)| last.0 < first.0)
     }
 
     /// How far the state is saved, as the primary is to know it; `None` before the disk has begun.

@@ -12,7 +12,7 @@ use crate::message::{
     Beacon, BeaconAck, CommittedAnswer, CommittedQuery, Peer, PeerMessage, SnapshotAck, Snapshots,
     StateAck, StateChunk, SyncEnd, SyncFrom, SyncReply, SyncStart, Timestamp,
 };
-use crate::operation::Entry;
+use crate::operation::{Change, Entry};
 use crate::storage::{Save, Ticket};
 use crate::time::Instant;
 
@@ -44,7 +44,7 @@ enum Stage {
     /// Cutting the log off.
     Truncating { sync: u64, ticket: Ticket },
     /// Taking the full state in.
-    Loading(Loading),
+    Loading(Box<Loading>),
     /// Taking entries.
     Streaming {
         sync: u64,
@@ -161,7 +161,8 @@ impl Secondary {
                     && history.is_valid()
                     && at.position >= cx.core.log.committed() =>
             {
-                self.stage = Stage::Loading(Loading::begin(cx, end.sync, at, history));
+                let loading = Loading::begin(cx, end.sync, at, history);
+                self.stage = Stage::Loading(Box::new(loading));
             }
             // The primary has not heard that the handshake is done.
             (Stage::Streaming { sync, .. }, SyncFrom::Log { .. }) if *sync == end.sync => {
@@ -269,6 +270,9 @@ impl Secondary {
         let last_epoch = cx.core.log.history().last_epoch();
         entries.windows(2).all(consecutive)
             && entries.iter().all(|entry| entry.epoch <= self.epoch)
+            && entries
+                .iter()
+                .all(|entry| entry.changes.iter().all(Change::is_possible))
             && entries
                 .iter()
                 .filter(|entry| !end.covers(entry.seq))
