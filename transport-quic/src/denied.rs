@@ -89,6 +89,7 @@ mod tests {
 
     #[test]
     fn a_line_that_denies_nobody_is_told() {
+        let signed = ["0A"; FINGERPRINT_BYTES - 1].join(":") + ":+B";
         for bad in [
             "ann",
             "client",
@@ -96,7 +97,7 @@ mod tests {
             "client ann bob",
             "Client ann",
             "sha256 Fingerprint=0A:0B",
-            "sha256 Fingerprint=0A:+B",
+            &format!("sha256 Fingerprint={signed}"),
         ] {
             assert_eq!(
                 Denied::parse(&format!("client x\n{bad}\n")),
