@@ -5,6 +5,7 @@ mod costs;
 mod course;
 mod drills;
 mod exploration;
+mod fields;
 mod integration;
 mod leases;
 mod reads;

@@ -94,7 +94,13 @@ impl Cluster {
 
     // ------------------------------------------------------------------------------------------ messages
 
-    pub(super) fn send(&mut self, from: usize, to: &Address, frame: Bytes) {
+    pub(super) fn send(&mut self, from: usize, to: &Address, mut frame: Bytes) {
+        if let Some(mut forge) = self.forge.take() {
+            if let Some(forged) = forge(&self.decoded(&frame)) {
+                frame = wire::encode(&forged);
+            }
+            self.forge = Some(forge);
+        }
         let Some(&index) = self.addresses.get(to) else {
             let what = format!("{} sends to {to}", self.nodes[from].name);
             return self.violate("messages go to known nodes", what);
