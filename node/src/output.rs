@@ -125,6 +125,9 @@ pub(crate) enum Failure {
         /// How many.
         count: u64,
     },
+    /// A bench could not take its keys away.
+    #[error("not all keys were taken away")]
+    KeysLeft,
     /// A signal ended it before it was done.
     #[error("interrupted")]
     Interrupted,
@@ -179,7 +182,7 @@ impl Failure {
             Self::Unreachable(_) => Exit::Unreachable,
             Self::Broken(_) => Exit::Broken,
             Self::Mismatch { .. } => Exit::Mismatch,
-            Self::Failed { .. } => Exit::Unwell,
+            Self::Failed { .. } | Self::KeysLeft => Exit::Unwell,
             Self::Interrupted => Exit::Interrupted,
             Self::InLine { failure, .. } => failure.exit(),
             Self::OutputClosed => Exit::Done,
@@ -214,6 +217,7 @@ impl Failure {
             Self::Broken(_) => "failed",
             Self::Mismatch { .. } => "mismatch",
             Self::Failed { .. } => "operations-failed",
+            Self::KeysLeft => "keys-left",
             Self::Interrupted => "interrupted",
             Self::InLine { failure, .. } => failure.kind(),
             Self::OutputClosed => "output-closed",

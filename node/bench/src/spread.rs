@@ -1,4 +1,4 @@
-//! The same for many keys, many at once: writing them before, and reading them after.
+//! The same for many keys, many at once: writing them before, reading them after, and taking them away.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -23,6 +23,8 @@ pub enum Errand {
     Load,
     /// Reads it, if it was written, and judges what it holds.
     Verify,
+    /// Deletes it, if it was written.
+    Remove,
 }
 
 /// Does it with all keys, and tells `progress` now and then with how many it has begun, of how many. Returns with how many it
@@ -95,11 +97,15 @@ async fn one_key<T: Target>(
             bench.write(target, key).await?;
             Ok(true)
         }
-        Errand::Verify if !bench.ledger.is_touched(key) => Ok(false),
+        Errand::Verify | Errand::Remove if !bench.ledger.is_touched(key) => Ok(false),
         Errand::Verify => {
             let name = bench.keys.name(key);
             let read = target.get(name, ReadLevel::Linearizable, None).await?;
             bench.judge_last(key, read.value.as_ref());
+            Ok(true)
+        }
+        Errand::Remove => {
+            target.remove(bench.keys.name(key)).await?;
             Ok(true)
         }
     }

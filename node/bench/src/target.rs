@@ -23,6 +23,9 @@ pub trait Target: Clone + Send + Sync + 'static {
         value: Value,
     ) -> impl Future<Output = Result<Seq, Self::Failure>> + Send;
 
+    /// Deletes a key, whether or not it is there.
+    fn remove(&self, key: Key) -> impl Future<Output = Result<(), Self::Failure>> + Send;
+
     /// Reads a key as fresh as `level` says, at one replica or any.
     fn get(
         &self,

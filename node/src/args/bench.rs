@@ -14,7 +14,8 @@ use super::values::{ByteSize, duration};
     subcommand_value_name = "WORKLOAD",
     subcommand_help_heading = "Workloads",
     after_help = "\
-Writes keys that begin with --prefix, and leaves them there. One run at a time writes keys of one prefix: what another one \
+Writes keys that begin with --prefix, and takes those that it has written away at the end, save with --keep, and after a read that \
+did not give what was written. Keys of an earlier run stay. If they cannot be taken away, it says so and ends with exit code 8. One run at a time writes keys of one prefix: what another one \
 writes looks like a lost write.
 
 With N clients (closed loop) each begins its next operation when the last one is done. With --rate (open loop) operations \
@@ -113,6 +114,10 @@ pub(crate) struct LoadArgs {
     /// Do not read back at the end what was written
     #[arg(long, value_parser = BoolishValueParser::new())]
     pub(crate) no_verify: bool,
+
+    /// Leave the keys in the cluster, for a run with --no-load or to look at them
+    #[arg(long, value_parser = BoolishValueParser::new())]
+    pub(crate) keep: bool,
 
     /// How long each operation tries before it counts as failed
     #[arg(long, value_name = "DURATION", default_value = "5s", value_parser = duration)]

@@ -34,7 +34,7 @@ Exit codes:
   5  the cluster was not reached, or waits for some of its replicas: nothing was executed
   6  this process failed: its disk, its data directory, its certificates, its network
   7  bench: what was read is not what was written
-  8  bench: operations failed; status --check: not all is well
+  8  bench: operations failed, or its keys could not be taken away; status --check: not all is well
   130  a signal ended it
 
 Flags can also be set in the environment (LOCKSTEP_CLUSTER for --cluster, and so on, as the help of each command shows; \

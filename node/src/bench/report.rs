@@ -8,6 +8,7 @@ use lockstep_bench::tally::{Errors, Kind, Totals};
 use serde_json::{Value as Json, json};
 
 use crate::bench::costs::Costs;
+use crate::bench::keys_left::KeysLeft;
 use crate::bench::settings::Settings;
 use crate::output;
 
@@ -53,6 +54,8 @@ pub(crate) struct Outcome {
     pub(crate) mismatches: u64,
     /// The first of them.
     pub(crate) examples: Vec<String>,
+    /// What became of the keys it wrote.
+    pub(crate) keys: KeysLeft,
     /// Writes that may or may not have taken effect.
     pub(crate) unknown_writes: u64,
 }
@@ -185,10 +188,13 @@ impl Outcome {
             text.push('\n');
         }
         text.push_str(&self.verdict());
-        if self.settings.load.mem.is_none() {
-            let prefix = &self.settings.load.prefix;
+        if let Some(keys) = self.keys.text(&self.settings.load.prefix) {
+            text.push_str(&format!("{keys}\n"));
+        }
+        if matches!(self.keys, KeysLeft::Removed(_)) && self.unknown_writes > 0 {
             text.push_str(&format!(
-                "the keys that begin with {prefix} stay in the cluster\n"
+                "{} writes of unknown outcome may still put keys there\n",
+                output::count(self.unknown_writes)
             ));
         }
         text.push_str(&format!("seed {}\n", self.settings.seed));
@@ -268,6 +274,7 @@ impl Outcome {
                 "examples": self.examples,
                 "unknown_writes": self.unknown_writes,
             },
+            "keys": self.keys.json(),
         })
     }
 }

@@ -1,4 +1,4 @@
-//! A bench from its beginning to its end: keys are written, clients work, somebody watches, keys are read back.
+//! A bench from its beginning to its end: keys are written, clients work, somebody watches, keys are read back and taken away.
 
 use std::io::{self, IsTerminal};
 use std::sync::Arc;
@@ -17,6 +17,7 @@ use serde_json::Value as Json;
 
 use crate::args::Format;
 use crate::bench::costs::{Costs, Sample};
+use crate::bench::keys_left::{self, KeysLeft};
 use crate::bench::observer::Observer;
 use crate::bench::report::{Filled, KindResult, Outcome, Second, Verified};
 use crate::bench::settings::Settings;
@@ -41,11 +42,40 @@ pub(crate) async fn run(
     let (keys, values) = (settings.keys()?, settings.values(rand::random())?);
     let bench = Bench::new(settings.workload, settings.level, keys, values);
     let bench = Arc::new(Bench { replica, ..bench });
+    let (begun, load) = (Instant::now(), &settings.load);
+    let outcome = outcome(settings, &bench, stores, format).await;
+    let keys = match bench.findings.found().mismatches {
+        _ if load.mem.is_some() => KeysLeft::WithTheCluster,
+        _ if load.keep => KeysLeft::Kept,
+        0 => {
+            let progress = progress("taking the keys away", format);
+            keys_left::remove(&bench, stores, begun.elapsed(), progress).await
+        }
+        _ => KeysLeft::AsEvidence,
+    };
+    match outcome {
+        Ok(outcome) => Ok(Outcome { keys, ..outcome }),
+        Err(failure) => {
+            if let Some(left) = keys.text(&load.prefix).filter(|_| keys.is_failure()) {
+                output::say(&format!("lockstep: {left}"));
+            }
+            Err(failure)
+        }
+    }
+}
+
+/// What comes of it, while the keys are there.
+async fn outcome(
+    settings: &Settings,
+    bench: &Arc<Bench<Failure>>,
+    stores: &[Store],
+    format: Format,
+) -> Result<Outcome, Failure> {
     let filled = match settings.loads {
-        true => Some(fill(&bench, stores, format).await?),
+        true => Some(fill(bench, stores, format).await?),
         false => None,
     };
-    let measured = measure(settings, &bench, stores, format).await?;
+    let measured = measure(settings, bench, stores, format).await?;
     if let Some(fatal) = bench.findings.found().fatal {
         return Err(match fatal {
             Trouble::Failed(failure) => failure,
@@ -56,7 +86,7 @@ pub(crate) async fn run(
     }
     let verified = match settings.load.no_verify {
         true => None,
-        false => Some(verify(&bench, stores, format).await?),
+        false => Some(verify(bench, stores, format).await?),
     };
     let found = bench.findings.found();
     Ok(Outcome {
@@ -83,6 +113,7 @@ pub(crate) async fn run(
         verified,
         mismatches: found.mismatches,
         examples: found.examples,
+        keys: KeysLeft::Kept,
         unknown_writes: bench.ledger.unknown_count(),
     })
 }

@@ -24,6 +24,13 @@ impl Target for Store {
         }
     }
 
+    async fn remove(&self, key: Key) -> Result<(), Failure> {
+        match Store::remove(self, key).await {
+            Ok(_) => Ok(()),
+            Err(not_written) => Err(not_written.failure),
+        }
+    }
+
     async fn get(
         &self,
         key: Key,
@@ -109,6 +116,7 @@ impl lockstep_bench::Failure for Failure {
             | Self::Unresolved { .. }
             | Self::InLine { .. }
             | Self::Failed { .. }
+            | Self::KeysLeft
             | Self::Interrupted
             | Self::Mismatch { .. }
             | Self::OutputClosed => false,

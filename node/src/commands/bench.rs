@@ -68,10 +68,14 @@ fn print(outcome: &Outcome, format: Format) -> Result<Exit, Failure> {
         Format::Text => output::print(outcome.text().trim_end())?,
         Format::Json => output::print_json(&outcome.json())?,
     }
-    let failure = match (outcome.mismatches, outcome.errors.total()) {
-        (0, 0) => return Ok(Exit::Done),
+    let failed = match outcome.settings.subject {
+        Subject::Load => outcome.errors.total(),
         // Whoever has nodes fail wants to know what comes of it.
-        (0, _) if outcome.settings.subject != Subject::Load => return Ok(Exit::Done),
+        Subject::Failover { .. } | Subject::CatchUp => 0,
+    };
+    let failure = match (outcome.mismatches, failed) {
+        (0, 0) if outcome.keys.is_failure() => Failure::KeysLeft,
+        (0, 0) => return Ok(Exit::Done),
         (0, count) => Failure::Failed { count },
         (count, _) => Failure::Mismatch { count },
     };

@@ -1,5 +1,8 @@
 //! `bench`, on a cluster of `dev` and in memory: what it prints, and that it sees what is wrong.
 
+use std::io::{BufRead, BufReader, Read};
+use std::process::Stdio;
+
 use serde_json::Value;
 
 use crate::support::{Place, Server, place};
@@ -74,7 +77,7 @@ fn writes_are_measured_and_read_back() {
     let (place, _dev) = cluster();
     let outcome = bench(
         &place,
-        &["put", "--connections", "2", "--value-size", "300"],
+        &["put", "--keep", "--connections", "2", "--value-size", "300"],
     );
     check(&outcome, &["write"]);
     let read_back = outcome["verification"]["keys"].as_u64().unwrap();
@@ -83,7 +86,10 @@ fn writes_are_measured_and_read_back() {
     assert_eq!(exported.lines().count() as u64, read_back);
     assert!(exported.starts_with(r#"{"key":"bench/00000"#), "{exported}");
 
-    let outcome = bench(&place, &["mixed", "--reads", "0.5", "--rate", "500"]);
+    assert_eq!(outcome["keys"]["left"], "kept", "{outcome}");
+
+    let mixed = ["mixed", "--keep", "--reads", "0.5", "--rate", "500"];
+    let outcome = bench(&place, &mixed);
     check(&outcome, &["read", "write"]);
     assert_eq!(outcome["loaded"]["keys"], 200, "{outcome}");
     assert_eq!(outcome["settings"]["rate"], 500);
@@ -105,6 +111,40 @@ fn writes_are_measured_and_read_back() {
         outcome["verification"]["keys"], 0,
         "nothing was written: {outcome}"
     );
+    // Keys of an earlier run are not its own.
+    assert_eq!(place.ok(&["export"]).lines().count(), 200);
+}
+
+#[test]
+fn what_a_bench_wrote_is_taken_away_again() {
+    let (place, dev) = cluster();
+    place.ok(&["put", "bench/mine", "v"]);
+    let outcome = bench(&place, &["mixed"]);
+    assert_eq!(outcome["keys"]["removed"], 200, "{outcome}");
+    assert_eq!(outcome["keys"]["left"], Value::Null, "{outcome}");
+    // What it did not write is not its own.
+    let left = place.ok(&["export"]);
+    assert_eq!(left, "{\"key\":\"bench/mine\",\"value\":\"v\"}\n");
+
+    // A cluster that goes away before the keys do.
+    let mut arguments = vec!["bench", "failover"];
+    arguments.extend(SHORT);
+    arguments.extend(["--no-verify", "--deadline", "500ms"]);
+    let mut command = place.command(&arguments);
+    command.stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = command.spawn().unwrap();
+    // The first line tells that the warm-up is over, and that keys were written.
+    let mut lines = BufReader::new(child.stderr.take().unwrap());
+    let mut line = String::new();
+    lines.read_line(&mut line).unwrap();
+    dev.kill();
+    let mut errors = String::new();
+    lines.read_to_string(&mut errors).unwrap();
+    let ended = child.wait_with_output().unwrap();
+    let text = String::from_utf8_lossy(&ended.stdout);
+    assert_eq!(ended.status.code(), Some(8), "{text}{errors}");
+    let told = "the keys that begin with bench/ may still be in the cluster: ";
+    assert!(text.contains(told), "{text}{errors}");
 }
 
 #[test]

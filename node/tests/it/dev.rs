@@ -297,7 +297,9 @@ fn a_bench_says_where_its_keys_are_and_fails_with_its_operations() {
     let few = [&few[..], &["--keys", "50"]].concat();
     let dev = start(&place);
     let done = place.ok(&[&["bench", "put"], &few[..]].concat());
-    assert!(done.contains("begin with bench/ stay"), "{done}");
+    assert!(done.contains("keys away again"), "{done}");
+    let kept = place.ok(&[&["bench", "put", "--keep"], &few[..]].concat());
+    assert!(kept.contains("begin with bench/ stay"), "{kept}");
     drop(dev);
     let required = ["--min-in-sync", "16"];
     let dev = Server::start(&place, "dev", &[&DEV[..], &required].concat()).unwrap();

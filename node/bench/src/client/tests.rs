@@ -76,6 +76,11 @@ impl Target for Memory {
         }
     }
 
+    async fn remove(&self, key: Key) -> Result<(), Failure> {
+        self.records.lock().unwrap().remove(&key);
+        Ok(())
+    }
+
     async fn get(
         &self,
         key: Key,
