@@ -3,6 +3,7 @@
 use crate::config::{Address, ClusterId, ConfigVersion, Epoch, Incarnation, NodeId, Position, Seq};
 use crate::message::{ConfigChange, Drain, JoinRefusal, RoleName};
 use crate::operation::Rejection;
+use crate::storage::Act;
 
 /// Something worth telling. The order of the variants has no meaning.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -106,6 +107,8 @@ pub enum Event {
         /// Why it does not do it; `None`: it has begun.
         refused: Option<Rejection>,
     },
+    /// An operator changed this arbiter's record while it did not run.
+    Acted(Act),
     /// A replica knows of a configuration that this arbiter's record does not: the process should end.
     RecordBehind,
 }

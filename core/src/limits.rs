@@ -99,6 +99,9 @@ pub const STARTS_REMEMBERED_MAX: usize = 64;
 /// a cluster goes through.
 pub const NODE_RECORDS_MAX: usize = 1024;
 
+/// Acts of operators that the record of an arbiter holds until the arbiter starts: more than anybody does in between.
+pub const ACTS_MAX: usize = 16;
+
 /// Length of a node's name; it stands in a certificate and in every configuration.
 pub const NAME_BYTES_MAX: usize = 63;
 

@@ -7,6 +7,7 @@ use lockstep_core::config::Address;
 use lockstep_core::driver::Watch;
 use lockstep_core::event::Event;
 use lockstep_core::message::{ConfigChange, Drain, RoleName};
+use lockstep_core::storage::Act;
 use tracing::{debug, error, info, trace, warn};
 
 use crate::status::role_name;
@@ -127,6 +128,9 @@ fn log(node: &str, event: &Event) {
         }
         Event::Decided(version) => info!(node, %version, "decided on a configuration"),
         Event::Left => info!(target: CHANGES, node, "ends, as it was told to"),
+        Event::Acted(Act { what, by, at }) => {
+            warn!(node, by, at, "{what}: done to the record while this arbiter did not run");
+        }
         Event::Administered { by, drain, refused } => {
             let what = match drain {
                 Drain::Node => "drain",

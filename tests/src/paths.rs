@@ -102,6 +102,7 @@ impl PathFinder {
             Event::Entered { .. }
             | Event::JoinRefused(_)
             | Event::Administered { .. }
+            | Event::Acted(_)
             | Event::RecordBehind
             | Event::Installed(_)
             | Event::Appended { .. }

@@ -98,6 +98,7 @@ pub fn adopt(
         config: newest,
         nodes,
         secret,
+        acts: Vec::new(),
     })
 }
 

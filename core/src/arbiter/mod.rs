@@ -12,6 +12,8 @@ pub use adopt::{NotAdopted, adopt};
 pub use force::{NotForced, force_primary};
 pub use policy::first_record;
 
+use std::mem;
+
 use crate::config::{Address, Config};
 use crate::event::Event;
 use crate::limits;
@@ -146,7 +148,13 @@ impl Process for Arbiter {
     fn step(&mut self, now: Now<'_>, input: Input<Timer>, out: &mut Outbox) {
         let now = now.time;
         match input {
-            Input::Start => self.persist(now, out),
+            Input::Start => {
+                // Told first: a crash repeats it and loses nothing.
+                for act in mem::take(&mut self.record.acts) {
+                    out.notify(Event::Acted(act));
+                }
+                self.persist(now, out);
+            }
             Input::Message { from, message } => match message {
                 Message::ToArbiter(message) => self.on_message(now, &from, message, out),
                 Message::FromArbiter(_)

@@ -44,6 +44,7 @@ pub fn first_record(cluster: ClusterId, secret: u64) -> ArbiterRecord {
         config: Config::new(cluster),
         nodes: Default::default(),
         secret,
+        acts: Vec::new(),
     }
 }
 

@@ -26,6 +26,7 @@ use crate::config::{
 };
 use crate::engine::{Page, SessionPage};
 use crate::epochs::EpochHistory;
+use crate::limits;
 use crate::operation::{ClientId, Entry, Key, Keyed, Moment, Record, Revision};
 use crate::range::KeyRange;
 use crate::sessions::SessionRows;
@@ -208,6 +209,30 @@ pub struct ArbiterRecord {
     pub nodes: BTreeMap<NodeId, NodeRecord>,
     /// Drawn at random when the arbiter started for the first time; tokens are made of it.
     pub secret: u64,
+    /// What operators did to it while no arbiter ran on it, the latest `limits::ACTS_MAX`. The arbiter tells of it when it
+    /// starts.
+    pub acts: Vec<Act>,
+}
+
+impl ArbiterRecord {
+    /// Notes down what an operator has done to it.
+    pub fn note(&mut self, act: Act) {
+        if self.acts.len() >= limits::ACTS_MAX {
+            self.acts.remove(0);
+        }
+        self.acts.push(act);
+    }
+}
+
+/// What an operator did to the record of an arbiter that did not run.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Act {
+    /// What, in words.
+    pub what: String,
+    /// Who, and where, as far as known.
+    pub by: String,
+    /// When, in seconds since 1970 by the clock of that machine.
+    pub at: u64,
 }
 
 /// What the arbiter knows of a node.

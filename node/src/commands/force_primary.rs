@@ -6,6 +6,7 @@ use lockstep_core::engine::ArbiterStore;
 use lockstep_core::storage::ArbiterRecord;
 use serde_json::json;
 
+use super::act::act;
 use crate::args::{ForcePrimaryArgs, Format};
 use crate::assemble;
 use crate::output::{self, Exit, Failure};
@@ -19,7 +20,7 @@ pub(crate) async fn force_primary(args: ForcePrimaryArgs, format: Format) -> Res
             args.arbiter_dir.display()
         )));
     };
-    let next = arbiter::force_primary(record, &args.name)
+    let mut next = arbiter::force_primary(record, &args.name)
         .map_err(|error| Failure::Usage(error.to_string()))?;
     let in_sync = names_in_sync(&record.config);
     if !args.accept_data_loss {
@@ -32,6 +33,12 @@ pub(crate) async fn force_primary(args: ForcePrimaryArgs, format: Format) -> Res
         )));
     }
     let superseded = superseded(record, &next);
+    next.note(act(format!(
+        "force-primary {}: primary of epoch {}, refused from now on are {}",
+        args.name,
+        next.config.epoch,
+        superseded.join(", ")
+    )));
     store
         .save(&next)
         .map_err(|error| Failure::broken("cannot write the arbiter's record", &error))?;

@@ -5,6 +5,7 @@ use lockstep_core::driver::{self, DriverError};
 use lockstep_core::engine::ArbiterStore;
 use serde_json::json;
 
+use super::act::act;
 use crate::args::{AdoptArgs, Format, InitArgs};
 use crate::assemble;
 use crate::output::{self, Exit, Failure};
@@ -22,6 +23,13 @@ pub(crate) async fn init(args: InitArgs, format: Format) -> Result<Exit, Failure
         }
         Err(error) => return Err(Failure::broken("cannot write the arbiter's record", &error)),
     };
+    // Without the line the cluster has begun all the same.
+    if let Some(mut record) = store.load().cloned() {
+        record.note(act(format!("init: begins cluster {cluster}")));
+        store
+            .save(&record)
+            .map_err(|error| Failure::broken("cannot write the arbiter's record", &error))?;
+    }
     match format {
         Format::Text => output::print(&format!(
             "cluster {cluster} begins: start its arbiter on {}",
@@ -44,14 +52,23 @@ pub(crate) async fn adopt(args: AdoptArgs, format: Format) -> Result<Exit, Failu
     let client = assemble::client(&args.connection, args.deadline.deadline, 64).await?;
     let answers = client.statuses().await;
     client.close().await;
-    let record = arbiter::adopt(&answers?, driver::draw_secret(), args.missing_are_gone)
+    let mut record = arbiter::adopt(&answers?, driver::draw_secret(), args.missing_are_gone)
         .map_err(|error| Failure::Usage(error.to_string()))?;
+    let cluster = record.config.cluster;
+    let members = record.config.members.values();
+    let members: Vec<String> = members.map(|member| member.name.clone()).collect();
+    record.note(act(format!(
+        "adopt: takes up cluster {cluster}, with {}{}",
+        members.join(", "),
+        if args.missing_are_gone {
+            "; those that are missing are gone"
+        } else {
+            ""
+        }
+    )));
     store
         .save(&record)
         .map_err(|error| Failure::broken("cannot write the arbiter's record", &error))?;
-    let cluster = record.config.cluster;
-    let members = record.config.members.values();
-    let members: Vec<&str> = members.map(|member| &*member.name).collect();
     match format {
         Format::Text => output::print(&format!(
             "cluster {cluster} is adopted, with {}: start its arbiter on {}, under the address that the replicas know",

@@ -1,5 +1,6 @@
 //! The commands, one file each, or a few that belong together.
 
+mod act;
 pub(crate) mod bench;
 pub(crate) mod certs;
 pub(crate) mod dev;

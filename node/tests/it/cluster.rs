@@ -213,6 +213,20 @@ fn a_certificate_of_another_authority_is_turned_away_with_a_reason() {
     );
 }
 
+/// Where the arbiter has said what was done to its record, by whom, and when.
+fn told(cluster: &Cluster, what: &str) -> Vec<String> {
+    eventually("the arbiter says what was done", || {
+        let log = cluster.arbiter().log();
+        let told = log.lines().filter(|line| line.contains(what));
+        let told: Vec<String> = told.map(str::to_owned).collect();
+        for part in ["while this arbiter did not run", "by=\"user ", "at="] {
+            let is_there = told.iter().all(|line| line.contains(part));
+            assert!(is_there, "{part} is missing in {told:?}");
+        }
+        (!told.is_empty()).then_some(told)
+    })
+}
+
 #[test]
 fn a_primary_is_forced_when_everybody_in_sync_is_lost() {
     let mut cluster = start();
@@ -247,6 +261,7 @@ fn a_primary_is_forced_when_everybody_in_sync_is_lost() {
     check(forced, 0, "refuses r1, r3");
 
     cluster.start_arbiter().unwrap();
+    told(&cluster, "force-primary r2: primary of epoch");
     cluster.place().ok(&["put", "new", "1"]);
     assert_eq!(cluster.place().ok(&["get", "kept"]).trim(), "1");
     assert_eq!(cluster.place().run(&["get", "lost"]).code, 1);
@@ -274,6 +289,8 @@ fn a_new_arbiter_adopts_the_cluster_of_one_that_lost_its_directory() {
     std::fs::remove_dir_all(&directory).unwrap();
     let error = cluster.start_arbiter().unwrap_err().to_string();
     assert!(error.contains("no cluster"), "{error}");
+    let log = std::fs::read_to_string(cluster.place().path().join("arbiter.log")).unwrap();
+    assert!(log.contains("init: begins cluster"), "{log}");
 
     // One that begins a cluster of its own is none of theirs.
     let init = ["init", "--arbiter-dir", "arbiter.d"];
@@ -296,10 +313,15 @@ fn a_new_arbiter_adopts_the_cluster_of_one_that_lost_its_directory() {
     let adopt = ["adopt", "--arbiter-dir", "arbiter.d"];
     cluster.place().ok(&adopt);
     cluster.start_arbiter().unwrap();
+    told(&cluster, "adopt: takes up cluster");
+    cluster.place().all_in_sync(3);
+    cluster.take_arbiter().kill();
+    cluster.start_arbiter().unwrap();
     // It can do again what an arbiter is there for.
     cluster.take_replica(0).kill();
     cluster.place().ok(&["put", "new", "1"]);
     cluster.start_replica(0).unwrap();
     cluster.place().all_in_sync(3);
     assert_eq!(cluster.place().ok(&["get", "kept"]).trim(), "1");
+    assert_eq!(told(&cluster, "adopt: takes up cluster").len(), 1);
 }

@@ -62,5 +62,6 @@ fn record(nodes: u64) -> ArbiterRecord {
         config: Config::new(ClusterId(9)),
         nodes: nodes.collect::<BTreeMap<_, _>>(),
         secret: 42,
+        acts: Vec::new(),
     }
 }

@@ -3,6 +3,8 @@
 use std::slice;
 
 use super::*;
+use crate::event::Event;
+use crate::storage::Act;
 
 #[test]
 fn a_joining_replica_is_made_primary_by_force_and_all_others_are_superseded() {
@@ -48,6 +50,33 @@ fn a_joining_replica_is_made_primary_by_force_and_all_others_are_superseded() {
         answer_to(&decision, 3),
         FromArbiter::JoinedPrimary(_)
     ));
+}
+
+#[test]
+fn what_was_done_to_the_record_is_told_and_then_forgotten() {
+    let mut record = pair().0;
+    let act = |at| Act {
+        what: "force-primary r3".to_owned(),
+        by: "somebody".to_owned(),
+        at,
+    };
+    for at in 0..=limits::ACTS_MAX as u64 {
+        record.note(act(at));
+    }
+    let mut out = Outbox::new();
+    let mut arbiter = Arbiter::open(record);
+    arbiter.step(Instant::ZERO.into(), Input::Start, &mut out);
+    let (mut told, mut saved) = (Vec::new(), Vec::new());
+    for effect in out.drain() {
+        match effect {
+            Effect::Notify(Event::Acted(act)) => told.push(act),
+            Effect::Persist(_, Save::Arbiter(record)) => saved.push(record.acts),
+            _ => {}
+        }
+    }
+    let latest: Vec<Act> = (1..=limits::ACTS_MAX as u64).map(act).collect();
+    assert_eq!(told, latest);
+    assert_eq!(saved, [Vec::new()]);
 }
 
 #[test]

@@ -611,6 +611,7 @@ fn the_arbiters_newest_record_stands_for_those_before_it() {
         config: crate::config::Config::new(crate::config::ClusterId(1)),
         nodes: std::collections::BTreeMap::new(),
         secret: 1,
+        acts: Vec::new(),
     };
     for ticket in 1..4 {
         disk.persist(ticket, Save::Arbiter(Box::new(record.clone())));

@@ -62,6 +62,7 @@ fn record(version: u64) -> Save {
         config,
         nodes: Default::default(),
         secret: 1,
+        acts: Vec::new(),
     }))
 }
 
