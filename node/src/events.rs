@@ -1,15 +1,18 @@
 //! What the processes report: put into words for the log, and their roles passed on to whoever waits for them.
 
+use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 
 use async_std::channel::{self, Receiver, Sender};
 use lockstep_core::config::Address;
 use lockstep_core::driver::Watch;
+use lockstep_core::engine::Room;
 use lockstep_core::event::Event;
 use lockstep_core::message::{ConfigChange, Drain, RoleName};
 use lockstep_core::storage::Act;
 use tracing::{debug, error, info, trace, warn};
 
+use crate::output;
 use crate::status::role_name;
 
 /// The target of what changes who takes part in a cluster, and as what: rare, and worth a line unless the user wants none.
@@ -18,17 +21,19 @@ pub(crate) const CHANGES: &str = "lockstep::changes";
 /// Watches one process.
 pub(crate) struct Watcher {
     node: String,
+    data_dir: PathBuf,
     role: Mutex<Option<RoleName>>,
     roles: Sender<RoleName>,
 }
 
 impl Watcher {
-    /// Watches the process called `node`; the receiver is told of each change of its role.
-    pub(crate) fn new(node: &str) -> (Self, Receiver<RoleName>) {
+    /// Watches the process called `node`, whose data is in `data_dir`; the receiver is told of each change of its role.
+    pub(crate) fn new(node: &str, data_dir: &Path) -> (Self, Receiver<RoleName>) {
         // Roles change with configurations, which takes a disk and the arbiter each time: nobody falls far behind.
         let (roles, receiver) = channel::unbounded();
         let watcher = Self {
             node: node.to_owned(),
+            data_dir: data_dir.to_owned(),
             role: Mutex::new(None),
             roles,
         };
@@ -46,6 +51,18 @@ impl Watch for Watcher {
                 // Nobody needs to listen.
                 let _ = self.roles.try_send(*role);
             }
+        }
+    }
+
+    fn on_disk_full(&self, room: Room) {
+        let (node, data_dir) = (&self.node, self.data_dir.display());
+        let (free, needed) = (output::bytes(room.free), output::bytes(room.needed));
+        let words =
+            "the disk has no room: writes are rejected until it has, and go on by themselves then";
+        match room.needed {
+            // An arbiter keeps nothing in reserve.
+            0 => warn!(node, %data_dir, "{words}"),
+            _ => warn!(node, %data_dir, free, needed, "{words}"),
         }
     }
 
@@ -100,10 +117,8 @@ fn log(node: &str, event: &Event) {
             info!(target: CHANGES, node, %successor, "hands the primary's role over");
         }
         Event::Stale { from } => debug!(node, %from, "ignored a message that is out of date"),
-        Event::DiskFull => warn!(
-            node,
-            "the disk has no room: writes are rejected until it has"
-        ),
+        // `on_disk_full` tells of it.
+        Event::DiskFull => {}
         Event::DiskHasRoom => warn!(node, "the disk has room again"),
         Event::ArbiterSilent => {
             warn!(
@@ -129,7 +144,10 @@ fn log(node: &str, event: &Event) {
         Event::Decided(version) => info!(node, %version, "decided on a configuration"),
         Event::Left => info!(target: CHANGES, node, "ends, as it was told to"),
         Event::Acted(Act { what, by, at }) => {
-            warn!(node, by, at, "{what}: done to the record while this arbiter did not run");
+            warn!(
+                node,
+                by, at, "{what}: done to the record while this arbiter did not run"
+            );
         }
         Event::Administered { by, drain, refused } => {
             let what = match drain {

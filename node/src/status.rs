@@ -463,6 +463,7 @@ mod tests {
             "process": 5, "cpu_micros": 0, "memory_bytes": 0, "disk_bytes": 0, "entries": 70, "entry_bytes": 0, "syncs": 6,
             "packets_sent": 0, "packets_received": 0, "bytes_sent": 0, "bytes_received": 0,
             "handshakes_failed": 0, "handshakes_refused": 0,
+            "disk_free": 0, "disk_needed": 0,
         });
         let expected = serde_json::json!({
             "arbiter": { "address": "127.0.0.1:7100", "reachable": true, "foreign": null },

@@ -14,6 +14,7 @@ use crate::driver::running::{Command, Ending, Exit};
 use crate::driver::usage::{self, Gauge};
 use crate::driver::watch::Watch;
 use crate::engine::Engine;
+use crate::event::Event;
 use crate::host::outgoing::Parcel;
 use crate::host::{End, Host, Surroundings};
 use crate::message::Usage;
@@ -58,6 +59,9 @@ impl<T: fmt::Debug> Surroundings<T> for Around<'_> {
     fn on_effect(&mut self, effect: &Effect) {
         if let Effect::Notify(event) = effect {
             self.watch.on_event(event);
+            if matches!(event, Event::DiskFull) {
+                self.watch.on_disk_full(self.disk.room());
+            }
         }
     }
 }

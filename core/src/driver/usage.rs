@@ -38,6 +38,7 @@ impl Gauge {
 pub(super) fn measure(transport: &dyn Transport, disk: &Disk) -> Usage {
     let traffic = transport.traffic();
     let log = disk.counts();
+    let room = disk.room();
     Usage {
         process: *PROCESS,
         cpu_micros: cpu_micros(),
@@ -52,6 +53,8 @@ pub(super) fn measure(transport: &dyn Transport, disk: &Disk) -> Usage {
         bytes_received: traffic.bytes_received,
         handshakes_failed: traffic.handshakes_failed,
         handshakes_refused: traffic.handshakes_refused,
+        disk_free: room.free,
+        disk_needed: room.needed,
     }
 }
 

@@ -87,6 +87,15 @@ pub trait LogStore: Send {
     fn path(&self) -> &Path;
 }
 
+/// Room on a disk, in bytes; zero where nobody can tell.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub struct Room {
+    /// Those that are free.
+    pub free: u64,
+    /// Those that must be free for writes: the reserve, or what the last write that found too few wanted if that is more.
+    pub needed: u64,
+}
+
 /// The state of one replica: the outcome of the entries `0..applied`.
 ///
 /// - Shared between the threads that apply, one at a time, and those that read.
@@ -110,6 +119,11 @@ pub trait Engine: Send + Sync {
 
     /// Makes everything applied durable. Returns the position that is durable.
     fn checkpoint(&self) -> Result<Position, StoreError>;
+
+    /// Room on the disk that it and the log are on, as of now.
+    fn room(&self) -> Room {
+        Room::default()
+    }
 
     /// The record of a key, if memory has it: what `read` would find without the disk. `None` if the disk must be asked.
     fn peek(&self, key: &Key) -> Option<Option<Record>> {

@@ -64,7 +64,7 @@ pub struct FormerMember {
     pub gone_for: Duration,
 }
 
-/// What a node has used. Counted from its start on, apart from `memory_bytes`; zero where its host cannot tell.
+/// What a node has used. Counted from its start on, apart from what it has at the moment; zero where its host cannot tell.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
 pub struct Usage {
     /// Drawn when its process began: nodes of the same process have the same, and another start has another one.
@@ -94,6 +94,10 @@ pub struct Usage {
     pub handshakes_failed: u64,
     /// Connections that others wanted to begin and were not allowed to, since there were too many.
     pub handshakes_refused: u64,
+    /// Bytes that are free at the moment on the disk of its data directory.
+    pub disk_free: u64,
+    /// Bytes that must be free there for writes, at the moment: its reserve, or what the last write that found too few wanted.
+    pub disk_needed: u64,
 }
 
 /// What a primary knows of another replica.

@@ -381,6 +381,8 @@ fn status() -> NodeStatus {
             bytes_received: 10,
             handshakes_failed: 12,
             handshakes_refused: 13,
+            disk_free: 14,
+            disk_needed: 15,
         },
         former: vec![FormerMember {
             node: NodeId(9),

@@ -85,7 +85,7 @@ impl Network {
         let store = open(place.data_dir, durable::open_arbiter).await?;
         let (name, transport) = self.end(place, NodeRole::Arbiter)?;
         let address = transport.local().clone();
-        let (watcher, roles) = Watcher::new(&name);
+        let (watcher, roles) = Watcher::new(&name, place.data_dir);
         let running = driver::start_arbiter(Box::new(store), transport, Arc::new(watcher))
             .map_err(|error| serve::failure(&error))?;
         Ok(Node {
@@ -114,7 +114,7 @@ impl Network {
         .await?;
         let (name, transport) = self.end(place, NodeRole::Replica)?;
         let address = transport.local().clone();
-        let (watcher, roles) = Watcher::new(&name);
+        let (watcher, roles) = Watcher::new(&name, place.data_dir);
         let options = ReplicaOptions {
             name: name.clone(),
             address: address.clone(),

@@ -214,6 +214,8 @@ fn difference(before: &Usage, after: &Usage) -> Usage {
     Usage {
         process: 0,
         memory_bytes: 0,
+        disk_free: 0,
+        disk_needed: 0,
         cpu_micros: behind(|usage| usage.cpu_micros),
         disk_bytes: behind(|usage| usage.disk_bytes),
         entries: behind(|usage| usage.entries),

@@ -2,6 +2,8 @@
 
 use lockstep_core::config::Config;
 
+use crate::output;
+
 use super::{ArbiterStatus, GoneStatus, ReplicaStatus};
 
 /// All of it.
@@ -33,13 +35,25 @@ pub(super) fn list(
             problems.push(format!("{name} is not in sync"));
         }
         if replica.disk_full == Some(true) {
-            problems.push(format!("the disk of {name} is full"));
+            problems.push(format!("the disk of {name} is full{}", room(replica)));
         }
     }
     let gone = gone.iter();
     problems
         .extend(gone.map(|gone| format!("{} has been gone for {}", gone.name, ago(gone.seconds))));
     problems
+}
+
+/// How much is free, and how much must be.
+fn room(replica: &ReplicaStatus) -> String {
+    let usage = replica.usage.filter(|usage| usage.disk_needed > 0);
+    usage.map_or_else(String::new, |usage| {
+        format!(
+            ": {} free, {} needed",
+            output::bytes(usage.disk_free),
+            output::bytes(usage.disk_needed)
+        )
+    })
 }
 
 fn not_joined(arbiter: &ArbiterStatus) -> String {

@@ -1,6 +1,6 @@
 //! What operators are told while something is wrong, and what they are kept from doing.
 
-use lockstep_tests::processes::Hosts;
+use lockstep_tests::processes::{Condition, Failure, Hosts};
 
 use crate::support::{Cluster, Place, Server, eventually, place, program};
 
@@ -121,6 +121,45 @@ fn a_cluster_that_waits_is_told_from_one_that_is_not_there() {
             .contains("r2 answered, but: reads and writes wait for r1");
         assert!(named, "{waits:?}");
     }
+}
+
+#[test]
+fn how_much_room_a_full_disk_needs_is_told() {
+    let cluster = match Cluster::start_on_disks(program(), Hosts::LOCAL) {
+        Err(Failure::NoDisks { reason }) => return eprintln!("skipped: {reason}"),
+        cluster => cluster.unwrap(),
+    };
+    let place = cluster.place();
+    cluster.disturb_replica(2, Condition::Full).unwrap();
+    place.ok(&["put", "k", "v"]);
+    let status = eventually("its disk is full", || {
+        let status = place.json(&["status"]);
+        let replica = &status["replicas"][2];
+        (replica["disk_full"] == true).then_some(status)
+    });
+    let usage = &status["replicas"][2]["usage"];
+    // The reserve.
+    assert!(usage["disk_needed"].as_u64() >= Some(64 << 20), "{status}");
+    assert!(usage["disk_free"].as_u64() > Some(0), "{status}");
+    let problems = status["problems"].to_string();
+    let told = "the disk of r3 is full: ";
+    assert!(problems.contains(told), "{problems}");
+    assert!(
+        problems.contains(" free, ") && problems.contains(" needed"),
+        "{problems}"
+    );
+    let log = cluster.replica(2).log();
+    let line = log.lines().find(|line| line.contains("has no room"));
+    let line = line.unwrap_or_else(|| panic!("{log}"));
+    for part in ["r3.d", "free=", "needed=", "by themselves"] {
+        assert!(line.contains(part), "{part} is missing in {line}");
+    }
+    cluster.disturb_replica(2, Condition::Sound).unwrap();
+    place.all_in_sync(3);
+    eventually("it has room", || {
+        let status = place.json(&["status"]);
+        (status["replicas"][2]["disk_full"] == false).then_some(())
+    });
 }
 
 #[test]

@@ -24,7 +24,7 @@ use async_std::future::timeout;
 
 use crate::driver::clock::Clock;
 use crate::driver::error::DriverError;
-use crate::engine::{ArbiterStore, Engine, LogStore};
+use crate::engine::{ArbiterStore, Engine, LogStore, Room};
 use crate::storage::desk::{Desk, Handed, TOLD_BYTES};
 use crate::storage::scheduler::{Counts, Report, Scheduler, SchedulerOptions};
 
@@ -172,6 +172,11 @@ impl Disk {
     /// The state of a replica.
     pub(super) fn engine(&self) -> Option<&dyn Engine> {
         self.engine.as_deref()
+    }
+
+    /// Room on it, as of now; nothing is known of an arbiter's.
+    pub(super) fn room(&self) -> Room {
+        self.engine().map(Engine::room).unwrap_or_default()
     }
 
     /// What the log has done since it was opened.

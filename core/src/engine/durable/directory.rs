@@ -7,11 +7,12 @@ use std::io::{ErrorKind, Read, Seek, Write};
 use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{self, Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
-use crate::engine::StoreError;
 use crate::engine::durable::files::{self, failed, mismatch, refused};
 use crate::engine::durable::os::{DIRECTORY_MODE, FILE_MODE, OsFiles};
 use crate::engine::files::Files;
+use crate::engine::{Room, StoreError};
 
 /// Raised once between two releases, as [`wire::VERSION`](crate::wire::VERSION), with the first change after which what the
 /// last one wrote can no longer be read. The last release has 5.
@@ -39,11 +40,36 @@ impl Kind {
     }
 }
 
+/// What found too little room last; shared by those who look.
+#[derive(Debug, Default)]
+struct Shortage {
+    /// Bytes that it needs; zero once something that needs as many has found them.
+    needed: AtomicU64,
+}
+
+impl Shortage {
+    /// Are `needed` bytes free?
+    fn is_room(&self, free: u64, needed: u64) -> bool {
+        let known = self.needed();
+        if free < needed {
+            self.needed.store(known.max(needed), Ordering::Relaxed);
+        } else if known <= needed {
+            self.needed.store(0, Ordering::Relaxed);
+        }
+        free >= needed
+    }
+
+    fn needed(&self) -> u64 {
+        self.needed.load(Ordering::Relaxed)
+    }
+}
+
 /// A data directory that this process alone uses, as long as this exists.
 #[derive(Debug)]
 pub(super) struct DataDir {
     files: Arc<dyn Files>,
     path: PathBuf,
+    shortage: Shortage,
     /// Holds the lock; `None` over files that no other process can see.
     _lock: Option<File>,
 }
@@ -85,8 +111,28 @@ impl DataDir {
         Ok(Self {
             files,
             path,
+            shortage: Shortage::default(),
             _lock: lock,
         })
+    }
+
+    /// Refuses what needs more bytes than are free.
+    pub(super) fn check_room(&self, needed: u64) -> Result<(), StoreError> {
+        let free = files::room(self.files(), &self.path)?;
+        match self.shortage.is_room(free, needed) {
+            true => Ok(()),
+            false => Err(StoreError::NoRoom {
+                path: self.path.clone(),
+            }),
+        }
+    }
+
+    /// Room as of now, where `reserve` bytes are to stay free.
+    pub(super) fn room(&self, reserve: u64) -> Room {
+        Room {
+            free: files::room(self.files(), &self.path).unwrap_or_default(),
+            needed: self.shortage.needed().max(reserve),
+        }
     }
 
     pub(super) fn files(&self) -> &dyn Files {
@@ -233,4 +279,22 @@ fn check_format(path: &Path, contents: &[u8], kind: Kind) -> Result<(), StoreErr
         ));
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_shortage_lasts_until_as_much_is_found() {
+        let shortage = Shortage::default();
+        assert!(shortage.is_room(100, 100));
+        assert_eq!(shortage.needed(), 0);
+        assert!(!shortage.is_room(100, 130));
+        assert!(!shortage.is_room(100, 120));
+        assert!(shortage.is_room(100, 90));
+        assert_eq!(shortage.needed(), 130);
+        assert!(shortage.is_room(200, 130));
+        assert_eq!(shortage.needed(), 0);
+    }
 }

@@ -227,8 +227,11 @@ fn a_state_transfer_finds_no_room_before_anything_is_written() {
     let store = open_replica(home.path(), &full).unwrap();
     let refused = store.engine.stage_begin();
     assert!(matches!(refused, Err(StoreError::NoRoom { .. })));
+    let room = store.engine.room();
+    assert!(room.free > 0 && room.needed == u64::MAX, "{room:?}");
     drop(store);
     let engine = replica(home.path()).unwrap().engine;
+    assert_eq!(engine.room().needed, 0, "it keeps nothing in reserve");
     engine.stage_begin().unwrap();
     engine
         .stage(&[Keyed::of("a", "1")], &Default::default())

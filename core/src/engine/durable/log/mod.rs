@@ -216,10 +216,9 @@ impl DurableLog {
         if let Some(spare) = self.spare.take_if(|spare| spare.bytes() >= bytes) {
             return Ok(spare);
         }
-        if reserve == Reserve::Keep
-            && files::room(self.files(), &self.path)? < self.reserve_bytes.saturating_add(bytes)
-        {
-            return Err(self.no_room());
+        if reserve == Reserve::Keep {
+            let needed = self.reserve_bytes.saturating_add(bytes);
+            self.directory.check_room(needed)?;
         }
         self.blanks_made += 1;
         Blank::prepare(
@@ -230,18 +229,10 @@ impl DurableLog {
         )
     }
 
-    fn no_room(&self) -> StoreError {
-        StoreError::NoRoom {
-            path: self.directory.path().to_owned(),
-        }
-    }
-
     /// Looks from time to time, and always while there is none, whether the disk has room.
     fn check_room(&mut self) -> Result<(), StoreError> {
         if self.unchecked_bytes >= ROOM_CHECK_BYTES {
-            if files::room(self.files(), &self.path)? < self.reserve_bytes {
-                return Err(self.no_room());
-            }
+            self.directory.check_room(self.reserve_bytes)?;
             self.unchecked_bytes = 0;
         }
         Ok(())

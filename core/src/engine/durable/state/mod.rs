@@ -29,9 +29,8 @@ use std::sync::{Arc, Mutex, MutexGuard, RwLock, RwLockReadGuard, RwLockWriteGuar
 
 use crate::config::Position;
 use crate::engine::durable::directory::DataDir;
-use crate::engine::durable::files;
 use crate::engine::durable::options::StoreOptions;
-use crate::engine::{Engine, Page, StoreError, View, assert_follows};
+use crate::engine::{Engine, Page, Room, StoreError, View, assert_follows};
 use crate::epochs::EpochHistory;
 use crate::limits;
 use crate::operation::{Entry, Key, Keyed, Moment, Record, Revision};
@@ -111,15 +110,7 @@ impl FjallEngine {
 
     /// Refuses a change that leaves less than `reserve_bytes` to spare.
     fn check_room(&self, reserve_bytes: u64) -> Result<(), StoreError> {
-        let Keyspaces {
-            directory, path, ..
-        } = &self.keyspaces;
-        if files::room(directory.files(), path)? < reserve_bytes {
-            return Err(StoreError::NoRoom {
-                path: directory.path().to_owned(),
-            });
-        }
-        Ok(())
+        self.keyspaces.directory.check_room(reserve_bytes)
     }
 }
 
@@ -172,6 +163,10 @@ impl Engine for FjallEngine {
         checkpoint.write(&self.keyspaces.path)?;
         checkpoint.end(&mut self.present_mut());
         Ok(checkpoint.position())
+    }
+
+    fn room(&self) -> Room {
+        self.keyspaces.directory.room(self.reserve_bytes)
     }
 
     fn peek(&self, key: &Key) -> Option<Option<Record>> {
