@@ -240,11 +240,18 @@ fn take(file: &mut File, path: &Path) -> Result<(), StoreError> {
             let _ = file.read_to_string(&mut text);
             Err(StoreError::Locked {
                 path: path.to_owned(),
-                holder: text.trim().parse().ok(),
+                holder: text.trim().parse().ok().filter(|id| is_there(*id)),
             })
         }
         Err(TryLockError::Error(error)) => Err(failed("lock", &path.join(LOCK))(error)),
     }
+}
+
+/// Is there a process of this id, as far as one can see from here? The lock names the node that used the directory last:
+/// who only `hold`s it leaves no name.
+fn is_there(id: u32) -> bool {
+    let processes = Path::new("/proc");
+    !processes.join("self").exists() || processes.join(id.to_string()).exists()
 }
 
 fn check_format(path: &Path, contents: &[u8], kind: Kind) -> Result<(), StoreError> {
