@@ -90,6 +90,7 @@ fn check_pages(lab: &mut dyn Lab, known: &mut Known) {
 pub(super) fn begin(lab: &mut dyn Lab, limits: Limits) -> (Known, Config) {
     let mut known = Known {
         primary: Address::new(""),
+        members: Vec::new(),
         epoch: Default::default(),
         end: Default::default(),
         limits,
@@ -114,6 +115,7 @@ pub(super) fn begin(lab: &mut dyn Lab, limits: Limits) -> (Known, Config) {
     assert_eq!(config.in_sync.len(), 3, "{config:?}");
     known = Known {
         primary: address,
+        members: config.members.keys().copied().collect(),
         epoch: config.epoch,
         end: committed,
         clients: 0,

@@ -28,6 +28,8 @@ pub(super) enum Place {
 pub(super) struct Known {
     /// Where the primary is.
     pub(super) primary: Address,
+    /// All members.
+    pub(super) members: Vec<NodeId>,
     /// In which epoch.
     pub(super) epoch: Epoch,
     /// Where its log ends.
@@ -107,10 +109,13 @@ impl Known {
                 let keys = self.keys().into_iter();
                 keys.map(|key| RequestBody::Resolve { key }).collect()
             }
-            RequestBody::Drain(drain) => harmless(drain)
-                .into_iter()
-                .map(RequestBody::Drain)
-                .collect(),
+            RequestBody::Drain(drain) if ends_role(drain) => vec![RequestBody::Drain(drain)],
+            RequestBody::Drain(_) => {
+                let nodes = self.members.iter().copied();
+                let nodes = nodes.chain([0, u64::MAX].map(NodeId));
+                let drains = nodes.map(|node| RequestBody::Drain(Drain::Former(node)));
+                drains.collect()
+            }
         }
     }
 
@@ -311,13 +316,11 @@ pub(super) fn scans_up_to(plain: Option<NonZeroU32>) -> Vec<RequestBody> {
     [plain].into_iter().chain(limits).map(scan).collect()
 }
 
-/// All drains that no role ends with, at whichever replica.
-fn harmless(plain: Drain) -> Vec<Drain> {
-    match plain {
-        Drain::Former(_) => [0, 1, u64::MAX]
-            .map(|node| Drain::Former(NodeId(node)))
-            .into(),
-        Drain::Node | Drain::NodeByForce | Drain::Primary => Vec::new(),
+/// Does a role end with it, where there is one? All others change nothing while all members live.
+fn ends_role(drain: Drain) -> bool {
+    match drain {
+        Drain::Former(_) => false,
+        Drain::Node | Drain::NodeByForce | Drain::Primary => true,
     }
 }
 
@@ -332,7 +335,7 @@ pub(super) fn drains() -> Vec<Drain> {
             Drain::Primary => Some(Drain::Former(NodeId(0))),
             Drain::Former(_) => None,
         };
-        if harmless(drain).is_empty() {
+        if ends_role(drain) {
             drains.push(drain);
         }
     }
