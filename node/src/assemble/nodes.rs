@@ -229,7 +229,7 @@ pub(crate) async fn stopped_replica(
                 )),
                 // What is wrong with the copy of a file is wrong with the file.
                 _ => Failure::Broken(format!(
-                    "cannot export: {}. Nothing was changed there; keep it until another replica has the data",
+                    "cannot export: {}. Nothing was changed there; do not remove a replica's directory before another one has its data",
                     text.replace(&*scratch.to_string_lossy(), &path.to_string_lossy())
                 )),
             }
