@@ -4,10 +4,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
+use std::hash::Hasher;
 use std::sync::Arc;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
+use siphasher::sip::SipHasher13;
 
 /// Where a frame comes from or goes to, in the notation of the transport at hand; opaque to the protocol.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -22,6 +24,15 @@ impl Address {
     /// The text the transport reads.
     pub fn as_str(&self) -> &str {
         &self.0
+    }
+
+    /// Who owns what is there: addresses that are the same up to the first `#` have one owner.
+    pub fn owner(&self) -> Owner {
+        let text = self.as_str();
+        let owner = text.split_once('#').map_or(text, |(owner, _)| owner);
+        let mut hasher = SipHasher13::new();
+        hasher.write(owner.as_bytes());
+        Owner(hasher.finish() as u32)
     }
 }
 
@@ -73,6 +84,18 @@ identity! {
     /// Shown by a node at its next Join, to prove that its data directory is not a copy of another one.
     /// Zero is the token of a node that has not been given any.
     Token
+}
+
+/// Who owns clients, which share with all others of theirs what each of them is given: whoever holds a certificate, where there are
+/// any. It is worked out of an [`Address`] ([`Address::owner`]); few have the same by chance.
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize,
+)]
+pub struct Owner(pub u32);
+
+impl Owner {
+    /// No client's: the cluster itself.
+    pub const CLUSTER: Self = Self(0);
 }
 
 macro_rules! counter {

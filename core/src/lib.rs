@@ -276,6 +276,7 @@ pub mod time;
 pub mod epochs;
 
 pub mod sessions;
+pub mod shares;
 
 pub mod runtime;
 

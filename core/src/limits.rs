@@ -132,7 +132,8 @@ pub fn page_records_max(limit: Option<NonZeroU32>) -> usize {
 /// Chunks of a state transfer on their way to one replica.
 pub const CHUNKS_IN_FLIGHT_MAX: u64 = 8;
 
-/// Simultaneous reads a replica hands to its engine; more are rejected as `Overloaded`.
+/// Simultaneous reads a replica hands to its engine, or that wait; more are rejected as `Overloaded`. Of this and the following, clients
+/// with one owner get a share ([`Shares`](crate::shares::Shares)).
 pub const READS_IN_FLIGHT_MAX: usize = 16 << 10;
 
 /// Writes of which a primary remembers that it rejected a copy; of more, it says that their outcome is unknown. Many times
@@ -173,7 +174,8 @@ pub struct Limits {
     pub key_bytes_max: usize,
     /// Longest value in bytes; at most 16 MiB, since a value travels in one frame. Default 1 MiB.
     pub value_bytes_max: usize,
-    /// Entries a primary keeps uncommitted, in bytes; beyond it writes are rejected as `Overloaded`. Default 64 MiB.
+    /// Entries a primary keeps uncommitted, in bytes; beyond it writes are rejected as `Overloaded`. Clients with one owner
+    /// get a share of it ([`Shares`](crate::shares::Shares)). Default 64 MiB.
     pub uncommitted_bytes_max: usize,
     /// Entries on their way to one replica and not acknowledged, in bytes: twice what a 10 Gbit/s link holds in a millisecond.
     /// Default 4 MiB.
@@ -195,8 +197,9 @@ pub struct Limits {
 /// out by itself what is forgotten, and all must come to the same.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct SessionLimits {
-    /// Clients in all; of more, the one that has been quiet for longest is forgotten. Several times what a cluster
-    /// serves at once, since every start of a program is a new client. Default 65,536.
+    /// Clients in all; of more, one is forgotten: the one that has been quiet for longest of those whose owner takes most, in
+    /// clients and results ([`Address::owner`](crate::config::Address::owner)). Several times what a cluster serves at once,
+    /// since every start of a program is a new client. Default 65,536.
     pub clients_max: usize,
     /// Results in all: about 64 MiB of memory. Default 1,048,576.
     pub results_max: usize,

@@ -218,6 +218,7 @@ mod switch {
         CopyOfDoneExecuted = "a request is executed again after the first copy is committed",
         SettledTooMuch = "the oldest request without an outcome is forgotten as settled",
         SessionsNotRecovered = "a restart forgets all requests",
+        OwnersNotRecovered = "a restart forgets whose the clients are that it remembers",
         RevisionNotRecovered = "a restart forgets the revision",
         CancelTakesRevision = "an entry that changes nothing gets a revision of its own",
         ResolvesWithoutEntry = "a request is said to be never executed, and can be executed later",

@@ -18,7 +18,9 @@ use crate::runtime::Runtime;
 /// - A dead, slow or hostile peer does not hold up frames to and from others.
 /// - Frames of one lane are not held up by frames of another to the same peer.
 /// - After a peer has come back, frames to it arrive again without anybody's help, within a second or so.
-/// - A node answers a client at the address its frame came from, for as long as the client's connection lasts.
+/// - A node answers a client at the address its frame came from, for as long as the client's connection lasts. Addresses of clients
+///   with the same owner are the same up to a `#`, as far as the transport knows owners ([`Address::owner`]): they share what
+///   a node gives one of them.
 ///
 /// # What it does not promise
 /// Delivery, order, or absence of duplicates. The protocol needs none of them, but is faster with them.

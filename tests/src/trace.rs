@@ -353,7 +353,7 @@ fn one(entry: &Entry) -> String {
         Verdict::Cancelled => said.push("cancelled".to_owned()),
     }
     match entry.author {
-        Author::Client(_) => {}
+        Author::Client(..) => {}
         Author::Cluster => said.push("by the cluster".to_owned()),
     }
     format!("{}: {}", entry.seq, said.join(", "))

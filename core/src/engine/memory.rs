@@ -220,7 +220,7 @@ impl Engine for MemoryEngine {
                 revision: entry.revision,
             };
         }
-        present.sessions.change(sessions.clone());
+        present.sessions.change(sessions);
         Ok(())
     }
 

@@ -14,6 +14,7 @@ use crate::config::{Epoch, Position, Seq};
 use crate::epochs::EpochHistory;
 use crate::operation::{Entry, Key, Moment, Record, Revision};
 use crate::range::KeyRange;
+use crate::shares::Shares;
 use crate::storage::Recovered;
 
 /// The log of one replica.
@@ -26,7 +27,8 @@ pub struct Log {
     persisted: Position,
     committed: Position,
     applied: Position,
-    unapplied_bytes: usize,
+    /// Bytes of the entries that are not applied.
+    unapplied: Shares,
     history: EpochHistory,
     tail: Tail,
 }
@@ -44,7 +46,7 @@ impl Log {
             persisted: recovered.log_end,
             committed: recovered.applied,
             applied: recovered.applied,
-            unapplied_bytes: 0,
+            unapplied: Shares::default(),
             history: recovered.history.up_to(recovered.applied),
             tail: Tail::behind(state, tail_bytes_max),
         };
@@ -99,9 +101,10 @@ impl Log {
         self.tail.revision_at(position)
     }
 
-    /// Bytes of the entries that are not applied, which therefore have to be in memory.
-    pub fn unapplied_bytes(&self) -> usize {
-        self.unapplied_bytes
+    /// Bytes of the entries that are not applied, which therefore have to be in memory, by the owners of the clients that led to
+    /// them.
+    pub fn unapplied(&self) -> &Shares {
+        &self.unapplied
     }
 
     /// Bytes of all entries in memory.
@@ -116,7 +119,8 @@ impl Log {
     pub fn append(&mut self, entry: Arc<Entry>) {
         assert_eq!(entry.seq, self.end().next_seq(), "the log has no gaps");
         self.history.append(entry.epoch, entry.seq);
-        self.unapplied_bytes += self.tail.append(entry);
+        let owner = entry.owner();
+        self.unapplied.take(owner, self.tail.append(entry));
     }
 
     /// Takes up that the log is durable up to `position`.
@@ -140,7 +144,8 @@ impl Log {
     pub fn advance_applied(&mut self, position: Position) {
         let position = position.min(self.committed);
         while self.applied < position {
-            self.unapplied_bytes -= self.tail.entry(self.applied).size();
+            let entry = self.tail.entry(self.applied);
+            self.unapplied.give_back(entry.owner(), entry.size());
             self.applied = self.applied.next();
         }
     }
@@ -162,7 +167,9 @@ impl Log {
     pub fn truncate(&mut self, keep: Position) {
         assert!(keep >= self.committed, "truncating what is committed");
         let keep = keep.min(self.end());
-        self.unapplied_bytes -= self.tail.truncate(keep);
+        for entry in self.tail.truncate(keep) {
+            self.unapplied.give_back(entry.owner(), entry.size());
+        }
         self.persisted = self.persisted.min(keep);
         self.history.truncate(keep);
     }
@@ -179,7 +186,7 @@ impl Log {
             persisted: position,
             committed: position,
             applied: position,
-            unapplied_bytes: 0,
+            unapplied: Shares::default(),
             history,
             tail: Tail::behind(at, self.tail.bytes_max()),
         };

@@ -99,13 +99,13 @@ impl Tail {
         size
     }
 
-    /// Cuts off what lies behind `keep`, and returns the bytes of that.
+    /// Cuts off what lies behind `keep`, and returns that, the last first.
     ///
     /// # Panics
     /// If the log does not reach that far.
-    pub(super) fn truncate(&mut self, keep: Position) -> usize {
+    pub(super) fn truncate(&mut self, keep: Position) -> Vec<Arc<Entry>> {
         let index = self.index(keep);
-        let before = self.bytes;
+        let mut cut_off = Vec::new();
         for Slot { entry, previous } in self.slots.drain(index..).rev() {
             self.bytes -= entry.size();
             for (change, previous) in entry.changes.iter().zip(previous) {
@@ -114,8 +114,9 @@ impl Tail {
                     None => self.newest.remove(&change.key),
                 };
             }
+            cut_off.push(entry);
         }
-        before - self.bytes
+        cut_off
     }
 
     /// Leaves to the state what was written before `position`.

@@ -5,7 +5,7 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-use crate::config::Position;
+use crate::config::{Owner, Position};
 
 /// Drawn at random by every client when it starts, so that ids of two clients never collide.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -75,8 +75,8 @@ impl Origin {
 /// Who had an entry made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Author {
-    /// A client, by this request.
-    Client(Origin),
+    /// A client, by this request, and who owns the client, as the primary saw it.
+    Client(Origin, Owner),
     /// The cluster itself. Nobody waits for an answer, and no session remembers the entry.
     Cluster,
 }

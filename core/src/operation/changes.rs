@@ -8,7 +8,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 use smallvec::SmallVec;
 
-use crate::config::{Epoch, Seq};
+use crate::config::{Epoch, Owner, Seq};
 
 use super::{Author, Key, Origin, Record, Revision, Value};
 #[cfg(test)]
@@ -107,8 +107,16 @@ impl Entry {
     /// The request that led to it; `None` if no client asked.
     pub fn origin(&self) -> Option<&Origin> {
         match &self.author {
-            Author::Client(origin) => Some(origin),
+            Author::Client(origin, _) => Some(origin),
             Author::Cluster => None,
+        }
+    }
+
+    /// Who owns the client that led to it.
+    pub fn owner(&self) -> Owner {
+        match &self.author {
+            Author::Client(_, owner) => *owner,
+            Author::Cluster => Owner::CLUSTER,
         }
     }
 
@@ -158,7 +166,7 @@ impl Entry {
             revision,
             changes: [change].into(),
             verdict: Verdict::Executed,
-            author: Author::Client(Origin::plain(ClientId(1), RequestId(seq))),
+            author: Author::Client(Origin::plain(ClientId(1), RequestId(seq)), Owner(1)),
         }
     }
 }

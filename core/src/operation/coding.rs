@@ -57,7 +57,7 @@ impl Serialize for Entry {
             Verdict::Cancelled => CANCELLED,
         };
         let author = match &self.author {
-            Author::Client(_) => 0,
+            Author::Client(..) => 0,
             Author::Cluster => CLUSTER,
         };
         let mut parts = serializer.serialize_tuple(PARTS_MAX)?;
@@ -78,8 +78,9 @@ impl Serialize for Entry {
                 }
             }
         }
-        if let Author::Client(origin) = &self.author {
+        if let Author::Client(origin, owner) = &self.author {
             parts.serialize_element(origin)?;
+            parts.serialize_element(owner)?;
         }
         parts.end()
     }
@@ -141,7 +142,10 @@ impl<'de> Visitor<'de> for EntryParts {
             _ => Verdict::Cancelled,
         };
         let author = match shape & CLUSTER {
-            0 => Author::Client(next::<Origin, A>(&mut parts)?),
+            0 => {
+                let origin: Origin = next(&mut parts)?;
+                Author::Client(origin, next(&mut parts)?)
+            }
             _ => Author::Cluster,
         };
         if verdict == Verdict::Cancelled && !changes.is_empty() {
@@ -242,7 +246,7 @@ mod tests {
     use serde::de::DeserializeOwned;
 
     use super::*;
-    use crate::config::Position;
+    use crate::config::{Owner, Position};
     use crate::operation::{ClientId, RequestId};
 
     fn check<T: Serialize + DeserializeOwned + PartialEq + fmt::Debug>(what: &T, expected: &[u8]) {
@@ -283,12 +287,13 @@ mod tests {
         let one = |change| Changes::from([change]);
         let both = || Changes::from_vec(vec![insert(), remove()]);
         let client = || {
-            Author::Client(Origin {
+            let origin = Origin {
                 client: ClientId(5),
                 id: RequestId(7),
                 born: Position(6),
                 settled: RequestId(3),
-            })
+            };
+            Author::Client(origin, Owner(4))
         };
         let continues = Change {
             key: "k".into(),
@@ -302,16 +307,16 @@ mod tests {
             let expected = [&[2, 172, 2, *shape, 19], rest].concat();
             super::tests::check(&entry(changes, verdict, author), &expected);
         };
-        let expected = [1, 1, b'k', 1, b'v', 5, 7, 6, 3];
+        let expected = [1, 1, b'k', 1, b'v', 5, 7, 6, 3, 4];
         check(one(insert()), Executed, client(), &expected);
-        let expected = [2, 1, b'l', 5, 7, 6, 3];
+        let expected = [2, 1, b'l', 5, 7, 6, 3, 4];
         check(one(remove()), Executed, client(), &expected);
-        check(Changes::new(), Cancelled, client(), &[4, 5, 7, 6, 3]);
+        check(Changes::new(), Cancelled, client(), &[4, 5, 7, 6, 3, 4]);
         check(Changes::new(), Executed, Author::Cluster, &[8]);
         let expected = [10, 1, b'l'];
         check(one(remove()), Executed, Author::Cluster, &expected);
         let listed = [2, 1, b'k', 1, 0, 162, 2, 1, b'v', 1, b'l', 0];
-        let expected = [&[3], &listed[..], &[5, 7, 6, 3]].concat();
+        let expected = [&[3], &listed[..], &[5, 7, 6, 3, 4]].concat();
         check(both(), Executed, client(), &expected);
         let expected = [&[11], &listed[..]].concat();
         check(both(), Executed, Author::Cluster, &expected);

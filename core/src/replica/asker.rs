@@ -1,6 +1,6 @@
 //! Whom to answer.
 
-use crate::config::Address;
+use crate::config::{Address, Owner};
 use crate::message::Attempt;
 use crate::operation::Origin;
 
@@ -10,4 +10,11 @@ pub(super) struct Asker {
     pub(super) address: Address,
     pub(super) origin: Origin,
     pub(super) attempt: Attempt,
+}
+
+impl Asker {
+    /// Who owns the client.
+    pub(super) fn owner(&self) -> Owner {
+        self.address.owner()
+    }
 }

@@ -12,11 +12,11 @@ use crate::storage::{Meta, Ticket};
 use crate::time::{Instant, Timers};
 
 use super::answers::Answers;
-use super::asker::Asker;
 use super::former::Former;
 use super::options::ReplicaOptions;
 use super::proof::Saves;
 use super::questions::Questions;
+use super::status::Statuses;
 use super::timer::Timer;
 
 /// What every role has.
@@ -35,8 +35,7 @@ pub(super) struct Core {
     pub(super) uncommitted: BTreeMap<(ClientId, RequestId), Decided>,
     pub(super) disk: Saves,
     pub(super) questions: Questions,
-    /// Whom to tell how the node is, once the host has told what it has used.
-    pub(super) statuses: Vec<Asker>,
+    pub(super) statuses: Statuses,
     /// What reads were answered with in this round.
     pub(super) answers: Answers,
     pub(super) timers: Timers<Timer>,

@@ -50,6 +50,7 @@ use self::proof::{Proof, Saves};
 use self::questions::Questions;
 use self::reads::{Reads, views};
 use self::role::Role;
+use self::status::Statuses;
 
 /// A replica.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -76,7 +77,7 @@ impl Replica {
             uncommitted: BTreeMap::new(),
             disk: Saves::new(Timer::PersistRetry),
             questions: Questions::default(),
-            statuses: Vec::new(),
+            statuses: Statuses::default(),
             answers: Answers::default(),
             timers: Timers::new(),
             arbiter_heard: false,

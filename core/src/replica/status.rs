@@ -4,6 +4,7 @@ use crate::limits;
 use crate::message::{NodeStatus, ReplyBody, Usage};
 use crate::operation::Rejection;
 use crate::process::{Effect, Now, Outbox};
+use crate::shares::Shares;
 use crate::time::Instant;
 
 use super::Replica;
@@ -11,23 +12,48 @@ use super::asker::Asker;
 use super::reads::Authority;
 use super::role::Role;
 
+/// Whom to tell how the node is, once the host has told what it has used.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Default)]
+pub(super) struct Statuses {
+    askers: Vec<Asker>,
+    shares: Shares,
+}
+
+impl Statuses {
+    pub(super) fn len(&self) -> usize {
+        self.askers.len()
+    }
+
+    /// Whether there is room for somebody more.
+    fn has_room(&self, asker: &Asker) -> bool {
+        self.shares
+            .has_room(asker.owner(), limits::STATUSES_IN_FLIGHT_MAX)
+    }
+
+    /// Adds somebody, and tells whether it is the first.
+    fn add(&mut self, asker: Asker) -> bool {
+        self.shares.take(asker.owner(), 1);
+        self.askers.push(asker);
+        self.askers.len() == 1
+    }
+}
+
 impl Replica {
     /// A client wants to know how the node is. What it has used the host knows, who answers at once.
     pub(super) fn on_status(&mut self, now: Now<'_>, asker: Asker, out: &mut Outbox) {
         let cx = &mut self.core.context(now, out);
-        if cx.core.statuses.len() >= limits::STATUSES_IN_FLIGHT_MAX {
+        if !cx.core.statuses.has_room(&asker) {
             return cx.reject(&asker, Rejection::Overloaded);
         }
-        if cx.core.statuses.is_empty() {
+        if cx.core.statuses.add(asker) {
             cx.out.push(Effect::MeasureUsage);
         }
-        cx.core.statuses.push(asker);
     }
 
     pub(super) fn on_usage(&mut self, now: Now<'_>, usage: Usage, out: &mut Outbox) {
         let status = Box::new(self.status(now.time, usage));
         let cx = &mut self.core.context(now, out);
-        for asker in std::mem::take(&mut cx.core.statuses) {
+        for asker in std::mem::take(&mut cx.core.statuses).askers {
             cx.reply(&asker, ReplyBody::Status(status.clone()));
         }
     }

@@ -35,7 +35,7 @@ impl Committed {
     /// Adds what follows directly.
     pub(super) fn extend(&mut self, next: Self) {
         self.entries.extend(next.entries);
-        self.sessions.extend(next.sessions);
+        self.sessions.extend(&next.sessions);
     }
 }
 

@@ -8,8 +8,8 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::config::{
-    Address, ClusterId, Config, ConfigVersion, Epoch, Incarnation, Member, NodeId, Position, Seq,
-    StartId, Token,
+    Address, ClusterId, Config, ConfigVersion, Epoch, Incarnation, Member, NodeId, Owner, Position,
+    Seq, StartId, Token,
 };
 use crate::epochs::EpochHistory;
 use crate::message::*;
@@ -57,6 +57,7 @@ fn sessions() -> SessionRows {
         verdict: Verdict::Executed,
     };
     let row = SessionRow {
+        owner: Owner(4),
         floor: RequestId(1),
         last: Seq(9),
         results: [(RequestId(1), done)].into(),
@@ -149,6 +150,12 @@ fn from_arbiter() -> Vec<Message> {
 
 fn between_replicas() -> Vec<Message> {
     let sync = 6;
+    let origin = Origin {
+        client: ClientId(5),
+        id: RequestId(1),
+        born: Position(300),
+        settled: RequestId(1),
+    };
     let entry = Entry {
         epoch: Epoch(2),
         seq: Seq(9),
@@ -160,12 +167,7 @@ fn between_replicas() -> Vec<Message> {
         )]
         .into(),
         verdict: Verdict::Executed,
-        author: Author::Client(Origin {
-            client: ClientId(5),
-            id: RequestId(1),
-            born: Position(300),
-            settled: RequestId(1),
-        }),
+        author: Author::Client(origin, Owner(4)),
     };
     let removal = Entry {
         seq: Seq(10),

@@ -11,7 +11,7 @@ pub mod transport;
 
 use std::sync::Arc;
 
-use lockstep_core::config::{Epoch, Seq};
+use lockstep_core::config::{Epoch, Owner, Seq};
 use lockstep_core::operation::{
     Author, Change, Changes, ClientId, Entry, Origin, RequestId, Revision, Verdict,
 };
@@ -48,6 +48,6 @@ pub fn changing(epoch: u64, seq: u64, changes: Changes) -> Arc<Entry> {
         revision: Revision(seq + 2),
         changes,
         verdict: Verdict::Executed,
-        author: Author::Client(Origin::plain(ClientId(7), RequestId(seq))),
+        author: Author::Client(Origin::plain(ClientId(7), RequestId(seq)), Owner(1)),
     })
 }

@@ -13,7 +13,8 @@ mod doubles;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use lockstep_core::config::{
-    Address, ClusterId, Config, Epoch, Incarnation, Member, NodeId, Position, Seq, StartId, Token,
+    Address, ClusterId, Config, Epoch, Incarnation, Member, NodeId, Owner, Position, Seq, StartId,
+    Token,
 };
 use lockstep_core::limits::{Limits, SessionLimits};
 use lockstep_core::message::{FromArbiter, Joined, Message, Request, RequestBody};
@@ -482,7 +483,7 @@ fn entry(key: &str, value: Option<&str>, seq: u64) -> Entry {
         revision: Revision(seq + 2),
         changes: [change].into(),
         verdict: Verdict::Executed,
-        author: Author::Client(Origin::plain(ClientId(5), RequestId(seq))),
+        author: Author::Client(Origin::plain(ClientId(5), RequestId(seq)), Owner(1)),
     }
 }
 

@@ -142,6 +142,6 @@ impl DiskState {
     }
 
     pub(super) fn change(&mut self, sessions: &SessionChanges) {
-        self.sessions.change(sessions.clone());
+        self.sessions.change(sessions);
     }
 }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use lockstep_core::config::{Epoch, Seq};
+use lockstep_core::config::{Epoch, Owner, Seq};
 use lockstep_core::limits::SessionLimits;
 use lockstep_core::message::{Request, RequestBody};
 use lockstep_core::operation::{
@@ -91,6 +91,6 @@ fn entry(seq: u64) -> Entry {
         )]
         .into(),
         verdict: Verdict::Executed,
-        author: Author::Client(origin(seq)),
+        author: Author::Client(origin(seq), Owner(1)),
     }
 }

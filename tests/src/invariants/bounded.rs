@@ -60,7 +60,7 @@ fn check_log(cluster: &Cluster, node: usize) -> Result<(), String> {
         replica.log(),
         cluster.options().limits.uncommitted_bytes_max,
     );
-    if log.unapplied_bytes() <= bound || replica.role() != RoleName::Primary {
+    if log.unapplied().total() <= bound || replica.role() != RoleName::Primary {
         return Ok(());
     }
     let epoch = replica.config().map(|config| config.epoch);

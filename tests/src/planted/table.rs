@@ -87,6 +87,7 @@ pub const FOUND: &[Found] = &[
     found(Bug::CopyOfOpenExecuted, SOON, &[ONCE]),
     found(Bug::CopyOfDoneExecuted, SOON, &[ONCE]),
     found(Bug::SessionsNotRecovered, SOON, &[ONCE]),
+    found(Bug::OwnersNotRecovered, SOON, &[ONCE]),
     found(Bug::RevisionNotRecovered, SOON, &[REVISIONS, CALM]),
     found(Bug::CancelTakesRevision, SOON, &[REVISIONS, CALM]),
     found(Bug::ResolvesWithoutEntry, SOON, &[ONCE]),

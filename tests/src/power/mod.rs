@@ -14,7 +14,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::Arc;
 
-use lockstep_core::config::{Epoch, Incarnation, Position, Seq};
+use lockstep_core::config::{Epoch, Incarnation, Owner, Position, Seq};
 use lockstep_core::engine::durable::{ReplicaStore, StoreOptions, open_replica};
 use lockstep_core::engine::{Engine, LogStore};
 use lockstep_core::epochs::EpochHistory;
@@ -228,7 +228,7 @@ fn entry(seq: u64) -> Arc<Entry> {
         revision: Revision(seq + 2),
         changes: [change].into(),
         verdict: Verdict::Executed,
-        author: Author::Client(Origin::plain(ClientId(1), RequestId(seq))),
+        author: Author::Client(Origin::plain(ClientId(1), RequestId(seq)), Owner(1)),
     })
 }
 

@@ -3,18 +3,19 @@
 mod changes;
 mod hand_over;
 mod lease;
+mod rejected;
 mod writes;
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::config::{Epoch, NodeId, Position, Seq};
 use crate::message::{Peer, PeerMessage, PeerStatus, Propose};
-use crate::operation::{ClientId, RequestId};
 use crate::process::Effect;
 use crate::storage::{Answer, Ticket};
 use crate::time::Instant;
 
 use self::hand_over::Resignation;
+use self::rejected::Rejected;
 use self::writes::{Pending, answer_unconfirmed};
 use super::context::Context;
 use super::replicator::Replicator;
@@ -33,8 +34,7 @@ pub(super) struct Primary {
     /// Who waits for the fate of which entry.
     pending: BTreeMap<Seq, Pending>,
     deadlines: BTreeSet<(Instant, Seq)>,
-    /// Of writes without an entry: the last copy that was rejected. Those up to it are not executed if they come again.
-    rejected: BTreeMap<(ClientId, RequestId), u32>,
+    rejected: Rejected,
     replicators: BTreeMap<NodeId, Replicator>,
     /// Who has stopped in good order, and up to where each has the log at least: nothing commits beyond that.
     resting: BTreeMap<NodeId, Position>,
@@ -63,7 +63,7 @@ impl Primary {
             inherited: cx.core.log.end(),
             pending: BTreeMap::new(),
             deadlines: BTreeSet::new(),
-            rejected: BTreeMap::new(),
+            rejected: Rejected::default(),
             replicators: BTreeMap::new(),
             resting: BTreeMap::new(),
             next_sync: 1,

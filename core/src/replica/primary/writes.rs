@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use crate::config::{Epoch, Position, Seq};
+use crate::config::{Epoch, Owner, Position, Seq};
 use crate::event::Event;
 use crate::limits::{self, Limits};
 use crate::message::ReplyBody;
@@ -80,16 +80,17 @@ impl Primary {
             return cx.reply(&asker, ReplyBody::Resolved(Resolution::NeverExecuted));
         }
         let origin = asker.origin;
-        if let Some(reason) = self.obstacle(cx, &operation) {
+        let owner = asker.owner();
+        if let Some(reason) = self.obstacle(cx, owner, &operation) {
             return self.reject(cx, &asker, reason);
         }
-        if wants == Wants::Execution && self.was_rejected(&asker) {
+        if wants == Wants::Execution && self.rejected.has(&asker) {
             return cx.reject(&asker, Rejection::NotReady);
         }
         // An operation that may be refused for what it comes to is refused here. It is not decided for a copy that was rejected
         // already, since that stays so; and the request is forgotten as rejected only when its entry makes copies known. A refusal
         // behind that would let an earlier copy through that was rejected, if this one is for any tenure.
-        self.rejected.remove(&asker.origin.request());
+        self.rejected.forget(&asker);
         let before = cx.core.log.revision();
         let (changes, verdict) = decide(operation, before.next());
         let entry = Entry {
@@ -98,12 +99,12 @@ impl Primary {
             revision: planted!(CancelTakesRevision => before.next(), before.after(&changes)),
             changes,
             verdict,
-            author: Author::Client(origin),
+            author: Author::Client(origin, owner),
         };
         let decided = entry.decided();
         cx.append([Arc::new(entry)]);
         if planted!(RejectsAppended)
-            && cx.core.log.unapplied_bytes() >= cx.core.options.limits.uncommitted_bytes_max
+            && cx.core.log.unapplied().total() >= cx.core.options.limits.uncommitted_bytes_max
         {
             return cx.reject(&asker, Rejection::Overloaded);
         }
@@ -116,29 +117,16 @@ impl Primary {
         epoch == self.epoch || epoch == Epoch::ZERO || planted!(OtherTenuresCopyExecuted)
     }
 
-    /// Was this copy rejected before, or a later one?
-    fn was_rejected(&self, asker: &Asker) -> bool {
-        let last = self.rejected.get(&asker.origin.request());
-        let is_for_any = asker.attempt.epoch == Epoch::ZERO;
-        !is_for_any
-            && last.is_some_and(|last| asker.attempt.copy <= *last)
-            && !planted!(RejectedCopyExecuted)
-    }
-
     /// Rejects a copy for now: the request may be asked again. Where it cannot be remembered that the copy was rejected,
     /// nothing is claimed of it.
     fn reject(&mut self, cx: &mut Context<'_>, asker: &Asker, reason: Rejection) {
         if asker.attempt.epoch == Epoch::ZERO {
             return cx.reject(asker, reason);
         }
-        let request = asker.origin.request();
-        let is_full = self.rejected.len() >= limits::REJECTED_REMEMBERED_MAX;
-        if is_full && !self.rejected.contains_key(&request) {
-            return cx.reply(asker, ReplyBody::OperationFailed);
+        match self.rejected.note(asker) {
+            true => cx.reject(asker, reason),
+            false => cx.reply(asker, ReplyBody::OperationFailed),
         }
-        let last = self.rejected.entry(request).or_default();
-        *last = asker.attempt.copy.max(*last);
-        cx.reject(asker, reason);
     }
 
     /// Lets a request wait for the fate of an entry, for a second. If one waits already, it is the same once more: the
@@ -162,7 +150,7 @@ impl Primary {
     }
 
     /// Why the write cannot be executed now, or ever.
-    fn obstacle(&self, cx: &Context<'_>, operation: &Operation) -> Option<Rejection> {
+    fn obstacle(&self, cx: &Context<'_>, owner: Owner, operation: &Operation) -> Option<Rejection> {
         let limits = &cx.core.options.limits;
         if self.is_finishing() {
             Some(Rejection::NotReady)
@@ -175,9 +163,7 @@ impl Primary {
             })
         } else if cx.core.disk.is_full() {
             Some(Rejection::DiskFull)
-        } else if cx.core.log.unapplied_bytes() >= limits.uncommitted_bytes_max
-            && !planted!(NoUncommittedLimit)
-        {
+        } else if !has_room(cx, owner) && !planted!(NoUncommittedLimit) {
             Some(Rejection::Overloaded)
         } else {
             None
@@ -244,6 +230,12 @@ impl Primary {
             None => cx.core.timers.disarm(Timer::Deadline),
         }
     }
+}
+
+/// Does the log take another entry of the owner's clients, besides those that are not applied?
+fn has_room(cx: &Context<'_>, owner: Owner) -> bool {
+    let max = cx.core.options.limits.uncommitted_bytes_max;
+    cx.core.log.unapplied().has_room(owner, max)
 }
 
 /// How many replicas are in sync.

@@ -17,11 +17,6 @@ pub(super) struct Asked<R> {
 }
 
 impl<R> Asked<R> {
-    /// Questions that are open.
-    pub(super) fn len(&self) -> usize {
-        self.open.len()
-    }
-
     /// Is it open?
     pub(super) fn has(&self, ticket: Ticket) -> bool {
         self.open.contains_key(&ticket)

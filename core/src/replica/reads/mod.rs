@@ -18,6 +18,7 @@ use crate::limits;
 use crate::message::CommittedAnswer;
 use crate::operation::{Key, ReadLevel, Rejection};
 use crate::range::KeyRange;
+use crate::shares::Shares;
 use crate::storage::{Answer, Query, Ticket};
 
 use self::asked::Asked;
@@ -34,9 +35,11 @@ use super::timer::Timer;
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Default)]
 pub(super) struct Reads {
     asked: Asked<Read>,
-    /// Scans among `asked`.
-    scans: usize,
     waiting: Waiting<Point>,
+    /// All in `asked` and `waiting`.
+    shares: Shares,
+    /// The scans among `asked`.
+    scans: Shares,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -64,7 +67,7 @@ impl Read {
 impl Reads {
     /// How many there are.
     pub(super) fn len(&self) -> usize {
-        self.asked.len() + self.waiting.len()
+        self.shares.total()
     }
 
     /// Does a read wait for the log to be committed?
@@ -98,11 +101,17 @@ impl Reads {
         match when {
             When::Now => return self.read(cx, point),
             When::Never => return cx.reject(&point.asker, Rejection::NoLease),
-            When::Committed(_) | When::CommittedOrTold(_) if self.is_full() => {
+            When::Committed(_) | When::CommittedOrTold(_) if !self.has_room(&point.asker) => {
                 return cx.reject(&point.asker, Rejection::Overloaded);
             }
-            When::Committed(until) => self.waiting.wait(point, until, deadline),
-            When::CommittedOrTold(until) => self.waiting.wait_or_ask(point, until, deadline),
+            When::Committed(until) => {
+                self.shares.take(point.asker.owner(), 1);
+                self.waiting.wait(point, until, deadline);
+            }
+            When::CommittedOrTold(until) => {
+                self.shares.take(point.asker.owner(), 1);
+                self.waiting.wait_or_ask(point, until, deadline);
+            }
         }
         cx.core.timers.arm_if_idle(Timer::Reads, deadline);
     }
@@ -115,10 +124,12 @@ impl Reads {
         range: KeyRange,
         limit: Option<NonZeroU32>,
     ) {
-        if self.scans >= limits::SCANS_IN_FLIGHT_MAX {
+        let has_room = self
+            .scans
+            .has_room(asker.owner(), limits::SCANS_IN_FLIGHT_MAX);
+        if !has_room || !self.has_room(&asker) {
             return cx.reject(&asker, Rejection::Overloaded);
         }
-        self.scans += 1;
         let scan = Scan {
             asker,
             range,
@@ -136,19 +147,34 @@ impl Reads {
         if let Some(record) = point.in_log(&cx.core.log).or_else(in_state) {
             return point.answer(cx, record);
         }
-        if self.is_full() {
+        if !self.has_room(&point.asker) {
             return cx.reject(&point.asker, Rejection::Overloaded);
         }
         self.ask(cx, Read::Point(point));
     }
 
-    fn is_full(&self) -> bool {
-        self.len() >= limits::READS_IN_FLIGHT_MAX
+    fn has_room(&self, asker: &Asker) -> bool {
+        self.shares
+            .has_room(asker.owner(), limits::READS_IN_FLIGHT_MAX)
     }
 
     fn ask(&mut self, cx: &mut Context<'_>, read: Read) {
+        let owner = read.asker().owner();
+        self.shares.take(owner, 1);
+        if let Read::Scan(_) = read {
+            self.scans.take(owner, 1);
+        }
         let ticket = cx.core.questions.ask(read.query(), cx.out);
         self.asked.insert(ticket, read);
+    }
+
+    /// The state has answered, or is asked anew.
+    fn on_not_asked(&mut self, read: &Read) {
+        let owner = read.asker().owner();
+        self.shares.give_back(owner, 1);
+        if let Read::Scan(_) = read {
+            self.scans.give_back(owner, 1);
+        }
     }
 
     // -------------------------------------------------------------------------------------------- the state
@@ -168,16 +194,15 @@ impl Reads {
         let Some(read) = self.asked.remove(ticket) else {
             return false;
         };
+        self.on_not_asked(&read);
         match (read, answer) {
             (Read::Point(point), Answer::Record(record)) => {
                 point.on_found(cx, authority, record.as_ref());
             }
             (Read::Scan(scan), Answer::Page(page)) => {
-                self.scans -= 1;
                 scan.on_found(cx, page);
             }
             (read, Answer::Failed(reason)) => {
-                self.scans -= usize::from(matches!(read, Read::Scan(_)));
                 let reason = reason.clone();
                 cx.reject(read.asker(), Rejection::Failed { reason });
             }
@@ -208,6 +233,7 @@ impl Reads {
     /// present.
     pub(super) fn on_installed(&mut self, cx: &mut Context<'_>) {
         for read in self.asked.on_replaced() {
+            self.on_not_asked(&read);
             match read {
                 Read::Point(point) => self.read(cx, point),
                 Read::Scan(_) => self.ask(cx, read),
@@ -220,6 +246,7 @@ impl Reads {
     /// Goes on with the reads for which the log is committed far enough.
     pub(super) fn release(&mut self, cx: &mut Context<'_>, authority: Authority) {
         while let Some(point) = self.waiting.next_ready(cx.core.log.committed()) {
+            self.shares.give_back(point.asker.owner(), 1);
             if point.level.is_allowed(authority) {
                 self.read(cx, point);
             } else {
@@ -232,6 +259,7 @@ impl Reads {
     pub(super) fn on_waited(&mut self, cx: &mut Context<'_>) {
         let committed = cx.core.log.committed();
         while let Some(point) = self.waiting.next_over(cx.now.time) {
+            self.shares.give_back(point.asker.owner(), 1);
             cx.reject(&point.asker, Rejection::Behind { committed });
         }
         if let Some(next) = self.waiting.deadline() {
@@ -244,6 +272,7 @@ impl Reads {
         self.waiting.drop_question();
         let is_given_up = |point: &Point| point.level == Level::Linearizable;
         for point in self.waiting.give_up(is_given_up) {
+            self.shares.give_back(point.asker.owner(), 1);
             cx.reject(&point.asker, Rejection::NoLease);
         }
     }

@@ -33,11 +33,6 @@ struct Waiter<W> {
 }
 
 impl<W> Waiting<W> {
-    /// How many wait.
-    pub(super) fn len(&self) -> usize {
-        self.waiters.len()
-    }
-
     /// Does nobody wait?
     pub(super) fn is_empty(&self) -> bool {
         self.waiters.is_empty()
@@ -203,7 +198,7 @@ mod tests {
         }
         assert_eq!(ready(&mut waiting, 2), "");
         assert_eq!(ready(&mut waiting, 7), "bac");
-        assert_eq!(waiting.len(), 1);
+        assert_eq!(waiting.waiters.len(), 1);
         assert!(!waiting.wants_question());
         assert_eq!(waiting.next_question(), None);
     }

@@ -244,7 +244,7 @@ impl Secondary {
             .iter()
             .position(|entry| entry.seq == end.next_seq());
         if let Some(next) = next
-            && cx.core.log.unapplied_bytes() < 2 * cx.core.options.limits.uncommitted_bytes_max
+            && cx.core.log.unapplied().total() < 2 * cx.core.options.limits.uncommitted_bytes_max
         {
             let mut entries = snapshots.entries;
             entries.drain(..next);

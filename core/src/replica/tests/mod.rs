@@ -9,6 +9,7 @@ mod memory;
 mod requests;
 mod rounds;
 mod scans;
+mod shares;
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -91,6 +91,7 @@ pub(super) fn remembered(floor: u64, end: u64) -> SessionRows {
         verdict: Verdict::Executed,
     };
     let row = SessionRow {
+        owner: Address::new("c1").owner(),
         floor: RequestId(floor),
         last: Seq(end - 1),
         results: (floor..end).map(|id| (RequestId(id), done(id))).collect(),

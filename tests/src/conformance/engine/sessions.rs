@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use lockstep_core::config::{Position, Seq};
+use lockstep_core::config::{Owner, Position, Seq};
 use lockstep_core::epochs::EpochHistory;
 use lockstep_core::limits;
 use lockstep_core::operation::{ClientId, Decided, RequestId, Revision, Verdict};
@@ -34,6 +34,7 @@ fn later_results(last: u64, requests: Range<u64>) -> SessionRow {
         (RequestId(id), decided)
     };
     SessionRow {
+        owner: Owner(last as u32),
         floor: RequestId(0),
         last: Seq(last),
         results: requests.map(done).collect(),
@@ -88,7 +89,7 @@ pub(super) fn sessions_change_with_the_entries(subject: &mut dyn Subject) {
     let third = changes(&[(u64::MAX, Some(added.clone()))], 1);
     engine.apply(&entries, &third).unwrap();
     let mut row_of_max = row(1, 2);
-    row_of_max.extend(added);
+    row_of_max.extend(&added);
     assert_eq!(row_of_max.results.len(), 2);
     let third = sessions(&[(2, row(2, 3)), (u64::MAX, row_of_max)], 1);
     assert_eq!(engine.sessions().unwrap(), third);

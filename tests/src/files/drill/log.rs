@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use lockstep_core::config::{Epoch, Position, Seq};
+use lockstep_core::config::{Epoch, Owner, Position, Seq};
 use lockstep_core::engine::durable::{DurableLog, StoreOptions, open_log};
 use lockstep_core::engine::{LogStore, StoreError};
 use lockstep_core::epochs::EpochHistory;
@@ -318,7 +318,7 @@ impl LogDrill {
                     )]
                     .into(),
                     verdict: Verdict::Executed,
-                    author: Author::Client(Origin::plain(ClientId(1), RequestId(seq))),
+                    author: Author::Client(Origin::plain(ClientId(1), RequestId(seq)), Owner(1)),
                 })
             })
             .collect()

@@ -51,7 +51,7 @@ impl Checkpoint {
         };
         let mut sessions = SessionChanges::default();
         for table in &self.tables {
-            sessions.extend(table.sessions.clone());
+            sessions.extend(&table.sessions);
         }
         complete(path, state, &mut sessions)?;
         let merged = table::merged(&self.tables);
@@ -86,7 +86,7 @@ fn complete(
         let stored = state.get(session_key(*client));
         if let Some(stored) = stored.map_err(failed("read the state"))? {
             let mut row: SessionRow = decode(path, &stored)?;
-            row.extend(std::mem::take(changed));
+            row.extend(changed);
             *changed = row;
         }
     }

@@ -97,14 +97,10 @@ impl Collected {
         }
         let sizes = sessions.rows.values().map(SessionRow::size);
         self.bytes += sizes.sum::<usize>() as u64;
-        let SessionRows { rows, forgotten } = sessions.clone();
-        self.sessions.extend(SessionChanges {
-            rows: rows
-                .into_iter()
-                .map(|(client, row)| (client, Some(row)))
-                .collect(),
-            forgotten,
-        });
+        let rows = sessions.rows.iter();
+        let rows = rows.map(|(client, row)| (*client, Some(row.clone())));
+        self.sessions.rows.extend(rows);
+        self.sessions.forgotten = self.sessions.forgotten.max(sessions.forgotten);
         if self.bytes >= self.run_bytes {
             self.write(None)?;
         }

@@ -61,7 +61,7 @@ impl Table {
             };
             self.bytes += entry.size();
         }
-        self.sessions.extend(sessions.clone());
+        self.sessions.extend(sessions);
     }
 
     /// What the entries say of a key; `None` if they do not.

@@ -65,7 +65,7 @@ impl Layers {
             let changes = table.sessions_behind(after);
             let changes = changes.map(|(client, row)| (*client, row.clone()));
             overlay::lay_by(rows, changes, |mut row, change| {
-                row.extend(change);
+                row.extend(&change);
                 row
             })
         });

@@ -3,19 +3,25 @@
 //! The table is a function of the committed entries and of the limits alone: replicas with the same of both have the
 //! same table. What is in the log and not committed is the replica's own affair.
 
+mod owners;
+
+use std::collections::BTreeMap;
 use std::collections::btree_map::Entry as MapEntry;
-use std::collections::{BTreeMap, BTreeSet};
 use std::mem;
 
 use serde::{Deserialize, Serialize};
 
-use crate::config::{Position, Seq};
+use crate::config::{Owner, Position, Seq};
 use crate::limits::SessionLimits;
-use crate::operation::{ClientId, Decided, Entry, Origin, RequestId};
+use crate::operation::{Author, ClientId, Decided, Entry, Origin, RequestId};
+
+use self::owners::{Owners, Taken};
 
 /// What is remembered of one client.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
 pub struct SessionRow {
+    /// Whose client it is, as its newest entry says.
+    pub owner: Owner,
     /// What became of the requests before this one is forgotten.
     pub floor: RequestId,
     /// Its newest entry.
@@ -27,13 +33,14 @@ pub struct SessionRow {
 impl SessionRow {
     /// Bytes it takes on a transport or on a disk, at most.
     pub fn size(&self) -> usize {
-        40 + 31 * self.results.len()
+        45 + 31 * self.results.len()
     }
 
     /// Takes up what later entries have changed, as it stands in [`SessionChanges`].
-    pub fn extend(&mut self, later: Self) {
+    pub fn extend(&mut self, later: &Self) {
+        self.owner = later.owner;
         self.last = later.last;
-        self.results.extend(later.results);
+        self.results.extend(&later.results);
         raise_floor(self, later.floor.max(self.floor));
     }
 }
@@ -49,12 +56,12 @@ pub struct SessionRows {
 
 impl SessionRows {
     /// Takes up what later entries have changed.
-    pub fn change(&mut self, changes: SessionChanges) {
-        for (client, change) in changes.rows {
-            match (self.rows.entry(client), change) {
+    pub fn change(&mut self, changes: &SessionChanges) {
+        for (client, change) in &changes.rows {
+            match (self.rows.entry(*client), change) {
                 (MapEntry::Occupied(mut row), Some(change)) => row.get_mut().extend(change),
                 (MapEntry::Vacant(vacant), Some(change)) => {
-                    vacant.insert(change);
+                    vacant.insert(change.clone());
                 }
                 (MapEntry::Occupied(row), None) => {
                     row.remove();
@@ -84,15 +91,15 @@ pub struct SessionChanges {
 
 impl SessionChanges {
     /// Adds what later entries have changed.
-    pub fn extend(&mut self, later: Self) {
-        for (client, change) in later.rows {
-            match (self.rows.entry(client), change) {
+    pub fn extend(&mut self, later: &Self) {
+        for (client, change) in &later.rows {
+            match (self.rows.entry(*client), change) {
                 (MapEntry::Vacant(vacant), change) => {
-                    vacant.insert(change);
+                    vacant.insert(change.clone());
                 }
                 (MapEntry::Occupied(mut row), change) => match (row.get_mut(), change) {
                     (Some(row), Some(change)) => row.extend(change),
-                    (row, change) => *row = change,
+                    (row, change) => row.clone_from(change),
                 },
             }
         }
@@ -102,6 +109,7 @@ impl SessionChanges {
     /// An entry of the client has this result, and its row is as that says. `added`: the result is a new one.
     fn note(&mut self, client: ClientId, row: &SessionRow, added: Option<(RequestId, Decided)>) {
         let change = SessionRow {
+            owner: row.owner,
             floor: row.floor,
             last: row.last,
             results: BTreeMap::new(),
@@ -109,6 +117,7 @@ impl SessionChanges {
         let slot = self.rows.entry(client).or_default();
         let changed = slot.get_or_insert(change);
         changed.results.extend(added);
+        changed.owner = row.owner;
         changed.last = row.last;
         raise_floor(changed, row.floor);
     }
@@ -127,13 +136,13 @@ pub enum Lookup {
 
 /// The table.
 ///
-/// - `by_last` has every client, under its newest entry; `results` counts all results.
+/// - `owners` has every client as its row is; `results` counts all results.
 /// - A client that was forgotten never comes back: all it says was born before `forgotten`.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Sessions {
     limits: SessionLimits,
     table: SessionRows,
-    by_last: BTreeSet<(Seq, ClientId)>,
+    owners: Owners,
     results: usize,
     /// Since this was asked last.
     changes: SessionChanges,
@@ -141,10 +150,18 @@ pub struct Sessions {
 
 impl Sessions {
     /// The table with these rows.
-    pub fn open(table: SessionRows, limits: SessionLimits) -> Self {
-        let by_last = table.rows.iter().map(|(id, row)| (row.last, *id));
+    pub fn open(mut table: SessionRows, limits: SessionLimits) -> Self {
+        if planted!(OwnersNotRecovered) {
+            for row in table.rows.values_mut() {
+                row.owner = Owner::CLUSTER;
+            }
+        }
+        let mut owners = Owners::new(&limits);
+        for (client, row) in &table.rows {
+            owners.change(*client, None, Some(Taken::by(row)));
+        }
         Self {
-            by_last: by_last.collect(),
+            owners,
             results: table.rows.values().map(|row| row.results.len()).sum(),
             limits,
             table,
@@ -179,24 +196,24 @@ impl Sessions {
 
     /// Takes up the next committed entry.
     pub fn apply(&mut self, entry: &Entry) {
-        let Some(origin) = entry.origin() else {
+        let Author::Client(origin, owner) = &entry.author else {
             return;
         };
         let (client, id) = origin.request();
         let forgotten = self.table.forgotten;
+        let mut before = None;
         let row = match self.table.rows.entry(client) {
             // It was forgotten while this was on its way. To begin anew would be to say of its older requests that they
             // were never made.
             MapEntry::Vacant(_) if origin.born < forgotten => return,
-            MapEntry::Vacant(vacant) => vacant.insert(SessionRow {
-                floor: RequestId(0),
-                last: entry.seq,
-                results: BTreeMap::new(),
-            }),
-            MapEntry::Occupied(row) => row.into_mut(),
+            MapEntry::Vacant(vacant) => vacant.insert(SessionRow::default()),
+            MapEntry::Occupied(row) => {
+                before = Some(Taken::by(row.get()));
+                row.into_mut()
+            }
         };
-        self.by_last.remove(&(row.last, client));
         self.results -= row.results.len();
+        row.owner = *owner;
         row.last = entry.seq;
         let settled = planted!(SettledTooMuch => RequestId(origin.settled.0 + 1), origin.settled);
         raise_floor(row, settled);
@@ -213,23 +230,26 @@ impl Sessions {
         while row.results.len() > kept {
             forget_oldest(row);
         }
-        self.by_last.insert((row.last, client));
+        self.owners.change(client, before, Some(Taken::by(row)));
         self.results += row.results.len();
         self.changes.note(client, row, added);
         self.forget_clients();
     }
 
-    /// Keeps the bounds: the client that has been quiet for longest goes.
+    /// Keeps the bounds: of whoever takes most, the client that has been quiet for longest goes.
     fn forget_clients(&mut self) {
         while self.table.rows.len() > self.limits.clients_max.max(1)
             || self.results > self.limits.results_max
         {
-            let Some((last, client)) = self.by_last.pop_first() else {
+            let Some(client) = self.owners.next_to_go() else {
                 break;
             };
-            let row = self.table.rows.remove(&client);
-            self.results -= row.map_or(0, |row| row.results.len());
-            self.table.forgotten = self.table.forgotten.max(Position::behind(last));
+            let Some(row) = self.table.rows.remove(&client) else {
+                break;
+            };
+            self.owners.change(client, Some(Taken::by(&row)), None);
+            self.results -= row.results.len();
+            self.table.forgotten = self.table.forgotten.max(Position::behind(row.last));
             self.changes.rows.insert(client, None);
         }
     }
@@ -259,7 +279,7 @@ impl Sessions {
     /// Asserts what the struct promises.
     pub fn check(&self) {
         assert_eq!(
-            self.by_last.len(),
+            self.owners.clients(),
             self.table.rows.len(),
             "clients are miscounted"
         );
@@ -289,9 +309,10 @@ fn forget_oldest(row: &mut SessionRow) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::operation::{Author, Changes, Revision, Verdict};
+    use crate::operation::{Changes, Revision, Verdict};
 
-    /// A table after entries, written as `(client, id, born, settled)`, in a log that begins with them.
+    /// A table after entries, written as `(client, id, born, settled)`, in a log that begins with them. Ten clients each have one
+    /// owner.
     fn table(entries: &[(u64, u64, u64, u64)]) -> Sessions {
         let limits = SessionLimits {
             clients_max: 2,
@@ -307,15 +328,15 @@ mod tests {
                 continue; // Its changes come with those of the next.
             }
             let changes = sessions.take_changes();
-            together.extend(changes.clone());
-            followed.change(changes);
+            together.extend(&changes);
+            followed.change(&changes);
         }
         let changes = sessions.take_changes();
-        together.extend(changes.clone());
-        followed.change(changes);
+        together.extend(&changes);
+        followed.change(&changes);
         assert_eq!(&followed, sessions.rows(), "the changes tell all");
         let mut at_once = SessionRows::default();
-        at_once.change(together);
+        at_once.change(&together);
         assert_eq!(at_once, followed, "one after the other or together");
         let reopened = Sessions::open(followed, limits);
         assert_eq!(reopened, sessions, "rows tell all");
@@ -333,7 +354,7 @@ mod tests {
 
     fn entry(seq: u64, client: u64, id: u64, born: u64, settled: u64) -> Entry {
         Entry {
-            author: Author::Client(origin(client, id, born, settled)),
+            author: Author::Client(origin(client, id, born, settled), Owner(client as u32 / 10)),
             ..Entry::of(1, seq, "k", None)
         }
     }
@@ -434,6 +455,57 @@ mod tests {
         let entries = [(1, 0, 0, 0), (2, 0, 0, 0), (3, 0, 0, 0), (4, 0, 3, 0)];
         check(&entries, (4, 0, 3), done(3));
         check(&entries, (2, 0, 0), Lookup::Expired);
+    }
+
+    #[test]
+    fn whoever_invents_clients_has_only_his_own_forgotten() {
+        let mut entries = vec![(1, 0, 0, 0)];
+        entries.extend((10..19).map(|client| (client, 0, client - 9, 0)));
+        check(&entries, (1, 0, 0), done(0));
+        check(&entries, (18, 0, 0), done(9));
+        check(&entries, (17, 0, 0), Lookup::Expired);
+        // Of two who take as much, the one with the quieter client is next.
+        entries.push((20, 0, 10, 0));
+        check(&entries, (1, 0, 0), Lookup::Expired);
+        check(&entries, (18, 0, 0), done(9));
+    }
+
+    #[test]
+    fn whoever_has_most_remembered_is_forgotten_first() {
+        // Two results of a client are as much as another client.
+        let entries = [
+            (1, 0, 0, 0),
+            (11, 0, 0, 0),
+            (11, 1, 0, 0),
+            (11, 2, 0, 0),
+            (1, 1, 0, 0),
+            (1, 2, 0, 2),
+        ];
+        check(&entries, (1, 2, 0), done(5));
+        let with_one_more = [&entries[..], &[(1, 3, 0, 0), (11, 3, 0, 0)]].concat();
+        check(&with_one_more, (1, 3, 0), done(6));
+        check(&with_one_more, (11, 3, 0), done(7));
+        let with_two = [&with_one_more[..], &[(1, 4, 0, 0)]].concat();
+        check(&with_two, (1, 4, 0), done(8));
+        check(&with_two, (11, 3, 0), Lookup::Expired);
+    }
+
+    #[test]
+    fn a_client_goes_over_to_another_owner_with_its_newest_entry() {
+        let mut sessions = table(&[(1, 0, 0, 0), (2, 0, 0, 0)]);
+        let mut moved = entry(2, 1, 1, 0, 0);
+        moved.author = Author::Client(origin(1, 1, 0, 0), Owner(7));
+        sessions.apply(&moved);
+        sessions.check();
+        assert_eq!(sessions.rows().rows[&ClientId(1)].owner, Owner(7));
+        let changes = sessions.take_changes();
+        let row = changes.rows[&ClientId(1)].as_ref().unwrap();
+        assert_eq!(row.owner, Owner(7));
+        let limits = sessions.limits.clone();
+        assert_eq!(
+            Sessions::open(sessions.rows().clone(), limits).owners,
+            sessions.owners
+        );
     }
 
     #[test]
