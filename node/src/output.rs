@@ -105,6 +105,12 @@ pub(crate) enum Failure {
     /// Disk, network or certificates of this process.
     #[error("{0}")]
     Broken(String),
+    /// Something else listens where this node is to.
+    #[error("{0}")]
+    PortInUse(String),
+    /// A disk had no room for what a node had to write.
+    #[error("{0}")]
+    NoRoom(String),
     /// One line of a file could not be imported.
     #[error("line {number}: {failure}")]
     InLine {
@@ -180,7 +186,7 @@ impl Failure {
             | Self::Refused(_) => Exit::Rejected,
             Self::Unknown { .. } | Self::Unresolved { .. } => Exit::Unknown,
             Self::Unreachable(_) => Exit::Unreachable,
-            Self::Broken(_) => Exit::Broken,
+            Self::Broken(_) | Self::PortInUse(_) | Self::NoRoom(_) => Exit::Broken,
             Self::Mismatch { .. } => Exit::Mismatch,
             Self::Failed { .. } | Self::KeysLeft => Exit::Unwell,
             Self::Interrupted => Exit::Interrupted,
@@ -214,7 +220,7 @@ impl Failure {
             Self::Refused(_) => "refused",
             Self::Unknown { .. } | Self::Unresolved { .. } => "unknown",
             Self::Unreachable(_) => "unreachable",
-            Self::Broken(_) => "failed",
+            Self::Broken(_) | Self::PortInUse(_) | Self::NoRoom(_) => "failed",
             Self::Mismatch { .. } => "mismatch",
             Self::Failed { .. } => "operations-failed",
             Self::KeysLeft => "keys-left",

@@ -338,4 +338,31 @@ pub enum StoreError {
     /// The engine failed; what is on the disk is uncertain until the next start has looked.
     #[error("the storage engine failed: {0}")]
     Engine(String),
+    /// The engine broke off what it was writing, for want of room as far as it tells, and takes nothing more. Nothing is lost: the
+    /// next start finds out how far it has come, and goes on.
+    #[error("the storage engine broke off and has to be opened again: {0}")]
+    BrokenOff(String),
+}
+
+impl StoreError {
+    /// Is it for want of room? Then the directory can be opened again, and gone on with, as soon as there is some.
+    pub fn is_for_want_of_room(&self) -> bool {
+        match self {
+            Self::NoRoom { .. } | Self::BrokenOff(_) => true,
+            Self::Io { source, .. } => is_full(source),
+            Self::Damaged { .. }
+            | Self::Format { .. }
+            | Self::Locked { .. }
+            | Self::Mismatch { .. }
+            | Self::Engine(_) => false,
+        }
+    }
+}
+
+/// Does the error say that there is no room?
+pub(crate) fn is_full(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded
+    )
 }

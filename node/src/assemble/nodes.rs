@@ -17,7 +17,9 @@ use lockstep_core::rights::NodeRole;
 use lockstep_core::transport::Transport;
 use lockstep_transport_quic::address::Target;
 use lockstep_transport_quic::tls::TlsError;
-use lockstep_transport_quic::{Admit, Credentials, Dial, QuicConfig, QuicTransport, endpoint_of};
+use lockstep_transport_quic::{
+    Admit, Credentials, Dial, QuicConfig, QuicError, QuicTransport, endpoint_of,
+};
 
 use tracing::warn;
 
@@ -165,8 +167,11 @@ impl Network {
                     NodeRole::Replica | NodeRole::Both => (Dial::Peers, Admit::Everybody),
                 };
                 let transport = QuicTransport::bind(config).map_err(|error| {
-                    let text = output::chain(&error);
-                    Failure::Broken(format!("{text} (--listen, --advertise)"))
+                    let text = format!("{} (--listen, --advertise)", output::chain(&error));
+                    match error {
+                        QuicError::AddressInUse { .. } => Failure::PortInUse(text),
+                        _ => Failure::Broken(text),
+                    }
                 })?;
                 let transport = Arc::new(transport);
                 renewal::spawn(&transport, credentials, role, tls_dir);
@@ -252,6 +257,7 @@ async fn open<S: Send + 'static>(
 fn store_failure(error: &StoreError) -> Failure {
     let text = output::chain(error);
     match error {
+        error if error.is_for_want_of_room() => Failure::NoRoom(text),
         StoreError::Locked { .. } => Failure::Broken(format!(
             "{text}: stop that one first, or choose another directory with --data-dir"
         )),

@@ -12,6 +12,7 @@ pub(crate) mod import;
 pub(crate) mod init;
 pub(crate) mod keys;
 pub(crate) mod node;
+mod room;
 pub(crate) mod serve;
 pub(crate) mod status;
 

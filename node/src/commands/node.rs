@@ -7,27 +7,28 @@ use lockstep_core::driver::Exit as Ended;
 use lockstep_core::message::RoleName;
 use serde_json::json;
 
+use super::room;
 use super::serve::{self, OnSignal};
 use crate::args::{ArbiterArgs, Format, NodeArgs, ReplicaArgs, TransportName};
 use crate::assemble::{self, Network, Place};
 use crate::output::{self, Exit, Failure};
-use crate::signals::EndSignals;
 use crate::status::role_name;
 
 /// `lockstep arbiter`.
 pub(crate) async fn arbiter(args: ArbiterArgs, format: Format) -> Result<Exit, Failure> {
     let network = network(&args.node)?;
-    let mut signals = EndSignals::watch()?;
-    let node = network.arbiter(&place(&args.node)).await?;
-    let (name, endpoint) = (node.name.clone(), node.endpoint().to_owned());
-    let ready = async {
-        announce("ready", &name, &endpoint, "arbiter", format).await;
-        future::pending().await
-    };
-    serve::until_end(node.running, OnSignal::Stop, &mut signals)
-        .or(ready)
-        .await?;
-    Ok(Exit::Done)
+    let place = place(&args.node);
+    room::again_when_there_is_room(place.data_dir, async |signals| {
+        let node = network.arbiter(&place).await?;
+        let (name, endpoint) = (node.name.clone(), node.endpoint().to_owned());
+        let ready = async {
+            announce("ready", &name, &endpoint, "arbiter", format).await;
+            future::pending().await
+        };
+        let ended = serve::until_end(node.running, OnSignal::Stop, signals);
+        ended.or(ready).await
+    })
+    .await
 }
 
 /// `lockstep replica`.
@@ -35,26 +36,28 @@ pub(crate) async fn replica(args: ReplicaArgs, format: Format) -> Result<Exit, F
     let network = network(&args.node)?;
     let arbiter = assemble::node_address("--arbiter", &args.arbiter)?;
     let bounds = args.bounds.bounds().map_err(Failure::Usage)?;
-    let mut signals = EndSignals::watch()?;
     let place = place(&args.node);
-    let node = network.replica(&place, &arbiter, &bounds).await?;
-    let (name, endpoint) = (node.name.clone(), node.endpoint().to_owned());
-    let joined = async {
-        announce("listening", &name, &endpoint, "starting", format).await;
-        let roles = [RoleName::Primary, RoleName::Secondary, RoleName::Joining];
-        if let Some(role) = serve::until_role(&node.roles, &roles).await {
-            announce("ready", &name, &endpoint, role_name(role), format).await;
+    room::again_when_there_is_room(place.data_dir, async |signals| {
+        let node = network.replica(&place, &arbiter, &bounds).await?;
+        let (name, endpoint) = (node.name.clone(), node.endpoint().to_owned());
+        let joined = async {
+            announce("listening", &name, &endpoint, "starting", format).await;
+            let roles = [RoleName::Primary, RoleName::Secondary, RoleName::Joining];
+            if let Some(role) = serve::until_role(&node.roles, &roles).await {
+                announce("ready", &name, &endpoint, role_name(role), format).await;
+            }
+            // Further roles are in the log.
+            future::pending().await
+        };
+        let ended = serve::until_end(node.running, OnSignal::Leave, signals);
+        let ended = ended.or(joined).await?;
+        // What whoever looks at its output sees last.
+        if let Ended::Left = ended {
+            announce("left", &name, &endpoint, "no member any more", format).await;
         }
-        // Further roles are in the log.
-        future::pending().await
-    };
-    let ended = serve::until_end(node.running, OnSignal::Leave, &mut signals);
-    // What whoever looks at its output sees last.
-    match ended.or(joined).await? {
-        Ended::Left => announce("left", &name, &endpoint, "no member any more", format).await,
-        Ended::Stopped => {}
-    }
-    Ok(Exit::Done)
+        Ok(ended)
+    })
+    .await
 }
 
 fn network(args: &NodeArgs) -> Result<Network, Failure> {

@@ -87,6 +87,9 @@ pub(crate) async fn until_role(
 pub(crate) fn failure(error: &DriverError) -> Failure {
     match error {
         DriverError::JoinRefused(reason) => Failure::Refused(reason.to_string()),
+        DriverError::Disk(error) if error.is_for_want_of_room() => {
+            Failure::NoRoom(output::chain(error))
+        }
         DriverError::NoCluster | DriverError::ClusterBegun(_) => Failure::Usage(error.to_string()),
         DriverError::Disk(_)
         | DriverError::RecordBehind

@@ -12,7 +12,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use crate::engine::durable::files::{self, failed, mismatch, refused};
 use crate::engine::durable::os::{DIRECTORY_MODE, FILE_MODE, OsFiles};
 use crate::engine::files::Files;
-use crate::engine::{Room, StoreError};
+use crate::engine::{Room, StoreError, is_full};
 
 /// Raised once between two releases, as [`wire::VERSION`](crate::wire::VERSION), with the first change after which what the
 /// last one wrote can no longer be read. The last release has 5.
@@ -222,10 +222,10 @@ fn lock(path: &Path) -> Result<File, StoreError> {
     file.set_len(0)
         .and_then(|()| file.rewind())
         .and_then(|()| writeln!(file, "{}", std::process::id()))
-        .or_else(|error| match error.kind() {
+        .or_else(|error| match is_full(&error) {
             // The name of the holder is a courtesy: a full disk does not keep a node from starting.
-            ErrorKind::StorageFull | ErrorKind::QuotaExceeded => Ok(()),
-            _ => Err(failed("write", &file_path)(error)),
+            true => Ok(()),
+            false => Err(failed("write", &file_path)(error)),
         })?;
     Ok(file)
 }

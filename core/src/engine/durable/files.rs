@@ -3,8 +3,8 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
-use crate::engine::StoreError;
 use crate::engine::files::{File, Files};
+use crate::engine::{StoreError, is_full};
 
 /// Zeros written at once.
 static ZEROS: [u8; 64 << 10] = [0; 64 << 10];
@@ -26,11 +26,11 @@ pub(super) fn refused<'a>(
     action: &'static str,
     path: &'a Path,
 ) -> impl FnOnce(io::Error) -> StoreError + 'a {
-    move |source| match source.kind() {
-        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => StoreError::NoRoom {
+    move |source| match is_full(&source) {
+        true => StoreError::NoRoom {
             path: path.to_owned(),
         },
-        _ => StoreError::Io {
+        false => StoreError::Io {
             action,
             path: path.to_owned(),
             source,

@@ -12,6 +12,7 @@ use crate::engine::StoreError;
 use crate::sessions::{SessionChanges, SessionRow};
 
 use super::codec::{decode, failed, session_key};
+use super::keyspaces::Keyspaces;
 use super::present::{Base, Present};
 use super::runs;
 use super::table::{self, Table};
@@ -43,9 +44,12 @@ impl Checkpoint {
     }
 
     /// Gives fjall what the tables have changed. Nobody else may do so meanwhile.
-    pub(super) fn write(&self, path: &Path) -> Result<(), StoreError> {
+    pub(super) fn write(&self, keyspaces: &Keyspaces) -> Result<(), StoreError> {
         let Base { state, records } = &*self.base;
-        await_compaction(state);
+        if state.l0_table_count() > RUNS_MAX {
+            keyspaces.check()?;
+            await_compaction(state);
+        }
         let Some(last) = self.tables.last() else {
             return Ok(());
         };
@@ -53,7 +57,7 @@ impl Checkpoint {
         for table in &self.tables {
             sessions.extend(&table.sessions);
         }
-        complete(path, state, &mut sessions)?;
+        complete(&keyspaces.path, state, &mut sessions)?;
         let merged = table::merged(&self.tables);
         let changes = merged.iter().map(|change| (&change.key, &change.record));
         runs::write(state, Some(last.reached), changes, &sessions)?;

@@ -1,13 +1,15 @@
 //! Keys and values of a state in fjall.
 
+use std::error::Error;
+use std::iter;
 use std::ops::Bound;
 use std::path::Path;
 
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-use crate::engine::StoreError;
 use crate::engine::durable::files;
+use crate::engine::{StoreError, is_full};
 use crate::operation::{ClientId, Key};
 use crate::range::KeyRange;
 
@@ -124,5 +126,18 @@ pub(super) fn decode<'a, T: Deserialize<'a>>(
 
 /// Says what was tried. After a failed change fjall takes no further ones, and the process has to end.
 pub(super) fn failed(action: &'static str) -> impl Fn(fjall::Error) -> StoreError {
-    move |error| StoreError::Engine(format!("cannot {action}: {error}"))
+    move |error| {
+        let text = format!("cannot {action}: {error}");
+        match is_broken_off(&error) {
+            true => StoreError::BrokenOff(text),
+            false => StoreError::Engine(text),
+        }
+    }
+}
+
+/// Did fjall find no room? It is poisoned where a thread of its own, which has nobody to tell, has failed.
+fn is_broken_off(error: &fjall::Error) -> bool {
+    let mut causes = iter::successors(error.source(), |cause| (*cause).source());
+    matches!(error, fjall::Error::Poisoned)
+        || causes.any(|cause| cause.downcast_ref().is_some_and(is_full))
 }

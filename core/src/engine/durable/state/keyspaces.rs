@@ -154,6 +154,13 @@ impl Keyspaces {
             .map_err(failed("sync the state"))
     }
 
+    /// Does fjall still take something? Its threads do not tell when they have failed.
+    pub(super) fn check(&self) -> Result<(), StoreError> {
+        self.meta
+            .insert(RAISED, [])
+            .map_err(failed("write out the state"))
+    }
+
     /// Holds all of them fixed.
     pub(super) fn snapshot(&self) -> Snapshot {
         self.database.snapshot()

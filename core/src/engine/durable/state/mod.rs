@@ -25,6 +25,7 @@ mod view;
 use std::fmt;
 use std::num::NonZeroU32;
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use crate::config::Position;
@@ -52,6 +53,8 @@ pub struct FjallEngine {
     records_bytes: u64,
     present: RwLock<Present>,
     staging: Mutex<Staging>,
+    /// fjall has broken something off, and takes nothing more. What it has can be read.
+    is_broken_off: AtomicBool,
     /// Held by whoever moves changes to fjall, or puts another state in force.
     moving: Mutex<()>,
 }
@@ -76,6 +79,7 @@ impl FjallEngine {
             records_bytes,
             present: RwLock::new(Present::new(base, reached, current.installed)),
             staging: Mutex::new(Staging::new(next_generation)),
+            is_broken_off: AtomicBool::new(false),
             moving: Mutex::new(()),
         })
     }
@@ -110,8 +114,28 @@ impl FjallEngine {
 
     /// Refuses a change that leaves less than `reserve_bytes` to spare.
     fn check_room(&self, reserve_bytes: u64) -> Result<(), StoreError> {
-        self.keyspaces.directory.check_room(reserve_bytes)
+        self.keyspaces.directory.check_room(reserve_bytes)?;
+        // As long as there is no room a start would not come further.
+        match self.is_broken_off.load(Ordering::Relaxed) {
+            true => Err(broken_off("a former write found no room")),
+            false => Ok(()),
+        }
     }
+
+    /// Takes note if a change was broken off: it is refused, and so are all others until there is room, when the directory has to
+    /// be opened again.
+    fn note<T>(&self, changed: Result<T, StoreError>) -> Result<T, StoreError> {
+        let Err(StoreError::BrokenOff(reason)) = changed else {
+            return changed;
+        };
+        self.is_broken_off.store(true, Ordering::Relaxed);
+        self.check_room(self.reserve_bytes)?;
+        Err(broken_off(reason))
+    }
+}
+
+fn broken_off(reason: impl Into<String>) -> StoreError {
+    StoreError::BrokenOff(reason.into())
 }
 
 impl fmt::Debug for FjallEngine {
@@ -160,7 +184,7 @@ impl Engine for FjallEngine {
         let bytes = self.present().bytes() as u64;
         self.check_room(self.reserve_bytes / 2 + bytes)?;
         let checkpoint = Checkpoint::begin(&mut self.present_mut());
-        checkpoint.write(&self.keyspaces.path)?;
+        self.note(checkpoint.write(&self.keyspaces))?;
         checkpoint.end(&mut self.present_mut());
         Ok(checkpoint.position())
     }
@@ -227,12 +251,12 @@ impl Engine for FjallEngine {
 
     fn stage_begin(&self) -> Result<(), StoreError> {
         self.check_room(self.reserve_bytes)?;
-        self.staging().begin(&self.keyspaces)
+        self.note(self.staging().begin(&self.keyspaces))
     }
 
     fn stage(&self, records: &[Keyed], sessions: &SessionRows) -> Result<(), StoreError> {
         self.check_room(self.reserve_bytes)?;
-        self.staging().collected().add(records, sessions)
+        self.note(self.staging().collected().add(records, sessions))
     }
 
     fn install(&self, at: Moment, history: &EpochHistory) -> Result<(), StoreError> {
@@ -250,5 +274,46 @@ impl Engine for FjallEngine {
 
     fn installed(&self) -> Option<(Position, EpochHistory)> {
         self.present().installed.clone()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::engine::durable::open_replica;
+
+    #[test]
+    fn an_engine_that_broke_off_takes_nothing_more_and_has_to_be_opened_again_when_there_is_room() {
+        let home = tempfile::tempdir().unwrap();
+        let mut engine = open_replica(home.path(), &StoreOptions::default())
+            .unwrap()
+            .engine;
+        let entry = Arc::new(Entry::of(1, 0, "k", Some("v".into())));
+        engine.apply(&[entry], &SessionChanges::default()).unwrap();
+        engine.reserve_bytes = u64::MAX / 2;
+        let full = engine.note::<()>(Err(broken_off("full")));
+        assert!(matches!(full, Err(StoreError::NoRoom { .. })));
+        assert!(matches!(
+            engine.stage_begin(),
+            Err(StoreError::NoRoom { .. })
+        ));
+        assert!(engine.read(&"k".into()).unwrap().is_some(), "reads go on");
+        engine.reserve_bytes = 0;
+        assert!(matches!(engine.checkpoint(), Err(StoreError::BrokenOff(_))));
+        assert!(matches!(
+            engine.stage_begin(),
+            Err(StoreError::BrokenOff(_))
+        ));
+    }
+
+    #[test]
+    fn what_the_disk_refused_is_broken_off_and_what_else_failed_is_not() {
+        let kind = |error: fjall::Error| codec::failed("try")(error).is_for_want_of_room();
+        let io = |kind: std::io::ErrorKind| fjall::Error::Io(kind.into());
+        assert!(kind(io(std::io::ErrorKind::StorageFull)));
+        assert!(kind(io(std::io::ErrorKind::QuotaExceeded)));
+        assert!(kind(fjall::Error::Poisoned));
+        assert!(!kind(io(std::io::ErrorKind::PermissionDenied)));
+        assert!(!kind(fjall::Error::Unrecoverable));
     }
 }
