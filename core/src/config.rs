@@ -4,12 +4,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
-use std::hash::Hasher;
 use std::sync::Arc;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
-use siphasher::sip::SipHasher13;
 
 /// Where a frame comes from or goes to, in the notation of the transport at hand; opaque to the protocol.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -29,10 +27,9 @@ impl Address {
     /// Who owns what is there: addresses that are the same up to the first `#` have one owner.
     pub fn owner(&self) -> Owner {
         let text = self.as_str();
-        let owner = text.split_once('#').map_or(text, |(owner, _)| owner);
-        let mut hasher = SipHasher13::new();
-        hasher.write(owner.as_bytes());
-        Owner(hasher.finish() as u32)
+        let end = text.bytes().position(|byte| byte == b'#');
+        let owner = &text.as_bytes()[..end.unwrap_or(text.len())];
+        Owner(crc32fast::hash(owner))
     }
 }
 

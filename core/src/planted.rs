@@ -201,6 +201,7 @@ mod switch {
         HandOverOfAnyVersion = "the arbiter takes a hand-over for any version",
         BeaconsWithoutLease = "a primary goes on with its Beacons however long it has been without its lease",
         RemovesUnheard = "a primary that does not hear the arbiter has others removed",
+        StaysPrimaryWhenFull = "a primary whose state has no room keeps its role while others have some",
         HangingPrimaryJudges = "a primary whose disk is stuck has others removed for what they owe",
         HandsOverUnanswered = "a primary hands over with writes that are not answered",
 

@@ -168,7 +168,7 @@ impl Process for Arbiter {
             }
             Input::Persisted(ticket) => self.on_persisted(now, ticket, out),
             Input::DiskFull => {
-                if self.disk.on_full() {
+                if self.disk.on_full(now) {
                     out.notify(Event::DiskFull);
                 }
             }

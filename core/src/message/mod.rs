@@ -420,6 +420,8 @@ pub struct BeaconAck {
     pub sync: u64,
     /// The replica's own clock and incarnation when this was sent, to come back as a `grant`.
     pub sent: Timestamp,
+    /// Its disk has room, as far as it knows.
+    pub has_room: bool,
 }
 
 /// A secondary asks on behalf of reads that came before.

@@ -347,7 +347,7 @@ impl Process for Replica {
             Input::Timer(timer) => self.on_timer(now, timer, out),
             Input::Persisted(ticket) => self.on_persisted(now, ticket, out),
             Input::DiskFull => {
-                if self.core.disk.on_full() {
+                if self.core.disk.on_full(now.time) {
                     out.notify(Event::DiskFull);
                 }
             }

@@ -63,8 +63,9 @@ impl Owners {
             && before.owner == now.owner
         {
             return self.change_owned(now.owner, |owned| {
-                owned.remove(client, before);
+                // In this order the set of one client need not be made anew.
                 owned.insert(client, now);
+                owned.remove(client, before);
             });
         }
         if let Some(before) = before {
@@ -83,9 +84,6 @@ impl Owners {
         if now == before {
             return;
         }
-        if let Some(before) = before {
-            self.by_weight.remove(&(before, owner));
-        }
         match now {
             Some(now) => {
                 self.by_weight.insert((now, owner));
@@ -93,6 +91,9 @@ impl Owners {
             None => {
                 self.owned.remove(&owner);
             }
+        }
+        if let Some(before) = before {
+            self.by_weight.remove(&(before, owner));
         }
     }
 

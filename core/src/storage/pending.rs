@@ -16,7 +16,8 @@ pub struct Pending<T, M> {
     retry: T,
     next: Ticket,
     asked: VecDeque<Asked<M>>,
-    is_full: bool,
+    /// Since when the disk has no room.
+    full_since: Option<Instant>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -34,7 +35,7 @@ impl<T: Copy + Ord, M> Pending<T, M> {
             retry,
             next: Ticket::default(),
             asked: VecDeque::new(),
-            is_full: false,
+            full_since: None,
         }
     }
 
@@ -81,23 +82,30 @@ impl<T: Copy + Ord, M> Pending<T, M> {
     }
 
     /// The disk has no room. Returns whether that is news.
-    pub fn on_full(&mut self) -> bool {
-        !std::mem::replace(&mut self.is_full, true)
+    pub fn on_full(&mut self, now: Instant) -> bool {
+        let is_news = !self.is_full();
+        self.full_since.get_or_insert(now);
+        is_news
     }
 
     /// The disk has room again. Returns whether that is news.
     pub fn on_room(&mut self) -> bool {
-        std::mem::take(&mut self.is_full)
+        self.full_since.take().is_some()
     }
 
     /// Has the disk no room?
     pub fn is_full(&self) -> bool {
-        self.is_full
+        self.full_since.is_some()
+    }
+
+    /// Has the disk had no room for `patience` or longer?
+    pub fn stays_full(&self, now: Instant, patience: Duration) -> bool {
+        self.full_since.is_some_and(|since| now - since >= patience)
     }
 
     /// Has the disk, although it has room, kept a save for `patience` or longer?
     pub fn hangs(&self, now: Instant, patience: Duration) -> bool {
-        !self.is_full && self.is_stuck(now, patience)
+        !self.is_full() && self.is_stuck(now, patience)
     }
 
     /// Has the disk, for whatever reason, kept a save for `patience` or longer?

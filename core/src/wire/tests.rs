@@ -228,6 +228,7 @@ fn between_replicas() -> Vec<Message> {
             grant: Some(sent),
         }),
         PeerMessage::BeaconAck(BeaconAck {
+            has_room: true,
             echo: sent,
             sync,
             sent,

@@ -161,7 +161,7 @@ pub const TABLE: &[Row] = &[
     },
     row(Kind::Full, Who::Primary, 1300, 1100),
     row(Kind::FullLog, Who::Primary, 1300, 1100),
-    row(Kind::FullState, Who::Primary, 2500, 50),
+    row(Kind::FullState, Who::Primary, 900, 600),
     row(Kind::CutOff, Who::Primary, 750, 600),
     row(Kind::Deaf, Who::Primary, 1500, 1800),
     row(Kind::Mute, Who::Primary, 900, 600),

@@ -127,6 +127,7 @@ impl Bench {
             }
             PeerMessage::Beacon(beacon) => {
                 let ack = PeerMessage::BeaconAck(BeaconAck {
+                    has_room: true,
                     echo: beacon.sent,
                     sync: self.double(to).sync,
                     sent: beacon.sent,

@@ -160,6 +160,7 @@ const fn cut(bug: Bug, links: &'static [(usize, usize)]) -> Measured {
 pub const MEASURED: &[Measured] = &[
     faulted(Bug::GivesUpUnconfirmed, Kind::DrainAlone, Who::Secondary),
     faulted(Bug::CountsInWhoLags, Kind::FullLog, Who::Secondary),
+    faulted(Bug::StaysPrimaryWhenFull, Kind::FullState, Who::Primary),
     cut(Bug::BeaconsWithoutLease, &[(0, 1), (3, 1)]),
     cut(Bug::RemovesUnheard, &[(0, 1), (0, 3), (1, 2)]),
 ];

@@ -1,7 +1,8 @@
 //! Hand-over: the primary has the arbiter put another replica in its place
 //! ([protocol](crate::docs::protocol#hand-over)).
 //!
-//! It does so because an operator wants it, after it has answered what it has, or because its own disk is stuck. The
+//! It does so because an operator wants it, or its own disk has had no room for a lease, after it has answered what it has; or because its
+//! own disk is stuck. The
 //! proposal names the successor and the version it was decided in, and like every proposal it is open until a newer version
 //! is known. Meanwhile the primary goes on, save that it grants no read leases: those that the successor waits for must
 //! have been granted before its epoch began. The primary's own lease needs the successor's promise, which ends with that.
@@ -87,12 +88,19 @@ impl Primary {
         let is_ready = self.is_finishing() && self.is_all_answered();
         let persisted = cx.core.log.persisted();
         let is_stuck = cx.core.disk.is_stuck(cx.now.time, patience);
-        if !is_ready && !is_stuck {
+        // Its log may have room where its state has none: then it answers what it has.
+        let stays_full = cx.core.disk.stays_full(cx.now.time, patience)
+            && self.is_all_answered()
+            && !planted!(StaysPrimaryWhenFull);
+        if !is_ready && !is_stuck && !stays_full {
             return None;
         }
         self.successor(cx)
-            // It has stored what this replica cannot, so its own disk is not stuck.
-            .filter(|successor| is_ready || is_stuck && successor.acked() > persisted)
+            .filter(|successor| {
+                // It has stored what this replica cannot, so its own disk is not stuck.
+                let has_stored = is_stuck && successor.acked() > persisted;
+                is_ready || has_stored || stays_full && successor.has_room
+            })
             .map(Replicator::node)
     }
 

@@ -89,6 +89,7 @@ impl Primary {
         let Some(replicator) = self.replicators.get_mut(&node) else {
             return;
         };
+        replicator.has_room = ack.has_room;
         let (me, replica) = (cx.core.meta.incarnation, replicator.incarnation());
         let timing = &cx.core.options.limits.timing;
         replicator

@@ -39,6 +39,8 @@ pub(super) struct Replicator {
     pub(super) is_suspect: bool,
     /// When it was found last not to store in time what it was sent.
     lagged: Option<Instant>,
+    /// Its disk has room, as it has said last.
+    pub(super) has_room: bool,
     /// It has spoken in this epoch, so it relies on nothing of an older one.
     pub(super) has_entered: bool,
     pub(super) leases: Leases,
@@ -81,6 +83,7 @@ impl Replicator {
             standing,
             is_suspect: false,
             lagged: None,
+            has_room: false,
             has_entered: false,
             leases: Leases::default(),
             acked: Position::ZERO,

@@ -333,7 +333,16 @@ impl Secondary {
         let sync = self.sync();
         let echo = beacon.sent;
         let sent = cx.timestamp();
-        self.say(cx, PeerMessage::BeaconAck(BeaconAck { echo, sync, sent }));
+        let has_room = !cx.core.disk.is_full();
+        self.say(
+            cx,
+            PeerMessage::BeaconAck(BeaconAck {
+                echo,
+                sync,
+                sent,
+                has_room,
+            }),
+        );
         if cx
             .core
             .config

@@ -71,6 +71,7 @@ fn a_primary_that_is_long_without_its_lease_leaves_the_others_the_time_to_replac
         receiver: ME,
         epoch: EPOCH,
         body: PeerMessage::BeaconAck(BeaconAck {
+            has_room: true,
             echo: sent,
             sync: 0,
             sent,

@@ -352,7 +352,15 @@ fn a_write_no_longer_waits_for_a_replica_that_was_counted_in_and_hangs() {
     let sent = table.timestamp();
     for (node, sync) in greetings.iter().rev().copied() {
         let echo = sent;
-        table.hear_replica(node, PeerMessage::BeaconAck(BeaconAck { echo, sync, sent }));
+        table.hear_replica(
+            node,
+            PeerMessage::BeaconAck(BeaconAck {
+                echo,
+                sync,
+                sent,
+                has_room: true,
+            }),
+        );
         let reply = SyncReply {
             sync,
             sent,
@@ -390,6 +398,7 @@ fn a_joining_replica_that_stores_nothing_of_what_it_is_sent_is_not_counted_in() 
     let echo = table.timestamp();
     let sync = table.stream_from(EpochHistory::new(), Position::ZERO);
     table.hear_other(PeerMessage::BeaconAck(BeaconAck {
+        has_room: true,
         echo,
         sync,
         sent: echo,
