@@ -1,11 +1,12 @@
 //! Real processes that clients and strangers mean harm to, while others write.
 
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::{Parser, ValueEnum};
-use lockstep_tests::hostile::{Attack, Limits, Siege};
+use lockstep_tests::hostile::{self, Attack, Limits, Siege, Target};
 
 /// Attacks a real cluster under load, one attack after the other, and shows what it bears.
 ///
@@ -40,6 +41,15 @@ struct Args {
     /// Print a line of JSON for each attack
     #[arg(long)]
     json: bool,
+    /// Makes the first attack alone, until standard input ends: for this program itself
+    #[arg(long, value_name = "NAME", hide = true, requires_all = ["tls_dir", "node", "attacks"])]
+    attacker: Option<String>,
+    /// Where the attacker has its certificate
+    #[arg(long, value_name = "DIR", hide = true)]
+    tls_dir: Option<PathBuf>,
+    /// What it attacks
+    #[arg(long, value_name = "ADDRESS", hide = true)]
+    node: Vec<SocketAddr>,
 }
 
 const BROKEN: u8 = 1;
@@ -58,11 +68,21 @@ fn main() -> ExitCode {
 
 /// Makes the attacks. Did everything hold?
 fn run(args: &Args) -> Result<bool, String> {
+    let raider = std::env::current_exe().map_err(|error| error.to_string())?;
+    if let (Some(name), Some(tls_dir), [attack, ..]) =
+        (&args.attacker, &args.tls_dir, &args.attacks[..])
+    {
+        let target = Target {
+            nodes: args.node.clone(),
+            tls_dir: tls_dir.clone(),
+            name: name.clone(),
+        };
+        let raided = hostile::raid(*attack, &target);
+        return raided.map(|()| true).map_err(|failure| failure.to_string());
+    }
     let program = match &args.program {
         Some(program) => program.clone(),
-        None => std::env::current_exe()
-            .map_err(|error| error.to_string())?
-            .with_file_name("lockstep"),
+        None => raider.with_file_name("lockstep"),
     };
     // The processes run elsewhere.
     let program = program.canonicalize().map_err(|error| {
@@ -83,7 +103,7 @@ fn run(args: &Args) -> Result<bool, String> {
     };
     let mut is_well = true;
     for attack in attacks {
-        let siege = Siege::new(&program, args.writers);
+        let siege = Siege::new(&program, &raider, args.writers);
         let mut siege = siege.map_err(|failure| failure.to_string())?;
         let showing = siege.bear(*attack, Duration::from_secs(args.seconds));
         let showing = showing.map_err(|failure| failure.to_string())?;

@@ -51,17 +51,17 @@ pub enum Attack {
 
 /// The nodes, and what is needed to reach them.
 #[derive(Clone, Debug)]
-pub(super) struct Target {
+pub struct Target {
     /// All nodes, the arbiter too.
-    pub(super) nodes: Vec<SocketAddr>,
+    pub nodes: Vec<SocketAddr>,
     /// With the authority, and a client's certificate for the attackers.
-    pub(super) tls_dir: PathBuf,
+    pub tls_dir: PathBuf,
     /// Its name.
-    pub(super) name: String,
+    pub name: String,
 }
 
-/// An attack under way; it ends when this is dropped.
-pub(super) struct Underway {
+/// An attack under way in this process; it ends when this is dropped.
+pub struct Underway {
     ended: Arc<AtomicBool>,
     attempts: Arc<AtomicU64>,
     attackers: Vec<JoinHandle<()>>,
@@ -114,7 +114,10 @@ impl Attack {
     }
 
     /// Begins it.
-    pub(super) fn begin(self, target: &Target) -> Result<Underway, Failure> {
+    ///
+    /// # Errors
+    /// If there is no socket, or no certificate.
+    pub fn begin(self, target: &Target) -> Result<Underway, Failure> {
         let ended = Arc::new(AtomicBool::new(false));
         let attempts = Arc::new(AtomicU64::new(0));
         let mut deaf = Vec::new();
@@ -152,7 +155,7 @@ impl Attack {
 
 impl Underway {
     /// How often something was tried.
-    pub(super) fn attempts(&self) -> u64 {
+    pub fn attempts(&self) -> u64 {
         self.attempts.load(Ordering::Relaxed)
     }
 }

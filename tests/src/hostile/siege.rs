@@ -10,6 +10,7 @@ use serde_json::{Value as Json, json};
 
 use super::attack::{Attack, Target};
 use super::node;
+use super::raid::Raid;
 use super::work::{Latencies, Work};
 use crate::processes::{Cluster, Failure, Hosts, Observer, PATIENCE, REPLICAS, until};
 
@@ -20,6 +21,7 @@ const ATTACKER: &str = "hostile";
 pub struct Siege {
     cluster: Cluster,
     target: Target,
+    raider: PathBuf,
     writers: usize,
 }
 
@@ -58,11 +60,11 @@ pub struct Limits {
 }
 
 impl Siege {
-    /// A new cluster, which `writers` write to.
+    /// A new cluster, which `writers` write to, and which `raider` attacks when it is told to as [`raid`](super::raid) does.
     ///
     /// # Errors
     /// If it does not come about.
-    pub fn new(program: &Path, writers: usize) -> Result<Self, Failure> {
+    pub fn new(program: &Path, raider: &Path, writers: usize) -> Result<Self, Failure> {
         let cluster = Cluster::start(program, Hosts::LOCAL)?;
         let tls_dir = attackers_dir(&cluster)?;
         let mut nodes: Vec<SocketAddr> = Vec::new();
@@ -78,6 +80,7 @@ impl Siege {
                 tls_dir,
                 name: ATTACKER.to_owned(),
             },
+            raider: raider.to_owned(),
             writers,
         })
     }
@@ -99,10 +102,9 @@ impl Siege {
         let without = work.watch(time);
         let memory = self.memory(node::resident);
         self.each(node::forget_peak);
-        let underway = attack.begin(&self.target)?;
+        let raid = Raid::begin(&self.raider, attack, &self.target)?;
         let with = work.watch(time);
-        let attempts = underway.attempts();
-        drop(underway);
+        let attempts = raid.end()?;
         let peak = self.memory(node::peak);
         drop(work);
         let mut is_whole = false;
