@@ -104,7 +104,10 @@ async fn take(shared: Arc<Shared>, incoming: Incoming, pass: Pass) {
     if as_client.is_none() {
         shared.gate.know(remote);
     }
-    let payer = pass.succeeded();
+    let fare = Arc::new(pass.succeeded());
+    if as_client.is_none() {
+        fare.pay_back();
+    }
     match opening::open_streams(&connection, &shared.hello).await {
         Ok(streams) => {
             let active = Active {
@@ -116,6 +119,7 @@ async fn take(shared: Arc<Shared>, incoming: Incoming, pass: Pass) {
                 active,
                 streams,
                 control,
+                fare: Some(Arc::clone(&fare)),
             };
             match connection::run(&shared, &peer, opened).await {
                 Ended::Done => {}
@@ -125,10 +129,8 @@ async fn take(shared: Arc<Shared>, incoming: Incoming, pass: Pass) {
         Err(error) => on_failed(&shared, remote, &error),
     }
     // Who ends it by himself, or is lost, has done nothing wrong.
-    if let Some(payer) = payer
-        && let Some(ConnectionError::LocallyClosed) = connection.close_reason()
-    {
-        shared.gate.charge(payer);
+    if let Some(ConnectionError::LocallyClosed) = connection.close_reason() {
+        fare.withdraw();
     }
     if as_client.is_some() {
         shared.peers.remove(&peer.address);

@@ -30,6 +30,7 @@ pub(crate) async fn run(shared: &Arc<Shared>, peer: &Arc<Peer>, opened: Opened) 
         active,
         streams,
         control,
+        fare,
     } = opened;
     let connection = active.connection.clone();
     let identity = Identity::of_peer(&connection).expect("it was read in the handshake");
@@ -45,6 +46,7 @@ pub(crate) async fn run(shared: &Arc<Shared>, peer: &Arc<Peer>, opened: Opened) 
         Arc::clone(peer),
         connection.clone(),
         identity.sender(),
+        fare,
     );
     let reader = Arc::new(reader);
     let reading = Arc::clone(&reader);

@@ -175,6 +175,7 @@ async fn connect(
                 active,
                 streams,
                 control,
+                fare: None,
             })
         }
         Err(error) => {

@@ -1,10 +1,13 @@
 //! How a connection begins behind the TLS handshake: each side opens its streams and says Hello on the first of them.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 use lockstep_core::transport::{Lane, SenderKind};
 use quinn::{Connection, ConnectionError, ReadError, RecvStream, WriteError};
 
 use crate::frame::{self, Decoder};
+use crate::gate::Fare;
 use crate::hello::{self, Hello, HelloError};
 use crate::peer::Active;
 use crate::streams::{self, Streams};
@@ -23,6 +26,8 @@ pub(crate) struct Opened {
     pub(crate) active: Active,
     pub(crate) streams: Streams,
     pub(crate) control: Control,
+    /// What the other side has paid, if it began the connection.
+    pub(crate) fare: Option<Arc<Fare>>,
 }
 
 /// The other side's control stream, behind its Hello.

@@ -12,6 +12,7 @@ use tracing::warn;
 use crate::budget::{self, Room};
 use crate::closing::{self, Code};
 use crate::frame::Decoder;
+use crate::gate::Fare;
 use crate::inbox::InQueue;
 use crate::opening::Control;
 use crate::peer::Peer;
@@ -27,6 +28,8 @@ pub(crate) struct Reader {
     peer: Arc<Peer>,
     connection: Connection,
     sender: Sender,
+    /// What the other side has paid, if it began the connection.
+    fare: Option<Arc<Fare>>,
     /// Bits of the lanes whose stream has begun.
     lanes_seen: AtomicU8,
 }
@@ -41,12 +44,14 @@ impl Reader {
         peer: Arc<Peer>,
         connection: Connection,
         sender: Sender,
+        fare: Option<Arc<Fare>>,
     ) -> Self {
         Self {
             shared,
             peer,
             connection,
             sender,
+            fare,
             lanes_seen: AtomicU8::new(bit_of(Lane::Control)),
         }
     }
@@ -87,9 +92,17 @@ impl Reader {
             .queue(self.peer.address.clone(), self.sender.clone());
         let mut room = None;
         loop {
-            if let Err(reason) = deliver(&mut decoder, &queue, &mut room) {
-                self.cut_off(&reason);
-                return;
+            match deliver(&mut decoder, &queue, &mut room) {
+                Ok(0) => {}
+                Ok(_) => {
+                    if let Some(fare) = &self.fare {
+                        fare.pay_back();
+                    }
+                }
+                Err(reason) => {
+                    self.cut_off(&reason);
+                    return;
+                }
             }
             queue.room().await;
             if room.is_none() {
@@ -153,17 +166,17 @@ impl Reader {
     }
 }
 
-/// Hands on what is whole. `room` was made for the frame that becomes whole first.
+/// Hands on what is whole, and tells how many frames that were. `room` was made for the frame that becomes whole first.
 fn deliver(
     decoder: &mut Decoder,
     queue: &Arc<InQueue>,
     room: &mut Option<Room>,
-) -> Result<(), String> {
+) -> Result<usize, String> {
     let mut frames = Vec::new();
     let result = loop {
         match decoder.next_frame() {
             Ok(Some(frame)) => frames.push(frame),
-            Ok(None) => break Ok(()),
+            Ok(None) => break Ok(frames.len()),
             Err(error) => break Err(error.to_string()),
         }
     };
