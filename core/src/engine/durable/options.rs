@@ -7,7 +7,7 @@ pub struct StoreOptions {
     /// a few milliseconds once. What is written at once and is more has a segment of its own. Default 64 MiB.
     pub segment_bytes: u64,
     /// Writes find no room when the file system has less than this to spare, so that the engine, which cannot undo
-    /// half a write, never meets a full disk. Default 64 MiB.
+    /// half a write, meets a full disk only where others fill it meanwhile. Default 64 MiB.
     pub reserve_bytes: u64,
     /// What is kept in memory of the state on the disk, in bytes: half of it for records that were read or written lately,
     /// half for blocks of fjall's files. Default 64 MiB.
