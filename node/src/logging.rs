@@ -8,7 +8,10 @@ use std::io::{self, IsTerminal};
 use std::path::Path;
 use std::sync::Mutex;
 
-use tracing_subscriber::EnvFilter;
+use tracing_subscriber::Layer as _;
+use tracing_subscriber::filter::Targets;
+use tracing_subscriber::layer::SubscriberExt as _;
+use tracing_subscriber::util::SubscriberInitExt as _;
 
 pub(crate) use self::lines::Log;
 use self::sink::Sink;
@@ -31,7 +34,7 @@ const LEVELS: [&str; 6] = ["off", "error", "warn", "info", "debug", "trace"];
 /// # Errors
 /// If `--log` is neither a level nor a list of directives, or the file cannot be opened.
 pub(crate) fn start(log: &str, format: Format, file: Option<&Path>) -> Result<Log, Failure> {
-    let filter = EnvFilter::try_new(directives(log)).map_err(|error| {
+    let filter: Targets = directives(log).parse().map_err(|error| {
         Failure::Usage(format!(
             "--log {log}: {error}; give a level ({}) or directives such as lockstep=debug,quinn=info",
             LEVELS.join(", ")
@@ -39,14 +42,16 @@ pub(crate) fn start(log: &str, format: Format, file: Option<&Path>) -> Result<Lo
     })?;
     let (lines, log) = lines::to(sink(file)?)
         .map_err(|error| Failure::broken("cannot start to log".to_owned(), &error))?;
-    let subscriber = tracing_subscriber::fmt()
-        .with_env_filter(filter)
+    let layer = tracing_subscriber::fmt::layer()
         .with_ansi(file.is_none() && io::stderr().is_terminal())
         .with_writer(Mutex::new(lines));
-    match format {
-        Format::Text => subscriber.with_target(false).init(),
-        Format::Json => subscriber.json().flatten_event(true).init(),
-    }
+    let layer = match format {
+        Format::Text => layer.with_target(false).boxed(),
+        Format::Json => layer.json().flatten_event(true).boxed(),
+    };
+    tracing_subscriber::registry()
+        .with(layer.with_filter(filter))
+        .init();
     Ok(log)
 }
 
@@ -81,7 +86,7 @@ mod tests {
         assert!(directives("off").starts_with("off,"));
         assert_eq!(directives("quinn=info"), "quinn=info");
         for log in LEVELS.iter().chain(&["quinn=info,lockstep=trace"]) {
-            assert!(EnvFilter::try_new(directives(log)).is_ok(), "{log}");
+            assert!(directives(log).parse::<Targets>().is_ok(), "{log}");
         }
     }
 }

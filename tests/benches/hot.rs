@@ -3,6 +3,10 @@
 use criterion::{BatchSize, Criterion};
 use lockstep_tests::hot::{self, Meter};
 
+/// That of the program.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() {
     let directory = tempfile::tempdir().expect("there is room for temporary files");
     let mut criterion = Criterion::default().configure_from_args();

@@ -6,6 +6,10 @@ use std::process::ExitCode;
 
 use lockstep_tests::hot::{self, Meter};
 
+/// That of the program. What the system's own executes depends on what else lies in memory, down to the length of a path.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// Done before anything is counted, so that buffers and tables have about the size they keep.
 const WARM_UP: usize = 16;
 
