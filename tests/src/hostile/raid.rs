@@ -45,11 +45,16 @@ impl Drop for Raid {
     }
 }
 
+/// Makes a process get what others leave of the processors, so that attackers whom the nodes' machine has to bear as well spend
+/// little of what is the nodes'.
+const LAST: i32 = 19;
+
 /// Attacks from this process until standard input ends, then tells on standard output how often something was tried.
 ///
 /// # Errors
 /// If no attack can be made.
 pub fn raid(attack: Attack, target: &Target) -> Result<(), Failure> {
+    rustix::process::nice(LAST).map_err(failed)?;
     let underway = attack.begin(target)?;
     io::copy(&mut io::stdin(), &mut io::sink()).map_err(failed)?;
     println!("{}", underway.attempts());
