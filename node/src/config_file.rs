@@ -8,7 +8,8 @@ use std::ffi::OsString;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use clap::{Arg, ArgAction, Command};
+use clap::parser::ValueSource;
+use clap::{Arg, ArgAction, Command, Id};
 use toml::{Table, Value};
 
 /// How variables begin.
@@ -78,15 +79,40 @@ pub(crate) fn path(arguments: &[OsString], environment: Option<OsString>) -> Opt
 }
 
 /// Lets flags be set by environment variables: `--tls-dir` by `LOCKSTEP_TLS_DIR`. One that is set to nothing counts as
-/// not set.
-pub(crate) fn with_environment(command: Command) -> Command {
+/// not set, and so does one whose flag contradicts what `arguments` say: where the cluster is does not keep anybody from
+/// `export --data-dir`.
+pub(crate) fn with_environment(command: Command, arguments: &[OsString]) -> Command {
+    let contradicted = contradicted(command.clone(), arguments);
     each_flag(command, &mut Vec::new(), &|path, flag, long| {
-        let Some(name) = variable(path, long) else {
+        let Some(name) = variable(path, long).filter(|_| !contradicted.contains(flag.get_id()))
+        else {
             return flag;
         };
         let is_empty = env::var_os(&name).is_some_and(|value| value.is_empty());
         if is_empty { flag } else { flag.env(name) }
     })
+}
+
+/// The flags that cannot be set beside those that `arguments` set.
+fn contradicted(command: Command, arguments: &[OsString]) -> BTreeSet<Id> {
+    let mut command = command.ignore_errors(true);
+    let Ok(matches) = command.try_get_matches_from_mut(arguments) else {
+        return BTreeSet::new();
+    };
+    let (mut command, mut matches) = (&command, &matches);
+    while let Some((name, further)) = matches.subcommand()
+        && let Some(sub) = command.find_subcommand(name)
+    {
+        (command, matches) = (sub, further);
+    }
+    let typed = command.get_arguments().filter(|flag| {
+        let source = matches.value_source(flag.get_id().as_str());
+        source == Some(ValueSource::CommandLine)
+    });
+    typed
+        .flat_map(|flag| command.get_arg_conflicts_with(flag))
+        .map(|flag| flag.get_id().clone())
+        .collect()
 }
 
 /// The variables in the environment that look like ours and set no flag.
@@ -385,7 +411,7 @@ mod tests {
 
     #[test]
     fn every_flag_has_a_variable() {
-        let command = with_environment(Args::command());
+        let command = with_environment(Args::command(), &[]);
         let get = command.find_subcommand("get").unwrap();
         let variable = |long: &str| {
             let flag = get.get_arguments().find(|arg| arg.get_long() == Some(long));
@@ -440,6 +466,6 @@ mod tests {
 
     #[test]
     fn the_definitions_are_consistent() {
-        with_environment(Args::command()).debug_assert();
+        with_environment(Args::command(), &[]).debug_assert();
     }
 }

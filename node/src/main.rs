@@ -94,7 +94,7 @@ enum NotRead {
 }
 
 fn read(arguments: &[OsString]) -> Result<Args, NotRead> {
-    let mut command = config_file::with_environment(Args::command());
+    let mut command = config_file::with_environment(Args::command(), arguments);
     let file = config_file::path(arguments, env::var_os("LOCKSTEP_CONFIG"));
     if let Some(file) = &file {
         command = config_file::with_file(command, file)

@@ -151,6 +151,25 @@ fn variables_that_are_empty_count_as_unset_and_those_that_are_none_are_told() {
     );
     let ended = run(&[("LOCKSTEP_TSL_DIR", "tls")], &get);
     assert!(ended.errors.contains("LOCKSTEP_TSL_DIR"), "{ended:?}");
+    // What is typed needs no cluster.
+    let cluster = [
+        ("LOCKSTEP_CLUSTER", "127.0.0.1:9"),
+        ("LOCKSTEP_DEADLINE", "3s"),
+    ];
+    let export = ["export", "--data-dir", "nowhere"];
+    let ended = run(&cluster, &export);
+    assert!(
+        ended.errors.contains("nowhere") && !ended.errors.contains("--cluster"),
+        "{ended:?}"
+    );
+    let ended = run(
+        &cluster,
+        &[&export[..], &["--cluster", "127.0.0.1:9"]].concat(),
+    );
+    assert!(
+        ended.code == 2 && ended.errors.contains("--cluster"),
+        "{ended:?}"
+    );
     // Of a node, not of a client, and never a confirmation.
     std::fs::create_dir(place.path().join("a")).unwrap();
     let loss = [("LOCKSTEP_ACCEPT_DATA_LOSS", "true")];
