@@ -17,7 +17,7 @@ struct Args {
     /// Which attacks; all if none is given
     #[arg(value_enum)]
     attacks: Vec<Attack>,
-    /// How long each lasts, and writes are watched without it
+    /// How long each lasts; writes are watched without it for as long, 20 seconds at most
     #[arg(long, value_name = "SECONDS", default_value_t = 10)]
     seconds: u64,
     /// The program; if not given, `lockstep` beside this one

@@ -37,7 +37,7 @@ pub enum Attack {
     HalfFrames,
     /// Frames longer than any may be
     Oversize,
-    /// Questions without end, whose answers are not read
+    /// Reads of a value of 1 MiB and questions for the status without end, whose answers are not read
     Questions,
     /// Values of 1 MiB without end
     Values,
@@ -76,6 +76,9 @@ struct Attacker {
     attempts: Arc<AtomicU64>,
     rng: ChaCha8Rng,
 }
+
+/// What is written and read.
+const KEY: &str = "hostile";
 
 /// Whoever is not let in tries again after this, or at once.
 const PAUSE: Duration = Duration::from_millis(20);
@@ -173,6 +176,9 @@ impl Attacker {
     async fn work(mut self, attack: Attack) {
         // They do not all come in the same moment.
         task::sleep(Duration::from_millis(self.rng.random_range(0..1000))).await;
+        if attack == Attack::Questions {
+            self.say(1, &large_value(), 1).await;
+        }
         while !self.ended.load(Ordering::Relaxed) {
             self.attempts.fetch_add(1, Ordering::Relaxed);
             let begun = Instant::now();
@@ -210,20 +216,14 @@ impl Attacker {
             }
             Attack::Oversize => self.say(1, &[0xff; 4], 1).await,
             Attack::Questions => {
-                let body = RequestBody::Get {
-                    key: Key::from("hostile"),
+                let get = RequestBody::Get {
+                    key: Key::from(KEY),
                     level: ReadLevel::Local,
                 };
-                let question = framed(&request(body));
-                self.say(1, &question.repeat(1000), 1).await;
+                let questions = [get, RequestBody::Status].map(|body| framed(&request(body)));
+                self.say(1, &questions.concat().repeat(1000), 1).await;
             }
-            Attack::Values => {
-                let body = RequestBody::Insert {
-                    key: Key::from("hostile"),
-                    value: Value::from(vec![7; 1 << 20]),
-                };
-                self.say(1, &framed(&request(body)).repeat(8), 1).await;
-            }
+            Attack::Values => self.say(1, &large_value().repeat(8), 1).await,
             Attack::EmptyFrames => self.say(1, &[0; 4 << 20], 1).await,
             Attack::WildFields => {
                 let body = RequestBody::Scan {
@@ -280,6 +280,14 @@ impl Attacker {
 async fn stay(connection: &Connection) {
     let _ = timeout(STAY, connection.closed()).await;
     connection.close(7_u32.into(), b"enough");
+}
+
+/// The frame of a request that inserts a value of 1 MiB.
+fn large_value() -> Vec<u8> {
+    framed(&request(RequestBody::Insert {
+        key: Key::from(KEY),
+        value: Value::from(vec![7; 1 << 20]),
+    }))
 }
 
 fn request(body: RequestBody) -> Vec<u8> {

@@ -17,6 +17,9 @@ use crate::processes::{Cluster, Failure, Hosts, Observer, PATIENCE, REPLICAS, un
 /// The certificate of the attackers.
 const ATTACKER: &str = "hostile";
 
+/// Writes are watched without an attack for no longer than this: more of them tell the same.
+const PEACE_MAX: Duration = Duration::from_secs(20);
+
 /// A cluster of processes that is attacked.
 pub struct Siege {
     cluster: Cluster,
@@ -85,7 +88,7 @@ impl Siege {
         })
     }
 
-    /// Works for `time`, then for `time` under attack.
+    /// Works for `time`, if that is no longer than `PEACE_MAX`, then for `time` under attack.
     ///
     /// # Errors
     /// If no attack can be made.
@@ -98,8 +101,9 @@ impl Siege {
         let before = observer.look().primary();
         let handshakes = observer.look().handshakes();
         // What is done for the first time takes longer.
-        work.watch(time / 4);
-        let without = work.watch(time);
+        let peace = time.min(PEACE_MAX);
+        work.watch(peace / 4);
+        let without = work.watch(peace);
         let memory = self.memory(node::resident);
         self.each(node::forget_peak);
         let raid = Raid::begin(&self.raider, attack, &self.target)?;
