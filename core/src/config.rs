@@ -9,6 +9,8 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use crate::limits;
+
 /// Where a frame comes from or goes to, in the notation of the transport at hand; opaque to the protocol.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Address(Arc<str>);
@@ -231,6 +233,17 @@ pub struct Member {
     pub terms: Terms,
 }
 
+/// A node that was a member, and is expected back.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Former {
+    /// Its name.
+    pub name: String,
+    /// Where it was.
+    pub address: Address,
+    /// The version that took it out.
+    pub since: ConfigVersion,
+}
+
 /// The configuration of a cluster, decided by the arbiter alone and durable there before anybody hears of it.
 ///
 /// - `primary` is in `in_sync`, once there is one.
@@ -256,6 +269,9 @@ pub struct Config {
     pub joining: BTreeSet<NodeId>,
     /// Names and addresses of all of them.
     pub members: BTreeMap<NodeId, Member>,
+    /// Who went out other than for good, and has not come back: for operators, who miss what they do not see. Nothing is decided
+    /// by it. At most [`FORMER_MEMBERS_MAX`](crate::limits::FORMER_MEMBERS_MAX).
+    pub former: BTreeMap<NodeId, Former>,
 }
 
 impl Config {
@@ -271,6 +287,7 @@ impl Config {
             resting: BTreeSet::new(),
             joining: BTreeSet::new(),
             members: BTreeMap::new(),
+            former: BTreeMap::new(),
         }
     }
 
@@ -304,6 +321,8 @@ impl Config {
             .is_none_or(|primary| self.in_sync.contains(&primary))
             && nodes.len() == listed
             && nodes.iter().eq(self.members.keys())
+            && self.former.keys().all(|node| !self.is_member(*node))
+            && self.former.len() <= limits::FORMER_MEMBERS_MAX
     }
 
     /// Asserts what the struct promises.

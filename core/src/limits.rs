@@ -89,7 +89,7 @@ pub const CLIENT_REST_MAX: Duration = Duration::from_millis(400);
 /// Nodes in a configuration: an acknowledgement from each is needed for every write, so more make no sense.
 pub const MEMBERS_MAX: usize = 64;
 
-/// Former members that `Status` tells of; the oldest is forgotten. As many as there may be members.
+/// Former members that a configuration tells of; who went first is forgotten. As many as there may be members.
 pub const FORMER_MEMBERS_MAX: usize = MEMBERS_MAX;
 
 /// Starts of a node without an answer to its Join that it remembers. Many times what there are in a row.

@@ -109,7 +109,10 @@ fn log(node: &str, event: &Event) {
             ConfigChange::RemoveInSync(peer) => {
                 info!(target: CHANGES, node, %peer, %version, "proposes to remove a replica");
             }
-            ConfigChange::Drained(_) | ConfigChange::ReplacePrimary | ConfigChange::HandOver(_) => {
+            ConfigChange::Drained(_)
+            | ConfigChange::ReplacePrimary
+            | ConfigChange::HandOver(_)
+            | ConfigChange::Forget(_) => {
                 info!(node, %version, ?change, "proposed a change of the configuration");
             }
         },

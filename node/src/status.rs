@@ -42,7 +42,7 @@ pub(crate) struct GoneStatus {
     pub(crate) name: String,
     /// Where it was reached.
     pub(crate) address: String,
-    /// For how long the primary has known that.
+    /// For how long at least.
     pub(crate) seconds: u64,
 }
 
@@ -113,6 +113,7 @@ pub(crate) fn newest_config(answers: &[NodeStatus]) -> Option<&Config> {
 pub(crate) fn combine(answers: &[NodeStatus]) -> Option<ClusterStatus> {
     let first = answers.first()?;
     let config = newest_config(answers);
+    let gone = config.map_or_else(Vec::new, |config| gone(config, answers));
     let by_node: BTreeMap<NodeId, &NodeStatus> =
         answers.iter().map(|answer| (answer.node, answer)).collect();
     let primary = config
@@ -129,7 +130,6 @@ pub(crate) fn combine(answers: &[NodeStatus]) -> Option<ClusterStatus> {
         None => Vec::new(),
     };
     replicas.sort_by(|one, other| (&one.name, &one.node).cmp(&(&other.name, &other.node)));
-    let gone = gone(config, primary.unwrap_or(first));
     let arbiter = ArbiterStatus {
         address: host_and_port(first.arbiter.as_str()).to_owned(),
         reachable: answers.iter().any(|answer| answer.arbiter_reachable),
@@ -155,29 +155,26 @@ pub(crate) fn combine(answers: &[NodeStatus]) -> Option<ClusterStatus> {
 
 /// The node that is missing under this name or id.
 pub(crate) fn former(answers: &[NodeStatus], wanted: &str) -> Option<NodeId> {
-    let config = newest_config(answers);
-    let mut former = answers.iter().flat_map(|answer| &answer.former);
-    let found = former.find(|former| former.name == wanted || former.node.to_string() == wanted)?;
-    let mut members = config.iter().flat_map(|config| config.members.values());
-    members
-        .all(|member| member.name != found.name)
-        .then_some(found.node)
+    let mut former = newest_config(answers)?.former.iter();
+    former
+        .find(|(node, former)| former.name == wanted || node.to_string() == wanted)
+        .map(|(node, _)| *node)
 }
 
-/// Who is missing, as `witness` remembers it.
-fn gone(config: Option<&Config>, witness: &NodeStatus) -> Vec<GoneStatus> {
-    let is_back = |name: &str| {
-        let mut members = config.iter().flat_map(|config| config.members.values());
-        members.any(|member| member.name == name)
+/// Who is missing, and since when somebody has known that.
+fn gone(config: &Config, answers: &[NodeStatus]) -> Vec<GoneStatus> {
+    let gone_for = |node: NodeId| {
+        let seen = answers.iter().flat_map(|answer| &answer.former);
+        let seen = seen.filter(|former| former.node == node);
+        seen.map(|former| former.gone_for).max().unwrap_or_default()
     };
-    let former = witness.former.iter();
+    let former = config.former.iter();
     let mut gone: Vec<GoneStatus> = former
-        .filter(|former| !is_back(&former.name))
-        .map(|former| GoneStatus {
-            node: former.node.to_string(),
+        .map(|(node, former)| GoneStatus {
+            node: node.to_string(),
             name: former.name.clone(),
             address: host_and_port(former.address.as_str()).to_owned(),
-            seconds: former.gone_for.as_secs(),
+            seconds: gone_for(*node).as_secs(),
         })
         .collect();
     gone.sort_by(|one, other| (&one.name, &one.node).cmp(&(&other.name, &other.node)));
@@ -375,7 +372,7 @@ pub(crate) fn role_name(role: RoleName) -> &'static str {
 mod tests {
     use std::time::Duration;
 
-    use lockstep_core::config::{Address, ClusterId, ConfigVersion, Epoch, Incarnation};
+    use lockstep_core::config::{Address, ClusterId, ConfigVersion, Epoch, Former, Incarnation};
     use lockstep_core::message::{FormerMember, PeerStatus};
 
     use super::*;
@@ -401,6 +398,12 @@ mod tests {
                 },
             );
         }
+        let former = Former {
+            name: "replica-4".to_owned(),
+            address: Address::new("replica-4@127.0.0.1:7104"),
+            since: ConfigVersion(1),
+        };
+        config.former.insert(NodeId(4), former);
         config.check();
         config
     }
@@ -441,13 +444,18 @@ mod tests {
             persisted: Position(0),
             state_progress: Some((30, 120)),
         }];
-        primary.former = vec![FormerMember {
-            node: NodeId(4),
-            name: "replica-4".to_owned(),
-            address: Address::new("replica-4@127.0.0.1:7104"),
-            gone_for: Duration::from_secs(200),
-        }];
-        vec![answer(2, 995, 980), primary]
+        let gone = |gone_for| {
+            vec![FormerMember {
+                node: NodeId(4),
+                name: "replica-4".to_owned(),
+                address: Address::new("replica-4@127.0.0.1:7104"),
+                gone_for: Duration::from_secs(gone_for),
+            }]
+        };
+        primary.former = gone(20);
+        let mut secondary = answer(2, 995, 980);
+        secondary.former = gone(200);
+        vec![secondary, primary]
     }
 
     #[test]
@@ -491,7 +499,7 @@ mod tests {
             ],
             "gone": [ { "node": "0000000000000004", "name": "replica-4", "address": "127.0.0.1:7104", "seconds": 200 } ],
             "expected": 4,
-            "problems": ["replica-3 does not answer", "replica-4 has been gone for 3 min"],
+            "problems": ["replica-3 does not answer", "replica-4 has been gone for 3 min or longer"],
         });
         assert_eq!(json, expected);
     }
@@ -546,7 +554,7 @@ replica-3  joining (25 %)  unknown  -          -    127.0.0.1:7103
 replica-4  gone            no       -          -    127.0.0.1:7104
 
 replica-3 does not answer
-replica-4 has been gone for 3 min
+replica-4 has been gone for 3 min or longer
 ";
         assert_eq!(table, expected);
     }

@@ -198,7 +198,8 @@ impl PathFinder {
                 }
                 ConfigChange::AddInSync(_)
                 | ConfigChange::Drained(_)
-                | ConfigChange::HandOver(_) => {}
+                | ConfigChange::HandOver(_)
+                | ConfigChange::Forget(_) => {}
             },
             Message::Peer(Peer {
                 body: PeerMessage::CommittedAnswer(_),

@@ -240,6 +240,7 @@ fn to_arbiter(message: &ToArbiter) -> String {
                 ConfigChange::Drained(node) => format!("Drained {node:?}"),
                 ConfigChange::ReplacePrimary => "ReplacePrimary".to_owned(),
                 ConfigChange::HandOver(node) => format!("HandOver {node:?}"),
+                ConfigChange::Forget(node) => format!("Forget {node:?}"),
             };
             format!("Propose v{} {change}", propose.version)
         }

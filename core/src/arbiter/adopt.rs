@@ -89,6 +89,7 @@ pub fn adopt(
                 start: StartId(0),
                 joined: newest.version,
                 removed: ConfigVersion::ZERO,
+                has_left: false,
                 is_superseded: false,
             };
             (*node, record)

@@ -9,6 +9,7 @@ use std::collections::BTreeSet;
 
 use thiserror::Error;
 
+use super::policy::remove;
 use crate::config::{Config, NodeId};
 use crate::storage::ArbiterRecord;
 
@@ -58,16 +59,18 @@ pub fn force_primary(record: &ArbiterRecord, name: &str) -> Result<ArbiterRecord
         return Err(NotForced::InSync { name });
     }
     let mut next = record.clone();
+    for other in config.members.keys().filter(|other| **other != node) {
+        remove(&mut next.config, *other);
+    }
     next.config = Config {
-        cluster: config.cluster,
         version: config.version.next(),
         epoch: config.epoch.next(),
         primary: Some(node),
-        members: [(node, config.members[&node].clone())].into(),
         in_sync: BTreeSet::from([node]),
         draining: BTreeSet::new(),
         resting: BTreeSet::new(),
         joining: BTreeSet::new(),
+        ..next.config
     };
     for (other, known) in &mut next.nodes {
         known.is_superseded |= *other != node;

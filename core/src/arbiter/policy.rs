@@ -7,7 +7,7 @@
 use siphasher::sip::SipHasher24;
 
 use crate::config::{
-    Address, ClusterId, Config, ConfigVersion, Epoch, Member, NodeId, StartId, Token,
+    Address, ClusterId, Config, ConfigVersion, Epoch, Former, Member, NodeId, StartId, Token,
 };
 use crate::event::Event;
 use crate::limits::{self, Timing};
@@ -174,6 +174,7 @@ fn admit(
                 .nodes
                 .get(&join.node)
                 .map_or(ConfigVersion::ZERO, |known| known.removed),
+            has_left: false,
             is_superseded: false,
         },
     );
@@ -290,6 +291,10 @@ fn take_in(config: &mut Config, join: &Join) {
         incarnation: join.incarnation,
         terms: join.terms,
     };
+    // A machine that was lost comes back under its name, with an empty directory.
+    config
+        .former
+        .retain(|node, former| *node != join.node && former.name != join.name);
     config.members.insert(join.node, member);
     match config.primary {
         None => {
@@ -325,10 +330,18 @@ pub fn on_propose(record: &ArbiterRecord, from: &Address, propose: &Propose) -> 
     if !is_present || !change(&mut next.config, propose.node, propose.change) {
         return Decision::answer(from, FromArbiter::ProposalRefused(config.clone()));
     }
-    if let ConfigChange::RemoveInSync(node) = propose.change
-        && let Some(known) = next.nodes.get_mut(&node)
-    {
-        known.removed = next.config.version;
+    match propose.change {
+        ConfigChange::RemoveInSync(node) => {
+            if let Some(known) = next.nodes.get_mut(&node) {
+                known.removed = next.config.version;
+            }
+        }
+        ConfigChange::Drained(node)
+            if next.nodes.get(&node).is_some_and(|known| known.has_left) =>
+        {
+            next.config.former.remove(&node);
+        }
+        _ => {}
     }
     decided(record, next)
 }
@@ -365,6 +378,7 @@ fn change(config: &mut Config, proposer: NodeId, change: ConfigChange) -> bool {
                 && config.in_sync.contains(&node)
                 && hand_over(config, node)
         }
+        ConfigChange::Forget(node) => config.former.remove(&node).is_some(),
     };
     is_made && raise(config)
 }
@@ -385,12 +399,27 @@ fn hand_over(config: &mut Config, successor: NodeId) -> bool {
     true
 }
 
-fn remove(config: &mut Config, node: NodeId) -> bool {
+/// Takes the member out, as one that is expected back.
+pub(super) fn remove(config: &mut Config, node: NodeId) -> bool {
+    let Some(member) = config.members.remove(&node) else {
+        return false;
+    };
     config.in_sync.remove(&node);
     config.draining.remove(&node);
     config.resting.remove(&node);
     config.joining.remove(&node);
-    config.members.remove(&node).is_some()
+    let former = Former {
+        name: member.name,
+        address: member.address,
+        since: config.version.next(),
+    };
+    config.former.insert(node, former);
+    if config.former.len() > limits::FORMER_MEMBERS_MAX {
+        let first = config.former.iter().min_by_key(|(_, former)| former.since);
+        let first = first.map(|(node, _)| *node);
+        first.and_then(|node| config.former.remove(&node));
+    }
+    true
 }
 
 fn raise(config: &mut Config) -> bool {
@@ -421,7 +450,6 @@ pub fn on_leave(record: &ArbiterRecord, from: &Address, leave: &Leave) -> Decisi
         return unchanged();
     }
     let mut next = record.clone();
-    raise(&mut next.config);
     if is_primary {
         let resting = std::mem::take(&mut next.config.resting);
         next.config.in_sync.extend(resting);
@@ -430,11 +458,16 @@ pub fn on_leave(record: &ArbiterRecord, from: &Address, leave: &Leave) -> Decisi
     } else if next.config.in_sync.remove(&leave.node) && !planted!(LeavesAtOnce) {
         next.config.draining.insert(leave.node);
         if let Some(known) = next.nodes.get_mut(&leave.node) {
-            known.removed = next.config.version;
+            known.removed = config.version.next();
+            known.has_left = true;
         }
     } else {
         remove(&mut next.config, leave.node);
+        if !leave.returns {
+            next.config.former.remove(&leave.node);
+        }
     }
+    raise(&mut next.config);
     decided(record, next)
 }
 

@@ -133,6 +133,8 @@ pub enum ConfigChange {
     ReplacePrimary,
     /// The node, in sync, becomes primary in the place of the proposer, which stays in sync; only from the primary.
     HandOver(NodeId),
+    /// The node, which is in `Config::former`, is not expected back.
+    Forget(NodeId),
 }
 
 // -------------------------------------------------------------------------------------------- from the arbiter

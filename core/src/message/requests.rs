@@ -95,8 +95,8 @@ pub enum Drain {
     Primary,
     /// The same as `Node`, although fewer replicas are in sync then than writes require.
     NodeByForce,
-    /// Nothing happens to the replica itself: that other one is a member no more, and not expected back. It is not told of
-    /// in `NodeStatus::former` any more.
+    /// Nothing happens to the replica itself: that other one, a member no more, is not expected back. The replica proposes to
+    /// the arbiter, once, to have it told of in `Config::former` no more.
     Former(NodeId),
 }
 

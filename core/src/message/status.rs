@@ -46,8 +46,7 @@ pub struct NodeStatus {
     pub sessions: u64,
     /// What it has used since it started.
     pub usage: Usage,
-    /// Who went out of the configuration while it looked, and has not come back. Those that the operator drained are not
-    /// among them.
+    /// The former members that its configuration tells of.
     pub former: Vec<FormerMember>,
 }
 
@@ -60,7 +59,7 @@ pub struct FormerMember {
     pub name: String,
     /// Where it was.
     pub address: Address,
-    /// How long ago this was seen.
+    /// For as long at least: since this replica has known, or since its process began.
     pub gone_for: Duration,
 }
 

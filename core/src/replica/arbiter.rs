@@ -1,8 +1,11 @@
 //! What every role says to the arbiter.
 
+use crate::config::NodeId;
 use crate::event::Event;
 use crate::limits;
-use crate::message::{ConfigQuery, FromArbiter, Join, Leave, Message, ToArbiter};
+use crate::message::{
+    ConfigChange, ConfigQuery, FromArbiter, Join, Leave, Message, Propose, ToArbiter,
+};
 
 use super::context::Context;
 use super::core::Leaving;
@@ -72,6 +75,24 @@ impl Context<'_> {
     pub(super) fn send_to_arbiter(&mut self, message: ToArbiter) {
         self.out
             .send(&self.core.options.arbiter, Message::ToArbiter(message));
+    }
+
+    /// Proposes that a former member is not expected back. Once: who wants it looks whether it came about.
+    pub(super) fn forget(&mut self, former: NodeId) {
+        let Some(config) = &self.core.config else {
+            return;
+        };
+        if !config.former.contains_key(&former) {
+            return;
+        }
+        let version = config.version;
+        let change = ConfigChange::Forget(former);
+        self.out.notify(Event::Proposed { version, change });
+        self.send_to_arbiter(ToArbiter::Propose(Propose {
+            node: self.core.meta.node,
+            version,
+            change,
+        }));
     }
 
     pub(super) fn query_config(&mut self) {

@@ -96,7 +96,7 @@ impl Core {
 
     /// From now on it knows `config`.
     pub(super) fn learn(&mut self, now: Instant, config: Config) {
-        self.former.on_config(now, self.config.as_ref(), &config);
+        self.former.on_config(now, &config);
         self.config = Some(config);
     }
 

@@ -318,7 +318,7 @@ impl Replica {
             (Drain::Node | Drain::NodeByForce, _) => self.leave(now, Leaving::ForGood, out),
             (Drain::Primary, Role::Primary(primary)) => primary.on_drain(cx),
             (Drain::Primary, _) => {}
-            (Drain::Former(node), _) => cx.core.former.forget(node),
+            (Drain::Former(node), _) => cx.forget(node),
         }
     }
 

@@ -87,7 +87,9 @@ impl Replica {
                 | Role::Left => Vec::new(),
             },
             usage,
-            former: core.former.list(now),
+            former: (core.config.iter())
+                .flat_map(|config| core.former.list(now, config))
+                .collect(),
         }
     }
 }

@@ -254,6 +254,8 @@ pub struct NodeRecord {
     pub joined: ConfigVersion,
     /// The version that took it out of the in-sync set last; zero if none did.
     pub removed: ConfigVersion,
+    /// It has asked to be taken out for good since.
+    pub has_left: bool,
     /// Another replica was made primary by force, so its data may contradict the cluster's.
     pub is_superseded: bool,
 }

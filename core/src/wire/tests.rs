@@ -8,8 +8,8 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::config::{
-    Address, ClusterId, Config, ConfigVersion, Epoch, Incarnation, Member, NodeId, Owner, Position,
-    Seq, StartId, Token,
+    Address, ClusterId, Config, ConfigVersion, Epoch, Former, Incarnation, Member, NodeId, Owner,
+    Position, Seq, StartId, Token,
 };
 use crate::epochs::EpochHistory;
 use crate::message::*;
@@ -42,6 +42,12 @@ fn config() -> Config {
         terms: Default::default(),
     };
     config.members.insert(NodeId(7), member);
+    let former = Former {
+        name: "r2".to_owned(),
+        address: Address::new("r2"),
+        since: ConfigVersion(200),
+    };
+    config.former.insert(NodeId(8), former);
     config
 }
 
@@ -117,6 +123,10 @@ fn to_arbiter() -> Vec<Message> {
         }),
         propose(ConfigChange::AddInSync(NodeId(8))),
         propose(ConfigChange::RemoveInSync(NodeId(8))),
+        propose(ConfigChange::Drained(NodeId(8))),
+        propose(ConfigChange::ReplacePrimary),
+        propose(ConfigChange::HandOver(NodeId(8))),
+        propose(ConfigChange::Forget(NodeId(8))),
     ]
     .map(Message::ToArbiter)
     .into()

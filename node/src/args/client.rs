@@ -291,7 +291,7 @@ Columns:
   persisted   the highest seq on its disk; seqs number the writes from 0
   lag         writes the primary has on disk and it has not
 
-A replica that went out of the cluster, was not drained and has not come back is shown as gone, and expected: as long as the primary remembers it, which is until its process ends. `lockstep drain NAME` has it expected no more.
+A replica that went out of the cluster, was not drained and has not come back is shown as gone, and expected, until `lockstep drain NAME` has it expected no more.
 
 --output json has more: leases, what is committed, versions, what each node has used.")]
 pub(crate) struct StatusArgs {

@@ -27,11 +27,9 @@ pub(crate) async fn drain(args: DrainArgs, format: Format) -> Result<Exit, Failu
 async fn drain_with(store: &Store, args: &DrainArgs, format: Format) -> Result<Exit, Failure> {
     let answers = store.statuses_without(None).await?;
     if let Some(node) = status::former(&answers, &args.node) {
-        return expect_no_more(store, &answers, node, args, format).await;
+        return expect_no_more(store, answers, node, args, format).await;
     }
     let replica = store.find_replica_in(&answers, &args.node)?;
-    let node = answers.iter().find(|answer| answer.address == replica);
-    let node = node.map(|answer| answer.node);
     let drain = match (args.role_only, args.force) {
         (true, _) => Drain::Primary,
         (false, true) => Drain::NodeByForce,
@@ -40,12 +38,12 @@ async fn drain_with(store: &Store, args: &DrainArgs, format: Format) -> Result<E
     store.drain(&replica, drain).await?;
     // Who has left does not answer any more.
     let gone = Some(&replica).filter(|_| !args.role_only);
-    let answers = loop {
+    loop {
         // While the role moves nobody may answer for a moment.
         if let Ok(answers) = store.statuses_without(gone).await
             && is_done(&answers, &replica, drain)
         {
-            break answers;
+            break;
         }
         if store.is_out_of_time() {
             return Err(Failure::Broken(format!(
@@ -54,9 +52,6 @@ async fn drain_with(store: &Store, args: &DrainArgs, format: Format) -> Result<E
             )));
         }
         task::sleep(LOOK).await;
-    };
-    if let Some(node) = node.filter(|_| !args.role_only) {
-        tell_former(store, &answers, node).await;
     }
     let done = match args.role_only {
         false => "has left the configuration",
@@ -69,27 +64,34 @@ async fn drain_with(store: &Store, args: &DrainArgs, format: Format) -> Result<E
     Ok(Exit::Done)
 }
 
-/// A replica that is gone is not to come back: the others tell of it no more.
+/// A replica that is gone is not to come back: the configuration tells of it no more.
 async fn expect_no_more(
     store: &Store,
-    answers: &[NodeStatus],
+    mut answers: Vec<NodeStatus>,
     node: NodeId,
     args: &DrainArgs,
     format: Format,
 ) -> Result<Exit, Failure> {
-    tell_former(store, answers, node).await;
+    while status::former(&answers, &node.to_string()).is_some() {
+        if store.is_out_of_time() {
+            return Err(Failure::Broken(format!(
+                "{} is still expected after {:?}: the arbiter did not hear of it, or decided other things; see `lockstep status`, \
+                 and try again",
+                args.node, args.deadline.deadline
+            )));
+        }
+        // Whoever hears the arbiter has it decided; one is enough.
+        for answer in &answers {
+            let _ = store.drain(&answer.address, Drain::Former(node)).await;
+        }
+        task::sleep(LOOK).await;
+        answers = store.statuses_without(None).await?;
+    }
     match format {
         Format::Text => output::print(&format!("{} was gone, and is expected no more", args.node))?,
         Format::Json => output::print_json(&json!({ "node": args.node, "drained": true }))?,
     }
     Ok(Exit::Done)
-}
-
-/// Tells those that answered that `node` is not missing. Whoever does not hear it goes on showing it, which is no harm.
-async fn tell_former(store: &Store, answers: &[NodeStatus], node: NodeId) {
-    for other in answers.iter().filter(|answer| answer.node != node) {
-        let _ = store.drain(&other.address, Drain::Former(node)).await;
-    }
 }
 
 fn is_done(answers: &[NodeStatus], replica: &Address, drain: Drain) -> bool {

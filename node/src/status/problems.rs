@@ -39,8 +39,13 @@ pub(super) fn list(
         }
     }
     let gone = gone.iter();
-    problems
-        .extend(gone.map(|gone| format!("{} has been gone for {}", gone.name, ago(gone.seconds))));
+    problems.extend(gone.map(|gone| {
+        format!(
+            "{} has been gone for {} or longer",
+            gone.name,
+            ago(gone.seconds)
+        )
+    }));
     problems
 }
 

@@ -34,6 +34,12 @@ fn who_is_missing_is_shown_until_it_is_back_or_drained() {
     ] {
         assert!(table.contains(part), "{part} is missing in {table}");
     }
+    // Nobody is left who has seen it go.
+    cluster.take_replica(0).kill();
+    cluster.take_replica(1).kill();
+    cluster.start_replica(0).unwrap();
+    cluster.start_replica(1).unwrap();
+    gone(cluster.place(), &["r3"]);
     cluster.start_replica(2).unwrap();
     cluster.place().all_in_sync(3);
     cluster.place().ok(&["status", "--check"]);

@@ -28,7 +28,7 @@ use lockstep_tests::invariants::Violation;
 const ARBITER: usize = 0;
 
 /// All kinds of messages of members.
-const KINDS: [&str; 32] = [
+const KINDS: [&str; 33] = [
     "AddInSync",
     "Beacon",
     "BeaconAck",
@@ -37,6 +37,7 @@ const KINDS: [&str; 32] = [
     "ConfigQuery",
     "Drained",
     "Draining",
+    "Forget",
     "GetResult",
     "HandOver",
     "Join",
@@ -75,6 +76,7 @@ fn kind(message: &Message) -> Option<&'static str> {
             ConfigChange::Drained(_) => "Drained",
             ConfigChange::ReplacePrimary => "ReplacePrimary",
             ConfigChange::HandOver(_) => "HandOver",
+            ConfigChange::Forget(_) => "Forget",
         },
         Message::FromArbiter(FromArbiter::JoinedPrimary(_)) => "JoinedPrimary",
         Message::FromArbiter(FromArbiter::JoinedSecondary(_)) => "JoinedSecondary",
@@ -157,7 +159,7 @@ const PATIENCE: u64 = 2_000;
 /// What is done, and how many milliseconds it is until the next step.
 type Step = (fn(&mut Cluster), u64);
 
-const LIFE: [Step; 17] = [
+const LIFE: [Step; 18] = [
     (begin, 100),
     // The others come when the log does not reach back to its beginning any more, which is trimmed every ten seconds.
     (write_much, 10_000),
@@ -203,10 +205,20 @@ const LIFE: [Step; 17] = [
     (
         |cluster| {
             if let Some(primary) = cluster.primary() {
-                cluster.isolate(primary, 1_000 * MS);
+                cluster.isolate(primary, 1_500 * MS);
             }
         },
-        2_000,
+        1_000,
+    ),
+    // Who was primary is not expected back.
+    (
+        |cluster| {
+            let former = cluster.config().former.keys().next().copied();
+            if let Some(former) = former {
+                drain(cluster, cluster.primary(), Drain::Former(former));
+            }
+        },
+        1_500,
     ),
     (
         |cluster| {

@@ -54,6 +54,7 @@ fn record(nodes: u64) -> ArbiterRecord {
             start: StartId(node * 4),
             joined: ConfigVersion(node),
             removed: ConfigVersion(node / 2),
+            has_left: node % 2 == 0,
             is_superseded: false,
         };
         (NodeId(node), record)

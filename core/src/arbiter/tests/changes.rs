@@ -205,3 +205,77 @@ fn who_comes_back_rests_until_the_primary_has_it_taken_out_or_stops_too() {
     assert!(stopped.resting.is_empty());
     assert_eq!(stopped.primary, Some(NodeId(1)));
 }
+
+#[test]
+fn who_went_is_told_of_until_it_is_back_or_not_expected() {
+    let former = |record: &ArbiterRecord| {
+        let former = record.config.former.iter();
+        let former = former.map(|(node, former)| (*node, former.name.clone(), former.since));
+        former.collect::<Vec<_>>()
+    };
+    let change = |record: &ArbiterRecord, from, change| {
+        let decision = propose(record, from, change);
+        decision.record.expect("a change")
+    };
+    let (record, first, second) = pair();
+    let [one, two] = [NodeId(1), NodeId(2)];
+    assert_eq!(former(&record), []);
+    let draining = change(&record, 1, ConfigChange::RemoveInSync(two));
+    assert_eq!(former(&draining), [], "it has not gone yet");
+    let gone = change(&draining, 1, ConfigChange::Drained(two));
+    let since = gone.config.version;
+    assert_eq!(former(&gone), [(two, "r2".to_owned(), since)]);
+    assert!(refused(propose(&gone, 1, ConfigChange::Forget(one))));
+    let forgotten = change(&gone, 1, ConfigChange::Forget(two));
+    assert_eq!(former(&forgotten), []);
+    assert_eq!(forgotten.config.version, since.next());
+
+    let back = on_join(&gone, &address(2), &join(2, 2, second));
+    assert_eq!(former(&back.record.expect("a change")), []);
+    // Its machine was lost: it has its name, and another identity.
+    let mut other = join(3, 1, Token(0));
+    other.name = "r2".to_owned();
+    let replaced = on_join(&gone, &address(3), &other);
+    assert_eq!(former(&replaced.record.expect("a change")), []);
+
+    let replaced = change(&record, 2, ConfigChange::ReplacePrimary);
+    let since = replaced.config.version;
+    assert_eq!(former(&replaced), [(one, "r1".to_owned(), since)]);
+    let back = on_join(&replaced, &address(1), &join(1, 2, first));
+    assert_eq!(former(&back.record.expect("a change")), []);
+
+    let leave = |record: &ArbiterRecord, returns| {
+        let leave = Leave {
+            node: two,
+            incarnation: Incarnation(1),
+            version: record.config.version,
+            returns,
+        };
+        on_leave(record, &address(2), &leave)
+            .record
+            .expect("a change")
+    };
+    let leaving = leave(&record, false);
+    assert_eq!(former(&leave(&leaving, false)), [], "it left for good");
+    let drained = change(&leaving, 1, ConfigChange::Drained(two));
+    assert_eq!(former(&drained), [], "the primary had it taken out");
+    let rested = change(&leave(&record, true), 1, ConfigChange::Drained(two));
+    assert_eq!(
+        former(&rested),
+        [(two, "r2".to_owned(), rested.config.version)]
+    );
+}
+
+#[test]
+fn of_too_many_former_members_who_went_first_is_forgotten() {
+    let (mut record, ..) = pair();
+    for node in 10..10 + limits::FORMER_MEMBERS_MAX as u64 + 1 {
+        let joined = on_join(&record, &address(node), &join(node, 1, Token(0)));
+        record = joined.record.expect("a change");
+        let gone = propose(&record, 1, ConfigChange::RemoveInSync(NodeId(node)));
+        record = gone.record.expect("a change");
+    }
+    let former = &record.config.former;
+    assert_eq!(former.len(), limits::FORMER_MEMBERS_MAX);
+    assert!(!former.contains_key(&NodeId(10)) && former.contains_key(&NodeId(11)));
+}

@@ -1,7 +1,8 @@
 //! What an operator may have a replica do, and what comes of who is gone.
 
 use super::*;
-use crate::message::{Drain, Usage};
+use crate::config::Former;
+use crate::message::{ConfigChange, Drain, Propose, Usage};
 use crate::operation::DrainRefusal;
 
 /// What a drain is answered with; `None` if it begins.
@@ -87,14 +88,16 @@ fn a_drain_that_would_not_end_is_refused() {
 }
 
 #[test]
-fn who_is_gone_is_told_of_until_it_returns_or_is_drained() {
+fn who_is_gone_is_told_of_for_as_long_as_the_configuration_does() {
     let third = NodeId(3);
-    let with_third = |version, node: NodeId| {
+    let without_third = |version| {
         let mut config = config(OTHER, version, 1);
-        let mut member = config.members[&OTHER].clone();
-        (member.name, member.address) = ("r3".to_owned(), Address::new("r3"));
-        config.members.insert(node, member);
-        config.joining.insert(node);
+        let former = Former {
+            name: "r3".to_owned(),
+            address: Address::new("r3"),
+            since: ConfigVersion(3),
+        };
+        config.former.insert(third, former);
         config
     };
     let mut table = secondary();
@@ -105,15 +108,23 @@ fn who_is_gone_is_told_of_until_it_returns_or_is_drained() {
         former.collect::<Vec<_>>()
     };
     let gone_for = |millis| vec![("r3".to_owned(), millis)];
-    tell(&mut table, with_third(2, third));
     assert_eq!(former(&table, 0), []);
-    tell(&mut table, config(OTHER, 3, 1));
+    tell(&mut table, without_third(3));
+    tell(&mut table, without_third(4));
     assert_eq!(former(&table, 70), gone_for(70));
-    // Its machine was lost: it has its name, and another identity.
-    tell(&mut table, with_third(4, NodeId(4)));
-    assert_eq!(former(&table, 0), []);
+    // The operator does not expect it: so that is proposed to the arbiter, which decides.
+    assert_eq!(drain(&mut table, Drain::Former(third)), None);
+    let said = table.said().into_iter().find_map(|message| match message {
+        Message::ToArbiter(ToArbiter::Propose(propose)) => Some(propose),
+        _ => None,
+    });
+    let proposal = Propose {
+        node: ME,
+        version: ConfigVersion(4),
+        change: ConfigChange::Forget(third),
+    };
+    assert_eq!(said, Some(proposal));
+    assert_eq!(former(&table, 70), gone_for(70));
     tell(&mut table, config(OTHER, 5, 1));
-    assert_eq!(former(&table, 0), gone_for(0));
-    assert_eq!(drain(&mut table, Drain::Former(NodeId(4))), None);
     assert_eq!(former(&table, 0), []);
 }
