@@ -7,7 +7,8 @@ use crate::event::Event;
 use crate::limits::Timing;
 use crate::message::{Drain, Message, Peer, PeerMessage, Reply, ReplyBody, Timestamp};
 use crate::operation::Rejection;
-use crate::process::{Now, Outbox};
+use crate::process::{Effect, Now, Outbox};
+use crate::storage::{Query, Ticket};
 
 use super::asker::Asker;
 use super::core::Core;
@@ -103,6 +104,14 @@ impl Context<'_> {
     ) {
         let by = asker.address.clone();
         self.out.notify(Event::Administered { by, drain, refused });
+    }
+
+    /// Asks the storage. It answers under the ticket that is returned.
+    pub(super) fn query(&mut self, query: Query) -> Ticket {
+        let ticket = self.core.next_query;
+        self.core.next_query = Ticket(ticket.0 + 1);
+        self.out.push(Effect::Query(ticket, query));
+        ticket
     }
 
     /// Says `body` to `receiver`, which is at `to`, in the present epoch.

@@ -15,7 +15,6 @@ use super::answers::Answers;
 use super::former::Former;
 use super::options::ReplicaOptions;
 use super::proof::Saves;
-use super::questions::Questions;
 use super::status::Statuses;
 use super::timer::Timer;
 
@@ -34,7 +33,8 @@ pub(super) struct Core {
     /// Of those with entries in the log that are not.
     pub(super) uncommitted: BTreeMap<(ClientId, RequestId), Decided>,
     pub(super) disk: Saves,
-    pub(super) questions: Questions,
+    /// The ticket of the next question to the storage.
+    pub(super) next_query: Ticket,
     pub(super) statuses: Statuses,
     /// What reads were answered with in this round.
     pub(super) answers: Answers,

@@ -18,7 +18,6 @@ mod membership;
 mod options;
 mod primary;
 mod proof;
-mod questions;
 mod reads;
 mod replicator;
 mod role;
@@ -47,7 +46,6 @@ use self::answers::Answers;
 use self::core::Core;
 use self::former::Former;
 use self::proof::{Proof, Saves};
-use self::questions::Questions;
 use self::reads::{Reads, views};
 use self::role::Role;
 use self::status::Statuses;
@@ -76,7 +74,7 @@ impl Replica {
             sessions,
             uncommitted: BTreeMap::new(),
             disk: Saves::new(Timer::PersistRetry),
-            questions: Questions::default(),
+            next_query: Ticket::default(),
             statuses: Statuses::default(),
             answers: Answers::default(),
             timers: Timers::new(),

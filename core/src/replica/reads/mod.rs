@@ -164,7 +164,7 @@ impl Reads {
         if let Read::Scan(_) = read {
             self.scans.take(owner, 1);
         }
-        let ticket = cx.core.questions.ask(read.query(), cx.out);
+        let ticket = cx.query(read.query());
         self.asked.insert(ticket, read);
     }
 
@@ -217,8 +217,8 @@ impl Reads {
     /// The state has the entries before `position`.
     pub(super) fn on_applied(&mut self, cx: &mut Context<'_>, position: Position) {
         cx.core.log.advance_applied(position);
-        let next = cx.core.questions.next_ticket();
-        self.asked.on_applied(cx.core.log.applied(), next);
+        self.asked
+            .on_applied(cx.core.log.applied(), cx.core.next_query);
         self.forget(cx);
     }
 

@@ -26,7 +26,7 @@ pub(in crate::replica) struct Piece {
 
 /// Asks for the present state to be held fixed, under the ticket that is returned.
 pub(in crate::replica) fn open(cx: &mut Context<'_>) -> Ticket {
-    cx.core.questions.ask(Query::OpenView, cx.out)
+    cx.query(Query::OpenView)
 }
 
 /// Lets go of what was asked for under `ticket`, whether that has been answered or not.
@@ -64,7 +64,7 @@ impl View {
                 view: self.ticket,
                 after: rest.clone(),
             };
-            self.reading = Some(cx.core.questions.ask(query, cx.out));
+            self.reading = Some(cx.query(query));
         }
     }
 

@@ -68,7 +68,7 @@ impl Replicator {
                 }
                 None => {
                     let query = Query::Log { from: stream.next };
-                    stream.reading = Reading::Asked(cx.core.questions.ask(query, cx.out));
+                    stream.reading = Reading::Asked(cx.query(query));
                 }
             }
         }
