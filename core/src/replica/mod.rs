@@ -295,7 +295,7 @@ impl Replica {
             (Timer::Lease(node), Role::Primary(primary)) => primary.on_lease_over(cx, node),
             (Timer::Promise, Role::Secondary(secondary)) => secondary.trust.on_promise_over(cx),
             (Timer::CommittedQuery, Role::Secondary(secondary)) => {
-                if let Some(number) = self.reads.next_question() {
+                if let Some(number) = self.reads.repeated_question() {
                     secondary.ask_committed(cx, number);
                 }
             }
@@ -389,9 +389,7 @@ impl Process for Replica {
             }
             Role::Secondary(secondary) => {
                 secondary.settle(cx);
-                if self.reads.wants_question()
-                    && let Some(number) = self.reads.next_question()
-                {
+                if let Some(number) = self.reads.next_question() {
                     secondary.ask_committed(cx, number);
                 }
             }

@@ -4,6 +4,8 @@ use crate::config::Position;
 use crate::log::Log;
 use crate::operation::{Key, ReadLevel};
 
+use super::waiting::Until;
+
 /// What the answer to a read may show.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) enum Level {
@@ -31,10 +33,8 @@ pub(in crate::replica) enum Authority {
 pub(super) enum When {
     /// At once.
     Now,
-    /// Once the log is known to be committed up to here.
-    Committed(Position),
-    /// Once the log is known to be committed up to here, or as far as the primary says when it is asked from now on.
-    CommittedOrTold(Position),
+    /// Once it has waited for this.
+    Later(Until),
     /// Not by this replica, as it is.
     Never,
 }
@@ -69,7 +69,7 @@ pub(super) fn when(level: ReadLevel, authority: Authority, log: &Log, key: &Key)
         {
             return When::Now;
         }
-        ReadLevel::AtLeast(position) => return When::Committed(position),
+        ReadLevel::AtLeast(position) => return When::Later(Until::Committed(position)),
         ReadLevel::Linearizable => {}
     }
     match (authority, log.dirty_until(key)) {
@@ -80,8 +80,10 @@ pub(super) fn when(level: ReadLevel, authority: Authority, log: &Log, key: &Key)
         {
             When::Now
         }
-        (Authority::Primary { inherited }, Some(until)) => When::Committed(until.min(inherited)),
+        (Authority::Primary { inherited }, Some(until)) => {
+            When::Later(Until::Committed(until.min(inherited)))
+        }
         (Authority::Secondary, Some(_)) if planted!(ReadsOldOfDirty) => When::Now,
-        (Authority::Secondary, Some(until)) => When::CommittedOrTold(until),
+        (Authority::Secondary, Some(until)) => When::Later(Until::CommittedOrTold(until)),
     }
 }

@@ -97,23 +97,19 @@ impl Reads {
         let when = levels::when(level, authority, &cx.core.log, &key);
         let level = Level::of(level);
         let point = Point { asker, key, level };
-        let deadline = cx.now.time + limits::READ_PATIENCE;
         match when {
-            When::Now => return self.read(cx, point),
-            When::Never => return cx.reject(&point.asker, Rejection::NoLease),
-            When::Committed(_) | When::CommittedOrTold(_) if !self.has_room(&point.asker) => {
-                return cx.reject(&point.asker, Rejection::Overloaded);
+            When::Now => self.read(cx, point),
+            When::Never => cx.reject(&point.asker, Rejection::NoLease),
+            When::Later(_) if !self.has_room(&point.asker) => {
+                cx.reject(&point.asker, Rejection::Overloaded);
             }
-            When::Committed(until) => {
+            When::Later(until) => {
+                let deadline = cx.now.time + limits::READ_PATIENCE;
+                cx.core.timers.arm_if_idle(Timer::Reads, deadline);
                 self.shares.take(point.asker.owner(), 1);
                 self.waiting.wait(point, until, deadline);
             }
-            When::CommittedOrTold(until) => {
-                self.shares.take(point.asker.owner(), 1);
-                self.waiting.wait_or_ask(point, until, deadline);
-            }
         }
-        cx.core.timers.arm_if_idle(Timer::Reads, deadline);
     }
 
     /// A client wants records.
@@ -277,14 +273,15 @@ impl Reads {
         }
     }
 
-    /// Does a read wait for an answer of the primary to a question that was not asked?
-    pub(super) fn wants_question(&self) -> bool {
-        self.waiting.wants_question()
-    }
-
-    /// The number of the question to ask the primary, for the first time or again; `None` if no read needs it.
+    /// The number of a question to the primary that is to be asked for the first time; `None` while one is open, or if no read
+    /// needs it.
     pub(super) fn next_question(&mut self) -> Option<u64> {
         self.waiting.next_question()
+    }
+
+    /// The number of the open question, which is to be asked again; `None` if no read needs it.
+    pub(super) fn repeated_question(&mut self) -> Option<u64> {
+        self.waiting.repeated_question()
     }
 
     /// The primary has told how far the log is committed: that is as far as reads that came before the question need.

@@ -32,43 +32,43 @@ struct Waiter<W> {
     deadline: Instant,
 }
 
+/// What is waited for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Until {
+    /// That the log is known to be committed up to here.
+    Committed(Position),
+    /// The same, or as far as the primary says that it is when it is asked from now on.
+    CommittedOrTold(Position),
+}
+
 impl<W> Waiting<W> {
     /// Does nobody wait?
     pub(super) fn is_empty(&self) -> bool {
         self.waiters.is_empty()
     }
 
-    /// Waits until the log is committed up to `until`.
-    pub(super) fn wait(&mut self, what: W, until: Position, deadline: Instant) {
-        self.insert(Waiter {
-            what,
-            until,
-            question: None,
-            deadline,
-        });
-    }
-
-    /// Waits until the log is committed up to `until`, or as far as the primary says that it is when it is asked from now on.
-    pub(super) fn wait_or_ask(&mut self, what: W, until: Position, deadline: Instant) {
-        // A question that is under way was asked before this came.
-        let asked = self.question;
-        let question = planted!(ReusesQuestion => asked.max(1), asked + 1);
-        self.insert(Waiter {
-            what,
-            until,
-            question: Some(question),
-            deadline,
-        });
-    }
-
-    fn insert(&mut self, waiter: Waiter<W>) {
+    /// One more waits.
+    pub(super) fn wait(&mut self, what: W, until: Until, deadline: Instant) {
         self.arrived += 1;
         let place = self.arrived;
-        self.by_position.insert((waiter.until, place));
-        self.by_deadline.insert((waiter.deadline, place));
-        if let Some(question) = waiter.question {
-            self.by_question.insert((question, place));
-        }
+        let (until, question) = match until {
+            Until::Committed(position) => (position, None),
+            Until::CommittedOrTold(position) => {
+                // A question that is under way was asked before this came.
+                let asked = self.question;
+                let question = planted!(ReusesQuestion => asked.max(1), asked + 1);
+                self.by_question.insert((question, place));
+                (position, Some(question))
+            }
+        };
+        self.by_position.insert((until, place));
+        self.by_deadline.insert((deadline, place));
+        let waiter = Waiter {
+            what,
+            until,
+            question,
+            deadline,
+        };
         self.waiters.insert(place, waiter);
     }
 
@@ -120,16 +120,18 @@ impl<W> Waiting<W> {
 
     // --------------------------------------------------------------------------------- the question to the primary
 
-    /// Does somebody wait for the answer to a question that was not asked?
-    pub(super) fn wants_question(&self) -> bool {
-        !self.is_question_open && !self.by_question.is_empty()
+    /// The number of a question that is to be asked for the first time; `None` while one is open, or if nobody needs it.
+    pub(super) fn next_question(&mut self) -> Option<u64> {
+        if self.is_question_open || self.by_question.is_empty() {
+            return None;
+        }
+        self.question += 1;
+        self.is_question_open = true;
+        Some(self.question)
     }
 
-    /// The number of the question to ask, for the first time or again; `None` if nobody needs it.
-    pub(super) fn next_question(&mut self) -> Option<u64> {
-        if !self.is_question_open {
-            self.question += 1;
-        }
+    /// The number of the open question, which is to be asked again; `None`, and it is open no more, if nobody needs it.
+    pub(super) fn repeated_question(&mut self) -> Option<u64> {
         let wanted = self.by_question.first();
         self.is_question_open = wanted.is_some_and(|(wanted, _)| *wanted <= self.question);
         self.is_question_open.then_some(self.question)
@@ -194,29 +196,28 @@ mod tests {
     fn those_go_on_for_which_the_log_is_committed_far_enough() {
         let mut waiting = Waiting::default();
         for (what, until) in [("a", 7), ("b", 3), ("c", 7), ("d", 9)] {
-            waiting.wait(what, Position(until), LATER);
+            waiting.wait(what, Until::Committed(Position(until)), LATER);
         }
         assert_eq!(ready(&mut waiting, 2), "");
         assert_eq!(ready(&mut waiting, 7), "bac");
         assert_eq!(waiting.waiters.len(), 1);
-        assert!(!waiting.wants_question());
-        assert_eq!(waiting.next_question(), None);
+        assert_eq!(waiting.next_question(), None, "nobody needs one");
     }
 
     #[test]
     fn an_answer_helps_those_that_came_before_it_was_asked_for() {
         let mut waiting = Waiting::default();
-        waiting.wait_or_ask("a", Position(8), LATER);
-        assert!(waiting.wants_question());
+        let told = Until::CommittedOrTold(Position(8));
+        waiting.wait("a", told, LATER);
         assert_eq!(waiting.next_question(), Some(1));
-        waiting.wait_or_ask("b", Position(8), LATER);
-        waiting.wait("c", Position(8), LATER);
-        assert!(!waiting.wants_question(), "one is open");
-        assert_eq!(waiting.next_question(), Some(1), "it is asked again");
+        waiting.wait("b", told, LATER);
+        waiting.wait("c", Until::Committed(Position(8)), LATER);
+        assert_eq!(waiting.next_question(), None, "one is open");
+        assert_eq!(waiting.repeated_question(), Some(1));
         assert!(!waiting.on_told(2, Position(3)), "nobody asked that");
         assert!(waiting.on_told(1, Position(3)));
         assert_eq!(ready(&mut waiting, 3), "a");
-        assert!(waiting.wants_question());
+        assert_eq!(waiting.repeated_question(), None, "it is answered");
         assert_eq!(waiting.next_question(), Some(2));
         assert!(!waiting.on_told(1, Position(3)), "a late copy");
         assert_eq!(ready(&mut waiting, 7), "");
@@ -230,7 +231,8 @@ mod tests {
     fn those_whose_deadline_is_over_are_taken_out_and_those_that_are_given_up() {
         let mut waiting = Waiting::default();
         for (what, until, deadline) in [("a", 7, 3), ("b", 3, 2), ("c", 5, 4)] {
-            waiting.wait_or_ask(what, Position(until), Instant(deadline));
+            let until = Until::CommittedOrTold(Position(until));
+            waiting.wait(what, until, Instant(deadline));
         }
         assert_eq!(waiting.deadline(), Some(Instant(2)));
         assert_eq!(waiting.next_over(Instant(1)), None);
@@ -238,7 +240,8 @@ mod tests {
         assert_eq!(waiting.next_over(Instant(2)), None);
         assert_eq!(waiting.deadline(), Some(Instant(3)));
         assert_eq!(waiting.give_up(|_| true), ["c", "a"]);
-        assert!(waiting.is_empty() && !waiting.wants_question());
+        assert!(waiting.is_empty());
+        assert_eq!(waiting.next_question(), None, "nobody needs one");
         assert_eq!(waiting.deadline(), None);
     }
 }
