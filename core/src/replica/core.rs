@@ -15,7 +15,7 @@ use super::answers::Answers;
 use super::former::Former;
 use super::options::ReplicaOptions;
 use super::proof::Saves;
-use super::status::Statuses;
+use super::statuses::Statuses;
 use super::timer::Timer;
 
 /// What every role has.

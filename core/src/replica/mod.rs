@@ -23,6 +23,7 @@ mod replicator;
 mod role;
 mod secondary;
 mod status;
+mod statuses;
 #[cfg(test)]
 mod tests;
 mod timer;
@@ -48,7 +49,7 @@ use self::former::Former;
 use self::proof::{Proof, Saves};
 use self::reads::{Reads, views};
 use self::role::Role;
-use self::status::Statuses;
+use self::statuses::Statuses;
 
 /// A replica.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]

@@ -1,42 +1,14 @@
 //! What a replica tells of itself.
 
-use crate::limits;
 use crate::message::{NodeStatus, ReplyBody, Usage};
 use crate::operation::Rejection;
 use crate::process::{Effect, Now, Outbox};
-use crate::shares::Shares;
 use crate::time::Instant;
 
 use super::Replica;
 use super::asker::Asker;
 use super::reads::Authority;
 use super::role::Role;
-
-/// Whom to tell how the node is, once the host has told what it has used.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, Default)]
-pub(super) struct Statuses {
-    askers: Vec<Asker>,
-    shares: Shares,
-}
-
-impl Statuses {
-    pub(super) fn len(&self) -> usize {
-        self.askers.len()
-    }
-
-    /// Whether there is room for somebody more.
-    fn has_room(&self, asker: &Asker) -> bool {
-        self.shares
-            .has_room(asker.owner(), limits::STATUSES_IN_FLIGHT_MAX)
-    }
-
-    /// Adds somebody, and tells whether it is the first.
-    fn add(&mut self, asker: Asker) -> bool {
-        self.shares.take(asker.owner(), 1);
-        self.askers.push(asker);
-        self.askers.len() == 1
-    }
-}
 
 impl Replica {
     /// A client wants to know how the node is. What it has used the host knows, who answers at once.
@@ -53,7 +25,7 @@ impl Replica {
     pub(super) fn on_usage(&mut self, now: Now<'_>, usage: Usage, out: &mut Outbox) {
         let status = Box::new(self.status(now.time, usage));
         let cx = &mut self.core.context(now, out);
-        for asker in std::mem::take(&mut cx.core.statuses).askers {
+        for asker in cx.core.statuses.take() {
             cx.reply(&asker, ReplyBody::Status(status.clone()));
         }
     }
