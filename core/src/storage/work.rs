@@ -11,7 +11,7 @@ use crate::limits;
 use super::committed::Committed;
 use super::desk::BulkRequest;
 use super::scheduler::{Job, Outcome, Told};
-use super::{Answer, Cursor, Ticket};
+use super::{Answer, Cursor, Save, Ticket};
 
 /// Carries out a job of a replica's scheduler.
 ///
@@ -23,15 +23,9 @@ pub fn carry_out(
     engine: &dyn Engine,
 ) -> Result<Outcome, StoreError> {
     let outcome = match job {
-        Job::Append { entries, committed } => log.append(entries, *committed),
-        Job::Truncate { keep } if *keep < log.end() => log.truncate(*keep),
-        Job::Truncate { .. } => Ok(()),
+        Job::Save(save) => carry_out_save(save, log, engine),
         // A failed sync is the end, for whatever reason: what the disk has is then unknown.
         Job::Sync => return log.sync().map(|()| Outcome::Done),
-        Job::SaveMeta(meta) => log.save_meta(meta),
-        Job::StageBegin => engine.stage_begin(),
-        Job::Stage { records, sessions } => engine.stage(records, sessions),
-        Job::Install { at, history } => engine.install(*at, history),
         Job::Reset { at, history } => match log.reset(at.position, history) {
             Ok(()) => return log.sync().map(|()| Outcome::Done),
             refused => refused,
@@ -43,9 +37,25 @@ pub fn carry_out(
             let entries = log.read(*from, limits::SNAPSHOTS_BYTES_MAX)?;
             return Ok(Outcome::Entries(entries));
         }
-        Job::SaveRecord(_) => unreachable!("a replica keeps no arbiter's record"),
     };
     done_or_refused(outcome)
+}
+
+fn carry_out_save(
+    save: &Save,
+    log: &mut dyn LogStore,
+    engine: &dyn Engine,
+) -> Result<(), StoreError> {
+    match save {
+        Save::Append { entries, committed } => log.append(entries, *committed),
+        Save::Truncate { keep } if *keep < log.end() => log.truncate(*keep),
+        Save::Truncate { .. } => Ok(()),
+        Save::Meta(meta) => log.save_meta(meta),
+        Save::StageBegin => engine.stage_begin(),
+        Save::Stage { records, sessions } => engine.stage(records, sessions),
+        Save::Install { at, history } => engine.install(*at, history),
+        Save::Arbiter(_) => unreachable!("a replica keeps no arbiter's record"),
+    }
 }
 
 /// Carries out a job of an arbiter's scheduler.
@@ -57,7 +67,7 @@ pub fn carry_out_for_arbiter(
     store: &mut dyn ArbiterStore,
 ) -> Result<Outcome, StoreError> {
     match job {
-        Job::SaveRecord(record) => done_or_refused(store.save(record)),
+        Job::Save(Save::Arbiter(record)) => done_or_refused(store.save(record)),
         job => unreachable!("an arbiter keeps its record and nothing else: {job:?}"),
     }
 }

@@ -11,7 +11,7 @@ use lockstep_core::process::{CallId, Outcome};
 use lockstep_core::storage::committed::Committed;
 use lockstep_core::storage::desk::Handed;
 use lockstep_core::storage::scheduler::{Job, Order, Report};
-use lockstep_core::storage::{Answer, Ticket};
+use lockstep_core::storage::{Answer, Save, Ticket};
 use lockstep_core::wire;
 use rand::Rng;
 
@@ -235,14 +235,15 @@ impl Cluster {
     fn latency_of(&mut self, job: &Job) -> u64 {
         let (disk, read) = (&self.options.disk_latency, &self.options.read_latency);
         let range = match job {
-            Job::Append { .. } | Job::Trim { .. } => 0..(disk.end - disk.start) / 10 + 1,
-            Job::Sync
-            | Job::Truncate { .. }
-            | Job::SaveMeta(_)
-            | Job::Install { .. }
-            | Job::Reset { .. }
-            | Job::SaveRecord(_) => disk.clone(),
-            Job::StageBegin | Job::Stage { .. } | Job::Read { .. } => read.clone(),
+            Job::Save(Save::Append { .. }) | Job::Trim { .. } => {
+                0..(disk.end - disk.start) / 10 + 1
+            }
+            Job::Save(
+                Save::Truncate { .. } | Save::Meta(_) | Save::Install { .. } | Save::Arbiter(_),
+            )
+            | Job::Sync
+            | Job::Reset { .. } => disk.clone(),
+            Job::Save(Save::StageBegin | Save::Stage { .. }) | Job::Read { .. } => read.clone(),
         };
         self.rng.random_range(range)
     }
@@ -486,12 +487,14 @@ impl Cluster {
 /// Does a job end with a sync?
 fn is_sync(job: &Job) -> bool {
     match job {
-        Job::Sync | Job::SaveMeta(_) | Job::SaveRecord(_) | Job::Reset { .. } => true,
-        Job::Append { .. }
-        | Job::Truncate { .. }
-        | Job::StageBegin
-        | Job::Stage { .. }
-        | Job::Install { .. }
+        Job::Save(Save::Meta(_) | Save::Arbiter(_)) | Job::Sync | Job::Reset { .. } => true,
+        Job::Save(
+            Save::Append { .. }
+            | Save::Truncate { .. }
+            | Save::StageBegin
+            | Save::Stage { .. }
+            | Save::Install { .. },
+        )
         | Job::Trim { .. }
         | Job::Read { .. } => false,
     }
@@ -500,15 +503,16 @@ fn is_sync(job: &Job) -> bool {
 /// Is it one that there is not all the time?
 fn is_rare(job: &Job) -> bool {
     match job {
-        Job::SaveMeta(_)
-        | Job::SaveRecord(_)
-        | Job::Truncate { .. }
-        | Job::StageBegin
-        | Job::Install { .. }
+        Job::Save(
+            Save::Meta(_)
+            | Save::Arbiter(_)
+            | Save::Truncate { .. }
+            | Save::StageBegin
+            | Save::Install { .. },
+        )
         | Job::Reset { .. } => true,
-        Job::Append { .. }
+        Job::Save(Save::Append { .. } | Save::Stage { .. })
         | Job::Sync
-        | Job::Stage { .. }
         | Job::Trim { .. }
         | Job::Read { .. } => false,
     }

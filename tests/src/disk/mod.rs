@@ -334,7 +334,7 @@ impl Disk {
         while let Some(job) = self.job() {
             let moments = moments_of_job(job);
             if left < moments {
-                if let Job::Append { entries, committed } = job.clone() {
+                if let Job::Save(Save::Append { entries, committed }) = job.clone() {
                     let appended = self.log.append(&entries[..left], committed);
                     appended.expect("the disk works");
                 }
@@ -469,7 +469,7 @@ impl<L: Medium> Drive for Disk<L> {
             return Ok(());
         };
         if let Some(job) = scheduler.job() {
-            if let Job::Install { at, .. } = job {
+            if let Job::Save(Save::Install { at, .. }) = job {
                 let applied = self.engine.applied();
                 assert!(
                     applied <= at.position,
@@ -517,14 +517,16 @@ fn moments_of(save: &Save) -> usize {
 
 fn moments_of_job(job: &Job) -> usize {
     match job {
-        Job::Append { entries, .. } => entries.len(),
+        Job::Save(Save::Append { entries, .. }) => entries.len(),
         Job::Sync | Job::Trim { .. } | Job::Read { .. } => 0,
-        Job::Truncate { .. }
-        | Job::SaveMeta(_)
-        | Job::StageBegin
-        | Job::Stage { .. }
-        | Job::Install { .. }
-        | Job::Reset { .. }
-        | Job::SaveRecord(_) => 1,
+        Job::Save(
+            Save::Truncate { .. }
+            | Save::Meta(_)
+            | Save::StageBegin
+            | Save::Stage { .. }
+            | Save::Install { .. }
+            | Save::Arbiter(_),
+        )
+        | Job::Reset { .. } => 1,
     }
 }

@@ -354,14 +354,14 @@ impl Scheduler {
         let waits_for_room = head.is_refused && self.retry_at.is_some();
         let waits_for_sync = !self.group.executed.is_empty() && !head.job.shares_sync();
         let is_applying = self.state.as_ref().is_some_and(State::is_applying);
-        let waits_for_state = matches!(head.job, Job::Install { .. })
+        let waits_for_state = matches!(head.job, Job::Save(Save::Install { .. }))
             && is_applying
             && !planted!(InstallsWhileApplying);
         !waits_for_room && !waits_for_sync && !waits_for_state
     }
 
     fn on_head_begun(&mut self) {
-        if let Some(Job::Install { .. }) = self.head.as_ref().map(|head| &head.job)
+        if let Some(Job::Save(Save::Install { .. })) = self.head.as_ref().map(|head| &head.job)
             && let Some(state) = &mut self.state
         {
             state.drop_waiting();
@@ -402,20 +402,22 @@ impl Scheduler {
     fn on_executed(&mut self, orders: &mut Vec<Order>) {
         let Head { tickets, job, .. } = self.head.take().expect("it was carried out");
         match job {
-            Job::Append { .. } | Job::Truncate { .. } if planted!(ReportedUnsynced) => {
+            Job::Save(Save::Append { .. } | Save::Truncate { .. })
+                if planted!(ReportedUnsynced) =>
+            {
                 self.group.executed.extend(&tickets);
                 self.on_durable(0, tickets, orders);
             }
-            Job::Append { ref entries, .. } => {
+            Job::Save(Save::Append { ref entries, .. }) => {
                 self.group.entries += entries.len() as u64;
                 self.group.bytes += job.bytes();
                 self.group.executed.extend(tickets);
             }
-            Job::Truncate { .. } => self.group.executed.extend(tickets),
-            Job::Install { .. } if planted!(InstalledUnreset) => {
+            Job::Save(Save::Truncate { .. }) => self.group.executed.extend(tickets),
+            Job::Save(Save::Install { .. }) if planted!(InstalledUnreset) => {
                 self.on_durable(0, tickets, orders);
             }
-            Job::Install { at, history } if !planted!(LogAnewBeforeState) => {
+            Job::Save(Save::Install { at, history }) if !planted!(LogAnewBeforeState) => {
                 self.head = Some(Head {
                     tickets,
                     job: Job::Reset { at, history },
@@ -426,16 +428,18 @@ impl Scheduler {
             Job::Reset { at, history } if planted!(LogAnewBeforeState) => {
                 self.head = Some(Head {
                     tickets,
-                    job: Job::Install { at, history },
+                    job: Job::Save(Save::Install { at, history }),
                     is_refused: false,
                 });
             }
-            Job::Install { at, .. } | Job::Reset { at, .. } => {
+            Job::Save(Save::Install { at, .. }) | Job::Reset { at, .. } => {
                 self.trimming.on_reset(at.position);
                 self.on_durable(1, tickets, orders);
             }
-            Job::SaveMeta(_) | Job::SaveRecord(_) => self.on_durable(1, tickets, orders),
-            Job::StageBegin | Job::Stage { .. } => self.on_durable(0, tickets, orders),
+            Job::Save(Save::Meta(_) | Save::Arbiter(_)) => self.on_durable(1, tickets, orders),
+            Job::Save(Save::StageBegin | Save::Stage { .. }) => {
+                self.on_durable(0, tickets, orders);
+            }
             Job::Sync | Job::Trim { .. } | Job::Read { .. } => {
                 unreachable!("no process asks for these")
             }
@@ -557,9 +561,10 @@ impl Scheduler {
             && let Some((ticket, next)) = self.queue.pop_front()
             && let Some(refused) = self.head.take()
         {
-            let last = refused.tickets.last().copied();
             self.queue.push_front((ticket, next));
-            self.queue.extend(last.zip(refused.job.save()));
+            if let (Some(last), Job::Save(save)) = (refused.tickets.last(), refused.job) {
+                self.queue.push_back((*last, save));
+            }
         }
     }
 }

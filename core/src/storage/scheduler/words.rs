@@ -4,10 +4,9 @@ use std::sync::Arc;
 
 use crate::config::Position;
 use crate::epochs::EpochHistory;
-use crate::operation::{Entry, Keyed, Moment};
-use crate::sessions::SessionRows;
+use crate::operation::{Entry, Moment};
 use crate::storage::committed::Committed;
-use crate::storage::{Answer, ArbiterRecord, Meta, Save, Ticket};
+use crate::storage::{Answer, Save, Ticket};
 
 /// What the scheduler is told by others than who carries out its jobs.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -73,39 +72,11 @@ pub enum Report {
 /// What is carried out next, by whoever owns log and state; see [`carry_out`](crate::storage::carry_out).
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Job {
-    /// `LogStore::append`.
-    Append {
-        /// Consecutive, the first right behind the log's end.
-        entries: Vec<Arc<Entry>>,
-        /// Known to be committed.
-        committed: Position,
-    },
-    /// `LogStore::truncate`.
-    Truncate {
-        /// The log's new end.
-        keep: Position,
-    },
+    /// What the process has asked for; of an installation the first half, up to where the log begins anew.
+    Save(Save),
     /// `LogStore::sync`.
     Sync,
-    /// `LogStore::save_meta`.
-    SaveMeta(Meta),
-    /// `Engine::stage_begin`.
-    StageBegin,
-    /// `Engine::stage`.
-    Stage {
-        /// In the order of their keys.
-        records: Vec<Keyed>,
-        /// In the order of their clients.
-        sessions: SessionRows,
-    },
-    /// `Engine::install`.
-    Install {
-        /// The moment the state is of.
-        at: Moment,
-        /// The epochs of the entries before it.
-        history: EpochHistory,
-    },
-    /// `LogStore::reset`, and durably so.
+    /// `LogStore::reset`, and durably so: the second half of an installation.
     Reset {
         /// Where the log begins: the moment the state is of.
         at: Moment,
@@ -124,8 +95,6 @@ pub enum Job {
         /// The first entry wanted.
         from: Position,
     },
-    /// `ArbiterStore::save`.
-    SaveRecord(Box<ArbiterRecord>),
 }
 
 /// What became of a job. Whatever else can become of one ends the process.
@@ -145,38 +114,18 @@ impl Job {
     /// What carries a save out.
     pub(super) fn of(save: Save) -> Self {
         match save {
-            Save::Append { entries, committed } => Self::Append { entries, committed },
-            Save::Truncate { keep } => Self::Truncate { keep },
-            Save::Meta(meta) => Self::SaveMeta(meta),
-            Save::StageBegin => Self::StageBegin,
-            Save::Stage { records, sessions } => Self::Stage { records, sessions },
-            Save::Install { at, history } => {
-                planted!(LogAnewBeforeState => Self::Reset { at, history }, Self::Install { at, history })
+            Save::Install { at, history } if planted!(LogAnewBeforeState) => {
+                Self::Reset { at, history }
             }
-            Save::Arbiter(record) => Self::SaveRecord(record),
+            save => Self::Save(save),
         }
-    }
-
-    /// The save that it carries out, if one asks for it.
-    #[cfg(feature = "planted")]
-    pub(super) fn save(self) -> Option<Save> {
-        Some(match self {
-            Self::Append { entries, committed } => Save::Append { entries, committed },
-            Self::Truncate { keep } => Save::Truncate { keep },
-            Self::SaveMeta(meta) => Save::Meta(meta),
-            Self::StageBegin => Save::StageBegin,
-            Self::Stage { records, sessions } => Save::Stage { records, sessions },
-            Self::Install { at, history } => Save::Install { at, history },
-            Self::SaveRecord(record) => Save::Arbiter(record),
-            Self::Sync | Self::Reset { .. } | Self::Trim { .. } | Self::Read { .. } => return None,
-        })
     }
 
     /// Lets it carry out the save that follows as well, where one job does for both; gives that save back otherwise.
     pub(super) fn grow(&mut self, next: Save) -> Result<(), Save> {
         match (self, next) {
             (
-                Self::Append { entries, committed },
+                Self::Save(Save::Append { entries, committed }),
                 Save::Append {
                     entries: more,
                     committed: later,
@@ -187,7 +136,7 @@ impl Job {
                 Ok(())
             }
             // Each record takes the place of the one before it, so the last one makes all of them durable.
-            (Self::SaveRecord(record), Save::Arbiter(newer)) => {
+            (Self::Save(Save::Arbiter(record)), Save::Arbiter(newer)) => {
                 *record = planted!(OldestRecordSaved => record.clone(), newer);
                 Ok(())
             }
@@ -198,34 +147,17 @@ impl Job {
     /// Is it made durable by a sync that it shares with what comes before and behind it? Whatever else is durable once it
     /// is done, and begins when all before it is durable.
     pub(super) fn shares_sync(&self) -> bool {
-        match self {
-            Self::Append { .. } | Self::Truncate { .. } => true,
-            Self::Sync
-            | Self::SaveMeta(_)
-            | Self::StageBegin
-            | Self::Stage { .. }
-            | Self::Install { .. }
-            | Self::Reset { .. }
-            | Self::Trim { .. }
-            | Self::Read { .. }
-            | Self::SaveRecord(_) => false,
-        }
+        matches!(
+            self,
+            Self::Save(Save::Append { .. } | Save::Truncate { .. })
+        )
     }
 
     /// Bytes of the entries or records that it writes.
     pub(super) fn bytes(&self) -> usize {
         match self {
-            Self::Append { entries, .. } => Entry::size_of_all(entries),
-            Self::Stage { records, .. } => records.iter().map(Keyed::size).sum(),
-            Self::Truncate { .. }
-            | Self::Sync
-            | Self::SaveMeta(_)
-            | Self::StageBegin
-            | Self::Install { .. }
-            | Self::Reset { .. }
-            | Self::Trim { .. }
-            | Self::Read { .. }
-            | Self::SaveRecord(_) => 0,
+            Self::Save(save) => save.bytes(),
+            Self::Sync | Self::Reset { .. } | Self::Trim { .. } | Self::Read { .. } => 0,
         }
     }
 }

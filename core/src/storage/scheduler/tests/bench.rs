@@ -54,17 +54,17 @@ impl Bench {
             return false;
         };
         let name = match job {
-            Job::Append { .. } => "append",
-            Job::Truncate { .. } => "truncate",
+            Job::Save(Save::Append { .. }) => "append",
+            Job::Save(Save::Truncate { .. }) => "truncate",
             Job::Sync => "sync",
-            Job::SaveMeta(_) => "meta",
-            Job::StageBegin => "begin",
-            Job::Stage { .. } => "stage",
-            Job::Install { .. } => "install",
+            Job::Save(Save::Meta(_)) => "meta",
+            Job::Save(Save::StageBegin) => "begin",
+            Job::Save(Save::Stage { .. }) => "stage",
+            Job::Save(Save::Install { .. }) => "install",
             Job::Reset { .. } => "reset",
             Job::Trim { .. } => "trim",
             Job::Read { .. } => "read",
-            Job::SaveRecord(_) => "record",
+            Job::Save(Save::Arbiter(_)) => "record",
         };
         let mut log = TightLog {
             inner: &mut self.log,

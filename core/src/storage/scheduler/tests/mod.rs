@@ -458,7 +458,7 @@ fn the_arbiters_newest_record_stands_for_those_before_it_and_never_goes_back() {
     scheduler.tell(now, save(2, 2), &mut orders);
     scheduler.advance(now, &mut orders);
     let version = |job: Option<&Job>| match job {
-        Some(Job::SaveRecord(record)) => record.config.version.0,
+        Some(Job::Save(Save::Arbiter(record))) => record.config.version.0,
         other => panic!("no record: {other:?}"),
     };
     assert_eq!(version(scheduler.job()), 2);
