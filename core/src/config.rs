@@ -72,6 +72,11 @@ identity! {
     NodeId
 }
 identity! {
+    /// Identity of an arbiter, drawn at random once and kept in its data directory; a wiped directory is a new arbiter, since
+    /// it has forgotten what the former one promised.
+    ArbiterId
+}
+identity! {
     /// Identity of a cluster, drawn at random when its arbiter starts for the first time.
     ClusterId
 }
@@ -135,6 +140,18 @@ counter! {
 counter! {
     /// Number of a primary's tenure. The first tenure is 1; 0 means that there was none.
     Epoch
+}
+counter! {
+    /// How often arbiters have stood for the chair, as far as those know that count it.
+    Round
+}
+counter! {
+    /// Counts what is chosen under one ballot: 0 is what was found, each change the next.
+    Step
+}
+counter! {
+    /// Names a round of questions among arbiters, within one ballot.
+    QuestionRound
 }
 counter! {
     /// Raised by the arbiter on every change of the configuration; the token of its compare-and-swap.

@@ -155,6 +155,24 @@ mod switch {
         DisplacedGoesOn = "a replica goes on although another process has joined under its identity",
         OlderConfigEntered = "an older configuration is entered",
 
+        // The register of several arbiters.
+        ChosenWithoutMajority = "what one arbiter has accepted is taken for chosen",
+        ToldBeforeChosen = "a change is told before it is chosen",
+        FoundIsTold = "what an arbiter finds when it takes the chair is told as it is",
+        PromiseNotSaved = "a keeper answers with a promise that is not on its disk",
+        AcceptanceNotSaved = "a keeper says that it has accepted what is not on its disk",
+        RoundReused = "an arbiter stands under a ballot that is not on its disk, so that a restart uses it again",
+        AnyAnswerTaken = "who stands for the chair takes the value of any answer instead of the newest",
+        EarlierStepAccepted = "a keeper accepts an earlier step of the same ballot over a later one",
+        AcceptedForgotten = "a keeper that promises forgets what it has accepted",
+        AnsweredWithoutRound = "the chair answers questions without asking whether it is still the chair",
+        FormerRoundAnswers = "a question is answered by a round that began before it came",
+        StrangersCount = "a keeper that is none of the arbiters, as its directory was emptied, counts",
+        SetChangedInOneStep = "the set of arbiters is changed in one step",
+        MajorityOfEitherSet = "a majority of either set is enough while the set of arbiters changes",
+        SecondSetChangeAtOnce = "a change of the set of arbiters begins before the one before is chosen",
+        OlderRuleKept = "who stands for the chair goes by the arbiters that it knew before",
+
         // Leases of the primary.
         PrimaryReadsWithoutLease = "the primary reads without its lease",
         OwnTermsCount = "each replica goes by its own lease and drift",

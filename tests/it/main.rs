@@ -10,6 +10,7 @@ mod integration;
 mod leases;
 mod reads;
 mod real;
+mod register;
 mod scripts;
 mod simulation;
 mod stops;

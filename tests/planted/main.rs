@@ -6,7 +6,9 @@ use std::sync::Mutex;
 use std::{env, fs, panic, thread};
 
 use lockstep_core::planted::Bug;
-use lockstep_tests::planted::{self, DRILLED, FOUND, Found, MEASURED, REDUNDANT, SCRIPTED};
+use lockstep_tests::planted::{
+    self, DRILLED, EXPLORED, FOUND, Found, MEASURED, REDUNDANT, SCRIPTED,
+};
 
 /// Two at a time; the mistake is switched on in one thread.
 const THREADS: usize = 2;
@@ -122,6 +124,18 @@ fn every_mistake_that_costs_time_is_seen() {
 }
 
 #[test]
+fn every_mistake_in_what_arbiters_do_together_is_found_by_an_exploration() {
+    let mut unseen = Vec::new();
+    for explored in EXPLORED {
+        match explored.hunt() {
+            Some(what) => println!("{explored:?}: {what}"),
+            None => unseen.push(explored),
+        }
+    }
+    assert!(unseen.is_empty(), "{unseen:?}");
+}
+
+#[test]
 fn every_mistake_is_accounted_for_once() {
     let found = FOUND.iter().map(|found| found.bug);
     let scripted = SCRIPTED.iter().map(|scripted| scripted.bug);
@@ -131,6 +145,7 @@ fn every_mistake_is_accounted_for_once() {
         .chain(drilled)
         .chain(MEASURED.iter().map(|measured| measured.bug))
         .chain(scripted)
+        .chain(EXPLORED.iter().map(|explored| explored.bug))
         .chain(redundant)
         .collect();
     let accounted: BTreeSet<Bug> = all.iter().copied().collect();

@@ -8,6 +8,7 @@
 //!   goes wrong and what rarely happens in `faults`, what clients do in `workload` and what they learn in `history`.
 //! - `oracle`: whether what clients learned, in a simulation or of real processes, can be an answer of such a store.
 //! - `explore`: everything that a tiny cluster can do, looked at one by one.
+//! - `register`: the same of a few arbiters that keep one value together.
 //! - `availability`: how long a cluster goes without a success while something is broken.
 //! - `script`: golden conversations, in the notation of `trace`.
 //! - `leases`: the lease argument, as a model with discrete time that is searched whole.
@@ -71,6 +72,7 @@ pub mod workload;
 pub mod oracle;
 
 pub mod explore;
+pub mod register;
 
 pub mod availability;
 

@@ -5,6 +5,7 @@
 mod adopt;
 mod force;
 pub mod policy;
+pub mod register;
 #[cfg(test)]
 mod tests;
 

@@ -19,13 +19,15 @@ use std::path::Path;
 
 use lockstep_core::planted::{self, Bug};
 
-pub use self::table::{DRILLED, FOUND, MEASURED, REDUNDANT, SCRIPTED};
+pub use self::table::{DRILLED, EXPLORED, FOUND, MEASURED, REDUNDANT, SCRIPTED};
 use crate::availability::Setting;
 use crate::availability::faults::{Kind, TABLE, Who};
 use crate::availability::links::{self, Broken};
 use crate::chaos;
+use crate::explore::search::Ending;
 use crate::files::drill::{self, Drill, Faults};
 use crate::invariants::Violation;
+use crate::register::{self, Scope};
 use crate::script;
 use crate::trace::Detail;
 
@@ -149,6 +151,27 @@ impl Scripted {
     }
 }
 
+/// A mistake that an exploration of the register finds.
+#[derive(Clone, Copy, Debug)]
+pub struct Explored {
+    /// The mistake.
+    pub bug: Bug,
+    /// The name of the scope.
+    pub scope: &'static str,
+}
+
+impl Explored {
+    /// Explores the scope with the mistake: what that violates.
+    pub fn hunt(&self) -> Option<String> {
+        let scope = register::named(self.scope)?;
+        let findings = planted::with(self.bug, || register::explore(scope, Scope::STATES_MAX));
+        match findings.report.ending {
+            Ending::Violated { what, .. } => Some(what),
+            Ending::Exhausted | Ending::Bounded => None,
+        }
+    }
+}
+
 /// The mistake of that name.
 ///
 /// # Errors
@@ -221,6 +244,21 @@ pub fn document(seeds: impl Fn(Bug) -> u64) -> String {
     for Scripted { bug, script, by } in SCRIPTED {
         let text = bug.text();
         lines.push(format!("| `{bug:?}` | {text} | {by} | `{script}` |"));
+    }
+    lines.extend([
+        String::new(),
+        "# Found by exploration of the register".to_owned(),
+        String::new(),
+        "Each breaks what arbiters that keep one record together rely on; the shortest way there is found in that scope \
+         (`tests/src/register`)."
+            .to_owned(),
+        String::new(),
+        "| mistake | in words | scope |".to_owned(),
+        "| --- | --- | --- |".to_owned(),
+    ]);
+    for Explored { bug, scope } in EXPLORED {
+        let text = bug.text();
+        lines.push(format!("| `{bug:?}` | {text} | {scope} |"));
     }
     lines.extend([
         String::new(),

@@ -6,7 +6,7 @@ use super::invariants::{
     AHEAD, BOUNDED, CALM, DURABLE, FORWARD, KEPT, LEDGER, LET_IN, LINEARIZABLE, LOCAL, ONCE,
     PANICS, REJECTED, REPLIES, REVISIONS, SPINS, STARTED, TOLD, TRUE,
 };
-use super::{Case, Drilled, Found, Measured, Scripted};
+use super::{Case, Drilled, Explored, Found, Measured, Scripted};
 use crate::availability::faults::{Kind, Who};
 
 /// Seeds for a mistake that hardly any mix of faults and writes leaves unseen.
@@ -289,6 +289,30 @@ pub const SCRIPTED: &[Scripted] = &[
         TRUE,
     ),
     scripted(Bug::ChunkOfFormerHandshake, "late_piece_of_a_state", LEDGER),
+];
+
+const fn explored(bug: Bug, scope: &'static str) -> Explored {
+    Explored { bug, scope }
+}
+
+/// The mistakes in what several arbiters do, each with the scope whose exploration finds it.
+pub const EXPLORED: &[Explored] = &[
+    explored(Bug::ChosenWithoutMajority, "duel"),
+    explored(Bug::ToldBeforeChosen, "duel"),
+    explored(Bug::FoundIsTold, "duel"),
+    explored(Bug::PromiseNotSaved, "crash"),
+    explored(Bug::AcceptanceNotSaved, "duel"),
+    explored(Bug::RoundReused, "two crashes"),
+    explored(Bug::AnyAnswerTaken, "two changes"),
+    explored(Bug::EarlierStepAccepted, "two changes"),
+    explored(Bug::AcceptedForgotten, "two changes"),
+    explored(Bug::AnsweredWithoutRound, "questions"),
+    explored(Bug::FormerRoundAnswers, "questions"),
+    explored(Bug::StrangersCount, "wiped"),
+    explored(Bug::SetChangedInOneStep, "change of the set"),
+    explored(Bug::MajorityOfEitherSet, "change of the set"),
+    explored(Bug::SecondSetChangeAtOnce, "two changes of the set"),
+    explored(Bug::OlderRuleKept, "change of the set"),
 ];
 
 /// The mistakes that break nothing, each with what makes up for them.
