@@ -578,7 +578,10 @@ replica-4 has been gone for 3 min or longer
         let status = combine(&[answer(2, 995, 980)]).unwrap();
         assert_eq!(status.replicas[0].name, "replica-1");
         assert!(!status.replicas[0].in_sync && !status.replicas[0].reachable);
-        assert!(status.table().contains("1 of 3 expected in sync"));
+        assert!(
+            status.table().contains("1 of 4 expected in sync"),
+            "who is missing too"
+        );
     }
 
     #[test]
