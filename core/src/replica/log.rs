@@ -16,10 +16,10 @@ use super::core::Installing;
 use super::proof::{self, Proof};
 
 impl Context<'_> {
-    /// Has `save` carried out, behind everything that is in the log.
-    pub(super) fn persist(&mut self, save: Save, proof: Proof) -> Ticket {
+    /// Has `save` carried out, behind everything that is in the log. Who asks for it recognises it by its ticket.
+    pub(super) fn persist(&mut self, save: Save) -> Ticket {
         self.save_log();
-        self.ask(save, proof)
+        self.ask(save, Proof::Other)
     }
 
     fn ask(&mut self, save: Save, proof: Proof) -> Ticket {
@@ -55,14 +55,18 @@ impl Context<'_> {
         self.ask(Save::Append { entries, committed }, Proof::Log(end));
     }
 
-    /// Cuts the log off behind `keep`.
-    pub(super) fn truncate(&mut self, keep: Position) {
+    /// Cuts the log off behind `keep`, here and on the disk.
+    pub(super) fn truncate(&mut self, keep: Position) -> Ticket {
         self.save_log();
+        let from = self.core.log.end();
         self.core.log.truncate(keep);
         self.core.saving = self.core.log.end();
         self.core
             .uncommitted
             .retain(|_, uncommitted| keep.covers(uncommitted.seq));
+        proof::limit(&mut self.core.disk, keep);
+        self.out.notify(Event::Truncated { from, to: keep });
+        self.ask(Save::Truncate { keep }, Proof::Other)
     }
 
     /// Takes up that the log is committed up to `position`.
@@ -92,7 +96,7 @@ impl Context<'_> {
             at,
             history: history.clone(),
         };
-        let ticket = self.persist(save, Proof::Other);
+        let ticket = self.persist(save);
         self.core.installing = Some(Installing {
             ticket,
             at,

@@ -13,7 +13,6 @@ use super::Replica;
 use super::asker::Asker;
 use super::core::{IsNewer, Leaving};
 use super::primary::Primary;
-use super::proof::Proof;
 use super::role::Role;
 use super::secondary::Secondary;
 use super::timer::Timer;
@@ -157,7 +156,7 @@ impl Replica {
             self.end_role(now, out);
             self.core.meta = meta.clone();
             let cx = &mut self.core.context(now, out);
-            let ticket = cx.persist(Save::Meta(meta), Proof::Other);
+            let ticket = cx.persist(Save::Meta(meta));
             self.role = Role::Entering {
                 ticket,
                 opens_tenure: is_new_epoch,
@@ -195,7 +194,6 @@ impl Replica {
             if planted!(PrimaryTruncates) {
                 let keep = cx.core.log.committed();
                 cx.truncate(keep);
-                cx.persist(Save::Truncate { keep }, Proof::Other);
             }
             self.role = Role::Primary(Box::new(Primary::open(cx, epoch)));
         } else {

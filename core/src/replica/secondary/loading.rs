@@ -8,7 +8,6 @@ use crate::limits;
 use crate::message::{StateAck, StateChunk};
 use crate::operation::{Key, Keyed, Moment};
 use crate::replica::context::Context;
-use crate::replica::proof::Proof;
 use crate::sessions::SessionRows;
 use crate::storage::{Save, Ticket};
 
@@ -42,7 +41,7 @@ impl Loading {
         at: Moment,
         history: EpochHistory,
     ) -> Self {
-        let ticket = cx.persist(Save::StageBegin, Proof::Other);
+        let ticket = cx.persist(Save::StageBegin);
         let revision = planted!(RevisionNotTransferred => Default::default(), at.revision);
         Self {
             sync,
@@ -73,13 +72,10 @@ impl Loading {
             self.next += 1;
             self.is_complete = chunk.is_last;
             self.sessions.extend(chunk.sessions.clone());
-            let ticket = cx.persist(
-                Save::Stage {
-                    records: chunk.records,
-                    sessions: chunk.sessions,
-                },
-                Proof::Other,
-            );
+            let ticket = cx.persist(Save::Stage {
+                records: chunk.records,
+                sessions: chunk.sessions,
+            });
             self.saving.push_back((ticket, self.next));
             return None;
         }

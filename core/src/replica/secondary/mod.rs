@@ -6,14 +6,13 @@ mod trust;
 use std::sync::Arc;
 
 use crate::config::{Epoch, NodeId, Position};
-use crate::event::Event;
 use crate::limits;
 use crate::message::{
     Beacon, BeaconAck, CommittedAnswer, CommittedQuery, Peer, PeerMessage, SnapshotAck, Snapshots,
     StateAck, StateChunk, SyncEnd, SyncFrom, SyncReply, SyncStart, Timestamp,
 };
 use crate::operation::{Change, Entry};
-use crate::storage::{Save, Ticket};
+use crate::storage::Ticket;
 use crate::time::Instant;
 
 use self::loading::Loading;
@@ -21,7 +20,7 @@ use self::trust::Trust;
 use super::context::Context;
 use super::core::Leaving;
 use super::leases::ReadLease;
-use super::proof::{self, Proof};
+use super::proof::Proof;
 use super::timer::Timer;
 
 /// One epoch of this replica under another one.
@@ -185,14 +184,10 @@ impl Secondary {
     }
 
     fn truncate(&mut self, cx: &mut Context<'_>, sync: u64, keep: Position) {
-        let from = cx.core.log.end();
-        if keep >= from || planted!(KeepsLongerTail) {
+        if keep >= cx.core.log.end() || planted!(KeepsLongerTail) {
             return self.stream(sync);
         }
-        cx.truncate(keep);
-        proof::limit(&mut cx.core.disk, keep);
-        cx.out.notify(Event::Truncated { from, to: keep });
-        let ticket = cx.persist(Save::Truncate { keep }, Proof::Other);
+        let ticket = cx.truncate(keep);
         self.stage = Stage::Truncating { sync, ticket };
         if planted!(TruncationNotAwaited) {
             self.stream(sync);
