@@ -11,7 +11,6 @@
 //! - What is done at once (applied to the state, measured of the node) the process is told in the same round.
 
 pub mod intake;
-pub mod lanes;
 pub mod outgoing;
 
 use std::collections::VecDeque;

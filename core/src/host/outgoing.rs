@@ -9,8 +9,6 @@ use crate::message::Message;
 use crate::transport::Lane;
 use crate::wire;
 
-use super::lanes;
-
 /// The messages of one round.
 #[derive(Debug, Default)]
 pub struct Outgoing {
@@ -35,7 +33,7 @@ impl Outgoing {
     /// Adds a message; the only place where one becomes bytes.
     pub(super) fn push(&mut self, to: Address, message: &Message) {
         let frame = wire::encode_by(&mut self.buffer, message);
-        let lane = lanes::lane(message);
+        let lane = message.lane();
         self.frames.entry((lane, to)).or_default().push(frame);
     }
 

@@ -25,6 +25,7 @@ use crate::epochs::EpochHistory;
 use crate::operation::{Entry, Keyed, Moment};
 use crate::sessions::SessionRows;
 use crate::time::Instant;
+use crate::transport::Lane;
 
 /// Anything that is ever sent.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -39,6 +40,18 @@ pub enum Message {
     Request(Request),
     /// A replica answers a client.
     Reply(Reply),
+}
+
+impl Message {
+    /// The lane it takes: what keeps the cluster together is small and goes first, transfers of the state go last.
+    pub fn lane(&self) -> Lane {
+        match self {
+            Self::ToArbiter(_) | Self::FromArbiter(_) => Lane::Control,
+            Self::Peer(peer) => peer.body.lane(),
+            Self::Request(request) => request.body.lane(),
+            Self::Reply(reply) => reply.body.lane(),
+        }
+    }
 }
 
 // ---------------------------------------------------------------------------------------------- to the arbiter
@@ -297,6 +310,24 @@ pub enum PeerMessage {
     CommittedQuery(CommittedQuery),
     /// Primary: "up to here".
     CommittedAnswer(CommittedAnswer),
+}
+
+impl PeerMessage {
+    /// The lane it takes.
+    pub fn lane(&self) -> Lane {
+        match self {
+            Self::SyncStart(_)
+            | Self::SyncReply(_)
+            | Self::SyncEnd(_)
+            | Self::Beacon(_)
+            | Self::BeaconAck(_) => Lane::Control,
+            Self::Snapshots(_)
+            | Self::SnapshotAck(_)
+            | Self::CommittedQuery(_)
+            | Self::CommittedAnswer(_) => Lane::Log,
+            Self::StateChunk(_) | Self::StateAck(_) => Lane::Bulk,
+        }
+    }
 }
 
 /// The primary of a new epoch, or one that has lost track of a replica, starts over with it.
