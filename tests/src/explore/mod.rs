@@ -37,8 +37,9 @@
 //!
 //! `scope` says what is explored, `moves` what may happen next, `world` what becomes of it, `judge` what must hold,
 //! `landmark` what must have been seen, `search` goes through it and knows nothing of clusters, `fingerprint` recognises
-//! what was seen. `scopes` is the table of all scopes, which the tests go through.
+//! what was seen, `findings` says how it ended. `scopes` is the table of all scopes, which the tests go through.
 
+mod findings;
 pub mod fingerprint;
 mod judge;
 mod landmark;
@@ -48,14 +49,14 @@ mod scopes;
 pub mod search;
 mod world;
 
-use std::fmt;
 use std::panic::{self, AssertUnwindSafe};
 
+pub use self::findings::Findings;
 pub use self::landmark::Landmark;
 pub use self::moves::Move;
 pub use self::scope::{Ask, Budget, Scope};
 pub use self::scopes::scopes;
-use self::search::{Ending, Model, Report};
+use self::search::{Ending, Model};
 use self::world::Witness;
 pub use self::world::{Underway, World};
 use crate::trace::{Detail, Trace};
@@ -91,71 +92,14 @@ impl Model for Exploration<'_> {
     }
 }
 
-/// What an exploration found.
-#[derive(Clone, Debug)]
-pub struct Findings {
-    /// The scope.
-    pub name: &'static str,
-    /// How much there was, what was seen, and how it ended.
-    pub report: Report<Move, Landmark>,
-    /// If something is violated: what happened since the exploration began, in the notation of traces.
-    pub lines: Vec<String>,
-}
-
-impl fmt::Display for Findings {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Report {
-            states,
-            steps,
-            depth,
-            landmarks,
-            ending,
-        } = &self.report;
-        write!(
-            f,
-            "{}: {states} states, {steps} steps, depth {depth}; ",
-            self.name
-        )?;
-        match ending {
-            Ending::Exhausted => write!(f, "exhausted")?,
-            Ending::Bounded => write!(f, "NOT exhausted")?,
-            Ending::Violated { what, path } => {
-                write!(f, "violated after {} moves: {what}", path.len())?;
-            }
-        }
-        write!(f, "; {landmarks:?}")?;
-        for line in &self.lines {
-            write!(f, "\n{line}")?;
-        }
-        Ok(())
-    }
-}
-
-impl Findings {
-    /// Does the scope hold?
-    ///
-    /// # Errors
-    /// Says what is violated, that it was not exhausted, or what never happened.
-    pub fn check(&self, scope: &Scope) -> Result<(), String> {
-        if self.report.ending != Ending::Exhausted {
-            return Err(self.to_string());
-        }
-        let is_missing = |landmark: &&Landmark| !self.report.landmarks.contains_key(landmark);
-        match scope.landmarks.iter().find(is_missing) {
-            Some(landmark) => Err(format!("{landmark:?} never happened: {self}")),
-            None => Ok(()),
-        }
-    }
-}
-
 /// Explores the scope of that name, and stops when as many states are seen; `None` if there is no such scope.
-pub fn run(name: &str, states_max: usize) -> Option<Findings> {
+pub fn run(name: &str, states_max: usize) -> Option<Findings<Move, Landmark>> {
     let scope = scopes().into_iter().find(|scope| scope.name == name)?;
     Some(explore(&scope, states_max))
 }
 
 /// Explores a scope, and stops when as many states are seen.
-pub fn explore(scope: &Scope, states_max: usize) -> Findings {
+pub fn explore(scope: &Scope, states_max: usize) -> Findings<Move, Landmark> {
     let report = search::search(&Exploration(scope), states_max);
     let lines = match &report.ending {
         Ending::Violated { path, .. } => replay(scope, path),

@@ -37,15 +37,13 @@ mod scopes;
 mod truth;
 mod world;
 
-use std::fmt;
-
 pub use self::landmark::Landmark;
 pub use self::scope::Scope;
 pub use self::scopes::SCOPES;
 pub use self::world::Move;
 use self::world::World;
-use crate::explore::fingerprint;
-use crate::explore::search::{self, Ending, Model, Report};
+use crate::explore::search::{self, Ending, Model};
+use crate::explore::{Findings, fingerprint};
 
 /// A few arbiters as something that can be explored.
 struct Exploration<'a>(&'a Scope);
@@ -74,19 +72,8 @@ impl Model for Exploration<'_> {
     }
 }
 
-/// What an exploration found.
-#[derive(Clone, Debug)]
-pub struct Findings {
-    /// The scope.
-    pub name: &'static str,
-    /// How much there was, what was seen, and how it ended.
-    pub report: Report<Move, Landmark>,
-    /// If something is violated: what happened since the exploration began.
-    pub lines: Vec<String>,
-}
-
 /// Explores a scope, and stops when as many states are seen.
-pub fn explore(scope: &Scope, states_max: usize) -> Findings {
+pub fn explore(scope: &Scope, states_max: usize) -> Findings<Move, Landmark> {
     let report = search::search(&Exploration(scope), states_max);
     let lines = match &report.ending {
         Ending::Violated { path, .. } => replay(scope, path),
@@ -116,47 +103,4 @@ fn replay(scope: &Scope, path: &[Move]) -> Vec<String> {
         }
     }
     lines
-}
-
-impl fmt::Display for Findings {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Report {
-            states,
-            steps,
-            depth,
-            landmarks,
-            ending,
-        } = &self.report;
-        let name = self.name;
-        write!(f, "{name}: {states} states, {steps} steps, depth {depth}; ")?;
-        match ending {
-            Ending::Exhausted => write!(f, "exhausted")?,
-            Ending::Bounded => write!(f, "NOT exhausted")?,
-            Ending::Violated { what, path } => {
-                write!(f, "violated after {} moves: {what}", path.len())?;
-            }
-        }
-        write!(f, "; {landmarks:?}")?;
-        for line in &self.lines {
-            write!(f, "\n    {line}")?;
-        }
-        Ok(())
-    }
-}
-
-impl Findings {
-    /// Does the scope hold?
-    ///
-    /// # Errors
-    /// Says what is violated, that it was not exhausted, or what never happened.
-    pub fn check(&self, scope: &Scope) -> Result<(), String> {
-        if self.report.ending != Ending::Exhausted {
-            return Err(self.to_string());
-        }
-        let is_missing = |landmark: &&Landmark| !self.report.landmarks.contains_key(landmark);
-        match scope.landmarks.iter().find(is_missing) {
-            Some(landmark) => Err(format!("{landmark:?} never happened: {self}")),
-            None => Ok(()),
-        }
-    }
 }
