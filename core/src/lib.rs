@@ -284,6 +284,8 @@ pub mod transport;
 
 pub mod rights;
 
+pub mod register;
+
 pub mod message;
 
 pub mod wire;

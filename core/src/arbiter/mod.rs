@@ -5,7 +5,6 @@
 mod adopt;
 mod force;
 pub mod policy;
-pub mod register;
 #[cfg(test)]
 mod tests;
 

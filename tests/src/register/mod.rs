@@ -1,7 +1,7 @@
 //! Exploration of the register that several arbiters keep: every interleaving of a few of them, on the code itself.
 //!
 //! The search is that of [`explore`](crate::explore::search). What is explored are
-//! [`Register`](lockstep_core::arbiter::register::Register)s, which keep a value that tells which changes led to it.
+//! [`Register`](lockstep_core::register::Register)s, which keep a value that tells which changes led to it.
 //!
 //! # What may happen ([`Move`])
 //!

@@ -5,8 +5,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use lockstep_core::arbiter::register::{Ballot, Held, Keeper, Mark, Message};
 use lockstep_core::config::{ArbiterId, QuestionRound};
+use lockstep_core::register::{Ballot, Held, Keeper, Mark, Message};
 
 use super::history::History;
 use super::landmark::Landmark;

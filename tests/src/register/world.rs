@@ -3,10 +3,10 @@
 use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
 
-use lockstep_core::arbiter::register::{
+use lockstep_core::config::{ArbiterId, Round, Step};
+use lockstep_core::register::{
     Arbiters, Ballot, Effect, Effects, Held, Keeper, Mark, Message, Register,
 };
-use lockstep_core::config::{ArbiterId, Round, Step};
 
 use super::history::History;
 use super::landmark::Landmark;
@@ -74,9 +74,9 @@ struct Letter {
 }
 
 impl Node {
-    fn new(id: u64, keeper: Keeper<History>) -> Self {
+    fn new(keeper: Keeper<History>) -> Self {
         Self {
-            register: Register::open(ArbiterId(id), keeper.clone()),
+            register: Register::open(keeper.clone()),
             disk: Arc::new(keeper),
             waiting: VecDeque::new(),
         }
@@ -99,9 +99,9 @@ impl World {
         };
         let node = |id| {
             if id <= scope.arbiters {
-                Node::new(id, Keeper::holding(held.clone()))
+                Node::new(Keeper::holding(ArbiterId(id), held.clone()))
             } else {
-                Node::new(id, Keeper::default())
+                Node::new(Keeper::new(ArbiterId(id)))
             }
         };
         let count = scope.arbiters + scope.strangers;
@@ -122,7 +122,9 @@ impl World {
         };
         let passed = &mut Vec::new();
         for node in &world.nodes {
-            let saved = world.truth.on_saved(node.register.id(), &node.disk, passed);
+            let saved = world
+                .truth
+                .on_saved(node.register.keeper().id(), &node.disk, passed);
             saved.expect("all of them hold the same");
         }
         if scope.has_chair {
@@ -169,7 +171,7 @@ impl World {
             }
             let promised = node.register.keeper().promised();
             for (number, ballot) in self.ballots.iter().enumerate() {
-                if promised.arbiter == node.register.id() && promised < *ballot {
+                if promised.arbiter == node.register.keeper().id() && promised < *ballot {
                     moves.push(Move::Refuse(place, number as u8));
                 }
             }
@@ -232,7 +234,7 @@ impl World {
                 let made = self.made + 1;
                 let register = self.register(place);
                 let value = register.keeper().held().expect("a chair has it").value;
-                if register.change(value.with(made), out) {
+                if register.change(value.with(made), out).is_some() {
                     self.made = made;
                     self.changes -= 1;
                 }
@@ -245,7 +247,10 @@ impl World {
                 let set = set.expect("a scope changes to arbiters");
                 let register = self.register(place);
                 let value = register.keeper().held().expect("a chair has it").value;
-                if register.change_arbiters(set, value.with(made), out) {
+                if register
+                    .change_arbiters(set, value.with(made), out)
+                    .is_some()
+                {
                     self.made = made;
                     self.sets += 1;
                 }
@@ -270,7 +275,7 @@ impl World {
                 if !node.waiting.is_empty() {
                     passed.push(Landmark::Lost);
                 }
-                *node = Node::new(node.register.id().0, (*node.disk).clone());
+                *node = Node::new((*node.disk).clone());
                 self.crashes -= 1;
                 passed.push(Landmark::Crashed);
                 place
@@ -279,7 +284,7 @@ impl World {
                 let id = scope.wiped.expect("the scope has it");
                 let place = id as u8 - 1;
                 let node = &mut self.nodes[usize::from(place)];
-                *node = Node::new(id + WIPED, Keeper::default());
+                *node = Node::new(Keeper::new(ArbiterId(id + WIPED)));
                 self.is_wiped = true;
                 passed.push(Landmark::Wiped);
                 place
@@ -317,18 +322,18 @@ impl World {
     /// Would it change anything if it arrived: as the receiver is, as a crash would leave it, or after its directory was emptied?
     fn matters(&self, scope: &Scope, letter: &Letter) -> bool {
         let node = &self.nodes[usize::from(letter.to)];
-        let id = node.register.id();
+        let id = node.register.keeper().id();
         let may_crash = self.may_crash(scope, letter.to) && *node.disk != *node.register.keeper();
         let may_be_wiped = !self.is_wiped && scope.wiped == Some(id.0);
         may_count(&node.register, &letter.message)
             || self.changes_something(&node.register, letter)
             || may_crash && {
                 let keeper = (*node.disk).clone();
-                self.changes_something(&Register::open(id, keeper), letter)
+                self.changes_something(&Register::open(keeper), letter)
             }
             || may_be_wiped && {
                 let id = ArbiterId(id.0 + WIPED);
-                self.changes_something(&Register::open(id, Keeper::default()), letter)
+                self.changes_something(&Register::open(Keeper::new(id)), letter)
             }
     }
 
@@ -336,7 +341,7 @@ impl World {
         let mut reached = register.clone();
         let out = &mut Effects::default();
         reached.on_message(letter.from, letter.message.clone(), out);
-        let from = register.id();
+        let from = register.keeper().id();
         reached != *register
             || out.drain().any(|effect| match effect {
                 Effect::Send {
@@ -383,7 +388,8 @@ impl World {
     fn save_first(&mut self, place: u8, passed: &mut Vec<Landmark>) -> Result<(), String> {
         let node = &mut self.nodes[usize::from(place)];
         if let Some(Effect::Save(keeper)) = node.waiting.pop_front() {
-            self.truth.on_saved(node.register.id(), &keeper, passed)?;
+            self.truth
+                .on_saved(node.register.keeper().id(), &keeper, passed)?;
             node.disk = Arc::new(keeper);
         }
         Ok(())
@@ -392,7 +398,7 @@ impl World {
     /// Does what waits for nothing.
     fn carry_out(&mut self, place: u8, passed: &mut Vec<Landmark>) -> Result<(), String> {
         let node = &mut self.nodes[usize::from(place)];
-        let from = node.register.id();
+        let from = node.register.keeper().id();
         while let Some(effect) = node.waiting.pop_front() {
             match effect {
                 Effect::Save(_) => {

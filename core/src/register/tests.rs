@@ -31,7 +31,7 @@ fn first_of(ids: &[u64]) -> Register<u32> {
         arbiters: arbiters(ids),
         value: 0,
     };
-    Register::open(first, Keeper::holding(held))
+    Register::open(Keeper::holding(first, held))
 }
 
 /// What a register wants done, save by save: `save`, `2` for a message to that arbiter, `chosen`, `confirmed`.
@@ -69,7 +69,7 @@ fn a_lone_arbiter_saves_once_for_a_start_and_for_each_change_and_says_nothing() 
     let out = &mut Effects::default();
     assert!(register.stand(out));
     assert_eq!(told(out), "save chosen");
-    assert!(register.change(1, out));
+    assert!(register.change(1, out).is_some());
     assert_eq!(told(out), "save chosen");
     assert_eq!(register.present().map(|held| held.value), Some(1));
 }
@@ -89,7 +89,7 @@ fn a_chair_has_a_change_accepted_while_its_own_disk_is_at_work() {
     let mut register = first_of(&[1, 2, 3]);
     let out = &mut Effects::default();
     seat(&mut register, 2);
-    assert!(register.change(1, out));
+    assert!(register.change(1, out).is_some());
     assert_eq!(told(out), "2 3 save");
     accept(&mut register, 3, out);
     assert_eq!(told(out), "chosen");
@@ -100,12 +100,12 @@ fn the_next_change_waits_until_the_one_before_is_chosen() {
     let mut register = first_of(&[1, 2, 3]);
     let out = &mut Effects::default();
     seat(&mut register, 2);
-    assert!(register.change(1, out));
-    assert!(!register.change(2, out));
-    assert!(!register.change_arbiters(arbiters(&[1]), 2, out));
+    assert!(register.change(1, out).is_some());
+    assert_eq!(register.change(2, out), None);
+    assert_eq!(register.change_arbiters(arbiters(&[1]), 2, out), None);
     assert_eq!(register.question(out), None);
     accept(&mut register, 3, out);
-    assert!(register.change(2, out));
+    assert!(register.change(2, out).is_some());
 }
 
 #[test]
@@ -150,10 +150,11 @@ fn what_is_not_answered_is_sent_again() {
 #[test]
 fn a_stranger_does_not_stand_for_the_chair() {
     let out = &mut Effects::default();
-    let mut empty = Register::<u32>::open(ArbiterId(4), Keeper::default());
+    let mut empty = Register::<u32>::open(Keeper::new(ArbiterId(4)));
     assert!(!empty.stand(out));
-    let held = first_of(&[1, 2, 3]).keeper().clone();
-    assert!(!Register::open(ArbiterId(4), held).stand(out));
+    let held = first_of(&[1, 2, 3]).keeper().held().cloned();
+    let removed = Keeper::holding(ArbiterId(4), held.expect("it holds the first"));
+    assert!(!Register::open(removed).stand(out));
     assert_eq!(told(out), "");
 }
 
@@ -191,7 +192,11 @@ fn a_chair_that_is_not_among_the_new_arbiters_ends_with_the_change() {
     let mut register = first_of(&[1, 2, 3]);
     let out = &mut Effects::default();
     seat(&mut register, 2);
-    assert!(register.change_arbiters(arbiters(&[2, 3]), 1, out));
+    assert!(
+        register
+            .change_arbiters(arbiters(&[2, 3]), 1, out)
+            .is_some()
+    );
     assert_eq!(told(out), "2 3 save");
     accept(&mut register, 2, out);
     assert_eq!(told(out), "", "that is a majority of the old set alone");

@@ -36,7 +36,6 @@ use self::office::{Chair, Office, Questions, Standing};
 /// - It counts its own keeper at once: what rests on that leaves behind the save of it.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Register<V> {
-    id: ArbiterId,
     keeper: Keeper<V>,
     office: Office<V>,
     /// The highest ballot that others have refused this arbiter for: the next one is above it.
@@ -45,18 +44,12 @@ pub struct Register<V> {
 
 impl<V: Clone> Register<V> {
     /// That of an arbiter whose disk has this.
-    pub fn open(id: ArbiterId, keeper: Keeper<V>) -> Self {
+    pub fn open(keeper: Keeper<V>) -> Self {
         Self {
-            id,
             keeper,
             office: Office::Idle,
             heard: Ballot::NONE,
         }
-    }
-
-    /// Which arbiter this is.
-    pub fn id(&self) -> ArbiterId {
-        self.id
     }
 
     /// What its keeper knows.
@@ -89,11 +82,11 @@ impl<V: Clone> Register<V> {
         };
         let ballot = Ballot {
             round: self.keeper.promised().max(self.heard).round.next(),
-            arbiter: self.id,
+            arbiter: self.keeper.id(),
         };
         // The greatest round has none after it.
         let is_new = ballot > self.keeper.promised().max(self.heard);
-        if !newest.arbiters.has(self.id) || !is_new {
+        if !newest.arbiters.has(self.keeper.id()) || !is_new {
             return false;
         }
         self.keeper.promise(ballot);
@@ -101,7 +94,7 @@ impl<V: Clone> Register<V> {
             out.save(self.keeper.clone());
         }
         let others = self.others(&newest.arbiters);
-        let by = BTreeSet::from([self.id]);
+        let by = BTreeSet::from([self.keeper.id()]);
         self.office = Office::Standing(Standing { by, newest });
         for to in others {
             out.send(to, Message::Prepare { ballot });
@@ -110,28 +103,29 @@ impl<V: Clone> Register<V> {
         true
     }
 
-    /// Changes the value. Returns whether it can: only where there is a [`present`](Self::present) one.
-    pub fn change(&mut self, value: V, out: &mut Effects<V>) -> bool {
-        let Some(held) = self.present() else {
-            return false;
-        };
-        self.begin(held.mark.step.next(), held.arbiters.clone(), value, out);
-        true
+    /// Changes the value. Returns the mark under which it is done once that is chosen; `None` where nothing is
+    /// [`present`](Self::present).
+    pub fn change(&mut self, value: V, out: &mut Effects<V>) -> Option<Mark> {
+        let held = self.present()?;
+        Some(self.begin(held.mark.step.next(), held.arbiters.clone(), value, out))
     }
 
-    /// Changes the value, and begins a change of the set of arbiters, which goes on by itself. Returns whether it can.
-    pub fn change_arbiters(&mut self, next: Arbiters, value: V, out: &mut Effects<V>) -> bool {
+    /// Changes the value, and begins a change of the set of arbiters, which goes on by itself. Returns the mark of its first
+    /// half; `None` where nothing is [`present`](Self::present).
+    pub fn change_arbiters(
+        &mut self,
+        next: Arbiters,
+        value: V,
+        out: &mut Effects<V>,
+    ) -> Option<Mark> {
         let held = if planted!(SecondSetChangeAtOnce) && self.is_chair() {
             self.keeper.held()
         } else {
             self.present()
         };
-        let Some(held) = held else {
-            return false;
-        };
+        let held = held?;
         let arbiters = held.arbiters.towards(next);
-        self.begin(held.mark.step.next(), arbiters, value, out);
-        true
+        Some(self.begin(held.mark.step.next(), arbiters, value, out))
     }
 
     /// Has the others asked whether anybody else may have decided anything. Returns the round whose confirmation answers that;
@@ -274,7 +268,7 @@ impl<V: Clone> Register<V> {
         {
             let asked = standing.newest.arbiters.all();
             let newcomers = held.arbiters.all().into_iter();
-            for to in newcomers.filter(|to| !asked.contains(to) && *to != self.id) {
+            for to in newcomers.filter(|to| !asked.contains(to) && *to != self.keeper.id()) {
                 out.send(to, Message::Prepare { ballot });
             }
             standing.newest = held;
@@ -305,7 +299,7 @@ impl<V: Clone> Register<V> {
     }
 
     /// Has a value accepted. The others hear of it before the own disk knows it: what they do with it rests on nothing there.
-    fn begin(&mut self, step: Step, arbiters: Arbiters, value: V, out: &mut Effects<V>) {
+    fn begin(&mut self, step: Step, arbiters: Arbiters, value: V, out: &mut Effects<V>) -> Mark {
         let ballot = self.keeper.promised();
         let mark = Mark { ballot, step };
         let held = Held {
@@ -322,10 +316,11 @@ impl<V: Clone> Register<V> {
             out.chosen(mark);
         }
         if let Office::Chair(chair) = &mut self.office {
-            chair.accepted_by = BTreeSet::from([self.id]);
+            chair.accepted_by = BTreeSet::from([self.keeper.id()]);
             chair.is_chosen = false;
         }
         self.conclude(out);
+        mark
     }
 
     fn on_accepted(&mut self, from: ArbiterId, mark: Mark, out: &mut Effects<V>) {
@@ -355,7 +350,7 @@ impl<V: Clone> Register<V> {
         if let Some(arbiters) = held.arbiters.settled() {
             let (step, value) = (held.mark.step.next(), held.value.clone());
             self.begin(step, arbiters, value, out);
-        } else if !held.arbiters.has(self.id) {
+        } else if !held.arbiters.has(self.keeper.id()) {
             // It has been the last to decide for those that it was one of.
             self.office = Office::Idle;
         }
@@ -368,7 +363,7 @@ impl<V: Clone> Register<V> {
         };
         let questions = &mut chair.questions;
         questions.round = questions.round.next();
-        questions.answered_by = Some(BTreeSet::from([self.id]));
+        questions.answered_by = Some(BTreeSet::from([self.keeper.id()]));
         questions.is_wanted = false;
         let (ballot, round) = (self.keeper.promised(), questions.round);
         for to in self.others(&held.arbiters) {
@@ -414,7 +409,7 @@ impl<V: Clone> Register<V> {
 
     fn others(&self, arbiters: &Arbiters) -> BTreeSet<ArbiterId> {
         let mut others = arbiters.all();
-        others.remove(&self.id);
+        others.remove(&self.keeper.id());
         others
     }
 }

@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::config::ArbiterId;
+
 use super::arbiters::Arbiters;
 use super::ballot::{Ballot, Mark};
 
@@ -22,6 +24,8 @@ pub struct Held<V> {
 /// - What it holds is of no higher ballot than its promise.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Keeper<V> {
+    /// Which arbiter it is of: drawn once, at random.
+    id: ArbiterId,
     promised: Ballot,
     held: Option<Held<V>>,
 }
@@ -39,23 +43,28 @@ pub(super) enum Response {
     Refused,
 }
 
-impl<V> Default for Keeper<V> {
-    /// That of an empty directory.
-    fn default() -> Self {
+impl<V> Keeper<V> {
+    /// That of an arbiter which knows nothing yet, or nothing any more.
+    pub fn new(id: ArbiterId) -> Self {
         Self {
+            id,
             promised: Ballot::NONE,
             held: None,
         }
     }
-}
 
-impl<V> Keeper<V> {
     /// That of an arbiter which holds a value from the beginning.
-    pub fn holding(held: Held<V>) -> Self {
+    pub fn holding(id: ArbiterId, held: Held<V>) -> Self {
         Self {
+            id,
             promised: held.mark.ballot,
             held: Some(held),
         }
+    }
+
+    /// Which arbiter it is of.
+    pub fn id(&self) -> ArbiterId {
+        self.id
     }
 
     /// It accepts nothing under a lower ballot.
