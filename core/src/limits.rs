@@ -19,6 +19,10 @@ pub const JOINING_SILENCE: Duration = Duration::from_secs(30);
 /// A replica asks the arbiter for the configuration this often: lost announcements are made good within it.
 pub const CONFIG_QUERY_INTERVAL: Duration = Duration::from_millis(500);
 
+/// A replica asks the next of several arbiters when the one it asked has not answered for this long: that is, with its next
+/// repetition.
+pub const ARBITER_PATIENCE: Duration = RETRY_INTERVAL;
+
 /// The arbiter counts as reachable while something was heard from it within this time.
 pub const ARBITER_SILENCE: Duration = Duration::from_millis(2000);
 

@@ -138,6 +138,9 @@ mod switch {
         // The arbiter.
         NoCompareAndSwap = "the arbiter takes proposals for any version",
         RemovesAtOnce = "the arbiter does not let a removed replica drain",
+        TellsBeforeChosen = "an arbiter tells a configuration that a majority has not accepted yet",
+        TellsUnconfirmed = "an arbiter answers from its record without asking whether it is the newest",
+        DoubtSuffices = "an arbiter that knows less than a replica does not ask whether another one has decided that",
         TellsBeforeDurable = "the arbiter tells a configuration that is not on its disk",
         JoinKeepsVersion = "a restart of a replica in sync does not raise the version",
         RestartKeepsEpoch = "a restarted primary goes on in its old epoch",

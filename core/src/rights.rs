@@ -130,10 +130,13 @@ impl Sender {
                 Message::ToArbiter(_)
                 | Message::FromArbiter(_)
                 | Message::Peer(_)
-                | Message::Reply(_),
+                | Message::Reply(_)
+                | Message::Register(_),
             ) => Err(Forbidden::NotARequest),
             (Self::Node { .. }, Message::Request(_)) => Err(Forbidden::NodeAsks),
-            (Self::Node { role, .. }, Message::FromArbiter(_)) => role.check(NodeRole::Arbiter),
+            (Self::Node { role, .. }, Message::FromArbiter(_) | Message::Register(_)) => {
+                role.check(NodeRole::Arbiter)
+            }
             (Self::Node { role, .. }, Message::Peer(_) | Message::Reply(_)) => {
                 role.check(NodeRole::Replica)
             }

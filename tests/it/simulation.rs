@@ -89,7 +89,10 @@ const REGRESSIONS: &[(u64, &str)] = &[
 #[test]
 fn the_same_seed_gives_the_same_conversation() {
     for seed in 0..5 {
-        let (first, second) = (chaos::run(seed, Detail::All), chaos::run(seed, Detail::All));
+        let (first, second) = (
+            chaos::run(seed, None, Detail::All),
+            chaos::run(seed, None, Detail::All),
+        );
         assert!(first.lines.len() > 100, "seed {seed} hardly says anything");
         assert_eq!(first.lines, second.lines, "seed {seed}");
     }
@@ -98,7 +101,7 @@ fn the_same_seed_gives_the_same_conversation() {
 #[test]
 fn seeds_that_found_bugs_find_none_any_more() {
     for (seed, bug) in REGRESSIONS {
-        let report = chaos::run(*seed, Detail::Off);
+        let report = chaos::run(*seed, Some(1), Detail::Off);
         assert_eq!(report.violation, None, "seed {seed}: {bug}");
     }
 }
@@ -108,13 +111,19 @@ fn ten_thousand_clusters_keep_their_promises() {
     let campaign = Campaign {
         start: 0,
         seeds: 10_000,
+        arbiters: None,
         threads: thread::available_parallelism().map_or(1, Into::into),
     };
     let summary = campaign.run(|_| {});
     let failures: Vec<_> = summary
         .failures
         .iter()
-        .map(|(seed, violation)| format!("seed {seed}: {violation}\n    {}", replay_command(*seed)))
+        .map(|(seed, violation)| {
+            format!(
+                "seed {seed}: {violation}\n    {}",
+                replay_command(*seed, None)
+            )
+        })
         .collect();
     assert!(failures.is_empty(), "{}", failures.join("\n"));
     let missing = summary.counts.missing();
@@ -133,7 +142,7 @@ fn real_files_do_what_simulated_ones_do() {
     for seed in 0..FILES_SEEDS {
         let directory = tempfile::tempdir().unwrap();
         let report = chaos::run_on_files(seed, directory.path(), Detail::Off);
-        let alone = chaos::run(seed, Detail::Off);
+        let alone = chaos::run(seed, None, Detail::Off);
         assert_eq!(report.violation, None, "seed {seed}");
         assert_eq!(report.counts, alone.counts, "seed {seed}");
         compared += report.files_compared;

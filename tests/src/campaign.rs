@@ -16,6 +16,8 @@ pub struct Campaign {
     pub start: u64,
     /// How many.
     pub seeds: u64,
+    /// With so many arbiters, however many a seed has.
+    pub arbiters: Option<usize>,
     /// Threads that share them.
     pub threads: usize,
 }
@@ -23,6 +25,8 @@ pub struct Campaign {
 /// What a campaign showed.
 #[derive(Clone, Debug, Default)]
 pub struct Summary {
+    /// As the campaign was told.
+    pub arbiters: Option<usize>,
     /// Seeds that were run.
     pub seeds: u64,
     /// What happened in them.
@@ -108,7 +112,7 @@ impl Summary {
                     "seed": seed,
                     "invariant": violation.invariant,
                     "what": violation.what,
-                    "replay": replay_command(*seed),
+                    "replay": replay_command(*seed, self.arbiters),
                 })
             })
             .collect();
@@ -127,8 +131,11 @@ impl Summary {
 }
 
 /// The command that shows what a seed does.
-pub fn replay_command(seed: u64) -> String {
-    format!("cargo run -p lockstep-tests --release --bin simulate -- --seed {seed} --trace")
+pub fn replay_command(seed: u64, arbiters: Option<usize>) -> String {
+    let arbiters = arbiters.map_or_else(String::new, |count| format!(" --arbiters {count}"));
+    format!(
+        "cargo run -p lockstep-tests --release --bin simulate -- --seed {seed}{arbiters} --trace"
+    )
 }
 
 impl Campaign {
@@ -136,7 +143,10 @@ impl Campaign {
     pub fn run(&self, progress: impl Fn(u64) + Sync) -> Summary {
         let next = AtomicU64::new(0);
         let is_over = AtomicBool::new(false);
-        let all = Mutex::new(Summary::default());
+        let all = Mutex::new(Summary {
+            arbiters: self.arbiters,
+            ..Summary::default()
+        });
         thread::scope(|scope| {
             for _ in 0..self.threads.max(1) {
                 scope.spawn(|| {
@@ -147,7 +157,7 @@ impl Campaign {
                             break;
                         }
                         let seed = self.start + done;
-                        mine.add(seed, chaos::run(seed, Detail::Off));
+                        mine.add(seed, chaos::run(seed, self.arbiters, Detail::Off));
                         progress(done);
                         if mine.failures.len() >= FAILURES_MAX {
                             is_over.store(true, Ordering::Relaxed);

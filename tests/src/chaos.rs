@@ -6,7 +6,7 @@ use std::panic::{self, AssertUnwindSafe};
 use std::path::Path;
 use std::time::Duration;
 
-use lockstep_core::config::NodeId;
+use lockstep_core::config::{Config, NodeId};
 use lockstep_core::host::intake::Intake;
 use lockstep_core::limits::{Limits, SessionLimits};
 use lockstep_core::message::{Drain, RequestBody};
@@ -116,7 +116,7 @@ struct Plan {
 }
 
 impl Plan {
-    fn draw(seed: u64) -> Self {
+    fn draw(seed: u64, arbiters: Option<usize>) -> Self {
         // Not the stream the cluster draws from, so that its draws do not repeat these.
         let mut rng = ChaCha8Rng::seed_from_u64(seed ^ 0x05ee_d0fc_4a05);
         let mut of_some = |often: f64, max: f64| {
@@ -153,6 +153,7 @@ impl Plan {
         };
         let cluster = ClusterOptions {
             seed,
+            arbiters: arbiters.unwrap_or_else(|| draw_arbiters(seed)),
             replicas: *[2, 3, 3, 3, 4].choose(&mut rng).expect("not empty"),
             clients: rng.random_range(1..=3),
             network,
@@ -249,15 +250,22 @@ impl Plan {
 /// One seed in so many also has a single fault happen to a cluster that is well, and looks how long that stops the service.
 const SINGLE_FAULT_EVERY: u64 = 16;
 
-/// Runs the simulation of a seed.
-pub fn run(seed: u64, detail: Detail) -> Report {
-    simulate(Plan::draw(seed), detail)
+/// How many arbiters a seed has. Of a stream of its own: with one of them, everything else is as it was drawn before there
+/// were several.
+fn draw_arbiters(seed: u64) -> usize {
+    let mut rng = ChaCha8Rng::seed_from_u64(seed ^ 0x0a4b_17e2);
+    *[1, 1, 1, 3, 3, 5].choose(&mut rng).expect("not empty")
+}
+
+/// Runs the simulation of a seed; with so many `arbiters`, however many the seed has.
+pub fn run(seed: u64, arbiters: Option<usize>, detail: Detail) -> Report {
+    simulate(Plan::draw(seed, arbiters), detail)
 }
 
 /// The same, with the logs of all replicas on files of the operating system as well, below `directory`: each call to these
 /// has the same outcome as that to the simulated ones, unless something was injected there.
 pub fn run_on_files(seed: u64, directory: &Path, detail: Detail) -> Report {
-    let mut plan = Plan::draw(seed);
+    let mut plan = Plan::draw(seed, None);
     plan.cluster.real_files = Some(directory.to_owned());
     simulate(plan, detail)
 }
@@ -368,24 +376,36 @@ fn inject(cluster: &mut Cluster, fault: Fault) {
         Fault::Pause => cluster.pause(one, time),
         Fault::CrashPrimary => cluster.crash(primary.unwrap_or(replica), time),
         Fault::CrashSecondary => cluster.crash(secondary, time),
-        Fault::CrashArbiter => cluster.crash(0, time),
+        Fault::CrashArbiter => {
+            let arbiter = an_arbiter(cluster);
+            cluster.crash(arbiter, time);
+        }
         Fault::CrashClient => {
             let clients = cluster.clients();
             let client = cluster.rng().random_range(clients);
             cluster.crash(client, time);
         }
-        Fault::DiskHang => cluster.hang_disk(cluster_disk(one, replica), time),
-        Fault::DiskFull => cluster.fill_disk(cluster_disk(one, replica), time),
-        Fault::DiskError | Fault::NoRoomForOnce => cluster.fail_disk(cluster_disk(one, replica)),
+        Fault::DiskHang => {
+            let disk = cluster_disk(cluster, one, replica);
+            cluster.hang_disk(disk, time);
+        }
+        Fault::DiskFull => {
+            let disk = cluster_disk(cluster, one, replica);
+            cluster.fill_disk(disk, time);
+        }
+        Fault::DiskError | Fault::NoRoomForOnce => {
+            let disk = cluster_disk(cluster, one, replica);
+            cluster.fail_disk(disk);
+        }
         Fault::Wipe | Fault::PutBack => {
             // It may be about to take the primary's place.
-            let config = cluster.config_decided();
             let wiped = cluster.node_id(secondary);
-            let others = [config.primary, wiped];
-            if config.primary.is_some()
-                && config.primary != wiped
-                && may_go(cluster, wiped, &others)
-            {
+            let may_be_wiped = |config: &&Config| {
+                config.primary.is_some()
+                    && config.primary != wiped
+                    && may_go(cluster, config, wiped, &[config.primary, wiped])
+            };
+            if cluster.configs_decided().iter().all(may_be_wiped) {
                 match fault {
                     Fault::PutBack => cluster.save_or_put_back(secondary, time),
                     _ => cluster.wipe(secondary, time),
@@ -395,13 +415,13 @@ fn inject(cluster: &mut Cluster, fault: Fault) {
         // Its primary may have lost its disk.
         Fault::Leave => {
             let leaving = cluster.node_id(replica);
-            if may_go(cluster, leaving, &[leaving]) {
+            if may_leave(cluster, leaving) {
                 cluster.leave(replica);
             }
         }
         Fault::Drain => {
             let leaving = cluster.node_id(replica);
-            if may_go(cluster, leaving, &[leaving]) {
+            if may_leave(cluster, leaving) {
                 cluster.counts.fault(fault);
                 drain(cluster, replica, Drain::Node, time);
             }
@@ -421,10 +441,28 @@ fn inject(cluster: &mut Cluster, fault: Fault) {
     }
 }
 
+/// One of them; the only one, if it is alone.
+fn an_arbiter(cluster: &mut Cluster) -> usize {
+    match cluster.arbiters().len() {
+        1 => 0,
+        count => cluster.rng().random_range(0..count),
+    }
+}
+
+fn may_leave(cluster: &Cluster, node: Option<NodeId>) -> bool {
+    let mut configs = cluster.configs_decided().into_iter();
+    configs.all(|config| may_go(cluster, config, node, &[node]))
+}
+
 /// Is `node` not in sync, or is a replica in sync besides `others` that still has its disk? The last copy of the data must
 /// not go: the store promises nothing then.
-fn may_go(cluster: &Cluster, node: Option<NodeId>, others: &[Option<NodeId>]) -> bool {
-    let in_sync = &cluster.config_decided().in_sync;
+fn may_go(
+    cluster: &Cluster,
+    config: &Config,
+    node: Option<NodeId>,
+    others: &[Option<NodeId>],
+) -> bool {
+    let in_sync = &config.in_sync;
     // One that was put back lacks something, or is refused.
     let replicas = cluster.replicas();
     let mut nodes = replicas
@@ -445,9 +483,13 @@ fn drain(cluster: &mut Cluster, replica: usize, drain: Drain, patience: u64) {
     }
 }
 
-/// The arbiter's disk may hang as well as that of a replica; clients have none.
-fn cluster_disk(one: usize, replica: usize) -> usize {
-    if one == 0 { 0 } else { replica }
+/// An arbiter's disk may hang as well as that of a replica; clients have none.
+fn cluster_disk(cluster: &Cluster, one: usize, replica: usize) -> usize {
+    if cluster.arbiters().contains(&one) {
+        one
+    } else {
+        replica
+    }
 }
 
 /// Waits until everybody is in sync and has the same, then writes once more.

@@ -182,6 +182,14 @@ counted! {
         ReadAtSecondary = "linearizable read at a secondary",
         /// The arbiter was not heard for long.
         ArbiterSilent = "arbiter silent",
+        /// Another arbiter decides from now on.
+        ChairTakenOver = "chair taken over by another arbiter",
+        /// What only a minority of the arbiters had accepted came to be chosen by who took over.
+        MinorityChosen = "record of a minority chosen by who took over",
+        /// An arbiter was told of an attempt that goes before its own.
+        ArbiterRefused = "arbiter refused by another",
+        /// An arbiter asked whether its record is the newest, and another one had stood for the chair meanwhile.
+        QuestionOvertaken = "question among arbiters overtaken",
         /// A replica with a copy of a data directory was not let in.
         CopyRefused = "copy of a data directory refused",
         /// A client did not learn what became of its write.

@@ -10,6 +10,7 @@ use lockstep_core::message::{
 };
 use lockstep_core::operation::{ClientId, ReadLevel, Rejection, RequestId, Resolution};
 use lockstep_core::process::Outcome;
+use lockstep_core::register::{self, Ballot};
 
 use crate::cluster::Cluster;
 use crate::faults::{Counts, Path};
@@ -29,6 +30,8 @@ pub struct PathFinder {
     is_appointing: bool,
     /// Writes that committed in this turn.
     committed: BTreeSet<Seq>,
+    /// With which ballots arbiters have asked whether their record is the newest.
+    asked: BTreeSet<Ballot>,
     /// Linearizable reads that were asked for.
     linearizable: BTreeSet<(ClientId, RequestId)>,
 }
@@ -239,6 +242,22 @@ impl PathFinder {
                 | RequestBody::Status
                 | RequestBody::Resolve { .. }
                 | RequestBody::Drain(_) => {}
+            },
+            Message::Register(message) => match &message.body {
+                register::Message::Ask { ballot, .. } => {
+                    self.asked.insert(*ballot);
+                }
+                register::Message::Refused { ballot, .. } => {
+                    counts.path(Path::ArbiterRefused);
+                    if self.asked.remove(ballot) {
+                        counts.path(Path::QuestionOvertaken);
+                    }
+                }
+                register::Message::Prepare { .. }
+                | register::Message::Promise { .. }
+                | register::Message::Accept(_)
+                | register::Message::Accepted { .. }
+                | register::Message::Still { .. } => {}
             },
             Message::Peer(_) | Message::ToArbiter(_) | Message::FromArbiter(_) => {}
         }

@@ -14,7 +14,8 @@ use lockstep_core::message::{
 };
 use lockstep_core::operation::{Author, Entry, Record, Resolution, Verdict};
 use lockstep_core::process::Outcome;
-use lockstep_core::storage::Save;
+use lockstep_core::register::{self, Ballot};
+use lockstep_core::storage::{ArbiterKeeper, ArbiterRecord, Save};
 
 use crate::network::Fate;
 
@@ -104,7 +105,8 @@ impl Trace {
             Message::ToArbiter(_)
             | Message::FromArbiter(_)
             | Message::Request(_)
-            | Message::Reply(_) => false,
+            | Message::Reply(_)
+            | Message::Register(_) => false,
         };
         if self.hides(is_routine && fate != Fate::Held) {
             return;
@@ -151,7 +153,7 @@ impl Trace {
                 sessions.rows.len()
             ),
             Save::Install { at, .. } => format!("install {}", at.position),
-            Save::Arbiter(record) => format!("record {}", config(&record.config)),
+            Save::Arbiter(keeper) => keeper_in_short(keeper),
         };
         self.push(now, format_args!("{name} = {what}"));
     }
@@ -185,6 +187,51 @@ impl Trace {
     }
 }
 
+fn keeper_in_short(keeper: &ArbiterKeeper) -> String {
+    let Some(held) = keeper.held() else {
+        return format!("promised {}", ballot(keeper.promised()));
+    };
+    let record = config(&held.value.config);
+    if held.mark.ballot == keeper.promised() {
+        format!("record {record}")
+    } else {
+        format!("promised {}, record {record}", ballot(keeper.promised()))
+    }
+}
+
+fn ballot(ballot: Ballot) -> String {
+    format!("{}.{}", ballot.round.0, ballot.arbiter.0)
+}
+
+fn register_message(message: &register::Message<ArbiterRecord>) -> String {
+    match message {
+        register::Message::Prepare { ballot: own } => format!("Prepare {}", ballot(*own)),
+        register::Message::Promise { ballot: to, held } => {
+            let record = held.as_ref().map(|held| config(&held.value.config));
+            format!("Promise {}, {}", ballot(*to), record.unwrap_or_default())
+        }
+        register::Message::Accept(held) => {
+            let (own, step) = (ballot(held.mark.ballot), held.mark.step.0);
+            format!("Accept {own} step {step}, {}", config(&held.value.config))
+        }
+        register::Message::Accepted { mark } => {
+            format!("Accepted {} step {}", ballot(mark.ballot), mark.step.0)
+        }
+        register::Message::Ask { ballot: own, round } => {
+            format!("Ask {} round {}", ballot(*own), round.0)
+        }
+        register::Message::Still { ballot: to, round } => {
+            format!("Still {} round {}", ballot(*to), round.0)
+        }
+        register::Message::Refused {
+            ballot: it,
+            promised,
+        } => {
+            format!("Refused {}, promised {}", ballot(*it), ballot(*promised))
+        }
+    }
+}
+
 /// What kind of message it is: the first word of what it is in short.
 pub fn kind(message: &Message) -> String {
     let text = match message {
@@ -209,6 +256,7 @@ pub fn brief(message: &Message) -> String {
             }
         },
         Message::Peer(peer) => format!("e{} {}", peer.epoch, peer_message(&peer.body)),
+        Message::Register(message) => register_message(&message.body),
         Message::Request(request) => {
             let body = match &request.body {
                 RequestBody::Insert { key, value } => format!("Insert {key:?}={value:?}"),

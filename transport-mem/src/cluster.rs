@@ -213,7 +213,7 @@ impl Cluster {
         let options = ReplicaOptions {
             name: node.address.to_string(),
             address: node.address.clone(),
-            arbiter: self.arbiter.address.clone(),
+            arbiters: vec![self.arbiter.address.clone()],
             limits: self.limits.clone(),
             software: env!("CARGO_PKG_VERSION").to_owned(),
         };

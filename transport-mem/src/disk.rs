@@ -9,7 +9,7 @@ use lockstep_core::engine::memory::{MemoryArbiter, MemoryEngine, MemoryLog};
 use lockstep_core::engine::{ArbiterStore, LogStore, StoreError};
 use lockstep_core::epochs::EpochHistory;
 use lockstep_core::operation::Entry;
-use lockstep_core::storage::{ArbiterRecord, Meta};
+use lockstep_core::storage::{ArbiterKeeper, Meta};
 
 /// Where something lies while no process works with it.
 #[derive(Debug)]
@@ -138,11 +138,11 @@ impl LogStore for Taken<MemoryLog> {
 }
 
 impl ArbiterStore for Taken<MemoryArbiter> {
-    fn load(&self) -> Option<&ArbiterRecord> {
+    fn load(&self) -> Option<&ArbiterKeeper> {
         self.inner().load()
     }
 
-    fn save(&mut self, record: &ArbiterRecord) -> Result<(), StoreError> {
+    fn save(&mut self, record: &ArbiterKeeper) -> Result<(), StoreError> {
         self.inner_mut().save(record)
     }
 }

@@ -98,6 +98,7 @@ pub fn adopt(
     Ok(ArbiterRecord {
         config: newest,
         nodes,
+        arbiters: BTreeMap::new(),
         secret,
         acts: Vec::new(),
     })

@@ -1,9 +1,12 @@
-//! The arbiter: one durable configuration, changed by compare-and-swap, told to nobody before it is on disk.
+//! The arbiter: one of those that keep the record together, change it by compare-and-swap, and tell nobody of what is not chosen.
 //!
-//! This file holds answers back until the disk has what they speak of; `policy` decides.
+//! `policy` decides; `register` has it decided once for all; this file takes what comes to both, and holds back what is said until the
+//! register, and the disk, have what it speaks of.
 
 mod adopt;
+mod announcement;
 mod force;
+pub mod offline;
 pub mod policy;
 #[cfg(test)]
 mod tests;
@@ -12,120 +15,331 @@ pub use adopt::{NotAdopted, adopt};
 pub use force::{NotForced, force_primary};
 pub use policy::first_record;
 
+use std::collections::{BTreeMap, VecDeque};
 use std::mem;
 
-use crate::config::{Address, Config};
+use crate::config::{Address, ArbiterId, Config, Step};
 use crate::event::Event;
 use crate::limits;
-use crate::message::{FromArbiter, Message, ToArbiter};
+use crate::message::{Message, RegisterMessage, ToArbiter};
 use crate::process::{Input, Now, Outbox, Process};
+use crate::register::{self, Effect, Effects, Held, Register};
 use crate::storage::pending::Pending;
-use crate::storage::{ArbiterRecord, Save, Ticket};
+use crate::storage::{ArbiterKeeper, ArbiterRecord, Save, Ticket};
 use crate::time::{Instant, Timers};
 
-use policy::Decision;
+use announcement::{Announcement, Ground};
 
 /// The timers of an arbiter.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Timer {
     /// Ask the disk again.
     PersistRetry,
+    /// Ask the other arbiters again.
+    Repeat,
 }
 
-/// The process that decides who is primary and who is in sync.
+/// The process that decides who is primary and who is in sync, as one of several or alone.
 ///
-/// - `record` is what decisions rest on; `disk` knows what is not confirmed of it.
-/// - Answers leave in the order of the messages they answer, once every record up to theirs is durable.
+/// - What it says rests on a record that is chosen, and leaves when its disk has all that it was asked to save before.
+/// - Alone, it sits in the chair from its start, and whatever it decides is chosen at once.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Arbiter {
-    record: ArbiterRecord,
+    register: Register<ArbiterRecord>,
+    /// What is not certain yet.
+    grounds: BTreeMap<Ground, Announcement>,
     disk: Pending<Timer, Announcement>,
-    /// A replica knows of a configuration that the record does not. It decides nothing any more.
+    /// What came when nothing could be decided: the chair is not taken yet, or a change is under way.
+    asked: VecDeque<(Address, ToArbiter)>,
+    /// Another arbiter has stood for the chair, or has had something accepted.
+    heard_at: Option<Instant>,
+    /// A replica knows of a configuration that the record does not. On this ground that is the newest one all the same.
+    doubt: Option<Ground>,
+    /// So it is: the record was put back to an older copy. It decides nothing any more.
     is_behind: bool,
     timers: Timers<Timer>,
 }
 
-/// What is said once a record is on the disk.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, Default)]
-struct Announcement {
-    answers: Vec<(Address, FromArbiter)>,
-    events: Vec<Event>,
-}
-
 impl Arbiter {
-    /// An arbiter that knows what its disk holds, or `first_record` where that is nothing. The record is made durable
-    /// before the first answer.
-    pub fn open(record: ArbiterRecord) -> Self {
-        record.config.check();
+    /// An arbiter that knows what its disk holds.
+    ///
+    /// # Panics
+    /// If it holds a configuration that cannot be.
+    pub fn open(keeper: ArbiterKeeper) -> Self {
+        if let Some(held) = keeper.held() {
+            held.value.config.check();
+        }
         Self {
-            record,
+            register: Register::open(keeper),
+            grounds: BTreeMap::new(),
             disk: Pending::new(Timer::PersistRetry),
+            asked: VecDeque::new(),
+            heard_at: None,
+            doubt: None,
             is_behind: false,
             timers: Timers::new(),
         }
     }
 
-    /// The configuration in force, or about to be: durable unless a record is on its way to the disk.
-    pub fn config(&self) -> &Config {
-        &self.record.config
+    /// The configuration of the newest record that it has accepted: in force, about to be, or about to come to nothing.
+    pub fn config(&self) -> Option<&Config> {
+        Some(&self.record()?.config)
     }
 
-    fn on_message(&mut self, now: Instant, from: &Address, message: ToArbiter, out: &mut Outbox) {
-        if self.disk.len() >= limits::ARBITER_RECORDS_WAITING_MAX {
-            return; // The disk hangs. Replicas ask again.
-        }
-        if self.is_behind || policy::is_behind(&self.record, &message) {
-            if !self.is_behind {
-                self.is_behind = true;
-                out.notify(Event::RecordBehind);
-            }
+    /// Which arbiter it is, and what it keeps.
+    pub fn register(&self) -> &Register<ArbiterRecord> {
+        &self.register
+    }
+
+    fn record(&self) -> Option<&ArbiterRecord> {
+        Some(&self.register.keeper().held()?.value)
+    }
+
+    // ------------------------------------------------------------------------------------------- replicas
+
+    fn on_asked(&mut self, now: Instant, from: Address, message: ToArbiter, out: &mut Outbox) {
+        if self.is_behind {
             return;
         }
-        let decision = match &message {
-            ToArbiter::Join(join) => policy::on_join(&self.record, from, join),
-            ToArbiter::Leave(leave) => policy::on_leave(&self.record, from, leave),
-            ToArbiter::ConfigQuery(_) => policy::on_config_query(&self.record, from),
-            ToArbiter::Propose(propose) => policy::on_propose(&self.record, from, propose),
-        };
-        self.pronounce(now, decision, out);
+        let asked = (from, message);
+        if self.asked.len() < limits::ARBITER_ANSWERS_WAITING_MAX && !self.asked.contains(&asked) {
+            self.asked.push_back(asked);
+        }
+        if self.register.is_idle() && self.may_stand(now) {
+            self.stand(now, out);
+        }
     }
 
-    fn pronounce(&mut self, now: Instant, decision: Decision, out: &mut Outbox) {
-        if let Some(record) = decision.record {
-            record.config.check();
-            self.record = record;
-            self.persist(now, out);
-        }
-        match self.disk.meanings_mut().next_back() {
-            // An answer rests on the newest record, so it waits for that one. What is asked repeatedly meanwhile is
-            // answered once, and what there is no place for not at all: replicas ask again.
-            Some(last) if !planted!(TellsBeforeDurable) => {
-                for answer in decision.answers {
-                    let has_place = last.answers.len() < limits::ARBITER_ANSWERS_WAITING_MAX;
-                    if has_place && !last.answers.contains(&answer) {
-                        last.answers.push(answer);
-                    }
-                }
-                last.events.extend(decision.event);
+    /// Decides what can be decided.
+    fn decide(&mut self, now: Instant, out: &mut Outbox) {
+        while let Some(present) = self.register.present()
+            && let Some((from, message)) = self.asked.pop_front()
+        {
+            let record = &present.value;
+            if policy::is_behind(record, &message) {
+                self.question(now, None, out);
+                continue;
             }
-            Some(_) | None => send(decision.answers, out),
+            let decision = match &message {
+                ToArbiter::Join(join) => policy::on_join(record, &from, join),
+                ToArbiter::Leave(leave) => policy::on_leave(record, &from, leave),
+                ToArbiter::ConfigQuery(_) => policy::on_config_query(record, &from),
+                ToArbiter::Propose(propose) => policy::on_propose(record, &from, propose),
+            };
+            let announcement = Announcement::answers(decision.answers).with(decision.event);
+            match decision.record {
+                Some(record) => self.change(now, record, announcement, out),
+                None => self.question(now, Some(announcement), out),
+            }
+        }
+        if self.register.is_idle() {
+            self.asked.clear(); // It is for another arbiter to decide. Replicas ask again.
         }
     }
 
-    fn persist(&mut self, now: Instant, out: &mut Outbox) {
-        let save = Save::Arbiter(Box::new(self.record.clone()));
-        let announcement = Announcement::default();
-        let ticket = self.disk.ask(now, &save, announcement, &mut self.timers);
-        out.persist(ticket, save);
+    fn change(
+        &mut self,
+        now: Instant,
+        record: ArbiterRecord,
+        announcement: Announcement,
+        out: &mut Outbox,
+    ) {
+        record.config.check();
+        let effects = &mut Effects::default();
+        if let Some(mark) = self.register.change(record, effects) {
+            if planted!(TellsBeforeChosen) {
+                self.say(announcement, out);
+            } else {
+                self.grounds.insert(Ground::Chosen(mark), announcement);
+            }
+        }
+        self.carry_out(now, None, effects, out);
+    }
+
+    /// Asks whether the present record is the newest: to have something said that rests on it, or in doubt.
+    fn question(&mut self, now: Instant, rests: Option<Announcement>, out: &mut Outbox) {
+        match rests {
+            Some(announcement) if planted!(TellsUnconfirmed) => return self.say(announcement, out),
+            None if planted!(DoubtSuffices) => return self.find_behind(out),
+            Some(_) | None => {}
+        }
+        let effects = &mut Effects::default();
+        if let Some(round) = self.register.question(effects) {
+            let ground = Ground::Confirmed(self.register.keeper().promised(), round);
+            match rests {
+                Some(announcement) => self.grounds.entry(ground).or_default().add(announcement),
+                None => self.doubt = Some(ground),
+            }
+        }
+        self.carry_out(now, None, effects, out);
+    }
+
+    // ------------------------------------------------------------------------------------- other arbiters
+
+    fn on_register(
+        &mut self,
+        now: Instant,
+        from: &Address,
+        message: RegisterMessage,
+        out: &mut Outbox,
+    ) {
+        let RegisterMessage {
+            sender,
+            cluster,
+            body,
+        } = message;
+        let is_fine = match self.record() {
+            // Who is not where it should be may be a copy of its directory, and would promise beside it.
+            Some(record) => {
+                let place = record.arbiters.get(&sender);
+                record.config.cluster == cluster && place.is_none_or(|place| place == from)
+            }
+            None => true,
+        };
+        let is_valid = |held: &Held<ArbiterRecord>| held.value.config.is_valid();
+        if !is_fine || !body.held().is_none_or(is_valid) {
+            out.notify(Event::Stale { from: from.clone() });
+            return;
+        }
+        let is_attempt = matches!(
+            body,
+            register::Message::Prepare { .. } | register::Message::Accept(_)
+        );
+        let effects = &mut Effects::default();
+        self.register.on_message(sender, body, effects);
+        if is_attempt && self.register.keeper().promised().arbiter == sender {
+            self.heard_at = Some(now);
+        }
+        self.carry_out(now, Some((sender, from)), effects, out);
+    }
+
+    /// Not while another one may be about to decide: two at once would keep each other from it. The longer an arbiter waits,
+    /// the further behind it stands, so that one of them is alone.
+    fn may_stand(&self, now: Instant) -> bool {
+        let arbiters = self.record().map(|record| &record.arbiters);
+        let own = self.register.keeper().id();
+        let before = arbiters.map_or(0, |arbiters| arbiters.range(..own).count());
+        let patience = limits::RETRY_INTERVAL * (before as u32 + 1);
+        self.heard_at.is_none_or(|at| now - at >= patience)
+    }
+
+    fn stand(&mut self, now: Instant, out: &mut Outbox) {
+        let effects = &mut Effects::default();
+        self.register.stand(effects);
+        self.carry_out(now, None, effects, out);
+    }
+
+    /// It sits in the chair, and what it has found is chosen.
+    fn on_seated(&mut self, now: Instant, out: &mut Outbox) {
+        let Some(mut record) = self.record().cloned() else {
+            return;
+        };
+        if record.arbiters.len() > 1 {
+            // Those who ask others find the chair by that.
+            let news = policy::announcement(&record.config).collect();
+            self.say(Announcement::answers(news), out);
+        }
+        // Told first: a crash repeats it and loses nothing.
+        let acts = mem::take(&mut record.acts);
+        if !acts.is_empty() {
+            for act in acts {
+                out.notify(Event::Acted(act));
+            }
+            self.change(now, record, Announcement::default(), out);
+        }
+    }
+
+    // ------------------------------------------------------------------------------------- what is certain
+
+    /// Does what the register wants; `sender` is whose message it answers.
+    fn carry_out(
+        &mut self,
+        now: Instant,
+        sender: Option<(ArbiterId, &Address)>,
+        effects: &mut Effects<ArbiterRecord>,
+        out: &mut Outbox,
+    ) {
+        let mut is_seated = false;
+        for effect in effects.drain() {
+            match effect {
+                Effect::Save(keeper) => {
+                    let save = Save::Arbiter(Box::new(keeper));
+                    let behind = Announcement::default();
+                    let ticket = self.disk.ask(now, &save, behind, &mut self.timers);
+                    out.persist(ticket, save);
+                }
+                Effect::Send { to, message } => self.send(to, sender, message, out),
+                Effect::Chosen(mark) => {
+                    is_seated |= mark.step == Step::ZERO;
+                    self.on_certain(Ground::Chosen(mark), out);
+                }
+                Effect::Confirmed(ballot, round) => {
+                    self.on_certain(Ground::Confirmed(ballot, round), out);
+                }
+            }
+        }
+        if !self.register.is_chair() {
+            self.grounds.clear();
+            self.doubt = None;
+        }
+        if is_seated {
+            self.on_seated(now, out);
+        }
+    }
+
+    fn send(
+        &mut self,
+        to: ArbiterId,
+        sender: Option<(ArbiterId, &Address)>,
+        body: register::Message<ArbiterRecord>,
+        out: &mut Outbox,
+    ) {
+        let Some(record) = self.record() else {
+            return;
+        };
+        let place = match sender {
+            Some((sender, from)) if sender == to => Some(from),
+            Some(_) | None => record.arbiters.get(&to),
+        };
+        let Some(place) = place.cloned() else {
+            return;
+        };
+        let message = RegisterMessage {
+            sender: self.register.keeper().id(),
+            cluster: record.config.cluster,
+            body,
+        };
+        let message = Message::Register(Box::new(message));
+        self.say(Announcement::message(place, message), out);
+    }
+
+    fn on_certain(&mut self, ground: Ground, out: &mut Outbox) {
+        if self.doubt == Some(ground) {
+            self.find_behind(out);
+        }
+        if let Some(announcement) = self.grounds.remove(&ground) {
+            self.say(announcement, out);
+        }
+    }
+
+    fn find_behind(&mut self, out: &mut Outbox) {
+        self.doubt = None;
+        self.is_behind = true;
+        self.asked.clear();
+        out.notify(Event::RecordBehind);
+    }
+
+    /// Says what is certain, when the disk has all that it was asked to save.
+    fn say(&mut self, announcement: Announcement, out: &mut Outbox) {
+        match self.disk.meanings_mut().next_back() {
+            Some(last) if !planted!(TellsBeforeDurable) => last.add(announcement),
+            Some(_) | None => announcement.say(out),
+        }
     }
 
     fn on_persisted(&mut self, now: Instant, ticket: Ticket, out: &mut Outbox) {
-        let Some(announcement) = self.disk.on_persisted(now, ticket, &mut self.timers) else {
-            return;
-        };
-        send(announcement.answers, out);
-        for event in announcement.events {
-            out.notify(event);
+        if let Some(behind) = self.disk.on_persisted(now, ticket, &mut self.timers) {
+            behind.say(out);
         }
     }
 
@@ -134,11 +348,11 @@ impl Arbiter {
             out.persist(ticket, save);
         }
     }
-}
 
-fn send(answers: Vec<(Address, FromArbiter)>, out: &mut Outbox) {
-    for (to, message) in answers {
-        out.send(&to, Message::FromArbiter(message));
+    fn on_repeat(&mut self, now: Instant, out: &mut Outbox) {
+        let effects = &mut Effects::default();
+        self.register.repeat(effects);
+        self.carry_out(now, None, effects, out);
     }
 }
 
@@ -149,22 +363,30 @@ impl Process for Arbiter {
         let now = now.time;
         match input {
             Input::Start => {
-                // Told first: a crash repeats it and loses nothing.
-                for act in mem::take(&mut self.record.acts) {
-                    out.notify(Event::Acted(act));
+                // The others of several are asked for it when somebody asks this one.
+                if self
+                    .record()
+                    .is_some_and(|record| record.arbiters.len() <= 1)
+                {
+                    self.stand(now, out);
                 }
-                self.persist(now, out);
             }
+            // The disk hangs. Whoever is not answered asks again.
+            Input::Message { .. } if self.disk.len() >= limits::ARBITER_RECORDS_WAITING_MAX => {}
             Input::Message { from, message } => match message {
-                Message::ToArbiter(message) => self.on_message(now, &from, message, out),
+                Message::ToArbiter(message) => self.on_asked(now, from, message, out),
+                Message::Register(message) => self.on_register(now, &from, *message, out),
                 Message::FromArbiter(_)
                 | Message::Peer(_)
                 | Message::Request(_)
                 | Message::Reply(_) => out.notify(Event::Stale { from }),
             },
-            Input::Timer(Timer::PersistRetry) => {
-                self.timers.disarm(Timer::PersistRetry);
-                self.on_persist_retry(now, out);
+            Input::Timer(timer) => {
+                self.timers.disarm(timer);
+                match timer {
+                    Timer::PersistRetry => self.on_persist_retry(now, out),
+                    Timer::Repeat => self.on_repeat(now, out),
+                }
             }
             Input::Persisted(ticket) => self.on_persisted(now, ticket, out),
             Input::DiskFull => {
@@ -184,6 +406,13 @@ impl Process for Arbiter {
             | Input::Answered(..)
             | Input::UsageMeasured(_)
             | Input::Call(..) => {}
+        }
+        self.decide(now, out);
+        if self.register.is_waiting() {
+            self.timers
+                .arm_if_idle(Timer::Repeat, now + limits::RETRY_INTERVAL);
+        } else {
+            self.timers.disarm(Timer::Repeat);
         }
     }
 

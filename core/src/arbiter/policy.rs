@@ -43,6 +43,7 @@ pub fn first_record(cluster: ClusterId, secret: u64) -> ArbiterRecord {
     ArbiterRecord {
         config: Config::new(cluster),
         nodes: Default::default(),
+        arbiters: Default::default(),
         secret,
         acts: Vec::new(),
     }
@@ -496,7 +497,8 @@ fn decided(record: &ArbiterRecord, next: ArbiterRecord) -> Decision {
     }
 }
 
-fn announcement(config: &Config) -> impl Iterator<Item = (Address, FromArbiter)> + '_ {
+/// The configuration, to every member.
+pub(super) fn announcement(config: &Config) -> impl Iterator<Item = (Address, FromArbiter)> + '_ {
     config.members.values().map(|member| {
         (
             member.address.clone(),

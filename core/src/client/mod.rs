@@ -386,7 +386,8 @@ impl Process for Client {
                 Message::ToArbiter(_)
                 | Message::FromArbiter(_)
                 | Message::Peer(_)
-                | Message::Request(_) => out.notify(Event::Stale { from }),
+                | Message::Request(_)
+                | Message::Register(_) => out.notify(Event::Stale { from }),
             },
             Input::Timer(timer) => {
                 self.timers.disarm(timer);

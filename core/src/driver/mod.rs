@@ -28,5 +28,7 @@ mod watch;
 pub use self::error::DriverError;
 pub use self::running::{Control, Exit, Running};
 pub use self::spawn::{Parts, runtime_of, spawn};
-pub use self::start::{begin_cluster, connect, draw_secret, start_arbiter, start_replica};
+pub use self::start::{
+    begin_cluster, connect, draw_arbiter, draw_secret, start_arbiter, start_replica,
+};
 pub use self::watch::Watch;

@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use crate::arbiter::{self, Arbiter};
+use crate::arbiter::{self, Arbiter, offline};
 use crate::client::Client;
-use crate::config::{Address, ClusterId, StartId};
+use crate::config::{Address, ArbiterId, ClusterId, StartId};
 use crate::driver::dice::draw;
 use crate::driver::disk::Disk;
 use crate::driver::error::DriverError;
@@ -15,6 +15,7 @@ use crate::driver::watch::Watch;
 use crate::engine::recovery::recover;
 use crate::engine::{ArbiterStore, Engine, LogStore};
 use crate::operation::ClientId;
+use crate::register::Keeper;
 use crate::replica::{Replica, ReplicaOptions};
 use crate::transport::Transport;
 
@@ -50,17 +51,23 @@ pub fn start_replica(
 /// # Errors
 /// `ClusterBegun` if it has one, or if the disk fails.
 pub fn begin_cluster(store: &mut dyn ArbiterStore) -> Result<ClusterId, DriverError> {
-    if let Some(record) = store.load() {
-        return Err(DriverError::ClusterBegun(record.config.cluster));
+    if let Some(held) = store.load().and_then(Keeper::held) {
+        return Err(DriverError::ClusterBegun(held.value.config.cluster));
     }
     let cluster = ClusterId(draw());
-    store.save(&arbiter::first_record(cluster, draw()))?;
+    let record = arbiter::first_record(cluster, draw());
+    store.save(&offline::found(draw_arbiter(), record))?;
     Ok(cluster)
 }
 
 /// A secret for a record that is not the first of its cluster ([`arbiter::adopt`]), drawn at random.
 pub fn draw_secret() -> u64 {
     draw()
+}
+
+/// The identity of a new arbiter, drawn at random.
+pub fn draw_arbiter() -> ArbiterId {
+    ArbiterId(draw())
 }
 
 /// Starts an arbiter on what its disk holds.
@@ -73,13 +80,13 @@ pub fn start_arbiter(
     transport: Arc<dyn Transport>,
     watch: Arc<dyn Watch>,
 ) -> Result<Running, DriverError> {
-    let record = store.load().cloned().ok_or(DriverError::NoCluster)?;
+    let keeper = store.load().cloned().ok_or(DriverError::NoCluster)?;
     let parts = Parts {
         transport,
         disk: Disk::arbiter(store),
         watch,
     };
-    Ok(spawn(Arbiter::open(record), parts))
+    Ok(spawn(Arbiter::open(keeper), parts))
 }
 
 /// A client of the cluster that has replicas at these addresses, of which one must be reachable. Returns at once: calls

@@ -16,7 +16,7 @@ use crate::epochs::EpochHistory;
 use crate::operation::{ClientId, Entry, Key, Keyed, Moment, Record, Revision};
 use crate::range::KeyRange;
 use crate::sessions::{SessionChanges, SessionRows};
-use crate::storage::{ArbiterRecord, Meta};
+use crate::storage::{ArbiterKeeper, Meta};
 
 /// A log in memory.
 #[derive(Clone, Debug)]
@@ -323,7 +323,7 @@ impl Records {
 /// The arbiter's record in memory.
 #[derive(Clone, Debug, Default)]
 pub struct MemoryArbiter {
-    record: Option<ArbiterRecord>,
+    record: Option<ArbiterKeeper>,
 }
 
 impl MemoryArbiter {
@@ -334,11 +334,11 @@ impl MemoryArbiter {
 }
 
 impl ArbiterStore for MemoryArbiter {
-    fn load(&self) -> Option<&ArbiterRecord> {
+    fn load(&self) -> Option<&ArbiterKeeper> {
         self.record.as_ref()
     }
 
-    fn save(&mut self, record: &ArbiterRecord) -> Result<(), StoreError> {
+    fn save(&mut self, record: &ArbiterKeeper) -> Result<(), StoreError> {
         self.record = Some(record.clone());
         Ok(())
     }

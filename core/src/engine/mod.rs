@@ -21,7 +21,7 @@ use crate::limits;
 use crate::operation::{ClientId, Entry, Key, Keyed, Moment, Record, Revision};
 use crate::range::KeyRange;
 use crate::sessions::{SessionChanges, SessionRow, SessionRows};
-use crate::storage::{ArbiterRecord, Meta};
+use crate::storage::{ArbiterKeeper, Meta};
 
 /// The durable log of one replica, and what the node knows about itself.
 ///
@@ -268,13 +268,13 @@ fn assert_follows(end: Position, entries: &[Arc<Entry>]) {
 /// Keeps the arbiter's record.
 pub trait ArbiterStore: Send {
     /// The record as saved last; `None` if there is none yet.
-    fn load(&self) -> Option<&ArbiterRecord>;
+    fn load(&self) -> Option<&ArbiterKeeper>;
 
     /// Replaces it; durable on return.
     ///
     /// # Errors
     /// `NoRoom` leaves it as it was. Any other error: the process must end.
-    fn save(&mut self, record: &ArbiterRecord) -> Result<(), StoreError>;
+    fn save(&mut self, record: &ArbiterKeeper) -> Result<(), StoreError>;
 }
 
 /// Why the disk did not do what it was asked for.

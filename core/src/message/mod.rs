@@ -18,12 +18,14 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use crate::config::{
-    Address, ClusterId, Config, ConfigVersion, Epoch, Incarnation, NodeId, Position, StartId,
-    Terms, Token,
+    Address, ArbiterId, ClusterId, Config, ConfigVersion, Epoch, Incarnation, NodeId, Position,
+    StartId, Terms, Token,
 };
 use crate::epochs::EpochHistory;
 use crate::operation::{Entry, Keyed, Moment};
+use crate::register;
 use crate::sessions::SessionRows;
+use crate::storage::ArbiterRecord;
 use crate::time::Instant;
 use crate::transport::Lane;
 
@@ -40,13 +42,15 @@ pub enum Message {
     Request(Request),
     /// A replica answers a client.
     Reply(Reply),
+    /// An arbiter speaks to another.
+    Register(Box<RegisterMessage>),
 }
 
 impl Message {
     /// The lane it takes: what keeps the cluster together is small and goes first, transfers of the state go last.
     pub fn lane(&self) -> Lane {
         match self {
-            Self::ToArbiter(_) | Self::FromArbiter(_) => Lane::Control,
+            Self::ToArbiter(_) | Self::FromArbiter(_) | Self::Register(_) => Lane::Control,
             Self::Peer(peer) => peer.body.lane(),
             Self::Request(request) => request.body.lane(),
             Self::Reply(reply) => reply.body.lane(),
@@ -264,6 +268,19 @@ pub enum JoinRefusal {
         /// Where that one is.
         holder: Address,
     },
+}
+
+// -------------------------------------------------------------------------------------------- between arbiters
+
+/// What one arbiter tells another, so that they keep one record.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct RegisterMessage {
+    /// Who speaks.
+    pub sender: ArbiterId,
+    /// Whose record it is about. An arbiter of another cluster takes no notice.
+    pub cluster: ClusterId,
+    /// What.
+    pub body: register::Message<ArbiterRecord>,
 }
 
 // -------------------------------------------------------------------------------------------- between replicas

@@ -51,3 +51,18 @@ pub enum Message<V> {
         promised: Ballot,
     },
 }
+
+impl<V> Message<V> {
+    /// The value that it carries.
+    pub fn held(&self) -> Option<&Held<V>> {
+        match self {
+            Self::Promise { held, .. } => held.as_ref(),
+            Self::Accept(held) => Some(held),
+            Self::Prepare { .. }
+            | Self::Accepted { .. }
+            | Self::Ask { .. }
+            | Self::Still { .. }
+            | Self::Refused { .. } => None,
+        }
+    }
+}

@@ -62,6 +62,20 @@ impl<V: Clone> Register<V> {
         matches!(self.office, Office::Chair(_))
     }
 
+    /// Does it leave deciding to others?
+    pub fn is_idle(&self) -> bool {
+        matches!(self.office, Office::Idle)
+    }
+
+    /// Is there anything that [`repeat`](Self::repeat) would send again?
+    pub fn is_waiting(&self) -> bool {
+        match &self.office {
+            Office::Idle => false,
+            Office::Standing(_) => true,
+            Office::Chair(chair) => !chair.is_chosen || chair.questions.answered_by.is_some(),
+        }
+    }
+
     /// What may be changed, and what questions are answered from: the chosen value, if this arbiter sits in the chair and
     /// no change is under way. An answer from it may be told when the next round of questions is confirmed.
     pub fn present(&self) -> Option<&Held<V>> {

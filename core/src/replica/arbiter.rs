@@ -1,6 +1,6 @@
 //! What every role says to the arbiter.
 
-use crate::config::NodeId;
+use crate::config::{Address, NodeId};
 use crate::event::Event;
 use crate::limits;
 use crate::message::{
@@ -64,7 +64,8 @@ impl Context<'_> {
         foreign.is_some()
     }
 
-    pub(super) fn hear_arbiter(&mut self) {
+    pub(super) fn hear_arbiter(&mut self, from: &Address) {
+        self.core.arbiters.on_heard(from);
         if !self.core.arbiter_heard {
             self.core.arbiter_heard = true;
             self.out.notify(Event::ArbiterHeard);
@@ -73,8 +74,8 @@ impl Context<'_> {
     }
 
     pub(super) fn send_to_arbiter(&mut self, message: ToArbiter) {
-        self.out
-            .send(&self.core.options.arbiter, Message::ToArbiter(message));
+        let arbiter = self.core.arbiters.ask(self.now.time);
+        self.out.send(arbiter, Message::ToArbiter(message));
     }
 
     /// Proposes that a former member is not expected back. Once: who wants it looks whether it came about.

@@ -12,6 +12,7 @@ use crate::storage::{Meta, Ticket};
 use crate::time::{Instant, Timers};
 
 use super::answers::Answers;
+use super::arbiters::Arbiters;
 use super::former::Former;
 use super::options::ReplicaOptions;
 use super::proof::Saves;
@@ -39,6 +40,7 @@ pub(super) struct Core {
     /// What reads were answered with in this round.
     pub(super) answers: Answers,
     pub(super) timers: Timers<Timer>,
+    pub(super) arbiters: Arbiters,
     pub(super) arbiter_heard: bool,
     /// What answers in the arbiter's place is of that cluster.
     pub(super) foreign_arbiter: Option<ClusterId>,

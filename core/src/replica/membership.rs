@@ -1,7 +1,7 @@
 //! The replica's conversation with the arbiter: joining, entering configurations, leaving
 //! ([protocol](crate::docs::protocol#entering-a-configuration)).
 
-use crate::config::{Config, Incarnation, NodeId, StartId, Token};
+use crate::config::{Address, Config, Incarnation, NodeId, StartId, Token};
 use crate::event::Event;
 use crate::limits;
 use crate::message::{Drain, FromArbiter, JoinRefusal, JoinRefused, Joined, ReplyBody};
@@ -24,11 +24,17 @@ impl Replica {
         cx.arm(Timer::ConfigQuery, limits::CONFIG_QUERY_INTERVAL);
     }
 
-    pub(super) fn on_arbiter(&mut self, now: Now<'_>, message: FromArbiter, out: &mut Outbox) {
+    pub(super) fn on_arbiter(
+        &mut self,
+        now: Now<'_>,
+        from: &Address,
+        message: FromArbiter,
+        out: &mut Outbox,
+    ) {
         if self.core.context(now, out).is_foreign(&message) {
             return;
         }
-        self.core.context(now, out).hear_arbiter();
+        self.core.context(now, out).hear_arbiter(from);
         match message {
             FromArbiter::JoinedPrimary(joined) | FromArbiter::JoinedSecondary(joined) => {
                 self.on_joined(now, joined, out);

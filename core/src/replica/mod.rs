@@ -7,6 +7,7 @@
 
 mod answers;
 mod arbiter;
+mod arbiters;
 mod asker;
 mod clients;
 mod context;
@@ -44,6 +45,7 @@ pub use self::options::ReplicaOptions;
 pub use self::timer::Timer;
 
 use self::answers::Answers;
+use self::arbiters::Arbiters;
 use self::core::Core;
 use self::former::Former;
 use self::proof::{Proof, Saves};
@@ -66,6 +68,7 @@ impl Replica {
         let sessions = planted!(SessionsNotRecovered => Default::default(), recovered.sessions);
         let sessions = Sessions::open(sessions, options.limits.sessions.clone());
         let mut core = Core {
+            arbiters: Arbiters::new(options.arbiters.clone()),
             options,
             meta: recovered.meta,
             config: None,
@@ -334,12 +337,15 @@ impl Process for Replica {
         match input {
             Input::Start => self.on_start(now, out),
             Input::Message { from, message } => match message {
-                Message::FromArbiter(message) if from == self.core.options.arbiter => {
-                    self.on_arbiter(now, message, out);
+                Message::FromArbiter(message) if self.core.arbiters.has(&from) => {
+                    self.on_arbiter(now, &from, message, out);
                 }
                 Message::Peer(peer) => self.on_peer(now, from, peer, out),
                 Message::Request(request) => self.on_request(now, from, request, out),
-                Message::FromArbiter(_) | Message::ToArbiter(_) | Message::Reply(_) => {
+                Message::FromArbiter(_)
+                | Message::ToArbiter(_)
+                | Message::Reply(_)
+                | Message::Register(_) => {
                     out.notify(Event::Stale { from });
                 }
             },

@@ -10,8 +10,8 @@ pub struct ReplicaOptions {
     pub name: String,
     /// Where others reach it: its transport's `local()`.
     pub address: Address,
-    /// Where the arbiter is.
-    pub arbiter: Address,
+    /// Where the arbiters are; at least one.
+    pub arbiters: Vec<Address>,
     /// Bounds an operator may choose.
     pub limits: Limits,
     /// The version of the program, for `status`.

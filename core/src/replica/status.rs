@@ -39,7 +39,7 @@ impl Replica {
             software: core.options.software.clone(),
             role: self.role(),
             config: core.config.clone(),
-            arbiter: core.options.arbiter.clone(),
+            arbiter: core.arbiters.current().clone(),
             arbiter_reachable: core.arbiter_heard,
             foreign_arbiter: core.foreign_arbiter,
             persisted: core.log.persisted(),

@@ -22,13 +22,15 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use crate::config::{
-    Address, ClusterId, Config, ConfigVersion, Epoch, Incarnation, NodeId, Position, StartId, Token,
+    Address, ArbiterId, ClusterId, Config, ConfigVersion, Epoch, Incarnation, NodeId, Position,
+    StartId, Token,
 };
 use crate::engine::{Page, SessionPage};
 use crate::epochs::EpochHistory;
 use crate::limits;
 use crate::operation::{ClientId, Entry, Key, Keyed, Moment, Record, Revision};
 use crate::range::KeyRange;
+use crate::register::Keeper;
 use crate::sessions::SessionRows;
 
 pub use self::work::{Views, answer, apply, carry_out, carry_out_for_arbiter, checkpoint};
@@ -75,7 +77,7 @@ pub enum Save {
         history: EpochHistory,
     },
     /// Replace what the arbiter knows.
-    Arbiter(Box<ArbiterRecord>),
+    Arbiter(Box<ArbiterKeeper>),
 }
 
 impl Save {
@@ -200,13 +202,18 @@ pub struct Recovered {
     pub tail: Vec<Arc<Entry>>,
 }
 
-/// Everything the arbiter knows.
+/// Everything that an arbiter has on its disk.
+pub type ArbiterKeeper = Keeper<ArbiterRecord>;
+
+/// Everything that arbiters decide on, and by.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct ArbiterRecord {
     /// The configuration in force.
     pub config: Config,
     /// The nodes that have joined; of those that are no members the latest `limits::NODE_RECORDS_MAX`.
     pub nodes: BTreeMap<NodeId, NodeRecord>,
+    /// Where the arbiters are, if there are several. One that is alone needs to find nobody.
+    pub arbiters: BTreeMap<ArbiterId, Address>,
     /// Drawn at random when the arbiter started for the first time; tokens are made of it.
     pub secret: u64,
     /// What operators did to it while no arbiter ran on it, the latest `limits::ACTS_MAX`. The arbiter tells of it when it

@@ -8,8 +8,8 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::config::{
-    Address, ClusterId, Config, ConfigVersion, Epoch, Former, Incarnation, Member, NodeId, Owner,
-    Position, Seq, StartId, Token,
+    Address, ArbiterId, ClusterId, Config, ConfigVersion, Epoch, Former, Incarnation, Member,
+    NodeId, Owner, Position, QuestionRound, Round, Seq, StartId, Step, Token,
 };
 use crate::epochs::EpochHistory;
 use crate::message::*;
@@ -18,7 +18,9 @@ use crate::operation::{
     ReadLevel, Record, Rejection, RequestId, Resolution, Revision, Verdict,
 };
 use crate::range::KeyRange;
+use crate::register::{self, Arbiters, Ballot, Held, Mark};
 use crate::sessions::{SessionRow, SessionRows};
+use crate::storage::{Act, ArbiterRecord, NodeRecord};
 use crate::time::Instant;
 
 /// A message of each kind, in the order of their declaration.
@@ -27,6 +29,7 @@ fn samples() -> Vec<Message> {
     messages.extend(from_arbiter());
     messages.extend(between_replicas());
     messages.extend(with_clients());
+    messages.extend(between_arbiters());
     messages
 }
 
@@ -404,6 +407,68 @@ fn status() -> NodeStatus {
             gone_for: Duration::from_millis(300),
         }],
     }
+}
+
+fn between_arbiters() -> Vec<Message> {
+    let ballot = |round| Ballot {
+        round: Round(round),
+        arbiter: ArbiterId(3),
+    };
+    let mark = Mark {
+        ballot: ballot(9),
+        step: Step(300),
+    };
+    let node = NodeRecord {
+        name: "r1".to_owned(),
+        address: Address::new("r1"),
+        incarnation: Incarnation(3),
+        token: Token(4),
+        former_token: Token(2),
+        start: StartId(8),
+        joined: ConfigVersion(299),
+        removed: ConfigVersion(5),
+        has_left: false,
+        is_superseded: true,
+    };
+    let held = Held {
+        mark,
+        arbiters: Arbiters::lone(ArbiterId(3)),
+        value: ArbiterRecord {
+            config: config(),
+            nodes: [(NodeId(7), node)].into(),
+            arbiters: [(ArbiterId(3), Address::new("a"))].into(),
+            secret: 6,
+            acts: vec![Act {
+                what: "init".to_owned(),
+                by: "somebody".to_owned(),
+                at: 7,
+            }],
+        },
+    };
+    let round = QuestionRound(2);
+    let (ballot, promised) = (ballot(9), ballot(10));
+    [
+        register::Message::Prepare { ballot },
+        register::Message::Promise { ballot, held: None },
+        register::Message::Promise {
+            ballot,
+            held: Some(held.clone()),
+        },
+        register::Message::Accept(held),
+        register::Message::Accepted { mark },
+        register::Message::Ask { ballot, round },
+        register::Message::Still { ballot, round },
+        register::Message::Refused { ballot, promised },
+    ]
+    .map(|body| {
+        let message = RegisterMessage {
+            sender: ArbiterId(3),
+            cluster: ClusterId(1),
+            body,
+        };
+        Message::Register(Box::new(message))
+    })
+    .into()
 }
 
 #[test]

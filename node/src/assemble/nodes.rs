@@ -120,7 +120,7 @@ impl Network {
         let options = ReplicaOptions {
             name: name.clone(),
             address: address.clone(),
-            arbiter: arbiter.clone(),
+            arbiters: vec![arbiter.clone()],
             limits: bounds.limits.clone(),
             software: env!("CARGO_PKG_VERSION").to_owned(),
         };

@@ -1,6 +1,6 @@
 //! `force-primary`: the operator's last resort, worked on the record of an arbiter that does not run.
 
-use lockstep_core::arbiter;
+use lockstep_core::arbiter::{self, offline};
 use lockstep_core::config::Config;
 use lockstep_core::engine::ArbiterStore;
 use lockstep_core::storage::ArbiterRecord;
@@ -14,12 +14,16 @@ use crate::output::{self, Exit, Failure};
 /// `lockstep force-primary`.
 pub(crate) async fn force_primary(args: ForcePrimaryArgs, format: Format) -> Result<Exit, Failure> {
     let mut store = assemble::arbiter_store(&args.arbiter_dir).await?;
-    let Some(record) = store.load() else {
+    let Some((keeper, held)) = store
+        .load()
+        .and_then(|keeper| Some((keeper, keeper.held()?)))
+    else {
         return Err(Failure::Usage(format!(
             "{} has no record of any cluster: is it the data directory of the arbiter?",
             args.arbiter_dir.display()
         )));
     };
+    let record = &held.value;
     let mut next = arbiter::force_primary(record, &args.name)
         .map_err(|error| Failure::Usage(error.to_string()))?;
     let in_sync = names_in_sync(&record.config);
@@ -39,8 +43,14 @@ pub(crate) async fn force_primary(args: ForcePrimaryArgs, format: Format) -> Res
         next.config.epoch,
         superseded.join(", ")
     )));
+    let Some(keeper) = offline::decide(keeper, next.clone()) else {
+        return Err(Failure::Usage(format!(
+            "{} is of one of several arbiters, which decides nothing alone",
+            args.arbiter_dir.display()
+        )));
+    };
     store
-        .save(&next)
+        .save(&keeper)
         .map_err(|error| Failure::broken("cannot write the arbiter's record", &error))?;
     match format {
         Format::Text => output::print(&format!(

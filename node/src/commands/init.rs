@@ -1,6 +1,6 @@
 //! `init` and `adopt`: what the arbiter of a cluster knows when it starts for the first time.
 
-use lockstep_core::arbiter;
+use lockstep_core::arbiter::{self, offline};
 use lockstep_core::driver::{self, DriverError};
 use lockstep_core::engine::ArbiterStore;
 use serde_json::json;
@@ -24,10 +24,14 @@ pub(crate) async fn init(args: InitArgs, format: Format) -> Result<Exit, Failure
         Err(error) => return Err(Failure::broken("cannot write the arbiter's record", &error)),
     };
     // Without the line the cluster has begun all the same.
-    if let Some(mut record) = store.load().cloned() {
+    let begun = store.load().and_then(|keeper| {
+        let mut record = keeper.held()?.value.clone();
         record.note(act(format!("init: begins cluster {cluster}")));
+        offline::decide(keeper, record)
+    });
+    if let Some(keeper) = begun {
         store
-            .save(&record)
+            .save(&keeper)
             .map_err(|error| Failure::broken("cannot write the arbiter's record", &error))?;
     }
     match format {
@@ -67,7 +71,7 @@ pub(crate) async fn adopt(args: AdoptArgs, format: Format) -> Result<Exit, Failu
         }
     )));
     store
-        .save(&record)
+        .save(&offline::found(driver::draw_arbiter(), record))
         .map_err(|error| Failure::broken("cannot write the arbiter's record", &error))?;
     match format {
         Format::Text => output::print(&format!(

@@ -35,7 +35,7 @@ pub(crate) fn main() -> Result<(), Box<dyn Error>> {
             let options = ReplicaOptions {
                 name: format!("r{number}"),
                 address: transport.local().clone(),
-                arbiter: arbiter.clone(),
+                arbiters: vec![arbiter.clone()],
                 limits: Limits::default(),
                 software: "an example".to_owned(),
             };

@@ -63,7 +63,7 @@ impl Durable {
             let options = ReplicaOptions {
                 name: name.to_owned(),
                 address: own.clone(),
-                arbiter: address.clone(),
+                arbiters: vec![address.clone()],
                 limits: limits.clone(),
                 software: "tested".to_owned(),
             };

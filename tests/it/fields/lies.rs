@@ -96,7 +96,8 @@ fn kind(message: &Message) -> Option<&'static str> {
             PeerMessage::CommittedQuery(_) => "CommittedQuery",
             PeerMessage::CommittedAnswer(_) => "CommittedAnswer",
         },
-        Message::Request(_) => return None,
+        // The arbiter is alone.
+        Message::Request(_) | Message::Register(_) => return None,
         Message::Reply(reply) => match reply.body {
             ReplyBody::OperationAck { .. } => "OperationAck",
             ReplyBody::OperationFailed => "OperationFailed",

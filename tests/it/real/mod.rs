@@ -99,7 +99,7 @@ impl Case {
         let options = ReplicaOptions {
             name,
             address: address.clone(),
-            arbiter: self.arbiter.clone(),
+            arbiters: vec![self.arbiter.clone()],
             limits: Limits::default(),
             software: "test".to_owned(),
         };

@@ -27,6 +27,9 @@ struct Args {
     /// Run the script in this file, and print it with the conversation
     #[arg(long, group = "one")]
     script: Option<PathBuf>,
+    /// With so many arbiters, however many a seed has
+    #[arg(long, value_parser = clap::value_parser!(u8).range(1..=9))]
+    arbiters: Option<u8>,
     /// Drill the durable log, or the arbiter's record, over files that do their worst, and run no clusters
     #[arg(long, conflicts_with = "script", value_parser = Drill::named)]
     drill: Option<Drill>,
@@ -36,7 +39,7 @@ struct Args {
     /// With --seed: print the conversation
     #[arg(long, requires = "seed")]
     trace: bool,
-    /// With this mistake; without --seed and --script, until a seed shows it
+    /// With this mistake, and one arbiter if nothing else is said; without --seed and --script, until a seed shows it
     #[cfg(feature = "planted")]
     #[arg(long, value_parser = lockstep_tests::planted::named)]
     bug: Option<lockstep_core::planted::Bug>,
@@ -69,6 +72,15 @@ fn main() -> ExitCode {
         (None, None) if args.bug.is_some() => hunt(&args),
         (None, None) => many(&args),
     }
+}
+
+/// How many arbiters there are, if it is not left to the seeds.
+fn arbiters(args: &Args) -> Option<usize> {
+    #[cfg(feature = "planted")]
+    if args.bug.is_some() {
+        return Some(args.arbiters.map_or(1, usize::from));
+    }
+    args.arbiters.map(usize::from)
 }
 
 /// Runs something, with the mistake that was asked for.
@@ -115,7 +127,7 @@ fn one(args: &Args, seed: u64) -> ExitCode {
         (true, true) => Detail::Story,
         (true, false) => Detail::All,
     };
-    let report = with_bug(args, || chaos::run(seed, detail));
+    let report = with_bug(args, || chaos::run(seed, arbiters(args), detail));
     for line in &report.lines {
         println!("{line}");
     }
@@ -136,7 +148,7 @@ fn hunt(args: &Args) -> ExitCode {
     std::panic::set_hook(Box::new(|_| {}));
     let seeds = args.start..args.start + args.seeds;
     let found = seeds.into_iter().find_map(|seed| {
-        let report = with_bug(args, || chaos::run(seed, Detail::Off));
+        let report = with_bug(args, || chaos::run(seed, arbiters(args), Detail::Off));
         report.violation.map(|violation| (seed, violation))
     });
     match found {
@@ -180,6 +192,7 @@ fn many(args: &Args) -> ExitCode {
     let campaign = Campaign {
         start: args.start,
         seeds: args.seeds,
+        arbiters: arbiters(args),
         threads,
     };
     // A panic of a process is reported with its seed; the backtraces would only hide that.
@@ -193,20 +206,25 @@ fn many(args: &Args) -> ExitCode {
     bar.set_style(ProgressStyle::with_template(style).expect("the template is well-formed"));
     let summary = campaign.run(|done| bar.set_position(done + 1));
     bar.finish_and_clear();
+    // Not everything happens where one number of arbiters is all there is.
+    let missing = match args.arbiters {
+        Some(_) => Vec::new(),
+        None => summary.counts.missing(),
+    };
     match args.output {
         Output::Json => println!("{}", summary.json()),
         Output::Text => {
             println!("{}", summary.table());
-            for missing in summary.counts.missing() {
+            for missing in &missing {
                 println!("never happened: {missing}");
             }
             for (seed, violation) in &summary.failures {
                 println!("seed {seed}: {violation}");
-                println!("    {}", campaign::replay_command(*seed));
+                println!("    {}", campaign::replay_command(*seed, summary.arbiters));
             }
         }
     }
-    if summary.failures.is_empty() && summary.counts.missing().is_empty() {
+    if summary.failures.is_empty() && missing.is_empty() {
         ExitCode::SUCCESS
     } else {
         ExitCode::FAILURE

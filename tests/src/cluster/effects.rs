@@ -314,7 +314,6 @@ impl Cluster {
         if !self.may_happen(index, start, || Plan::Worked { node: index, start }) {
             return;
         }
-        let former = self.config().version;
         let Some(disk) = self.nodes[index].role.disk_mut() else {
             return;
         };
@@ -337,15 +336,28 @@ impl Cluster {
         if let Err(error) = finished {
             return self.on_disk_error(index, &error);
         }
-        if self.config().version != former {
-            self.tell(&Fact::Decided);
-        }
+        self.look_at_record(index);
         if is_struck {
             self.counts.path(Path::CrashBehindJob);
             return self.crash_at_job(index);
         }
         self.carry_out_orders(index, orders);
         self.wake_disk(index);
+    }
+
+    /// Takes up what an arbiter has on its disk now.
+    pub(super) fn look_at_record(&mut self, index: usize) {
+        let Role::Arbiter(disk) = &self.nodes[index].role else {
+            return;
+        };
+        let former = self.config().version;
+        match self.chosen.on_saved(disk.keeper()) {
+            Ok(passed) => passed.into_iter().for_each(|path| self.counts.path(path)),
+            Err(what) => self.violate("what arbiters have chosen is never undone", what),
+        }
+        if self.config().version != former {
+            self.tell(&Fact::Decided);
+        }
     }
 
     fn crash_at_job(&mut self, index: usize) {

@@ -52,7 +52,6 @@ impl Cluster {
             Ending::Killed => self.trace.note(self.now, format_args!("{name} is killed")),
             Ending::DiskFailed => self.trace.note(self.now, format_args!("{name} gives up")),
         }
-        let former = self.config().version;
         self.stop_process(index);
         let kept = match &mut self.nodes[index].role {
             Role::Arbiter(disk) => disk.end(ending, &mut self.rng),
@@ -76,9 +75,7 @@ impl Cluster {
             let what = format!("{}: {what}", self.nodes[index].name);
             self.violate("a disk keeps what it must", what);
         }
-        if self.config().version != former {
-            self.tell(&Fact::Decided);
-        }
+        self.look_at_record(index);
         self.tell(&Fact::Ceased { node: index });
     }
 
@@ -179,7 +176,12 @@ impl Cluster {
                     self.lost_disks.push(former);
                 }
             }
-            (Saved::Arbiter(copy), Role::Arbiter(disk)) => *disk = copy,
+            (Saved::Arbiter(copy), Role::Arbiter(disk)) => {
+                *disk = copy;
+                if let Err(what) = self.chosen.on_saved(disk.keeper()) {
+                    self.violate("what arbiters have chosen is never undone", what);
+                }
+            }
             (_, Role::Arbiter(_) | Role::Replica(..) | Role::Client) => return,
         }
         self.counts.fault(Fault::PutBack);

@@ -5,6 +5,7 @@
 //! The invariants are told every fact and see everything.
 
 mod around;
+mod chosen;
 mod effects;
 mod faults;
 mod holds;
@@ -21,7 +22,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use lockstep_core::arbiter::{self, Arbiter};
 use lockstep_core::client::Client;
-use lockstep_core::config::{Address, ClusterId, Config, NodeId, StartId};
+use lockstep_core::config::{Address, ArbiterId, ClusterId, Config, NodeId, Round, StartId, Step};
 use lockstep_core::engine::StoreError;
 use lockstep_core::host::Host;
 use lockstep_core::host::intake::Intake;
@@ -29,11 +30,12 @@ use lockstep_core::limits::{Limits, Timing};
 use lockstep_core::message::{Message, RequestBody};
 use lockstep_core::operation::{ClientId, Key};
 use lockstep_core::process::{Call, CallId};
+use lockstep_core::register::{Arbiters, Ballot, Held, Keeper, Mark};
 use lockstep_core::replica::{Replica, ReplicaOptions};
-use lockstep_core::storage::Ticket;
 use lockstep_core::storage::committed::Committed;
 use lockstep_core::storage::desk::Desk;
 use lockstep_core::storage::scheduler::Report;
+use lockstep_core::storage::{ArbiterRecord, Ticket};
 use lockstep_core::transport::SenderKind;
 use lockstep_core::wire;
 use rand::seq::IndexedRandom;
@@ -41,6 +43,7 @@ use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
 use self::around::Around;
+use self::chosen::Chosen;
 use self::node::Inbox;
 pub use self::node::{AnyHost, Clock, Node, Role};
 pub use self::options::ClusterOptions;
@@ -67,7 +70,7 @@ const OF_THE_HONEST: [&str; 3] = [
     "messages go to known nodes",
 ];
 
-/// A simulated cluster: node 0 is the arbiter, then come the replicas, then the clients.
+/// A simulated cluster: first come the arbiters, then the replicas, then the clients.
 pub struct Cluster {
     /// How often what went wrong and what rarely happens did.
     pub counts: Counts,
@@ -88,6 +91,7 @@ pub struct Cluster {
     addresses: BTreeMap<Address, usize>,
     /// Disks that are gone for good, kept because acknowledgements once rested on them.
     lost_disks: Vec<Disk<FilesLog>>,
+    chosen: Chosen,
     ledger: Ledger,
     invariants: Vec<Box<dyn Invariant>>,
     forge: Option<Forge>,
@@ -104,10 +108,14 @@ impl Cluster {
         let starts = ChaCha8Rng::seed_from_u64(options.seed ^ 0x0005_7a27);
         let cluster = ClusterId(rng.random());
         let record = arbiter::first_record(cluster, rng.random());
-        let mut nodes = vec![Node::new(
-            "a".to_owned(),
-            Role::Arbiter(Box::new(RecordDisk::over_files(record, rng.random()))),
-        )];
+        let first = first_held(record, options.arbiters);
+        let mut nodes = Vec::new();
+        for number in 1..=options.arbiters {
+            let keeper = Keeper::holding(ArbiterId(number as u64), first.clone());
+            let disk = RecordDisk::over_files(keeper, rng.random());
+            let name = arbiter_name(number, options.arbiters);
+            nodes.push(Node::new(name, Role::Arbiter(Box::new(disk))));
+        }
         for number in 1..=options.replicas {
             let disk = new_disk(&mut rng, &options);
             nodes.push(Node::new(
@@ -137,6 +145,7 @@ impl Cluster {
             nodes,
             addresses,
             lost_disks: Vec::new(),
+            chosen: Chosen::new(first),
             ledger: Ledger::default(),
             invariants: invariants::all(),
             forge: None,
@@ -165,14 +174,20 @@ impl Cluster {
         &self.nodes
     }
 
+    /// The indices of the arbiters.
+    pub fn arbiters(&self) -> Range<usize> {
+        0..self.options.arbiters
+    }
+
     /// The indices of the replicas.
     pub fn replicas(&self) -> Range<usize> {
-        1..1 + self.options.replicas
+        let first = self.options.arbiters;
+        first..first + self.options.replicas
     }
 
     /// The indices of the clients.
     pub fn clients(&self) -> Range<usize> {
-        1 + self.options.replicas..self.nodes.len()
+        self.replicas().end..self.nodes.len()
     }
 
     /// The index of the node of a name.
@@ -180,20 +195,26 @@ impl Cluster {
         self.addresses.get(&Address::new(name)).copied()
     }
 
-    /// The configuration as the arbiter has it on its disk.
+    /// The configuration that is chosen, on the disks of a majority of the arbiters.
     pub fn config(&self) -> &Config {
-        let Role::Arbiter(disk) = &self.nodes[0].role else {
-            unreachable!("node 0 is the arbiter");
-        };
-        &disk.record().config
+        self.chosen.config()
     }
 
-    /// The configuration the arbiter has decided on, which may not be on its disk yet.
-    pub fn config_decided(&self) -> &Config {
-        match &self.nodes[0].host {
-            Some(AnyHost::Arbiter(host)) => host.process().config(),
-            Some(AnyHost::Replica(_) | AnyHost::Client(_)) | None => self.config(),
+    /// The configurations that an arbiter has decided on and that may not be chosen yet; without any, the chosen one.
+    pub fn configs_decided(&self) -> Vec<&Config> {
+        let chosen = self.chosen.mark();
+        let decided = self.arbiters().filter_map(|index| {
+            let Some(AnyHost::Arbiter(host)) = &self.nodes[index].host else {
+                return None;
+            };
+            let held = host.process().register().keeper().held()?;
+            (held.mark > chosen).then_some(&held.value.config)
+        });
+        let mut configs: Vec<_> = decided.collect();
+        if configs.is_empty() || self.options.arbiters > 1 {
+            configs.push(self.config());
         }
+        configs
     }
 
     /// The index of the recorded primary.
@@ -261,7 +282,10 @@ impl Cluster {
             .replicas()
             .map(|replica| self.nodes[replica].address.clone())
             .collect();
-        let arbiter = self.nodes[0].address.clone();
+        let arbiters = self
+            .arbiters()
+            .map(|arbiter| self.nodes[arbiter].address.clone())
+            .collect();
         let client = ClientId(self.rng.random());
         let start = StartId(self.starts.random());
         let limits = self.draw_limits(index);
@@ -279,11 +303,11 @@ impl Cluster {
         let (local, address) = (node.clock.local(self.now), node.address.clone());
         node.host = Some(match &mut node.role {
             Role::Arbiter(disk) => {
-                let (record, desk) = match disk.start() {
+                let (keeper, desk) = match disk.start() {
                     Ok(started) => started,
                     Err(error) => return self.not_started(index, &error),
                 };
-                let host = Host::new(Arbiter::open(record), desk, address);
+                let host = Host::new(Arbiter::open(keeper), desk, address);
                 AnyHost::Arbiter(Box::new(host))
             }
             Role::Replica(disk, shadow) => {
@@ -296,7 +320,7 @@ impl Cluster {
                 let options = ReplicaOptions {
                     name: node.name.clone(),
                     address: node.address.clone(),
-                    arbiter,
+                    arbiters,
                     limits,
                     software: "simulated".to_owned(),
                 };
@@ -484,4 +508,35 @@ fn new_disk(rng: &mut ChaCha8Rng, options: &ClusterOptions) -> Disk<FilesLog> {
         habits.applies_late = !is_prompt;
     });
     disk
+}
+
+/// What all arbiters hold when a cluster begins.
+fn first_held(mut record: ArbiterRecord, arbiters: usize) -> Held<ArbiterRecord> {
+    let ids = 1..=arbiters;
+    if arbiters > 1 {
+        let place = |number| Address::new(arbiter_name(number, arbiters));
+        record.arbiters = ids
+            .clone()
+            .map(|number| (ArbiterId(number as u64), place(number)))
+            .collect();
+    }
+    let ids = ids.map(|number| ArbiterId(number as u64)).collect();
+    Held {
+        mark: Mark {
+            ballot: Ballot {
+                round: Round(1),
+                arbiter: ArbiterId(1),
+            },
+            step: Step::ZERO,
+        },
+        arbiters: Arbiters::new(ids).expect("a cluster has arbiters"),
+        value: record,
+    }
+}
+
+fn arbiter_name(number: usize, arbiters: usize) -> String {
+    match arbiters {
+        1 => "a".to_owned(),
+        _ => format!("a{number}"),
+    }
 }

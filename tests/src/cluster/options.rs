@@ -7,6 +7,8 @@ use super::*;
 pub struct ClusterOptions {
     /// Everything that is drawn is drawn from this.
     pub seed: u64,
+    /// How many arbiters.
+    pub arbiters: usize,
     /// How many replicas.
     pub replicas: usize,
     /// How many clients.
@@ -52,6 +54,7 @@ impl ClusterOptions {
     pub fn steady(replicas: usize, clients: usize) -> Self {
         Self {
             seed: 0,
+            arbiters: 1,
             replicas,
             clients,
             limits: Limits::default(),

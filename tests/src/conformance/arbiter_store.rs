@@ -1,12 +1,11 @@
 //! What every [`ArbiterStore`] must do.
 
-use std::collections::BTreeMap;
-
+use lockstep_core::arbiter::{self, offline};
 use lockstep_core::config::{
-    Address, ClusterId, Config, ConfigVersion, Incarnation, NodeId, StartId, Token,
+    Address, ArbiterId, ClusterId, ConfigVersion, Incarnation, NodeId, StartId, Token,
 };
 use lockstep_core::engine::ArbiterStore;
-use lockstep_core::storage::{ArbiterRecord, NodeRecord};
+use lockstep_core::storage::{ArbiterKeeper, ArbiterRecord, NodeRecord};
 
 use super::rule::checks;
 
@@ -43,7 +42,7 @@ fn a_record_is_as_saved_last(subject: &mut dyn Subject) {
     }
 }
 
-fn record(nodes: u64) -> ArbiterRecord {
+fn record(nodes: u64) -> ArbiterKeeper {
     let nodes = (0..nodes).map(|node| {
         let record = NodeRecord {
             name: format!("node-{node}"),
@@ -59,10 +58,9 @@ fn record(nodes: u64) -> ArbiterRecord {
         };
         (NodeId(node), record)
     });
-    ArbiterRecord {
-        config: Config::new(ClusterId(9)),
-        nodes: nodes.collect::<BTreeMap<_, _>>(),
-        secret: 42,
-        acts: Vec::new(),
-    }
+    let record = ArbiterRecord {
+        nodes: nodes.collect(),
+        ..arbiter::first_record(ClusterId(9), 42)
+    };
+    offline::found(ArbiterId(1), record)
 }

@@ -73,7 +73,7 @@ impl Bench {
         let options = ReplicaOptions {
             name: "replica".to_owned(),
             address: address.clone(),
-            arbiter: Address::new("arbiter"),
+            arbiters: vec![Address::new("arbiter")],
             limits: Limits::default(),
             software: "tested".to_owned(),
         };

@@ -1,7 +1,7 @@
 //! What keeps the bytes of a simulated disk.
 
 use lockstep_core::engine::{ArbiterStore, LogStore, StoreError};
-use lockstep_core::storage::ArbiterRecord;
+use lockstep_core::storage::ArbiterKeeper;
 
 use super::parts::DiskLog;
 
@@ -25,8 +25,8 @@ pub trait Medium: LogStore {
 
 /// Keeps the record of an arbiter's disk; see [`Medium`].
 pub trait RecordMedium: ArbiterStore {
-    /// The record as it survives a loss of power.
-    fn record(&self) -> &ArbiterRecord;
+    /// What survives a loss of power.
+    fn keeper(&self) -> &ArbiterKeeper;
 
     /// A process starts.
     ///

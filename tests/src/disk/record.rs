@@ -7,7 +7,7 @@ use lockstep_core::engine::durable::{DurableArbiter, open_arbiter_on};
 use lockstep_core::engine::{ArbiterStore, StoreError};
 use lockstep_core::storage::desk::Desk;
 use lockstep_core::storage::scheduler::{Job, Order, Report, Scheduler, Told};
-use lockstep_core::storage::{self, ArbiterRecord};
+use lockstep_core::storage::{self, ArbiterKeeper};
 use lockstep_core::time::Instant;
 use rand::Rng;
 use rand_chacha::ChaCha8Rng;
@@ -28,21 +28,21 @@ pub struct RecordDisk<S = ModelRecord> {
 
 /// A record that is durable once it is saved.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct ModelRecord(ArbiterRecord);
+pub struct ModelRecord(ArbiterKeeper);
 
 impl ArbiterStore for ModelRecord {
-    fn load(&self) -> Option<&ArbiterRecord> {
+    fn load(&self) -> Option<&ArbiterKeeper> {
         Some(&self.0)
     }
 
-    fn save(&mut self, record: &ArbiterRecord) -> Result<(), StoreError> {
-        self.0 = record.clone();
+    fn save(&mut self, keeper: &ArbiterKeeper) -> Result<(), StoreError> {
+        self.0 = keeper.clone();
         Ok(())
     }
 }
 
 impl RecordMedium for ModelRecord {
-    fn record(&self) -> &ArbiterRecord {
+    fn keeper(&self) -> &ArbiterKeeper {
         &self.0
     }
 
@@ -57,17 +57,17 @@ pub struct FilesRecord {
     files: SimulatedFiles,
     /// While a process runs.
     store: Option<DurableArbiter>,
-    record: ArbiterRecord,
+    keeper: ArbiterKeeper,
     /// What else may be found: records that were not saved, or not known to be.
-    possible: Vec<ArbiterRecord>,
+    possible: Vec<ArbiterKeeper>,
 }
 
 impl FilesRecord {
-    fn check(&self, found: Option<&ArbiterRecord>) -> Result<ArbiterRecord, String> {
-        let mut known = [&self.record].into_iter().chain(&self.possible);
+    fn check(&self, found: Option<&ArbiterKeeper>) -> Result<ArbiterKeeper, String> {
+        let mut known = [&self.keeper].into_iter().chain(&self.possible);
         match found {
             Some(found) if known.any(|record| record == found) => Ok(found.clone()),
-            found => Err(format!("{found:?} was found, not {:?}", self.record)),
+            found => Err(format!("{found:?} was found, not {:?}", self.keeper)),
         }
     }
 
@@ -77,40 +77,40 @@ impl FilesRecord {
         let fork = files::look_into(&self.files);
         let opened = open_arbiter_on(fork.handle(), Path::new(PLACE));
         let store = opened.map_err(|error| format!("cannot be opened any more: {error}"))?;
-        self.record = self.check(store.load())?;
+        self.keeper = self.check(store.load())?;
         self.possible.clear();
         Ok(())
     }
 }
 
 impl ArbiterStore for FilesRecord {
-    fn load(&self) -> Option<&ArbiterRecord> {
-        Some(&self.record)
+    fn load(&self) -> Option<&ArbiterKeeper> {
+        Some(&self.keeper)
     }
 
-    fn save(&mut self, record: &ArbiterRecord) -> Result<(), StoreError> {
-        let saved = self.store.as_mut().expect("a process runs").save(record);
+    fn save(&mut self, keeper: &ArbiterKeeper) -> Result<(), StoreError> {
+        let saved = self.store.as_mut().expect("a process runs").save(keeper);
         if saved.is_err() {
-            if self.possible.last() != Some(record) {
-                self.possible.push(record.clone());
+            if self.possible.last() != Some(keeper) {
+                self.possible.push(keeper.clone());
             }
             return saved;
         }
         self.possible.clear();
-        self.record = record.clone();
+        self.keeper = keeper.clone();
         Ok(())
     }
 }
 
 impl RecordMedium for FilesRecord {
-    fn record(&self) -> &ArbiterRecord {
-        &self.record
+    fn keeper(&self) -> &ArbiterKeeper {
+        &self.keeper
     }
 
     fn open(&mut self) -> Result<(), StoreError> {
         let opened = open_arbiter_on(self.files.handle(), Path::new(PLACE));
         let store = opened.inspect_err(|_| self.files.end_process())?;
-        self.record = self
+        self.keeper = self
             .check(store.load())
             .map_err(|what| StoreError::Mismatch {
                 path: PLACE.into(),
@@ -122,9 +122,9 @@ impl RecordMedium for FilesRecord {
 }
 
 impl RecordDisk {
-    /// A disk that holds `record`.
-    pub fn new(record: ArbiterRecord) -> Self {
-        Self::of(ModelRecord(record))
+    /// A disk that holds `keeper`.
+    pub fn new(keeper: ArbiterKeeper) -> Self {
+        Self::of(ModelRecord(keeper))
     }
 
     /// Lets the scheduler work until it has nothing to do.
@@ -149,19 +149,19 @@ impl RecordDisk {
 }
 
 impl RecordDisk<FilesRecord> {
-    /// A disk that holds `record`.
+    /// A disk that holds `keeper`.
     ///
     /// # Panics
     /// If the record cannot be saved.
-    pub fn over_files(record: ArbiterRecord, seed: u64) -> Self {
+    pub fn over_files(keeper: ArbiterKeeper, seed: u64) -> Self {
         let files = SimulatedFiles::new(seed);
         let opened = open_arbiter_on(files.handle(), Path::new(PLACE));
-        let saved = opened.and_then(|mut store| store.save(&record));
+        let saved = opened.and_then(|mut store| store.save(&keeper));
         saved.expect("nothing goes wrong yet");
         Self::of(FilesRecord {
             files,
             store: None,
-            record,
+            keeper,
             possible: Vec::new(),
         })
     }
@@ -184,7 +184,7 @@ impl RecordDisk<FilesRecord> {
         let mut copy = Self::of(FilesRecord {
             files: self.store.files.clone(),
             store: None,
-            record: self.store.record.clone(),
+            keeper: self.store.keeper.clone(),
             possible: self.store.possible.clone(),
         });
         let ended = copy.store.end(Ending::PowerLost, rng);
@@ -220,19 +220,19 @@ impl<S: RecordMedium> RecordDisk<S> {
         }
     }
 
-    /// The record as it survives a loss of power.
-    pub fn record(&self) -> &ArbiterRecord {
-        self.store.record()
+    /// What survives a loss of power.
+    pub fn keeper(&self) -> &ArbiterKeeper {
+        self.store.keeper()
     }
 
     /// A process starts: what it finds, and its side of the disk.
     ///
     /// # Errors
     /// What keeps it from starting.
-    pub fn start(&mut self) -> Result<(ArbiterRecord, Desk), StoreError> {
+    pub fn start(&mut self) -> Result<(ArbiterKeeper, Desk), StoreError> {
         self.store.open()?;
         self.scheduler = Some(Scheduler::arbiter());
-        Ok((self.store.record().clone(), Desk::arbiter()))
+        Ok((self.store.keeper().clone(), Desk::arbiter()))
     }
 }
 

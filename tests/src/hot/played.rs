@@ -97,7 +97,10 @@ impl Played {
                             body => self.inbox.extend(answer(peer.receiver, body)),
                         },
                         Message::Reply(_) => self.replies += 1,
-                        Message::ToArbiter(_) | Message::FromArbiter(_) | Message::Request(_) => {}
+                        Message::ToArbiter(_)
+                        | Message::FromArbiter(_)
+                        | Message::Request(_)
+                        | Message::Register(_) => {}
                     },
                     Effect::Query(..)
                     | Effect::MeasureUsage
@@ -162,7 +165,7 @@ pub(super) fn options() -> ReplicaOptions {
     ReplicaOptions {
         name: "r1".to_owned(),
         address: address(ME),
-        arbiter: Address::new("arbiter"),
+        arbiters: vec![Address::new("arbiter")],
         limits: Limits::default(),
         software: "measured".to_owned(),
     }

@@ -5,6 +5,7 @@
 //! [protocol](lockstep_core::docs::protocol#invariants) numbers them.
 
 mod bounded;
+mod chosen;
 mod durable;
 mod forward;
 mod ledger;
@@ -146,6 +147,7 @@ pub fn all() -> Vec<Box<dyn Invariant>> {
         Box::new(ledger::CommittedForEver),
         Box::<durable::AcknowledgedIsDurable>::default(),
         Box::<forward::CountersGoForward>::default(),
+        Box::<chosen::ToldIsChosen>::default(),
         Box::<local_reads::LocalReads>::default(),
         Box::<linearizable::Linearizable>::default(),
         Box::<once::OnceAtMost>::default(),

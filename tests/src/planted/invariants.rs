@@ -3,6 +3,7 @@
 pub(super) const AHEAD: &str = "the state never gets ahead of the log";
 pub(super) const BOUNDED: &str = "memory in flight is bounded";
 pub(super) const CALM: &str = "everything is well again when faults stop";
+pub(super) const CHOSEN: &str = "arbiters tell what is chosen";
 pub(super) const DURABLE: &str = "an acknowledged write is durable wherever it must be";
 pub(super) const FORWARD: &str = "epochs and versions never go back";
 pub(super) const KEPT: &str = "a disk keeps what it must";

@@ -36,6 +36,8 @@ use crate::trace::Detail;
 pub struct Found {
     /// The mistake.
     pub bug: Bug,
+    /// Of how many arbiters it is one.
+    pub arbiters: usize,
     /// Seeds, from 0 on, within which it is found.
     pub seeds_max: u64,
     /// The invariants that may find it.
@@ -48,7 +50,8 @@ impl Found {
     pub fn hunt(&self, last: Option<u64>) -> Option<(u64, Violation)> {
         let last = last.filter(|last| *last < self.seeds_max);
         last.into_iter().chain(0..self.seeds_max).find_map(|seed| {
-            let report = planted::with(self.bug, || chaos::run(seed, Detail::Off));
+            let run = || chaos::run(seed, Some(self.arbiters), Detail::Off);
+            let report = planted::with(self.bug, run);
             let violation = report.violation?;
             let is_meant = self.by.contains(&violation.invariant);
             is_meant.then_some((seed, violation))
@@ -182,10 +185,10 @@ pub fn named(name: &str) -> Result<Bug, String> {
         .ok_or_else(|| "no such mistake; tests/planted.md lists them".to_owned())
 }
 
-/// Runs seeds with a mistake until one shows it: that seed, and how.
+/// Runs seeds of one arbiter with a mistake until one shows it: that seed, and how.
 pub fn hunt(bug: Bug, seeds_max: u64) -> Option<(u64, Violation)> {
     (0..seeds_max).find_map(|seed| {
-        let report = planted::with(bug, || chaos::run(seed, Detail::Off));
+        let report = planted::with(bug, || chaos::run(seed, Some(1), Detail::Off));
         report.violation.map(|violation| (seed, violation))
     })
 }
@@ -195,13 +198,16 @@ pub fn document(seeds: impl Fn(Bug) -> u64) -> String {
     let mut lines = vec![
         "# Found by the simulator".to_owned(),
         String::new(),
-        "| mistake | in words | found by | seeds |".to_owned(),
-        "| --- | --- | --- | --- |".to_owned(),
+        "| mistake | in words | found by | arbiters | seeds |".to_owned(),
+        "| --- | --- | --- | --- | --- |".to_owned(),
     ];
     for found in FOUND {
         let (bug, by) = (found.bug, found.by.join("; or "));
         let text = bug.text();
-        lines.push(format!("| `{bug:?}` | {text} | {by} | {} |", seeds(bug)));
+        let (arbiters, seeds) = (found.arbiters, seeds(bug));
+        lines.push(format!(
+            "| `{bug:?}` | {text} | {by} | {arbiters} | {seeds} |"
+        ));
     }
     lines.extend([
         String::new(),

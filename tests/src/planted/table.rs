@@ -3,8 +3,8 @@
 use lockstep_core::planted::Bug;
 
 use super::invariants::{
-    AHEAD, BOUNDED, CALM, DURABLE, FORWARD, KEPT, LEDGER, LET_IN, LINEARIZABLE, LOCAL, ONCE,
-    PANICS, REJECTED, REPLIES, REVISIONS, SPINS, STARTED, TOLD, TRUE,
+    AHEAD, BOUNDED, CALM, CHOSEN, DURABLE, FORWARD, KEPT, LEDGER, LET_IN, LINEARIZABLE, LOCAL,
+    ONCE, PANICS, REJECTED, REPLIES, REVISIONS, SPINS, STARTED, TOLD, TRUE,
 };
 use super::{Case, Drilled, Explored, Found, Measured, Scripted};
 use crate::availability::faults::{Kind, Who};
@@ -17,7 +17,20 @@ const SOON: u64 = 200;
 const LATE: u64 = 10_000;
 
 const fn found(bug: Bug, seeds_max: u64, by: &'static [&'static str]) -> Found {
-    Found { bug, seeds_max, by }
+    Found {
+        bug,
+        arbiters: 1,
+        seeds_max,
+        by,
+    }
+}
+
+/// One that takes several arbiters.
+const fn among_arbiters(bug: Bug, seeds_max: u64, by: &'static [&'static str]) -> Found {
+    Found {
+        arbiters: 3,
+        ..found(bug, seeds_max, by)
+    }
 }
 
 /// The mistakes that the simulator finds.
@@ -56,7 +69,10 @@ pub const FOUND: &[Found] = &[
     found(Bug::DrainedTooEarly, LATE, &[LINEARIZABLE]),
     found(Bug::NoCompareAndSwap, LATE, &[DURABLE, LINEARIZABLE]),
     found(Bug::RemovesAtOnce, LATE, &[LINEARIZABLE]),
-    found(Bug::TellsBeforeDurable, SOON, &[DURABLE, FORWARD]),
+    among_arbiters(Bug::TellsBeforeChosen, SOON, &[CHOSEN]),
+    among_arbiters(Bug::TellsUnconfirmed, LATE, &[LET_IN]),
+    among_arbiters(Bug::DoubtSuffices, LATE, &[LET_IN]),
+    found(Bug::TellsBeforeDurable, SOON, &[CHOSEN]),
     found(Bug::RestartKeepsEpoch, SOON, &[CALM, LEDGER, FORWARD]),
     found(Bug::ReplacementKeepsEpoch, SOON, &[CALM, LEDGER]),
     found(Bug::LateJoinedObeyed, LATE, &[LET_IN, FORWARD]),
@@ -107,7 +123,11 @@ pub const FOUND: &[Found] = &[
     found(Bug::RefusedIsReported, SOON, &[PANICS, DURABLE, AHEAD]),
     found(Bug::RefusedNotRetried, SOON, &[SPINS]),
     found(Bug::RoomUntold, SOON, &[CALM]),
-    found(Bug::OldestRecordSaved, LATE, &[FORWARD, CALM, LET_IN]),
+    found(
+        Bug::OldestRecordSaved,
+        LATE,
+        &[CHOSEN, FORWARD, CALM, LET_IN],
+    ),
     found(Bug::InstallsWhileApplying, LATE, &[PANICS]),
     found(Bug::InstalledUnreset, SOON, &[PANICS, AHEAD]),
     found(Bug::LogAnewBeforeState, LATE, &[STARTED]),

@@ -64,19 +64,21 @@ fn what_was_done_to_the_record_is_told_and_then_forgotten() {
         record.note(act(at));
     }
     let mut out = Outbox::new();
-    let mut arbiter = Arbiter::open(record);
+    let mut arbiter = alone(record);
     arbiter.step(Instant::ZERO.into(), Input::Start, &mut out);
     let (mut told, mut saved) = (Vec::new(), Vec::new());
     for effect in out.drain() {
         match effect {
             Effect::Notify(Event::Acted(act)) => told.push(act),
-            Effect::Persist(_, Save::Arbiter(record)) => saved.push(record.acts),
+            Effect::Persist(_, Save::Arbiter(keeper)) => {
+                saved.push(keeper.held().expect("it has a record").value.acts.clone());
+            }
             _ => {}
         }
     }
     let latest: Vec<Act> = (1..=limits::ACTS_MAX as u64).map(act).collect();
     assert_eq!(told, latest);
-    assert_eq!(saved, [Vec::new()]);
+    assert_eq!(saved, [latest, Vec::new()]);
 }
 
 #[test]

@@ -5,6 +5,7 @@ mod identities;
 mod joins;
 mod last_resorts;
 mod process;
+mod several;
 
 use super::policy::*;
 use super::*;
@@ -12,8 +13,8 @@ use crate::config::{
     ClusterId, ConfigVersion, Epoch, Incarnation, NodeId, Position, StartId, Token,
 };
 use crate::message::{
-    ConfigChange, ConfigQuery, Join, JoinRefusal, JoinRefused, Joined, Leave, NodeStatus, Propose,
-    RoleName, Usage,
+    ConfigChange, ConfigQuery, FromArbiter, Join, JoinRefusal, JoinRefused, Joined, Leave,
+    NodeStatus, Propose, RoleName, Usage,
 };
 use crate::operation::Revision;
 use crate::process::Effect;
@@ -64,6 +65,11 @@ fn refusal(decision: &Decision, node: u64) -> JoinRefusal {
         FromArbiter::JoinRefused(JoinRefused { reason, .. }) => reason.clone(),
         other => panic!("not refused: {other:?}"),
     }
+}
+
+/// An arbiter that has this on its disk, and no other beside it.
+fn alone(record: ArbiterRecord) -> Arbiter {
+    Arbiter::open(offline::found(ArbiterId(1), record))
 }
 
 /// A cluster with primary 1 and in-sync 2; the tokens of both.

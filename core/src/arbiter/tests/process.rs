@@ -4,7 +4,7 @@ use super::*;
 
 #[test]
 fn nobody_hears_of_what_is_not_durable() {
-    let mut arbiter = Arbiter::open(first_record(ClusterId(7), 42));
+    let mut arbiter = alone(first_record(ClusterId(7), 42));
     let mut out = Outbox::new();
     arbiter.step(Instant::ZERO.into(), Input::Start, &mut out);
     let message = |message| Input::Message {
@@ -36,7 +36,7 @@ fn nobody_hears_of_what_is_not_durable() {
 
 #[test]
 fn the_answers_that_wait_for_a_disk_that_hangs_are_bounded() {
-    let mut arbiter = Arbiter::open(first_record(ClusterId(7), 42));
+    let mut arbiter = alone(first_record(ClusterId(7), 42));
     let mut out = Outbox::new();
     arbiter.step(Instant::ZERO.into(), Input::Start, &mut out);
     let joins = 3 * limits::ARBITER_ANSWERS_WAITING_MAX as u64;
@@ -61,8 +61,11 @@ fn the_answers_that_wait_for_a_disk_that_hangs_are_bounded() {
 fn an_arbiter_whose_record_is_behind_what_a_replica_knows_decides_nothing_any_more() {
     let (record, _, second) = pair();
     let known = record.config.version;
-    let mut arbiter = Arbiter::open(record);
+    let mut arbiter = alone(record);
     let mut out = Outbox::new();
+    arbiter.step(Instant::ZERO.into(), Input::Start, &mut out);
+    arbiter.step(Instant::ZERO.into(), Input::Persisted(Ticket(0)), &mut out);
+    out.drain().for_each(drop);
     let mut said = |message| {
         let message = Input::Message {
             from: address(2),

@@ -8,7 +8,8 @@ use async_std::task::block_on;
 use futures_lite::future;
 
 use super::*;
-use crate::config::{Epoch, NodeId, Position};
+use crate::arbiter::{self, offline};
+use crate::config::{ArbiterId, ClusterId, Epoch, NodeId, Position};
 use crate::engine::memory::{MemoryArbiter, MemoryEngine, MemoryLog};
 use crate::engine::{Page, StoreError, View};
 use crate::epochs::EpochHistory;
@@ -17,7 +18,7 @@ use crate::range::KeyRange;
 use crate::sessions::{SessionChanges, SessionRows};
 use crate::storage::committed::Committed;
 use crate::storage::scheduler::Report;
-use crate::storage::{Answer, ArbiterRecord, Cursor, Meta, Query, Save, Ticket};
+use crate::storage::{Answer, Cursor, Meta, Query, Save, Ticket};
 
 fn entry(seq: u64, bytes: usize) -> Arc<Entry> {
     let value = vec![b'v'; bytes].into();
@@ -607,14 +608,10 @@ fn closing_finishes_what_was_handed_over_and_makes_the_state_durable() {
 #[test]
 fn the_arbiters_newest_record_stands_for_those_before_it() {
     let mut disk = Loop::over(Disk::arbiter(Box::new(MemoryArbiter::new())));
-    let record = ArbiterRecord {
-        config: crate::config::Config::new(crate::config::ClusterId(1)),
-        nodes: std::collections::BTreeMap::new(),
-        secret: 1,
-        acts: Vec::new(),
-    };
+    let record = arbiter::first_record(ClusterId(1), 1);
+    let keeper = offline::found(ArbiterId(1), record);
     for ticket in 1..4 {
-        disk.persist(ticket, Save::Arbiter(Box::new(record.clone())));
+        disk.persist(ticket, Save::Arbiter(Box::new(keeper.clone())));
     }
     disk.flush();
     disk.expect_persisted(&[1, 2, 3]);

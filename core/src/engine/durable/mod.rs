@@ -32,7 +32,7 @@ use std::sync::Arc;
 use crate::config::{Epoch, Incarnation, NodeId, Token};
 use crate::engine::files::Files;
 use crate::engine::{ArbiterStore, StoreError};
-use crate::storage::{ArbiterRecord, Meta};
+use crate::storage::{ArbiterKeeper, Meta};
 use directory::{DataDir, Kind};
 use files::mismatch;
 use record::RecordFile;
@@ -123,7 +123,7 @@ fn begin(directory: &DataDir, meta_file: &RecordFile, draw: &mut Draw) -> Result
 #[derive(Debug)]
 pub struct DurableArbiter {
     file: RecordFile,
-    record: Option<ArbiterRecord>,
+    record: Option<ArbiterKeeper>,
     _directory: DataDir,
 }
 
@@ -155,11 +155,11 @@ impl DurableArbiter {
 }
 
 impl ArbiterStore for DurableArbiter {
-    fn load(&self) -> Option<&ArbiterRecord> {
+    fn load(&self) -> Option<&ArbiterKeeper> {
         self.record.as_ref()
     }
 
-    fn save(&mut self, record: &ArbiterRecord) -> Result<(), StoreError> {
+    fn save(&mut self, record: &ArbiterKeeper) -> Result<(), StoreError> {
         self.file.save(record)?;
         self.record = Some(record.clone());
         Ok(())

@@ -7,8 +7,8 @@ use std::path::Path;
 use tempfile::TempDir;
 
 use super::*;
-use crate::arbiter;
-use crate::config::{ClusterId, StartId};
+use crate::arbiter::{self, offline};
+use crate::config::{ArbiterId, ClusterId, StartId};
 use crate::engine::recovery::recover;
 use crate::engine::{Engine, LogStore};
 use crate::epochs::EpochHistory;
@@ -166,7 +166,7 @@ fn damaged_meta_data_is_reported() {
 #[test]
 fn a_damaged_arbiter_is_reported() {
     let home = home();
-    let record = arbiter::first_record(ClusterId(3), 4);
+    let record = offline::found(ArbiterId(1), arbiter::first_record(ClusterId(3), 4));
     open_arbiter(home.path()).unwrap().save(&record).unwrap();
     every_damage_is_noticed(&home.path().join("arbiter"), || {
         open_arbiter(home.path()).err()
@@ -176,7 +176,7 @@ fn a_damaged_arbiter_is_reported() {
 #[test]
 fn an_interrupted_replacement_leaves_the_old_record() {
     let home = home();
-    let record = arbiter::first_record(ClusterId(3), 4);
+    let record = offline::found(ArbiterId(1), arbiter::first_record(ClusterId(3), 4));
     open_arbiter(home.path()).unwrap().save(&record).unwrap();
     fs::write(home.path().join("arbiter.tmp"), "half a rec").unwrap();
     assert_eq!(open_arbiter(home.path()).unwrap().load(), Some(&record));

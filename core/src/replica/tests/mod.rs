@@ -103,7 +103,7 @@ impl Table {
         let options = ReplicaOptions {
             name: "r1".to_owned(),
             address: Address::new("r1"),
-            arbiter: Address::new("arbiter"),
+            arbiters: vec![Address::new("arbiter")],
             limits: Limits::default(),
             software: "test".to_owned(),
         };

@@ -42,7 +42,7 @@ impl Lab {
             let options = ReplicaOptions {
                 name,
                 address: transport.local().clone(),
-                arbiter: arbiter.clone(),
+                arbiters: vec![arbiter.clone()],
                 limits: Limits::default(),
                 software: "test".to_owned(),
             };

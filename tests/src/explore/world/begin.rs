@@ -3,8 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use lockstep_core::arbiter;
-use lockstep_core::config::{ClusterId, NodeId};
+use lockstep_core::arbiter::{self, offline};
+use lockstep_core::config::{ArbiterId, ClusterId, NodeId};
 use lockstep_core::process::Input;
 use lockstep_core::time::Instant;
 
@@ -22,7 +22,8 @@ impl World {
     /// If it cannot be brought there: then nothing works.
     pub fn new(scope: &Scope, trace: &mut Trace) -> Self {
         let record = arbiter::first_record(ClusterId(0xc1), 1);
-        let mut nodes = vec![Arc::new(Node::arbiter(ARBITER, record))];
+        let keeper = offline::found(ArbiterId(1), record);
+        let mut nodes = vec![Arc::new(Node::arbiter(ARBITER, keeper))];
         for number in 1..=scope.replicas() {
             let id = NodeId(0xa0 + number as u64);
             let name = format!("r{number}");

@@ -194,8 +194,8 @@ impl World {
     /// The arbiter's disk is done at once: its answers wait for it and may be late as well, which is the same.
     fn record(&mut self, witness: &mut Witness<'_>) -> Result<(), String> {
         let now = self.now;
+        let former = self.config().clone();
         let office = self.office_mut();
-        let former = office.disk.record().config.clone();
         let reports = office
             .disk
             .save_all(now)

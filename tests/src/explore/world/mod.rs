@@ -103,7 +103,14 @@ impl World {
     /// The configuration as the arbiter has it on its disk.
     pub fn config(&self) -> &Config {
         match &self.nodes[0].body.machine {
-            Machine::Arbiter(office) => &office.disk.record().config,
+            Machine::Arbiter(office) => {
+                let held = office
+                    .disk
+                    .keeper()
+                    .held()
+                    .expect("it begins with a record");
+                &held.value.config
+            }
             Machine::Replica(_) => unreachable!("node 0 is the arbiter"),
         }
     }

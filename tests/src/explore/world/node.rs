@@ -6,7 +6,7 @@ use lockstep_core::limits::Limits;
 use lockstep_core::operation::Key;
 use lockstep_core::replica::{Replica, ReplicaOptions};
 use lockstep_core::storage::desk::{BulkRequest, Desk};
-use lockstep_core::storage::{ArbiterRecord, Ticket};
+use lockstep_core::storage::{ArbiterKeeper, Ticket};
 use lockstep_core::time::Instant;
 
 use super::super::fingerprint;
@@ -73,10 +73,10 @@ impl Node {
     }
 
     /// An arbiter that has this on its disk.
-    pub(super) fn arbiter(name: &str, record: ArbiterRecord) -> Self {
-        let mut disk = RecordDisk::new(record);
-        let (record, desk) = disk.start().expect("a model starts");
-        let process = Arbiter::open(record);
+    pub(super) fn arbiter(name: &str, keeper: ArbiterKeeper) -> Self {
+        let mut disk = RecordDisk::new(keeper);
+        let (keeper, desk) = disk.start().expect("a model starts");
+        let process = Arbiter::open(keeper);
         let machine = Machine::Arbiter(Box::new(Office {
             process,
             desk,
@@ -118,7 +118,7 @@ impl Host {
         let options = ReplicaOptions {
             address: Address::new(name),
             name: name.to_owned(),
-            arbiter: Address::new(arbiter),
+            arbiters: vec![Address::new(arbiter)],
             limits,
             software: String::new(),
         };

@@ -1,10 +1,10 @@
 //! Drives the arbiter's record.
 
-use lockstep_core::arbiter;
-use lockstep_core::config::ClusterId;
+use lockstep_core::arbiter::{self, offline};
+use lockstep_core::config::{ArbiterId, ClusterId};
 use lockstep_core::engine::ArbiterStore;
 use lockstep_core::engine::durable::{DurableArbiter, open_arbiter_on};
-use lockstep_core::storage::ArbiterRecord;
+use lockstep_core::storage::ArbiterKeeper;
 use rand::Rng;
 
 use super::trouble::{Outcome, Trouble};
@@ -29,7 +29,7 @@ struct RecordDrill {
     trouble: Trouble,
     store: Option<DurableArbiter>,
     /// What may be found at the next start. While a process runs, the first is what it has.
-    records: Vec<Option<ArbiterRecord>>,
+    records: Vec<Option<ArbiterKeeper>>,
     next: u64,
 }
 
@@ -117,6 +117,7 @@ impl RecordDrill {
         record.secret = self.next ^ name.len() as u64;
         self.trouble
             .say(|| format!("the record of version {} is saved", record.config.version));
+        let record = offline::found(ArbiterId(1), record);
         self.trouble.begin();
         let store = self.store.as_mut().expect("a process runs");
         let saved = store.save(&record);

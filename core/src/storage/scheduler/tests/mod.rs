@@ -7,7 +7,10 @@ use std::path::Path;
 use std::sync::{Arc, Mutex};
 
 use super::*;
-use crate::config::{ClusterId, Config, ConfigVersion, Epoch, Incarnation, NodeId, Token};
+use crate::arbiter::{self, offline};
+use crate::config::{
+    ArbiterId, ClusterId, Config, ConfigVersion, Epoch, Incarnation, NodeId, Token,
+};
 use crate::engine::memory::{MemoryEngine, MemoryLog};
 use crate::engine::{Engine, LogStore, StoreError, View};
 use crate::epochs::EpochHistory;
@@ -58,12 +61,11 @@ fn install(at: u64) -> Save {
 fn record(version: u64) -> Save {
     let mut config = Config::new(ClusterId(1));
     config.version = ConfigVersion(version);
-    Save::Arbiter(Box::new(ArbiterRecord {
+    let record = ArbiterRecord {
         config,
-        nodes: Default::default(),
-        secret: 1,
-        acts: Vec::new(),
-    }))
+        ..arbiter::first_record(ClusterId(1), 1)
+    };
+    Save::Arbiter(Box::new(offline::found(ArbiterId(1), record)))
 }
 
 fn committed(seqs: std::ops::Range<u64>) -> Committed {
@@ -458,7 +460,10 @@ fn the_arbiters_newest_record_stands_for_those_before_it_and_never_goes_back() {
     scheduler.tell(now, save(2, 2), &mut orders);
     scheduler.advance(now, &mut orders);
     let version = |job: Option<&Job>| match job {
-        Some(Job::Save(Save::Arbiter(record))) => record.config.version.0,
+        Some(Job::Save(Save::Arbiter(keeper))) => {
+            let held = keeper.held().expect("it holds a record");
+            held.value.config.version.0
+        }
         other => panic!("no record: {other:?}"),
     };
     assert_eq!(version(scheduler.job()), 2);
