@@ -239,7 +239,8 @@
 //!
 //! ## Restart of the arbiter
 //!
-//! The arbiter tells nobody a configuration that is not on its disk, so nobody notices. While it is down nothing can change:
+//! The arbiter tells nobody a configuration that is not on its disk, so nobody notices. (Several arbiters that keep one record together,
+//! so that a minority of them may be away, are in the laboratory: [`docs::protocol`](docs::protocol#register).) While it is down nothing can change:
 //! reads and writes go on as long as no in-sync replica fails; then writes and linearizable reads wait for it.
 //!
 //! ## A primary by force
@@ -254,7 +255,7 @@
 //! asked](docs::contributing) of a change.
 //!
 //! The modules in reading order: [`config`], [`operation`], [`range`], [`limits`], [`time`], [`epochs`], [`sessions`],
-//! [`runtime`], [`transport`], [`message`], [`wire`], [`storage`], [`event`], [`engine`], [`log`], [`process`], [`host`],
+//! [`runtime`], [`transport`], [`register`], [`message`], [`wire`], [`storage`], [`event`], [`engine`], [`log`], [`process`], [`host`],
 //! [`replica`], [`arbiter`], [`client`], [`driver`].
 
 // Reading order, not the alphabet; but a macro comes before its use.

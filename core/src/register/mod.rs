@@ -2,7 +2,7 @@
 //!
 //! It is single-decree Paxos (Lamport, 1998), again and again over the same slot (Rystsov, CASPaxos, 2018), with a chair that keeps
 //! its ballot and a set of arbiters that changes; [`protocol`](crate::docs::protocol#register) says how it goes and why it is
-//! safe. The laboratory explores this code, every interleaving of a few arbiters (`tests/src/register`); no program runs it.
+//! safe. The laboratory explores this code, every interleaving of a few arbiters (`tests/src/register`); [`arbiter`](crate::arbiter) runs it.
 //!
 //! Each arbiter is a [`Keeper`] and can decide; what it does about deciding is its `office`. This file takes what comes to both.
 //! It knows no time, no disk and no addresses: whoever runs it repeats what is not answered, carries out its effects in

@@ -1,4 +1,5 @@
-//! [Register](lockstep_core::docs::protocol#register): nothing is told that is not chosen.
+//! [Invariant 13](lockstep_core::docs::protocol#invariants): arbiters tell nothing that is not chosen. That what was chosen is
+//! never undone, the cluster sees to as it looks at their disks.
 
 use lockstep_core::config::Config;
 use lockstep_core::message::{FromArbiter, Message};
