@@ -320,7 +320,12 @@ pub fn on_propose(record: &ArbiterRecord, from: &Address, propose: &Propose) -> 
     let config = &record.config;
     let proposer = config.members.get(&propose.node);
     if proposer.is_none_or(|member| member.address != *from) {
-        return Decision::default();
+        // One that was taken out learns it. Whoever else is there now is told nothing.
+        let known = record.nodes.get(&propose.node);
+        return match known.filter(|known| known.address == *from) {
+            Some(_) => Decision::answer(from, FromArbiter::ProposalRefused(config.clone())),
+            None => Decision::default(),
+        };
     }
     let mut next = record.clone();
     let is_any_fine = match propose.change {

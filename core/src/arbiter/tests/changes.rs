@@ -41,6 +41,23 @@ fn a_proposal_counts_only_at_the_present_version_and_from_the_primary() {
     );
 }
 
+#[test]
+fn who_was_taken_out_learns_it_by_what_it_proposes() {
+    let (mut record, ..) = pair();
+    for change in [
+        ConfigChange::RemoveInSync(NodeId(2)),
+        ConfigChange::Drained(NodeId(2)),
+    ] {
+        record = propose(&record, 1, change).record.expect("a change");
+    }
+    assert!(!record.config.is_member(NodeId(2)));
+    assert!(refused(propose(&record, 2, ConfigChange::ReplacePrimary)));
+    assert_eq!(
+        propose(&record, 9, ConfigChange::ReplacePrimary),
+        Decision::default()
+    );
+}
+
 fn refused(decision: Decision) -> bool {
     decision.record.is_none()
         && matches!(
