@@ -41,12 +41,12 @@ pub(crate) async fn dev(args: DevArgs, format: Format) -> Result<Exit, Failure> 
         signals.next().await;
         Ok(None)
     };
-    let started = async { start(&args, &places, &bounds).await.map(Some) };
+    let started = async { start(&args, &places, &bounds, format).await.map(Some) };
     let Some(mut cluster) = started.or(interrupted).await? else {
         return Ok(Exit::Done);
     };
     welcome::say(&args, &cluster.endpoints, cluster.is_in_sync, format).await;
-    let result = live(&mut cluster, format, &mut signals).await;
+    let result = live(&mut cluster, &mut signals).await;
     let stopped = stop(&mut cluster, &mut signals).await;
     result.and_then(|exit| stopped.map(|()| exit))
 }
@@ -61,12 +61,22 @@ struct Cluster {
     running: usize,
     end: Sender<End>,
     ends: Receiver<End>,
+    format: Format,
 }
 
-/// A node has ended: its name, and how.
-type End = (String, Result<Ended, DriverError>);
+/// A node has ended.
+struct End {
+    name: String,
+    endpoint: String,
+    how: Result<Ended, DriverError>,
+}
 
-async fn start(args: &DevArgs, places: &Places, bounds: &Bounds) -> Result<Cluster, Failure> {
+async fn start(
+    args: &DevArgs,
+    places: &Places,
+    bounds: &Bounds,
+    format: Format,
+) -> Result<Cluster, Failure> {
     let network = match args.transport {
         TransportName::Mem => Network::mem(),
         TransportName::Quic => {
@@ -80,7 +90,7 @@ async fn start(args: &DevArgs, places: &Places, bounds: &Bounds) -> Result<Clust
     }
     let arbiter = network.arbiter(&places.arbiter().as_place()).await?;
     let arbiter_address = arbiter.address.clone();
-    let mut cluster = Cluster::new(network);
+    let mut cluster = Cluster::new(network, format);
     cluster.add_arbiter(arbiter);
 
     let mut replicas = places.replicas().into_iter();
@@ -122,7 +132,7 @@ fn leave_word(args: &DevArgs, cluster: &Cluster, tls_dir: &Path) -> Result<(), F
 }
 
 impl Cluster {
-    fn new(network: Network) -> Self {
+    fn new(network: Network, format: Format) -> Self {
         // Holds one message of each node.
         let (end, ends) = channel::unbounded();
         Self {
@@ -134,6 +144,7 @@ impl Cluster {
             running: 0,
             end,
             ends,
+            format,
         }
     }
 
@@ -148,6 +159,7 @@ impl Cluster {
     }
 
     fn add(&mut self, node: Node) -> Receiver<RoleName> {
+        let endpoint = node.endpoint().to_owned();
         let Node {
             name,
             running,
@@ -158,9 +170,14 @@ impl Cluster {
         self.running += 1;
         let end = self.end.clone();
         task::spawn(async move {
-            let result = running.ended().await;
+            let how = running.ended().await;
             // The channel has room for all nodes.
-            let _ = end.send((name, result)).await;
+            let ended = End {
+                name,
+                endpoint,
+                how,
+            };
+            let _ = end.send(ended).await;
         });
         roles
     }
@@ -177,7 +194,7 @@ impl Cluster {
             }
             Ok(())
         };
-        match timeout(READY_PATIENCE, ended(&self.ends).or(all)).await {
+        match timeout(READY_PATIENCE, self.ended().or(all)).await {
             Ok(result) => result,
             Err(_) => {
                 self.is_in_sync = false;
@@ -185,26 +202,32 @@ impl Cluster {
             }
         }
     }
-}
 
-/// Waits for the first node that ends although nobody asked for it.
-async fn ended(ends: &Receiver<End>) -> Result<(), Failure> {
-    let (name, result) = ends
-        .recv()
-        .await
-        .expect("the sender is beside the receiver");
-    Err(match result {
-        Err(error) => Failure::Broken(format!("{name}: {}", serve::failure(&error))),
-        Ok(Ended::Stopped | Ended::Left) => Failure::Broken(format!("{name} ended by itself")),
-    })
+    /// Waits for the first node that ends although nobody asked for it. Who was drained is not missed.
+    async fn ended<T>(&self) -> Result<T, Failure> {
+        loop {
+            let end = self.ends.recv().await;
+            let End {
+                name,
+                endpoint,
+                how,
+            } = end.expect("the sender is beside the receiver");
+            match how {
+                Err(error) => {
+                    let why = serve::failure(&error);
+                    return Err(Failure::Broken(format!("{name}: {why}")));
+                }
+                Ok(Ended::Stopped) => {
+                    return Err(Failure::Broken(format!("{name} ended by itself")));
+                }
+                Ok(Ended::Left) => serve::announce_left(&name, &endpoint, self.format).await,
+            }
+        }
+    }
 }
 
 /// Until a signal comes, the shell is left, or a node ends. Returns what the shell is left with.
-async fn live(
-    cluster: &mut Cluster,
-    format: Format,
-    signals: &mut EndSignals,
-) -> Result<Exit, Failure> {
+async fn live(cluster: &mut Cluster, signals: &mut EndSignals) -> Result<Exit, Failure> {
     let options = ClientOptions {
         deadline: SHELL_DEADLINE,
         in_flight_max: 64,
@@ -217,12 +240,11 @@ async fn live(
     };
     let shell = async {
         match &store {
-            Some(store) => shell::run(store, SHELL_DEADLINE, format).await,
+            Some(store) => shell::run(store, SHELL_DEADLINE, cluster.format).await,
             None => future::pending().await,
         }
     };
-    let ended = async { ended(&cluster.ends).await.map(|()| Exit::Done) };
-    ended.or(signal).or(shell).await
+    cluster.ended().or(signal).or(shell).await
 }
 
 /// Stops all nodes, the replicas before the arbiter.
@@ -234,8 +256,11 @@ async fn stop(cluster: &mut Cluster, signals: &mut EndSignals) -> Result<(), Fai
     cluster.end = channel::bounded(1).0;
     let ended = async {
         let mut result = Ok(());
-        while let Ok((_, ended)) = cluster.ends.recv().await {
-            let this = ended.map(|_| ()).map_err(|error| serve::failure(&error));
+        while let Ok(ended) = cluster.ends.recv().await {
+            let this = ended
+                .how
+                .map(|_| ())
+                .map_err(|error| serve::failure(&error));
             result = result.and(this);
         }
         result

@@ -5,13 +5,12 @@ use std::future;
 use futures_lite::FutureExt;
 use lockstep_core::driver::Exit as Ended;
 use lockstep_core::message::RoleName;
-use serde_json::json;
 
 use super::room;
 use super::serve::{self, OnSignal};
 use crate::args::{ArbiterArgs, Format, NodeArgs, ReplicaArgs, TransportName};
 use crate::assemble::{self, Network, Place};
-use crate::output::{self, Exit, Failure};
+use crate::output::{Exit, Failure};
 use crate::status::role_name;
 
 /// `lockstep arbiter`.
@@ -22,7 +21,7 @@ pub(crate) async fn arbiter(args: ArbiterArgs, format: Format) -> Result<Exit, F
         let node = network.arbiter(&place).await?;
         let (name, endpoint) = (node.name.clone(), node.endpoint().to_owned());
         let ready = async {
-            announce("ready", &name, &endpoint, "arbiter", format).await;
+            serve::announce("ready", &name, &endpoint, "arbiter", format).await;
             future::pending().await
         };
         let ended = serve::until_end(node.running, OnSignal::Stop, signals);
@@ -41,10 +40,10 @@ pub(crate) async fn replica(args: ReplicaArgs, format: Format) -> Result<Exit, F
         let node = network.replica(&place, &arbiter, &bounds).await?;
         let (name, endpoint) = (node.name.clone(), node.endpoint().to_owned());
         let joined = async {
-            announce("listening", &name, &endpoint, "starting", format).await;
+            serve::announce("listening", &name, &endpoint, "starting", format).await;
             let roles = [RoleName::Primary, RoleName::Secondary, RoleName::Joining];
             if let Some(role) = serve::until_role(&node.roles, &roles).await {
-                announce("ready", &name, &endpoint, role_name(role), format).await;
+                serve::announce("ready", &name, &endpoint, role_name(role), format).await;
             }
             // Further roles are in the log.
             future::pending().await
@@ -53,7 +52,7 @@ pub(crate) async fn replica(args: ReplicaArgs, format: Format) -> Result<Exit, F
         let ended = ended.or(joined).await?;
         // What whoever looks at its output sees last.
         if let Ended::Left = ended {
-            announce("left", &name, &endpoint, "no member any more", format).await;
+            serve::announce_left(&name, &endpoint, format).await;
         }
         Ok(ended)
     })
@@ -83,16 +82,4 @@ fn place(args: &NodeArgs) -> Place<'_> {
         advertise: args.advertise.as_deref(),
         data_dir: &args.data_dir,
     }
-}
-
-/// Says on standard output what whoever started the node waits for.
-async fn announce(what: &str, name: &str, endpoint: &str, role: &str, format: Format) {
-    let line = match format {
-        Format::Text => format!("{what}: {name} at {endpoint}, {role}"),
-        Format::Json => json!({
-            "event": what, "name": name, "address": endpoint, "role": role,
-        })
-        .to_string(),
-    };
-    output::announce(line).await;
 }

@@ -7,7 +7,9 @@ use async_std::future::timeout;
 use futures_lite::FutureExt;
 use lockstep_core::driver::{DriverError, Exit as Ended, Running};
 use lockstep_core::message::RoleName;
+use serde_json::json;
 
+use crate::args::Format;
 use crate::output::{self, Failure};
 use crate::signals::EndSignals;
 
@@ -60,6 +62,23 @@ async fn in_time(
             .map_err(|error| failure(&error)),
         Err(_) => Err(did_not_stop()),
     }
+}
+
+/// Says on standard output what whoever started the node waits for.
+pub(crate) async fn announce(what: &str, name: &str, endpoint: &str, role: &str, format: Format) {
+    let line = match format {
+        Format::Text => format!("{what}: {name} at {endpoint}, {role}"),
+        Format::Json => json!({
+            "event": what, "name": name, "address": endpoint, "role": role,
+        })
+        .to_string(),
+    };
+    output::announce(line).await;
+}
+
+/// Says that a node has left: what whoever looks at the output of its process sees last.
+pub(crate) async fn announce_left(name: &str, endpoint: &str, format: Format) {
+    announce("left", name, endpoint, "no member any more", format).await;
 }
 
 /// The words for a node that was told to stop in vain.

@@ -1,5 +1,9 @@
 //! `lockstep dev`, and the commands typed beside it.
 
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::PathBuf;
+
 use crate::support::{Place, Server, eventually, place};
 
 const DEV: [&str; 3] = ["dev", "--listen", "127.0.0.1:0"];
@@ -281,6 +285,49 @@ fn status_is_checked_by_scripts() {
     dev.kill();
     let unwell = place.run(&["status", "--check", "--deadline", "1s"]);
     assert_eq!(unwell.code, 5, "{unwell:?}");
+}
+
+#[test]
+fn nobody_else_reads_what_its_nodes_keep() {
+    let place = place();
+    let _dev = start(&place);
+    place.ok(&["put", "k", "v"]);
+    let home = place.path().join(".lockstep");
+    let nodes = ["arbiter", "replica-1", "replica-2", "replica-3"];
+    let mut left: Vec<PathBuf> = nodes.map(|node| home.join(node)).into();
+    let mut files = 0;
+    while let Some(path) = left.pop() {
+        let Ok(about) = fs::metadata(&path) else {
+            continue; // The engine removes what it needs no more.
+        };
+        let mode = about.permissions().mode() & 0o077;
+        assert_eq!(mode, 0, "{}", path.display());
+        files += usize::from(about.is_file());
+        if about.is_dir() {
+            let inside = fs::read_dir(&path).unwrap();
+            left.extend(inside.map(|entry| entry.unwrap().path()));
+        }
+    }
+    assert!(files > 10, "{files} files");
+}
+
+#[test]
+fn a_replica_of_it_is_drained_and_the_others_go_on() {
+    let place = place();
+    let dev = start(&place);
+    place.all_in_sync(3);
+    for name in ["replica-1", "replica-2"] {
+        place.ok(&["drain", name]);
+        dev.line(&format!("left: {name}")).unwrap();
+    }
+    let last = place.run(&["drain", "replica-3"]);
+    assert_eq!(last.code, 3, "{last:?}");
+    place.ok(&["put", "k", "v"]);
+    dev.kill();
+    // Whoever was drained may come back.
+    let _dev = start(&place);
+    place.all_in_sync(3);
+    assert_eq!(place.ok(&["get", "k"]), "v\n");
 }
 
 #[test]
