@@ -57,8 +57,7 @@ impl Watch for Watcher {
     fn on_disk_full(&self, room: Room) {
         let (node, data_dir) = (&self.node, self.data_dir.display());
         let (free, needed) = (output::bytes(room.free), output::bytes(room.needed));
-        let words =
-            "the disk has no room: writes are rejected until it has, and go on by themselves then";
+        let words = "the disk has no room: what needs some waits or is rejected until it has, and goes on by itself then";
         match room.needed {
             // An arbiter keeps nothing in reserve.
             0 => warn!(node, %data_dir, "{words}"),
@@ -154,10 +153,11 @@ fn log(node: &str, event: &Event) {
         }
         Event::Administered { by, drain, refused } => {
             let what = match drain {
-                Drain::Node => "drain",
-                Drain::NodeByForce => "drain --force",
-                Drain::Primary => "drain --role-only",
-                Drain::Former(_) => "drain of a node that is gone",
+                Drain::Node => "drain".to_owned(),
+                Drain::NodeByForce => "drain --force".to_owned(),
+                Drain::Primary => "drain --role-only".to_owned(),
+                // The node that is asked is another one.
+                Drain::Former(gone) => format!("drain of {gone}, which is gone"),
             };
             match refused {
                 None => warn!(node, %by, "{what}: begun"),

@@ -332,7 +332,10 @@ impl Replica {
         let config = cx.core.config.as_ref()?;
         let is_in_sync = config.in_sync.contains(&cx.core.meta.node);
         let is_to_leave = match (drain, &self.role) {
-            (Drain::Former(_), _) | (_, Role::Leaving | Role::Left) => return None,
+            (Drain::Former(_), _) => {
+                return (!cx.core.arbiter_heard).then_some(DrainRefusal::ArbiterSilent);
+            }
+            (_, Role::Leaving | Role::Left) => return None,
             (Drain::Primary, Role::Primary(_)) => false,
             (Drain::Primary, _) => return None,
             (Drain::Node | Drain::NodeByForce, _) => true,

@@ -81,11 +81,21 @@ async fn expect_no_more(
             )));
         }
         // Whoever hears the arbiter has it decided; one is enough.
+        let mut refused = None;
+        let mut is_begun = false;
         for answer in &answers {
-            let _ = store.drain(&answer.address, Drain::Former(node)).await;
+            match store.drain(&answer.address, Drain::Former(node)).await {
+                Ok(()) => is_begun = true,
+                Err(failure) => refused = Some(failure),
+            }
+        }
+        if let Some(failure) = refused.filter(|_| !is_begun) {
+            return Err(failure);
         }
         task::sleep(LOOK).await;
-        answers = store.statuses_without(None).await?;
+        if let Ok(newer) = store.statuses_without(None).await {
+            answers = newer;
+        }
     }
     match format {
         Format::Text => output::print(&format!("{} was gone, and is expected no more", args.node))?,

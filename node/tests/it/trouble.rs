@@ -52,9 +52,30 @@ fn who_is_missing_is_shown_until_it_is_back_or_drained() {
     cluster.place().all_in_sync(3);
     well(cluster.place());
 
+    let status = cluster.place().all_in_sync(3);
+    let node = status["replicas"].as_array().unwrap().iter();
+    let node = node.filter(|replica| replica["name"] == "r3");
+    let node: String = node.map(|r3| r3["node"].as_str().unwrap()).collect();
     cluster.take_replica(2).kill();
     gone(cluster.place(), &["r3"]);
-    let forgotten = cluster.place().ok(&["drain", "r3"]);
+    cluster.take_arbiter().kill();
+    eventually("the replicas notice that the arbiter is silent", || {
+        let status = cluster.place().json(&["status"]);
+        (status["arbiter"]["reachable"] == false).then_some(())
+    });
+    let refused = cluster.place().run(&["drain", "r3"]);
+    assert_eq!(refused.code, 3, "{refused:?}");
+    assert!(refused.errors.contains("the arbiter"), "{refused:?}");
+    cluster.start_arbiter().unwrap();
+    let forgotten = eventually("the arbiter is heard again, and it is drained", || {
+        let drained = cluster.place().run(&["drain", "r3"]);
+        (drained.code == 0).then(|| drained.text())
+    });
+    // Whoever looks for what was done reads who it was.
+    let logs = [0, 1].map(|number| cluster.replica(number).log()).concat();
+    let begun = logs.lines().find(|line| line.contains("begun"));
+    let begun = begun.unwrap_or_else(|| panic!("{logs}"));
+    assert!(begun.contains(&node) && begun.contains("gone"), "{begun}");
     assert!(forgotten.contains("expected no more"), "{forgotten}");
     well(cluster.place());
     // Who was drained is not missing.
@@ -165,7 +186,7 @@ fn how_much_room_a_full_disk_needs_is_told() {
     let log = cluster.replica(2).log();
     let line = log.lines().find(|line| line.contains("has no room"));
     let line = line.unwrap_or_else(|| panic!("{log}"));
-    for part in ["r3.d", "free=", "needed=", "by themselves"] {
+    for part in ["r3.d", "free=", "needed=", "by itself"] {
         assert!(line.contains(part), "{part} is missing in {line}");
     }
     cluster.disturb_replica(2, Condition::Sound).unwrap();

@@ -77,8 +77,10 @@ fn a_drain_that_would_not_end_is_refused() {
 
     let mut table = secondary();
     table.step(Input::Timer(Timer::ArbiterSilent));
-    let refused = drain(&mut table, Drain::Node);
-    assert_eq!(refused, Some(DrainRefusal::ArbiterSilent));
+    for what in [Drain::Node, Drain::Former(NodeId(3))] {
+        let refused = drain(&mut table, what);
+        assert_eq!(refused, Some(DrainRefusal::ArbiterSilent), "{what:?}");
+    }
     assert!(table.replica.core.leaving.is_none());
     // Who is not primary has no role to give away.
     assert_eq!(drain(&mut table, Drain::Primary), None);
