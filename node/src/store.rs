@@ -151,12 +151,10 @@ impl Store {
         match outcome {
             Ok(resolution) => Ok(resolution),
             Err(ReadError::Rejected { reason, .. }) => {
-                let is_forgotten =
-                    matches!(reason, Rejection::SessionExpired | Rejection::SessionTooOld);
-                let advice = if is_forgotten {
-                    "read the key"
-                } else {
-                    "ask again"
+                let advice = match reason {
+                    Rejection::SessionExpired | Rejection::SessionTooOld => "read the key",
+                    Rejection::Unauthorized { .. } => "ask with another certificate",
+                    _ => "ask again",
                 };
                 Err(unresolved(advice, reason.to_string()))
             }

@@ -259,7 +259,7 @@ fn store_failure(error: &StoreError) -> Failure {
     match error {
         error if error.is_for_want_of_room() => Failure::NoRoom(text),
         StoreError::Locked { .. } => Failure::Broken(format!(
-            "{text}: stop that one first, or choose another directory with --data-dir"
+            "{text}: stop that one first, or name another directory"
         )),
         StoreError::NoRoom { .. }
         | StoreError::Damaged { .. }

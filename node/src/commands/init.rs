@@ -1,6 +1,6 @@
 //! `init` and `adopt`: what the arbiter of a cluster knows when it starts for the first time.
 
-use lockstep_core::arbiter::{self, offline};
+use lockstep_core::arbiter::{self, NotAdopted, offline};
 use lockstep_core::driver::{self, DriverError};
 use lockstep_core::engine::ArbiterStore;
 use serde_json::json;
@@ -57,7 +57,7 @@ pub(crate) async fn adopt(args: AdoptArgs, format: Format) -> Result<Exit, Failu
     let answers = client.statuses().await;
     client.close().await;
     let mut record = arbiter::adopt(&answers?, driver::draw_secret(), args.missing_are_gone)
-        .map_err(|error| Failure::Usage(error.to_string()))?;
+        .map_err(|error| not_adopted(&error))?;
     let cluster = record.config.cluster;
     let members = record.config.members.values();
     let members: Vec<String> = members.map(|member| member.name.clone()).collect();
@@ -84,4 +84,12 @@ pub(crate) async fn adopt(args: AdoptArgs, format: Format) -> Result<Exit, Failu
         }))?,
     }
     Ok(Exit::Done)
+}
+
+fn not_adopted(error: &NotAdopted) -> Failure {
+    let how = match error {
+        NotAdopted::Missing { .. } => " with --missing-are-gone",
+        NotAdopted::NoCluster | NotAdopted::TwoClusters { .. } => "",
+    };
+    Failure::Usage(format!("{error}{how}"))
 }

@@ -311,6 +311,13 @@ fn a_new_arbiter_adopts_the_cluster_of_one_that_lost_its_directory() {
     std::fs::remove_dir_all(&directory).unwrap();
 
     let adopt = ["adopt", "--arbiter-dir", "arbiter.d"];
+    cluster.replica(2).pause();
+    let missing = cluster.place().run(&adopt);
+    assert_eq!(missing.code, 2, "{missing:?}");
+    for part in ["r3", "--missing-are-gone"] {
+        assert!(missing.errors.contains(part), "{part}: {missing:?}");
+    }
+    cluster.replica(2).resume();
     cluster.place().ok(&adopt);
     cluster.start_arbiter().unwrap();
     told(&cluster, "adopt: takes up cluster");

@@ -58,6 +58,12 @@ fn a_client_does_what_its_certificate_says_and_is_told_what_else_would_need() {
     let write = "a certificate of the role write";
     check("reader", &["put", "a/1", "w"], 3, write);
     check("reader", &["remove", "a/1"], 3, "--role");
+    let unresolved = run_as(&cluster, "reader", &["resolve", "1f-1-0.Yy8x"]);
+    assert!(
+        unresolved.code == 4 && unresolved.errors.contains(write),
+        "{unresolved:?}"
+    );
+    assert!(!unresolved.errors.contains("ask again:"), "{unresolved:?}");
     assert_eq!(run_as(&cluster, "reader", &["get", "a/1"]).text(), "v\n");
     check("boss", &["drain", "r1", "--role-only"], 0, "");
 
