@@ -608,8 +608,17 @@ replica-4 has been gone for 3 min or longer
 
     #[test]
     fn who_is_waited_for_is_named() {
+        // Others hear it, whoever does not reach it: nobody takes over.
+        let mut others = [answer(2, 9, 9), answer(3, 9, 9)];
+        let status = combine(&others).unwrap();
+        let waits = "replica-2, replica-3 answered, but: replica-1, the primary, does not answer here, but others heard it \
+                     a moment ago: another one takes its place only if that ends";
+        assert_eq!(status.standstill(), waits);
         // Another one takes over.
-        let status = combine(&[answer(2, 9, 9), answer(3, 9, 9)]).unwrap();
+        for other in &mut others {
+            other.has_lease = false;
+        }
+        let status = combine(&others).unwrap();
         let waits = "replica-2, replica-3 answered, but: replica-1, the primary, does not answer; another one \
                      takes its place in a moment";
         assert_eq!(status.standstill(), waits);

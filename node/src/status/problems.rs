@@ -99,6 +99,12 @@ fn of_the_whole(
             format!(
                 "reads and writes wait for {name}, which alone is known to have every acknowledged write; start it"
             )
+        } else if arbiter.reachable && replicas.iter().any(|replica| replica.lease == Some(true)) {
+            // A lease does not outlast by long the primary that it is of.
+            format!(
+                "{name}, the primary, does not answer here, but others heard it a moment ago: another one takes its place only if \
+                 that ends"
+            )
         } else if arbiter.reachable {
             format!("{name}, the primary, does not answer; another one takes its place in a moment")
         } else {
