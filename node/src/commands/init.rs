@@ -9,6 +9,7 @@ use super::act::act;
 use crate::args::{AdoptArgs, Format, InitArgs};
 use crate::assemble;
 use crate::output::{self, Exit, Failure};
+use crate::status::host_and_port;
 
 /// `lockstep init`.
 pub(crate) async fn init(args: InitArgs, format: Format) -> Result<Exit, Failure> {
@@ -56,7 +57,21 @@ pub(crate) async fn adopt(args: AdoptArgs, format: Format) -> Result<Exit, Failu
     let client = assemble::client(&args.connection, args.deadline.deadline, 64).await?;
     let answers = client.statuses().await;
     client.close().await;
-    let mut record = arbiter::adopt(&answers?, driver::draw_secret(), args.missing_are_gone)
+    let answers = answers?;
+    // A foreign one in its place is not noticed by all in the same moment.
+    let is_foreign = answers
+        .iter()
+        .any(|answer| answer.foreign_arbiter.is_some());
+    let heard = answers.iter().find(|answer| answer.arbiter_reachable);
+    if let Some(heard) = heard.filter(|_| !is_foreign) {
+        return Err(Failure::Usage(format!(
+            "{} heard the arbiter of this cluster a moment ago, at {}, so it is not lost: see that it never runs again, and try \
+             again",
+            heard.name,
+            host_and_port(heard.arbiter.as_str())
+        )));
+    }
+    let mut record = arbiter::adopt(&answers, driver::draw_secret(), args.missing_are_gone)
         .map_err(|error| not_adopted(&error))?;
     let cluster = record.config.cluster;
     let members = record.config.members.values();

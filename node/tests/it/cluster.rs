@@ -284,6 +284,9 @@ fn a_primary_is_forced_when_everybody_in_sync_is_lost() {
 fn a_new_arbiter_adopts_the_cluster_of_one_that_lost_its_directory() {
     let mut cluster = start();
     cluster.place().ok(&["put", "kept", "1"]);
+    let early = cluster.place().run(&["adopt", "--arbiter-dir", "early"]);
+    assert_eq!(early.code, 2, "{early:?}");
+    assert!(early.errors.contains("heard the arbiter"), "{early:?}");
     cluster.take_arbiter().kill();
     let directory = cluster.place().path().join("arbiter.d");
     std::fs::remove_dir_all(&directory).unwrap();
