@@ -86,6 +86,8 @@ pub(crate) struct ReplicaStatus {
     pub(crate) disk_full: Option<bool>,
     /// Clients whose requests it remembers, so that none is executed twice.
     pub(crate) sessions: Option<u64>,
+    /// As primary it acknowledges writes while so many replicas are in sync.
+    pub(crate) min_in_sync: Option<u32>,
     /// What it has used since it started; processor, memory and disk of its process, which other nodes may share.
     pub(crate) usage: Option<Usage>,
     /// While it receives the full state.
@@ -217,6 +219,7 @@ fn replica(
         software: own.map(|own| own.software.clone()),
         disk_full: own.map(|own| own.disk_full),
         sessions: own.map(|own| own.sessions),
+        min_in_sync: own.map(|own| own.min_in_sync),
         usage: own.map(|own| own.usage),
         state_transfer: transfer.map(|(sent, records)| StateTransfer { sent, records }),
         certificate_expires: None,
@@ -428,6 +431,7 @@ mod tests {
             sessions: 4,
             peers: Vec::new(),
             former: Vec::new(),
+            min_in_sync: 1,
             usage: Usage {
                 process: 5,
                 entries: 70,
@@ -483,17 +487,17 @@ mod tests {
                 {
                     "node": "0000000000000001", "name": "replica-1", "address": "127.0.0.1:7101",
                     "role": "primary", "in_sync": true, "lease": true, "reachable": true, "persisted": 999,
-                    "committed": 989, "lag": 0, "software": "0.1.0", "disk_full": false, "sessions": 4, "usage": usage, "state_transfer": null, "certificate_expires": null,
+                    "committed": 989, "lag": 0, "software": "0.1.0", "disk_full": false, "sessions": 4, "min_in_sync": 1, "usage": usage, "state_transfer": null, "certificate_expires": null,
                 },
                 {
                     "node": "0000000000000002", "name": "replica-2", "address": "127.0.0.1:7102",
                     "role": "secondary", "in_sync": true, "lease": true, "reachable": true, "persisted": 994,
-                    "committed": 979, "lag": 5, "software": "0.1.0", "disk_full": false, "sessions": 4, "usage": usage, "state_transfer": null, "certificate_expires": null,
+                    "committed": 979, "lag": 5, "software": "0.1.0", "disk_full": false, "sessions": 4, "min_in_sync": 1, "usage": usage, "state_transfer": null, "certificate_expires": null,
                 },
                 {
                     "node": "0000000000000003", "name": "replica-3", "address": "127.0.0.1:7103",
                     "role": "joining", "in_sync": false, "lease": null, "reachable": false, "persisted": null,
-                    "committed": null, "lag": null, "software": null, "disk_full": null, "sessions": null, "usage": null,
+                    "committed": null, "lag": null, "software": null, "disk_full": null, "sessions": null, "min_in_sync": null, "usage": null,
                     "state_transfer": { "sent": 30, "records": 120 }, "certificate_expires": null,
                 },
             ],
@@ -603,6 +607,22 @@ replica-4 has been gone for 3 min or longer
         assert_eq!(
             without_primary,
             "reads and writes wait for replica-1, the primary, or for the arbiter at 127.0.0.1:7100"
+        );
+    }
+
+    #[test]
+    fn a_primary_with_too_few_in_sync_is_a_problem() {
+        let told = |required| {
+            let mut answers = answers();
+            for answer in &mut answers {
+                answer.min_in_sync = required;
+            }
+            combine(&answers).unwrap().problems[0].clone()
+        };
+        assert_eq!(told(2), "replica-3 does not answer");
+        assert_eq!(
+            told(3),
+            "writes are rejected: 2 in sync, and 3 required (--min-in-sync)"
         );
     }
 

@@ -48,6 +48,8 @@ pub struct NodeStatus {
     pub usage: Usage,
     /// The former members that its configuration tells of.
     pub former: Vec<FormerMember>,
+    /// As primary it acknowledges writes while so many replicas are in sync, itself included, and rejects them otherwise.
+    pub min_in_sync: u32,
 }
 
 /// A replica that was a member.

@@ -62,6 +62,7 @@ impl Replica {
             former: (core.config.iter())
                 .flat_map(|config| core.former.list(now, config))
                 .collect(),
+            min_in_sync: core.options.limits.min_in_sync,
         }
     }
 }

@@ -406,6 +406,7 @@ fn status() -> NodeStatus {
             address: Address::new("r3"),
             gone_for: Duration::from_millis(300),
         }],
+        min_in_sync: 2,
     }
 }
 

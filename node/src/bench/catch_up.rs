@@ -258,6 +258,7 @@ mod tests {
             has_lease: false,
             sessions: 0,
             former: Vec::new(),
+            min_in_sync: 1,
             usage: Usage {
                 process: node,
                 bytes_received,

@@ -19,6 +19,7 @@ pub(super) fn list(
     let mut problems: Vec<String> = of_the_whole(arbiter, config, replicas)
         .into_iter()
         .collect();
+    problems.extend(too_few(config, replicas));
     if let Some(theirs) = &arbiter.foreign {
         let address = &arbiter.address;
         problems.push(format!(
@@ -47,6 +48,16 @@ pub(super) fn list(
         )
     }));
     problems
+}
+
+/// Does the primary, if it answers, reject writes because too few are in sync?
+fn too_few(config: &Config, replicas: &[ReplicaStatus]) -> Option<String> {
+    let primary = config.primary?.to_string();
+    let primary = replicas.iter().find(|replica| replica.node == primary)?;
+    let (required, present) = (primary.min_in_sync?, config.in_sync.len());
+    (present < required as usize).then(|| {
+        format!("writes are rejected: {present} in sync, and {required} required (--min-in-sync)")
+    })
 }
 
 /// How much is free, and how much must be.

@@ -118,6 +118,7 @@ fn a_cluster_is_adopted_as_the_newest_of_those_that_may_act_knows_it() {
         disk_full: false,
         peers: Vec::new(),
         former: Vec::new(),
+        min_in_sync: 1,
         has_lease: false,
         sessions: 0,
         usage: Usage::default(),

@@ -211,6 +211,7 @@ fn status(name: &str, role: RoleName) -> NodeStatus {
         peers: Vec::new(),
         usage: Usage::default(),
         former: Vec::new(),
+        min_in_sync: 1,
     }
 }
 
