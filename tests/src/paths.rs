@@ -186,8 +186,10 @@ impl PathFinder {
                 | ReplyBody::Status(_)
                 | ReplyBody::Draining => {}
             },
-            Message::FromArbiter(FromArbiter::ProposalRefused(_)) => {
-                counts.path(Path::ProposalRefused);
+            Message::FromArbiter(message) => {
+                if let FromArbiter::ProposalRefused(_) = **message {
+                    counts.path(Path::ProposalRefused);
+                }
             }
             Message::ToArbiter(ToArbiter::Propose(propose)) => match propose.change {
                 ConfigChange::RemoveInSync(node) => {
@@ -259,7 +261,7 @@ impl PathFinder {
                 | register::Message::Accepted { .. }
                 | register::Message::Still { .. } => {}
             },
-            Message::Peer(_) | Message::ToArbiter(_) | Message::FromArbiter(_) => {}
+            Message::Peer(_) | Message::ToArbiter(_) => {}
         }
     }
 

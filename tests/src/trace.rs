@@ -98,12 +98,14 @@ impl Trace {
                 PeerMessage::Beacon(_) | PeerMessage::BeaconAck(_)
             ),
             // What it was told before it is told again on every question.
-            Message::FromArbiter(FromArbiter::Replicas(config)) => {
-                let told = self.told.insert(to.to_owned(), config.version);
-                told == Some(config.version)
-            }
+            Message::FromArbiter(message) => match &**message {
+                FromArbiter::Replicas(config) => {
+                    let told = self.told.insert(to.to_owned(), config.version);
+                    told == Some(config.version)
+                }
+                _ => false,
+            },
             Message::ToArbiter(_)
-            | Message::FromArbiter(_)
             | Message::Request(_)
             | Message::Reply(_)
             | Message::Register(_) => false,
@@ -246,7 +248,7 @@ pub fn kind(message: &Message) -> String {
 pub fn brief(message: &Message) -> String {
     match message {
         Message::ToArbiter(message) => to_arbiter(message),
-        Message::FromArbiter(message) => match message {
+        Message::FromArbiter(message) => match &**message {
             FromArbiter::JoinedPrimary(answer) => joined("JoinedPrimary", answer),
             FromArbiter::JoinedSecondary(answer) => joined("JoinedSecondary", answer),
             FromArbiter::JoinRefused(answer) => format!("JoinRefused {}", answer.reason),

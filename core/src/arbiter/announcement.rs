@@ -27,9 +27,7 @@ impl Announcement {
     pub(super) fn answers(answers: Vec<(Address, FromArbiter)>) -> Self {
         let answers = answers.into_iter();
         Self {
-            messages: answers
-                .map(|(to, answer)| (to, Message::FromArbiter(answer)))
-                .collect(),
+            messages: answers.map(|(to, answer)| (to, answer.into())).collect(),
             events: Vec::new(),
         }
     }

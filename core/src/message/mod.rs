@@ -34,8 +34,9 @@ use crate::transport::Lane;
 pub enum Message {
     /// A replica speaks to the arbiter.
     ToArbiter(ToArbiter),
-    /// The arbiter speaks to a replica.
-    FromArbiter(FromArbiter),
+    /// The arbiter speaks to a replica: seldom, and at length. Boxed, so that what writes are made of, which is moved around a lot,
+    /// need not have the room for a configuration.
+    FromArbiter(Box<FromArbiter>),
     /// A replica speaks to another.
     Peer(Peer),
     /// A client speaks to a replica.
@@ -55,6 +56,12 @@ impl Message {
             Self::Request(request) => request.body.lane(),
             Self::Reply(reply) => reply.body.lane(),
         }
+    }
+}
+
+impl From<FromArbiter> for Message {
+    fn from(message: FromArbiter) -> Self {
+        Self::FromArbiter(Box::new(message))
     }
 }
 

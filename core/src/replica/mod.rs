@@ -338,7 +338,7 @@ impl Process for Replica {
             Input::Start => self.on_start(now, out),
             Input::Message { from, message } => match message {
                 Message::FromArbiter(message) if self.core.arbiters.has(&from) => {
-                    self.on_arbiter(now, &from, message, out);
+                    self.on_arbiter(now, &from, *message, out);
                 }
                 Message::Peer(peer) => self.on_peer(now, from, peer, out),
                 Message::Request(request) => self.on_request(now, from, request, out),

@@ -145,7 +145,7 @@ fn query() -> Message {
 
 fn announcement() -> Message {
     let config = crate::config::Config::new(crate::config::ClusterId(1));
-    Message::FromArbiter(FromArbiter::Replicas(config))
+    Message::from(FromArbiter::Replicas(config))
 }
 
 fn greeting() -> Message {

@@ -157,7 +157,7 @@ fn from_arbiter() -> Vec<Message> {
         FromArbiter::Replicas(config()),
         FromArbiter::ProposalRefused(config()),
     ]
-    .map(Message::FromArbiter)
+    .map(Message::from)
     .into()
 }
 

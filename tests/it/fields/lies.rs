@@ -78,11 +78,13 @@ fn kind(message: &Message) -> Option<&'static str> {
             ConfigChange::HandOver(_) => "HandOver",
             ConfigChange::Forget(_) => "Forget",
         },
-        Message::FromArbiter(FromArbiter::JoinedPrimary(_)) => "JoinedPrimary",
-        Message::FromArbiter(FromArbiter::JoinedSecondary(_)) => "JoinedSecondary",
-        Message::FromArbiter(FromArbiter::Replicas(_)) => "Replicas",
-        Message::FromArbiter(FromArbiter::JoinRefused(_)) => "JoinRefused",
-        Message::FromArbiter(FromArbiter::ProposalRefused(_)) => "ProposalRefused",
+        Message::FromArbiter(message) => match **message {
+            FromArbiter::JoinedPrimary(_) => "JoinedPrimary",
+            FromArbiter::JoinedSecondary(_) => "JoinedSecondary",
+            FromArbiter::Replicas(_) => "Replicas",
+            FromArbiter::JoinRefused(_) => "JoinRefused",
+            FromArbiter::ProposalRefused(_) => "ProposalRefused",
+        },
         Message::Peer(peer) => match peer.body {
             PeerMessage::SyncStart(_) => "SyncStart",
             PeerMessage::SyncReply(_) => "SyncReply",

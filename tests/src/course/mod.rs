@@ -109,10 +109,7 @@ impl Bench {
         bench.admit(NODE, &bench.address.clone());
         bench.config.in_sync.insert(NODE);
         let joined = bench.joined();
-        bench.hear(
-            "arbiter",
-            Message::FromArbiter(FromArbiter::JoinedPrimary(joined)),
-        );
+        bench.hear("arbiter", Message::from(FromArbiter::JoinedPrimary(joined)));
         bench
     }
 
@@ -129,7 +126,7 @@ impl Bench {
         let joined = bench.joined();
         bench.hear(
             "arbiter",
-            Message::FromArbiter(FromArbiter::JoinedSecondary(joined)),
+            Message::from(FromArbiter::JoinedSecondary(joined)),
         );
         bench.shake_hands();
         bench
@@ -281,10 +278,7 @@ impl Bench {
     fn announce(&mut self) {
         self.config.version = self.config.version.next();
         let config = self.config.clone();
-        self.hear(
-            "arbiter",
-            Message::FromArbiter(FromArbiter::Replicas(config)),
-        );
+        self.hear("arbiter", Message::from(FromArbiter::Replicas(config)));
     }
 
     /// The persistence double answers what it was asked for.

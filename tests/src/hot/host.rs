@@ -32,7 +32,7 @@ fn reads(meter: &mut impl Meter, name: &str, count: usize) {
         Address::new("r1"),
     );
     host.start(around).expect("it has a disk");
-    let joined = Message::FromArbiter(FromArbiter::JoinedPrimary(joined(ME)));
+    let joined = Message::from(FromArbiter::JoinedPrimary(joined(ME)));
     let joined = received("arbiter", SenderKind::Node, vec![wire::encode(&joined)]);
     host.round([joined], around).expect("it has a disk");
     while host.passed.outgoing.take().is_some() {}

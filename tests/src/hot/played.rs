@@ -62,7 +62,7 @@ impl Played {
         };
         let joined = Input::Message {
             from: Address::new("arbiter"),
-            message: Message::FromArbiter(joined),
+            message: Message::from(joined),
         };
         played.take(vec![Input::Start, joined]);
         played

@@ -45,7 +45,7 @@ impl Three {
                     Effect::Send {
                         to,
                         message: Message::FromArbiter(message),
-                    } => self.told.push((arbiter, to, message)),
+                    } => self.told.push((arbiter, to, *message)),
                     Effect::Send { to, message } => {
                         let to = (0..3).find(|number| place(*number as u64 + 1) == to);
                         let to = to.expect("an arbiter");

@@ -28,7 +28,7 @@ fn drain(table: &mut Table, drain: Drain) -> Option<DrainRefusal> {
 
 fn tell(table: &mut Table, config: Config) {
     let replicas = FromArbiter::Replicas(config);
-    table.hear("arbiter", Message::FromArbiter(replicas));
+    table.hear("arbiter", Message::from(replicas));
 }
 
 /// A secondary that hears its primary.

@@ -61,7 +61,7 @@ fn what_a_replica_acknowledged_in_an_earlier_handshake_does_not_count() {
     };
     table.hear(
         "arbiter",
-        Message::FromArbiter(FromArbiter::Replicas(config(ME, 2, 2))),
+        Message::from(FromArbiter::Replicas(config(ME, 2, 2))),
     );
     let first = table.greeting();
     answer(&mut table, first);
@@ -77,7 +77,7 @@ fn what_a_replica_acknowledged_in_an_earlier_handshake_does_not_count() {
     // It restarts, and has lost what it had not synced; a late acknowledgement of its former start arrives.
     table.hear(
         "arbiter",
-        Message::FromArbiter(FromArbiter::Replicas(config(ME, 3, 3))),
+        Message::from(FromArbiter::Replicas(config(ME, 3, 3))),
     );
     let second = table.greeting();
     answer(&mut table, second);
@@ -152,10 +152,7 @@ fn a_greeting_that_comes_before_the_disk_knows_the_epoch_is_answered_then() {
     table.persisting();
     let mut config = config(OTHER, 2, 1);
     config.epoch = Epoch(2);
-    table.hear(
-        "arbiter",
-        Message::FromArbiter(FromArbiter::Replicas(config)),
-    );
+    table.hear("arbiter", Message::from(FromArbiter::Replicas(config)));
     let meta = table.persisting()[0];
     let greeting = Peer {
         sender: OTHER,

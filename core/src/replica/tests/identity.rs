@@ -54,13 +54,10 @@ fn what_the_arbiter_answers_a_former_node_is_ignored() {
         token: Token(6),
         start: StartId(0),
     };
+    table.hear("arbiter", Message::from(FromArbiter::JoinRefused(refused)));
     table.hear(
         "arbiter",
-        Message::FromArbiter(FromArbiter::JoinRefused(refused)),
-    );
-    table.hear(
-        "arbiter",
-        Message::FromArbiter(FromArbiter::JoinedSecondary(joined)),
+        Message::from(FromArbiter::JoinedSecondary(joined)),
     );
     assert!(matches!(table.replica.role, Role::Starting));
     assert_eq!(table.persisting(), Vec::new());
@@ -78,7 +75,7 @@ fn what_the_arbiter_answers_another_start_of_the_same_number_is_ignored() {
     };
     table.hear(
         "arbiter",
-        Message::FromArbiter(FromArbiter::JoinedSecondary(joined)),
+        Message::from(FromArbiter::JoinedSecondary(joined)),
     );
     assert!(matches!(table.replica.role, Role::Starting));
 }
@@ -102,10 +99,7 @@ fn who_finds_another_process_under_its_identity_serves_nothing_any_more() {
     for config in [later, elsewhere] {
         let mut table = Table::joined(ME);
         table.said();
-        table.hear(
-            "arbiter",
-            Message::FromArbiter(FromArbiter::Replicas(config)),
-        );
+        table.hear("arbiter", Message::from(FromArbiter::Replicas(config)));
         let displaced = Effect::Notify(Event::JoinRefused(JoinRefusal::Displaced));
         assert!(table.effects.contains(&displaced), "{:?}", table.effects);
         assert!(matches!(table.replica.role, Role::Refused));
@@ -143,7 +137,7 @@ fn an_arbiter_of_another_cluster_is_not_taken_for_the_own() {
     let is_told = |effect: &Effect| *effect == Effect::Notify(Event::ForeignArbiter(ClusterId(10)));
     for told in [1, 0] {
         let replicas = FromArbiter::Replicas(foreign.clone());
-        table.hear("arbiter", Message::FromArbiter(replicas));
+        table.hear("arbiter", Message::from(replicas));
         let effects = std::mem::take(&mut table.effects);
         let count = effects.iter().filter(|effect| is_told(effect)).count();
         assert_eq!(count, told, "once");
@@ -156,7 +150,7 @@ fn an_arbiter_of_another_cluster_is_not_taken_for_the_own() {
     assert!(!status.arbiter_reachable);
     assert_eq!(status.foreign_arbiter, Some(ClusterId(10)));
     let own = FromArbiter::Replicas(config(OTHER, 2, 1));
-    table.hear("arbiter", Message::FromArbiter(own));
+    table.hear("arbiter", Message::from(own));
     let status = table.replica.status(Instant::ZERO, Default::default());
     assert!(status.arbiter_reachable && status.foreign_arbiter.is_none());
 }

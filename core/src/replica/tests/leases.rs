@@ -24,10 +24,7 @@ fn a_promise_lasts_a_lease_of_the_primary_and_the_greatest_drift_anybody_reckons
     let mut config = config(OTHER, 2, 1);
     config.members.get_mut(&OTHER).unwrap().terms = patient();
     config.epoch = Epoch(2);
-    table.hear(
-        "arbiter",
-        Message::FromArbiter(FromArbiter::Replicas(config)),
-    );
+    table.hear("arbiter", Message::from(FromArbiter::Replicas(config)));
     table.let_save();
     assert_eq!(due(&table, Timer::Promise), Some(5_200));
 }
@@ -38,10 +35,7 @@ fn a_new_primary_waits_for_the_longest_lease_that_its_predecessor_may_have_grant
     let mut config = config(ME, 2, 1);
     config.members.get_mut(&OTHER).unwrap().terms = patient();
     config.epoch = Epoch(2);
-    table.hear(
-        "arbiter",
-        Message::FromArbiter(FromArbiter::Replicas(config)),
-    );
+    table.hear("arbiter", Message::from(FromArbiter::Replicas(config)));
     table.let_save();
     assert_eq!(due(&table, Timer::Sole), Some(5_200));
 }

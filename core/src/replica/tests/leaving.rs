@@ -29,7 +29,7 @@ fn a_replica_that_leaves_gives_up_nothing_before_it_is_out() {
     let mut config = config(OTHER, 2, 1);
     let tell = |table: &mut Table, config: &Config| {
         let replicas = FromArbiter::Replicas(config.clone());
-        table.hear("arbiter", Message::FromArbiter(replicas));
+        table.hear("arbiter", Message::from(replicas));
     };
     config.in_sync.remove(&ME);
     config.draining.insert(ME);
@@ -52,10 +52,7 @@ fn a_replica_that_is_leaving_asks_again_under_another_primary() {
     table.said();
     let mut config = config(OTHER, 2, 1);
     config.epoch = Epoch(2);
-    table.hear(
-        "arbiter",
-        Message::FromArbiter(FromArbiter::Replicas(config)),
-    );
+    table.hear("arbiter", Message::from(FromArbiter::Replicas(config)));
     let meta = table.persisting()[0];
     table.step(Input::Persisted(meta));
     // It has not shaken hands with that one: it may be the last that has the data.
@@ -81,7 +78,7 @@ fn a_replica_that_comes_back_rests_once_it_may_answer_nothing() {
     config.in_sync.remove(&ME);
     config.resting.insert(ME);
     let replicas = FromArbiter::Replicas(config);
-    table.hear("arbiter", Message::FromArbiter(replicas));
+    table.hear("arbiter", Message::from(replicas));
     assert!(matches!(table.replica.role, Role::Left));
 }
 
@@ -90,7 +87,7 @@ fn the_last_one_serves_nothing_once_those_that_rest_may_go_on() {
     let mut table = Table::joined(ME);
     let tell = |table: &mut Table, config: &Config| {
         let replicas = FromArbiter::Replicas(config.clone());
-        table.hear("arbiter", Message::FromArbiter(replicas));
+        table.hear("arbiter", Message::from(replicas));
     };
     let mut alone = config(ME, 2, 1);
     alone.in_sync.remove(&OTHER);

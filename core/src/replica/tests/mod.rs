@@ -63,7 +63,7 @@ impl Table {
         };
         table.hear(
             "arbiter",
-            Message::FromArbiter(FromArbiter::JoinedSecondary(joined)),
+            Message::from(FromArbiter::JoinedSecondary(joined)),
         );
         let meta = table.persisting()[0];
         table.step(Input::Persisted(meta));

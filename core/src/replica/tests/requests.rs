@@ -12,10 +12,7 @@ impl Table {
         let mut config = config(ME, 2, 1);
         config.in_sync.remove(&OTHER);
         config.members.remove(&OTHER);
-        table.hear(
-            "arbiter",
-            Message::FromArbiter(FromArbiter::Replicas(config)),
-        );
+        table.hear("arbiter", Message::from(FromArbiter::Replicas(config)));
         table
     }
 
@@ -219,10 +216,7 @@ fn a_write_found_in_the_log_of_a_former_tenure_is_answered_when_its_fate_is_know
     let mut config = config(ME, 2, 1);
     config.in_sync.remove(&OTHER);
     config.members.remove(&OTHER);
-    table.hear(
-        "arbiter",
-        Message::FromArbiter(FromArbiter::Replicas(config)),
-    );
+    table.hear("arbiter", Message::from(FromArbiter::Replicas(config)));
     assert_eq!(table.replies(), [ack("c4", 4, 4)]);
     assert_eq!(table.end(), 7);
 }

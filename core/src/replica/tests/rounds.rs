@@ -59,7 +59,7 @@ impl Table {
     fn enter(&mut self, config: Config) {
         self.hear(
             "arbiter",
-            Message::FromArbiter(FromArbiter::JoinedSecondary(Joined {
+            Message::from(FromArbiter::JoinedSecondary(Joined {
                 config,
                 node: ME,
                 incarnation: Incarnation(1),
@@ -294,7 +294,7 @@ fn a_replica_that_hangs_is_proposed_for_removal_however_much_is_written_meanwhil
         let config = table.replica.core.config.clone().expect("it has joined");
         let heard = Input::Message {
             from: Address::new("arbiter"),
-            message: Message::FromArbiter(FromArbiter::Replicas(config)),
+            message: Message::from(FromArbiter::Replicas(config)),
         };
         let mut inputs = vec![insert(1 + millis, 9)];
         let now = begin + Duration::from_millis(millis);
