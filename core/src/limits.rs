@@ -49,7 +49,8 @@ pub const WINDOW_BYTES_MIN: usize = 64 << 10;
 /// Records the arbiter lets wait for its disk; while there are more it answers nobody, since replicas ask again.
 pub const ARBITER_RECORDS_WAITING_MAX: usize = 64;
 
-/// Answers that wait for one record of the arbiter; more are not given, since replicas ask again.
+/// Answers that wait for one record of the arbiter, and messages of replicas that wait until it can decide; there are no more of
+/// either, since replicas ask again.
 pub const ARBITER_ANSWERS_WAITING_MAX: usize = 256;
 
 /// A joining replica that has not stored in time what it was sent is not counted in for so long: writes would wait for it.

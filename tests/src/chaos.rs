@@ -363,6 +363,9 @@ fn inject(cluster: &mut Cluster, fault: Fault) {
         1 => cluster.rng().random_range(100..700) * MS,
         _ => cluster.rng().random_range(700..2_500) * MS,
     };
+    // An arbiter's disk may hang as well as that of a replica; clients have none.
+    let is_arbiter = cluster.arbiters().contains(&one);
+    let disk = if is_arbiter { one } else { replica };
     match fault {
         Fault::CutBothWays => cluster.cut(one, other, time),
         Fault::CutOneWay => cluster.cut_one_way(one, other, time),
@@ -385,18 +388,9 @@ fn inject(cluster: &mut Cluster, fault: Fault) {
             let client = cluster.rng().random_range(clients);
             cluster.crash(client, time);
         }
-        Fault::DiskHang => {
-            let disk = cluster_disk(cluster, one, replica);
-            cluster.hang_disk(disk, time);
-        }
-        Fault::DiskFull => {
-            let disk = cluster_disk(cluster, one, replica);
-            cluster.fill_disk(disk, time);
-        }
-        Fault::DiskError | Fault::NoRoomForOnce => {
-            let disk = cluster_disk(cluster, one, replica);
-            cluster.fail_disk(disk);
-        }
+        Fault::DiskHang => cluster.hang_disk(disk, time),
+        Fault::DiskFull => cluster.fill_disk(disk, time),
+        Fault::DiskError | Fault::NoRoomForOnce => cluster.fail_disk(disk),
         Fault::Wipe | Fault::PutBack => {
             // It may be about to take the primary's place.
             let wiped = cluster.node_id(secondary);
@@ -480,15 +474,6 @@ fn drain(cluster: &mut Cluster, replica: usize, drain: Drain, patience: u64) {
     let mut clients = cluster.clients();
     if let Some(client) = clients.find(|client| cluster.nodes()[*client].is_up()) {
         cluster.call_at(client, RequestBody::Drain(drain), Some(replica), patience);
-    }
-}
-
-/// An arbiter's disk may hang as well as that of a replica; clients have none.
-fn cluster_disk(cluster: &Cluster, one: usize, replica: usize) -> usize {
-    if cluster.arbiters().contains(&one) {
-        one
-    } else {
-        replica
     }
 }
 

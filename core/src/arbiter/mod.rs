@@ -18,7 +18,7 @@ pub use policy::first_record;
 use std::collections::{BTreeMap, VecDeque};
 use std::mem;
 
-use crate::config::{Address, ArbiterId, Config, Step};
+use crate::config::{Address, ArbiterId, Step};
 use crate::event::Event;
 use crate::limits;
 use crate::message::{Message, RegisterMessage, ToArbiter};
@@ -81,16 +81,12 @@ impl Arbiter {
         }
     }
 
-    /// The configuration of the newest record that it has accepted: in force, about to be, or about to come to nothing.
-    pub fn config(&self) -> Option<&Config> {
-        Some(&self.record()?.config)
-    }
-
     /// Which arbiter it is, and what it keeps.
     pub fn register(&self) -> &Register<ArbiterRecord> {
         &self.register
     }
 
+    /// The newest that it has accepted: chosen, about to be, or about to come to nothing.
     fn record(&self) -> Option<&ArbiterRecord> {
         Some(&self.register.keeper().held()?.value)
     }

@@ -5,7 +5,7 @@ use crate::limits;
 use crate::time::Instant;
 
 /// The arbiters, of which a replica speaks to one: to whom it has heard last, and to the next one as soon as that one does
-/// not answer. Any of them decides, or knows who does.
+/// not answer. Any of them decides.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Arbiters {
     addresses: Vec<Address>,

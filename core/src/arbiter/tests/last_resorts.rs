@@ -3,6 +3,7 @@
 use std::slice;
 
 use super::*;
+use crate::config::Config;
 use crate::event::Event;
 use crate::storage::Act;
 
