@@ -92,7 +92,7 @@ pub(crate) enum Failure {
     Refused(String),
     /// The outcome of a write is not known.
     #[error(
-        "the outcome is unknown: the write was sent, but not confirmed in time; it may or may not take effect. {}",
+        "the outcome is unknown: the write was sent, but not confirmed; it may or may not take effect. {}",
         how_to_find_out(.write.as_ref())
     )]
     Unknown {

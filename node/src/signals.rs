@@ -7,6 +7,7 @@ use async_std::stream::StreamExt;
 use futures_lite::FutureExt;
 
 use crate::output::{Exit, Failure};
+use crate::store::Store;
 
 /// Signals that ask this process to end.
 pub(crate) struct EndSignals(Signals);
@@ -32,6 +33,22 @@ impl EndSignals {
         }
         // The stream has no end; should it have one, no signal comes any more.
         std::future::pending().await
+    }
+
+    /// Runs a command that writes. The first signal ends its client, so that the command is told what became of its write, the
+    /// second one ends the command.
+    pub(crate) async fn heeded(
+        &mut self,
+        store: &Store,
+        command: impl Future<Output = Result<Exit, Failure>>,
+    ) -> Result<Exit, Failure> {
+        let interrupted = async {
+            self.next().await;
+            store.interrupt().await;
+            self.next().await;
+            Err(Failure::Interrupted)
+        };
+        command.or(interrupted).await
     }
 }
 

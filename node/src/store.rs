@@ -1,11 +1,12 @@
 //! A cluster as the commands see it: a client, the addresses it was given, and failures in words for the user.
 
+use std::convert::Infallible;
 use std::num::NonZeroU32;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
-use async_std::channel::{self, Receiver};
+use async_std::channel::{self, Receiver, Sender};
 use async_std::task;
 use lockstep_core::config::{Address, Position};
 use lockstep_core::driver;
@@ -31,6 +32,9 @@ pub(crate) struct Store {
     certificates: Option<Certificates>,
     addresses: Vec<Address>,
     patience: Patience,
+    /// Closed when a signal has ended the client.
+    interruption: Sender<Infallible>,
+    interrupted: Receiver<Infallible>,
 }
 
 /// Until when the certificate is valid that the node at an address has shown.
@@ -56,12 +60,16 @@ impl Store {
         options: &ClientOptions,
     ) -> Self {
         let handle = driver::connect(transport.clone(), addresses.clone(), options);
+        // Nothing is ever sent.
+        let (interruption, interrupted) = channel::bounded(1);
         Self {
             handle,
             transport,
             certificates: None,
             addresses,
             patience: Patience::EachCall(options.deadline),
+            interruption,
+            interrupted,
         }
     }
 
@@ -310,12 +318,31 @@ impl Store {
         self.handle.close().await;
     }
 
+    /// Ends the client because of a signal: who waits for a write is told its name, if it may have been executed.
+    pub(crate) async fn interrupt(&self) {
+        self.interruption.close();
+        self.close().await;
+    }
+
+    /// Has a signal ended the client?
+    pub(crate) fn is_interrupted(&self) -> bool {
+        self.interrupted.is_closed()
+    }
+
+    /// Waits until a signal ends the client. Cancel-safe.
+    pub(crate) async fn interrupted(&self) {
+        let Err(_closed) = self.interrupted.recv().await;
+    }
+
     async fn not_written(&self, error: WriteError, key: Key) -> NotWritten {
         let (id, failure) = match error {
             WriteError::Rejected { id, reason } => (Some(id), Failure::Rejected { reason }),
             WriteError::Unknown { request } => {
                 let write = Some(WriteName { request, key });
                 (Some(request.id), Failure::Unknown { write })
+            }
+            WriteError::Unreachable { .. } | WriteError::Closed if self.is_interrupted() => {
+                (None, Failure::Interrupted)
             }
             WriteError::Unreachable { .. } => {
                 let text = format!("nothing was written: {}", self.why_unreachable(None).await);
@@ -330,6 +357,7 @@ impl Store {
 
     async fn not_read(&self, error: ReadError, replica: Option<&Address>) -> Failure {
         match error {
+            _ if self.is_interrupted() => Failure::Interrupted,
             ReadError::Rejected { reason, .. } => Failure::NotAnswered { reason },
             ReadError::Unreachable { .. } => {
                 Failure::Unreachable(self.why_unreachable(replica).await)

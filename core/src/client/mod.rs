@@ -342,6 +342,18 @@ impl Client {
         }
     }
 
+    /// Whoever waits for a write is told what is known of it.
+    fn on_leave(&mut self, now: Instant, out: &mut Outbox) {
+        // None of these is sent when another one makes room.
+        self.held.clear();
+        let writes = self.calls.iter().filter(|(_, active)| active.is_write());
+        let writes: Vec<CallId> = writes.map(|(call, _)| *call).collect();
+        for call in writes {
+            let outcome = self.given_up(call);
+            self.complete(now, call, outcome, out);
+        }
+    }
+
     fn complete(&mut self, now: Instant, call: CallId, outcome: Outcome, out: &mut Outbox) {
         let Some(active) = self.calls.remove(&call) else {
             return;
@@ -379,7 +391,8 @@ impl Process for Client {
     fn step(&mut self, now: Now<'_>, input: Input<Timer>, out: &mut Outbox) {
         let now = now.time;
         match input {
-            Input::Start | Input::Leave => {}
+            Input::Start => {}
+            Input::Leave => self.on_leave(now, out),
             Input::Call(call, what) => self.on_call(now, call, what, out),
             Input::Message { from, message } => match message {
                 Message::Reply(reply) => self.on_reply(now, &from, reply, out),

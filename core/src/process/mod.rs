@@ -70,6 +70,7 @@ pub enum Input<T> {
     UsageMeasured(Usage),
     /// The program using a client wants something.
     Call(CallId, Call),
-    /// The operator wants the process to stop in good order; it reports `Event::Left` when it may.
+    /// Whoever runs the process wants it to stop in good order; a node reports `Event::Left` when it may, a client completes its
+    /// writes.
     Leave,
 }

@@ -12,6 +12,7 @@ use crate::args::{Format, GetArgs, PutArgs, RemoveArgs, ResolveArgs};
 use crate::assemble;
 use crate::output::{self, Exit, Failure};
 use crate::records;
+use crate::signals::EndSignals;
 use crate::store::{NotWritten, Store};
 
 /// `lockstep put`.
@@ -22,7 +23,8 @@ pub(crate) async fn put(args: PutArgs, format: Format) -> Result<Exit, Failure> 
         text => text.into(),
     };
     let store = assemble::client_in_all(&args.connection, args.deadline.deadline).await?;
-    let exit = put_with(&store, key, value, format).await;
+    let put = put_with(&store, key, value, format);
+    let exit = EndSignals::watch()?.heeded(&store, put).await;
     store.close().await;
     exit
 }
@@ -69,7 +71,8 @@ pub(crate) async fn resolve(args: ResolveArgs, format: Format) -> Result<Exit, F
 pub(crate) async fn remove(args: RemoveArgs, format: Format) -> Result<Exit, Failure> {
     let key = args.key.read()?;
     let store = assemble::client_in_all(&args.connection, args.deadline.deadline).await?;
-    let exit = remove_with(&store, key, format).await;
+    let remove = remove_with(&store, key, format);
+    let exit = EndSignals::watch()?.heeded(&store, remove).await;
     store.close().await;
     exit
 }

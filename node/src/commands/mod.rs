@@ -42,9 +42,9 @@ pub(crate) fn run(args: Args) -> Result<Exit, Failure> {
         Command::Arbiter(args) => task::block_on(node::arbiter(args, format)),
         Command::Replica(args) => task::block_on(node::replica(args, format)),
         Command::Certs(args) => certs::certs(&args, format),
-        Command::Put(args) => task::block_on(signals::obeyed(keys::put(args, format))),
+        Command::Put(args) => task::block_on(keys::put(args, format)),
         Command::Get(args) => task::block_on(signals::obeyed(keys::get(args, format))),
-        Command::Remove(args) => task::block_on(signals::obeyed(keys::remove(args, format))),
+        Command::Remove(args) => task::block_on(keys::remove(args, format)),
         Command::Resolve(args) => task::block_on(signals::obeyed(keys::resolve(args, format))),
         Command::Drain(args) => task::block_on(signals::obeyed(drain::drain(args, format))),
         Command::ForcePrimary(args) => task::block_on(force_primary::force_primary(args, format)),
@@ -52,6 +52,6 @@ pub(crate) fn run(args: Args) -> Result<Exit, Failure> {
         Command::Import(args) => task::block_on(import::import(args, format)),
         Command::Export(args) => task::block_on(signals::obeyed(export::export(args))),
         Command::Status(args) => task::block_on(signals::obeyed(status::status(args, format))),
-        Command::Shell(args) => task::block_on(signals::obeyed(shell::shell(args, format))),
+        Command::Shell(args) => task::block_on(shell::shell(args, format)),
     }
 }

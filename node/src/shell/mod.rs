@@ -8,6 +8,7 @@ use std::num::NonZeroU32;
 use std::time::Duration;
 
 use async_std::task;
+use futures_lite::FutureExt;
 use lockstep_core::operation::{Key, Keyed, ReadLevel};
 use lockstep_core::range::KeyRange;
 
@@ -17,6 +18,7 @@ use crate::commands::{keys, status};
 use crate::output::{self, Exit, Failure};
 use crate::patience::Patience;
 use crate::records;
+use crate::signals::EndSignals;
 use crate::store::Store;
 
 use self::editor::{Input, Lines};
@@ -25,7 +27,8 @@ use self::line::Command;
 /// `lockstep shell`.
 pub(crate) async fn shell(args: ShellArgs, format: Format) -> Result<Exit, Failure> {
     let store = assemble::client(&args.connection, args.deadline, AT_ONCE).await?;
-    let exit = run(&store, args.deadline, format).await;
+    let commands = run(&store, args.deadline, format);
+    let exit = EndSignals::watch()?.heeded(&store, commands).await;
     store.close().await;
     exit
 }
@@ -34,7 +37,8 @@ pub(crate) async fn shell(args: ShellArgs, format: Format) -> Result<Exit, Failu
 const AT_ONCE: usize = 64;
 
 /// Reads commands and carries them out until there are no more. What goes wrong is printed and does not end it. Returns
-/// how the first command ended that did not succeed; where a person types, who has seen it, that is no matter.
+/// how the first command ended that did not succeed; where a person types, who has seen it, that is no matter. Ends when the
+/// store is interrupted.
 pub(crate) async fn run(
     store: &Store,
     deadline: Duration,
@@ -46,11 +50,15 @@ pub(crate) async fn run(
         output::print("Type help for the commands, exit or Ctrl-D to leave.")?;
     }
     loop {
-        let (read, again) = task::spawn_blocking(move || {
+        let line = task::spawn_blocking(move || {
             let read = lines.next();
             (read, lines)
-        })
-        .await;
+        });
+        let interrupted = async {
+            store.interrupted().await;
+            Err(Failure::Interrupted)
+        };
+        let (read, again) = async { Ok(line.await) }.or(interrupted).await?;
         lines = again;
         let command = match read {
             Input::Line(line) => line::parse(&line),
@@ -73,6 +81,9 @@ pub(crate) async fn run(
         });
         if exit == Exit::Done && !lines.is_interactive() {
             exit = ended;
+        }
+        if store.is_interrupted() {
+            return Ok(ended);
         }
     }
 }

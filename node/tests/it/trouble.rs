@@ -1,8 +1,13 @@
 //! What operators are told while something is wrong, and what they are kept from doing.
 
-use lockstep_tests::processes::{Condition, Failure, Hosts};
+use std::io::Write;
+use std::net::UdpSocket;
+use std::process::{Child, Stdio};
 
-use crate::support::{Cluster, Place, Server, eventually, place, program};
+use lockstep_tests::processes::{Condition, Failure, Hosts, PATIENCE};
+use rustix::process::{Pid, Signal, kill_process};
+
+use crate::support::{Cluster, Ended, Place, Server, eventually, place, program};
 
 fn start() -> Cluster {
     Cluster::start(program(), Hosts::LOCAL).unwrap()
@@ -221,6 +226,94 @@ fn a_write_of_unknown_outcome_is_resolved_by_the_name_it_was_given() {
     });
     assert!([0, 1].contains(&resolved.code), "{resolved:?}");
     assert!(resolved.text().contains("executed"), "{resolved:?}");
+}
+
+/// Starts a command that lasts.
+fn begin(place: &Place, arguments: &[&str]) -> Child {
+    let mut command = place.command(arguments);
+    command.args(place.flags()).args(["--deadline", "5m"]);
+    command.stdin(Stdio::piped()).stdout(Stdio::piped());
+    command.stderr(Stdio::piped()).spawn().unwrap()
+}
+
+/// Sends it a signal, and waits until it ends.
+fn interrupt(child: Child, signal: Signal) -> Ended {
+    kill_process(Pid::from_child(&child), signal).unwrap();
+    Ended::new(child.wait_with_output().unwrap())
+}
+
+#[test]
+fn a_write_that_a_signal_ends_is_named_if_it_may_have_been_executed() {
+    let cluster = start();
+    let place = cluster.place();
+    place.ok(&["put", "k", "v"]);
+    // Nobody confirms the writes, and nobody takes out who does not.
+    cluster.arbiter().pause();
+    cluster.replica(1).pause();
+    let is_sent = |key: &str, value: &str| {
+        let arguments = ["get", key, "--level", "local", "--replica"];
+        let address = cluster.addresses()[0].to_string();
+        eventually("the primary has it", || {
+            let read = place.run(&[&arguments[..], &[&address]].concat());
+            (read.bytes == value.as_bytes()).then_some(())
+        });
+    };
+    let put = begin(place, &["put", "k", "w"]);
+    is_sent("k", "w\n");
+    let put = interrupt(put, Signal::INT);
+    let mut shell = begin(place, &["shell"]);
+    let mut input = shell.stdin.take().unwrap();
+    input.write_all(b"put k x\n").unwrap();
+    is_sent("k", "x\n");
+    let shell = interrupt(shell, Signal::TERM);
+    drop(input);
+    let remove = begin(place, &["remove", "k"]);
+    is_sent("k", "");
+    let remove = interrupt(remove, Signal::TERM);
+    for ended in [&put, &shell, &remove] {
+        assert_eq!(ended.code, 4, "{ended:?}");
+        assert!(ended.errors.contains("`lockstep resolve "), "{ended:?}");
+    }
+    cluster.replica(1).resume();
+    cluster.arbiter().resume();
+    for ended in [put, shell, remove] {
+        let (_, name) = ended.errors.split_once("resolve ").unwrap();
+        let (name, _) = name.split_once('`').unwrap();
+        let resolved = eventually("it is known", || {
+            let resolved = place.run(&["resolve", name]);
+            (resolved.code != 4).then_some(resolved)
+        });
+        assert_eq!(resolved.code, 0, "{resolved:?}");
+    }
+}
+
+#[test]
+fn a_write_that_a_signal_ends_before_it_was_sent_is_interrupted() {
+    let mut place = place();
+    place.ok(&["certs", "init", "--tls-dir", "tls"]);
+    place.ok(&["certs", "client", "me", "--tls-dir", "tls"]);
+    let nobody = UdpSocket::bind("127.0.0.1:0").unwrap();
+    nobody.set_read_timeout(Some(PATIENCE)).unwrap();
+    let address = nobody.local_addr().unwrap().to_string();
+    place.set_flags(&["--tls-dir", "tls", "--cluster", &address]);
+    for (arguments, line) in [
+        (&["put", "k", "v"][..], &b""[..]),
+        (&["shell"], b"put k v\n"),
+        (&["shell"], b"get k\n"),
+    ] {
+        let mut child = begin(&place, arguments);
+        let mut input = child.stdin.take().unwrap();
+        input.write_all(line).unwrap();
+        let knocked = nobody.recv(&mut [0; 2048]);
+        assert!(knocked.is_ok(), "{knocked:?}");
+        let ended = interrupt(child, Signal::TERM);
+        drop(input);
+        assert_eq!(ended.code, 130, "{arguments:?}: {ended:?}");
+        assert!(ended.errors.contains("interrupted"), "{ended:?}");
+        nobody.set_nonblocking(true).unwrap();
+        while nobody.recv(&mut [0; 2048]).is_ok() {}
+        nobody.set_nonblocking(false).unwrap();
+    }
 }
 
 #[test]

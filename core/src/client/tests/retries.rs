@@ -39,6 +39,38 @@ fn a_write_without_an_answer_is_sent_again_and_unknown_only_at_the_deadline() {
 }
 
 #[test]
+fn whoever_closes_a_client_is_told_what_is_known_of_each_write_and_nothing_more_is_sent() {
+    let (mut table, sent, first) = Table::writing();
+    let rejected = table.insert();
+    let (_, second) = table.request();
+    table.reject("r1", &second, Rejection::Overloaded);
+    table.get();
+    table.sent.clear();
+    table.step(Input::Leave);
+    let request = first.origin.name();
+    assert_eq!(table.completed(), (sent, Outcome::Unknown { request }));
+    let (call, outcome) = table.completed();
+    assert!(
+        call == rejected && matches!(outcome, Outcome::Rejected { .. }),
+        "{outcome:?}"
+    );
+    assert!(table.completed.is_empty(), "it does not wait for a write");
+    table.reply("r1", &first, ReplyBody::OperationFailed);
+    assert!(table.sent.is_empty());
+
+    let mut table = Table::new(&["r1"]);
+    let held = table.insert();
+    table.sent.clear();
+    table.step(Input::Leave);
+    let (call, outcome) = table.completed();
+    assert!(
+        call == held && matches!(outcome, Outcome::Unreachable { .. }),
+        "{outcome:?}"
+    );
+    assert!(table.sent.is_empty());
+}
+
+#[test]
 fn a_rejected_write_is_tried_again_with_the_same_id_where_the_primary_is() {
     let (mut table, call, first) = Table::writing();
     let reason = Rejection::NotPrimary {

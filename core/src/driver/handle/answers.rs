@@ -117,8 +117,8 @@ pub enum WriteError {
     /// Certainly not executed: the client had been closed, or had failed.
     #[error("the client was closed; the write was not executed")]
     Closed,
-    /// The client was closed during the call; the write may or may not take effect.
-    #[error("the client was closed before the write was confirmed; it may or may not take effect")]
+    /// The client has failed during the call, or was closed just as it began; the write may or may not take effect.
+    #[error("the client ended before the write was confirmed; it may or may not take effect")]
     Interrupted,
 }
 

@@ -297,8 +297,10 @@ impl Handle {
         Ok(*status)
     }
 
-    /// Ends the client, with all its clones, and waits for that. Calls under way end with `Interrupted` or `Closed`.
+    /// Ends the client, with all its clones, and waits for that. Writes under way end as at their deadlines: one that was sent
+    /// is `Unknown`, and has a name. Other calls end with `Closed`.
     pub async fn close(&self) {
+        self.shared.control.leave();
         self.shared.control.stop();
         let running = self.running();
         if let Some(running) = running {
