@@ -46,6 +46,22 @@ impl KeyRange {
         }
     }
 
+    /// What of it lies behind `key`, and `key`.
+    #[must_use]
+    pub fn onwards(&self, key: Key) -> Self {
+        let begins_there = match &self.from {
+            Bound::Unbounded => false,
+            Bound::Included(first) | Bound::Excluded(first) => *first >= key,
+        };
+        match begins_there {
+            true => self.clone(),
+            false => Self {
+                from: Bound::Included(key),
+                to: self.to.clone(),
+            },
+        }
+    }
+
     /// What of it lies behind `key`: the rest, where a page of it ends with that.
     #[must_use]
     pub fn rest(&self, key: Key) -> Self {
@@ -228,6 +244,16 @@ mod tests {
         let through = KeyRange::from("a".."c").through("c".into());
         check(through.clone(), ("a".."c").into(), false);
         check(("a".."c").into(), through, true);
+    }
+
+    #[test]
+    fn a_range_goes_on_from_a_key() {
+        let range = KeyRange::from("a\0".."c");
+        check(range.onwards("".into()), r"a\0 ab b");
+        check(range.onwards("ab".into()), "ab b");
+        check(range.onwards("c".into()), "");
+        check(KeyRange::all().onwards("b".into()), "b c");
+        check(KeyRange::behind("a").onwards("a".into()), r"a\0 ab b c");
     }
 
     #[test]

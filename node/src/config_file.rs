@@ -147,7 +147,7 @@ fn variable(path: &[String], long: &str) -> Option<String> {
         ("certs", "role") => path.last().map_or("", String::as_str),
         ("dev", "listen" | "data-dir" | "transport") => "dev",
         // Where a node has its data is no reason to export from there.
-        ("export", "data-dir") => "export",
+        ("export", "data-dir" | "prefix") => "export",
         (_, _) => "",
     };
     let dash = if own.is_empty() || own.ends_with('-') {

@@ -3,6 +3,7 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use lockstep_core::operation::Key;
+use lockstep_core::range::KeyRange;
 
 use crate::output::Failure;
 
@@ -28,6 +29,26 @@ pub(crate) fn read(typed: &str, spelling: Spelling) -> Result<Key, Failure> {
             ))
         }),
     }
+}
+
+/// The keys that begin with one of these, in their order, and each once; all keys, where there are none of these.
+pub(crate) fn ranges(prefixes: impl Iterator<Item = Key>) -> Vec<KeyRange> {
+    let mut prefixes: Vec<Key> = prefixes.collect();
+    if prefixes.is_empty() {
+        return vec![KeyRange::all()];
+    }
+    prefixes.sort_unstable();
+    prefixes.dedup_by(|next, kept| next.as_ref().starts_with(kept.as_ref()));
+    prefixes.into_iter().map(KeyRange::prefix).collect()
+}
+
+/// Prefixes for people.
+pub(crate) fn shown_prefixes(prefixes: &[Key]) -> String {
+    let shown: Vec<String> = prefixes
+        .iter()
+        .map(|prefix| shown(prefix.as_ref()))
+        .collect();
+    shown.join(" or ")
 }
 
 /// A key for people, in quotes, as the shell reads it.
@@ -69,6 +90,18 @@ mod tests {
         assert_eq!(key("AAE=", Spelling::Base64).unwrap(), [0, 1]);
         let error = key("AAE", Spelling::Base64).unwrap_err().to_string();
         assert!(error.contains("AAE is not base64"), "{error}");
+    }
+
+    #[test]
+    fn keys_of_several_prefixes_come_once_and_in_order() {
+        let check = |prefixes: &[&str], expected: &[&str]| {
+            let expected: Vec<KeyRange> = expected.iter().map(|p| KeyRange::prefix(*p)).collect();
+            assert_eq!(ranges(prefixes.iter().map(|p| Key::from(*p))), expected);
+        };
+        check(&["b/", "a/"], &["a/", "b/"]);
+        check(&["a/", "a/b/", "a/c/", "a/"], &["a/"]);
+        check(&["ab", "a/"], &["a/", "ab"]);
+        assert_eq!(ranges([].into_iter()), [KeyRange::all()]);
     }
 
     #[test]

@@ -69,6 +69,16 @@ pub(crate) enum Failure {
         /// Why.
         reason: Rejection,
     },
+    /// A client named keys that its certificate is not for.
+    #[error(
+        "rejected, nothing was executed: that needs a certificate for these keys, and this client's is for keys that begin with {0}; \
+         `lockstep export --prefix` exports those, `lockstep certs client NAME --prefix PREFIX` issues another one",
+        keys::shown_prefixes(.own)
+    )]
+    OtherKeys {
+        /// With which its keys begin.
+        own: Vec<Key>,
+    },
     /// A read was to wait for a position that is beyond the end of the log.
     #[error(
         "rejected: {committed} writes are committed, position {wanted} is beyond the end of the log"
@@ -164,7 +174,7 @@ fn advice(reason: &Rejection) -> &'static str {
             reason: DrainRefusal::TooFewReplicas { .. },
         } => "; --force drains it all the same",
         Rejection::Unauthorized { .. } => {
-            "; issue one with `lockstep certs client NAME --role ROLE [--prefix PREFIX]`"
+            "; issue one with `lockstep certs client NAME --role ROLE`"
         }
         Rejection::TooLarge { .. }
         | Rejection::Cancelled
@@ -183,6 +193,7 @@ impl Failure {
             Self::Rejected { .. }
             | Self::NotAnswered { .. }
             | Self::Beyond { .. }
+            | Self::OtherKeys { .. }
             | Self::Refused(_) => Exit::Rejected,
             Self::Unknown { .. } | Self::Unresolved { .. } => Exit::Unknown,
             Self::Unreachable(_) => Exit::Unreachable,
@@ -216,7 +227,10 @@ impl Failure {
         match self {
             Self::NotFound { .. } => "not-found",
             Self::Usage(_) => "usage",
-            Self::Rejected { .. } | Self::NotAnswered { .. } | Self::Beyond { .. } => "rejected",
+            Self::Rejected { .. }
+            | Self::NotAnswered { .. }
+            | Self::OtherKeys { .. }
+            | Self::Beyond { .. } => "rejected",
             Self::Refused(_) => "refused",
             Self::Unknown { .. } | Self::Unresolved { .. } => "unknown",
             Self::Unreachable(_) => "unreachable",

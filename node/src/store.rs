@@ -16,8 +16,10 @@ use lockstep_core::driver::handle::{
 use lockstep_core::message::{Drain, NodeStatus};
 use lockstep_core::operation::{Key, ReadLevel, Rejection, RequestId, Resolution, Value};
 use lockstep_core::range::KeyRange;
+use lockstep_core::rights::Right;
 use lockstep_core::transport::Transport;
 
+use crate::keys;
 use crate::output::Failure;
 use crate::patience::Patience;
 use crate::status;
@@ -31,6 +33,8 @@ pub(crate) struct Store {
     /// Nothing where nodes have no certificates.
     certificates: Option<Certificates>,
     addresses: Vec<Address>,
+    /// With which the client's keys have to begin; none: it may ask for any key.
+    prefixes: Vec<Key>,
     patience: Patience,
     /// Closed when a signal has ended the client.
     interruption: Sender<Infallible>,
@@ -48,6 +52,11 @@ pub(crate) struct NotWritten {
     /// Why.
     pub(crate) failure: Failure,
 }
+
+/// How a replica answers whoever names keys that his certificate is not for.
+const OTHER_KEYS: Rejection = Rejection::Unauthorized {
+    needed: Right::Keys,
+};
 
 /// What a task returns.
 pub(crate) type Joined<T> = Pin<Box<dyn Future<Output = T> + Send>>;
@@ -67,6 +76,7 @@ impl Store {
             transport,
             certificates: None,
             addresses,
+            prefixes: Vec::new(),
             patience: Patience::EachCall(options.deadline),
             interruption,
             interrupted,
@@ -80,6 +90,16 @@ impl Store {
             certificates,
             ..self
         }
+    }
+
+    /// The same client, which may only name keys that begin with one of these, if there are any.
+    pub(crate) fn with_prefixes(self, prefixes: Vec<Key>) -> Self {
+        Self { prefixes, ..self }
+    }
+
+    /// The keys that the client may name, in their order.
+    pub(crate) fn own_ranges(&self) -> Vec<KeyRange> {
+        keys::ranges(self.prefixes.iter().cloned())
     }
 
     /// The same client, whose calls try as long as that.
@@ -336,6 +356,9 @@ impl Store {
 
     async fn not_written(&self, error: WriteError, key: Key) -> NotWritten {
         let (id, failure) = match error {
+            WriteError::Rejected { id, reason } if reason == OTHER_KEYS => {
+                (Some(id), self.not_its_keys())
+            }
             WriteError::Rejected { id, reason } => (Some(id), Failure::Rejected { reason }),
             WriteError::Unknown { request } => {
                 let write = Some(WriteName { request, key });
@@ -358,12 +381,19 @@ impl Store {
     async fn not_read(&self, error: ReadError, replica: Option<&Address>) -> Failure {
         match error {
             _ if self.is_interrupted() => Failure::Interrupted,
+            ReadError::Rejected { reason, .. } if reason == OTHER_KEYS => self.not_its_keys(),
             ReadError::Rejected { reason, .. } => Failure::NotAnswered { reason },
             ReadError::Unreachable { .. } => {
                 Failure::Unreachable(self.why_unreachable(replica).await)
             }
             ReadError::Closed => closed(),
             error => Failure::Broken(error.to_string()),
+        }
+    }
+
+    fn not_its_keys(&self) -> Failure {
+        Failure::OtherKeys {
+            own: self.prefixes.clone(),
         }
     }
 

@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::SystemTime;
 
+use lockstep_core::operation::Key;
 use lockstep_core::rights::NodeRole;
 use lockstep_core::transport::SenderKind;
 use rustls::crypto::{CryptoProvider, ring};
@@ -249,6 +250,14 @@ impl Credentials {
     /// The name in the certificate.
     pub fn name(&self) -> &Name {
         &self.identity.name
+    }
+
+    /// With which the keys have to begin that the holder may name; none: he may name any.
+    pub fn prefixes(&self) -> &[Key] {
+        match &self.identity.rights {
+            Rights::Node(_) => &[],
+            Rights::Client(_, prefixes) => prefixes,
+        }
     }
 
     fn load(dir: &Path, kind: SenderKind, name: Option<&str>) -> Result<Self, TlsError> {

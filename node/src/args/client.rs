@@ -7,6 +7,7 @@ use clap::ValueEnum;
 use clap::builder::BoolishValueParser;
 use lockstep_core::config::Position;
 use lockstep_core::operation::{Key, ReadLevel};
+use lockstep_core::range::KeyRange;
 
 use super::values::duration;
 use crate::keys::{self, Spelling};
@@ -259,6 +260,11 @@ pub(crate) struct ExportArgs {
     #[command(flatten)]
     pub(crate) replica: ReplicaArg,
 
+    /// Export the records whose keys begin with this only; may be repeated. A client whose certificate is for some prefixes
+    /// exports those
+    #[arg(long = "prefix", value_name = "PREFIX")]
+    pub(crate) prefixes: Vec<String>,
+
     /// Export what is in this data directory, of a replica that does not run; no cluster is asked
     #[arg(long, value_name = "DIR", conflicts_with_all = ["replica", "cluster", "tls_dir", "name", "deadline"])]
     pub(crate) data_dir: Option<PathBuf>,
@@ -280,6 +286,13 @@ pub(crate) struct ExportArgs {
     /// Which cluster.
     #[command(flatten)]
     pub(crate) connection: Connection,
+}
+
+impl ExportArgs {
+    /// What is exported, in the order of the keys.
+    pub(crate) fn ranges(&self) -> Vec<KeyRange> {
+        keys::ranges(self.prefixes.iter().map(|prefix| prefix.as_str().into()))
+    }
 }
 
 /// `lockstep status`.

@@ -71,10 +71,11 @@ pub(crate) async fn client_with(
         .iter()
         .map(|text| node_address("--cluster", text))
         .collect::<Result<Vec<Address>, Failure>>()?;
+    let prefixes = credentials.prefixes().to_vec();
     let transport = QuicTransport::client(credentials)
         .map_err(|error| Failure::Broken(output::chain(&error)))?;
     let transport = Arc::new(transport);
-    let store = Store::connect(transport.clone(), addresses, options);
+    let store = Store::connect(transport.clone(), addresses, options).with_prefixes(prefixes);
     Ok(store.with_certificates(Arc::new(move |node| transport.certified_until(node))))
 }
 

@@ -107,7 +107,11 @@ impl lockstep_bench::Failure for Failure {
                 | Rejection::CannotDrain { .. } => false,
                 _ => false,
             },
-            Self::Usage(_) | Self::Broken(_) | Self::PortInUse(_) | Self::NoRoom(_) => true,
+            Self::Usage(_)
+            | Self::OtherKeys { .. }
+            | Self::Broken(_)
+            | Self::PortInUse(_)
+            | Self::NoRoom(_) => true,
             Self::NotFound { .. }
             | Self::Refused(_)
             | Self::Unknown { .. }

@@ -1,4 +1,4 @@
-//! `export`: all records as NDJSON, page by page, in the order of their keys.
+//! `export`: records as NDJSON, page by page, in the order of their keys.
 
 use std::io::{self, Write};
 
@@ -18,19 +18,25 @@ pub(crate) async fn export(args: ExportArgs) -> Result<Exit, Failure> {
         return export_stopped(data_dir, &args).await;
     }
     let store = assemble::client(&args.connection, args.deadline, 1).await?;
-    let exit = export_with(&store, args.replica.replica.as_deref()).await;
+    let name = args.replica.replica.as_deref();
+    let exit = export_with(&store, args.ranges(), name).await;
     store.close().await;
     exit
 }
 
-async fn export_with(store: &Store, name: Option<&str>) -> Result<Exit, Failure> {
+async fn export_with(
+    store: &Store,
+    ranges: Vec<KeyRange>,
+    name: Option<&str>,
+) -> Result<Exit, Failure> {
     let mut replica = match name {
         Some(name) => Some(store.find_replica(name).await?),
         None => None,
     };
-    let mut range = KeyRange::all();
     let mut lines = Vec::new();
-    loop {
+    let mut ranges = ranges.into_iter();
+    let mut rest = ranges.next();
+    while let Some(range) = &rest {
         let page = match store.scan(range.clone(), None, replica.as_ref()).await {
             Ok(page) => page,
             // Pages come from one replica as long as it answers, so that they fit together; but nobody asked for this one.
@@ -42,11 +48,12 @@ async fn export_with(store: &Store, name: Option<&str>) -> Result<Exit, Failure>
         };
         print(&page.records, &mut lines)?;
         replica = Some(page.replica);
-        match page.resume {
-            Some(last) => range = range.rest(last),
-            None => return Ok(Exit::Done),
-        }
+        rest = match page.resume {
+            Some(last) => Some(range.rest(last)),
+            None => ranges.next(),
+        };
     }
+    Ok(Exit::Done)
 }
 
 /// Prints records; `lines` is room for them.

@@ -37,14 +37,15 @@ pub(super) async fn export_stopped(data_dir: &Path, args: &ExportArgs) -> Result
     let exported = async {
         let replica = assemble::stopped_replica(data_dir, scratch.path(), extent).await?;
         output::say(&extent_told(data_dir, &replica));
-        print_all(replica).await?;
+        print_all(replica, args.ranges()).await?;
         Ok(Exit::Done)
     };
     interrupted.or(exported).await
 }
 
-async fn print_all(replica: StoppedReplica) -> Result<(), Failure> {
-    let mut wanted = Some(KeyRange::all());
+async fn print_all(replica: StoppedReplica, ranges: Vec<KeyRange>) -> Result<(), Failure> {
+    let mut ranges = ranges.into_iter();
+    let mut wanted = ranges.next();
     while let Some(range) = wanted {
         let engine = replica.engine.clone();
         // Both may block: a signal is heard all the same.
@@ -55,7 +56,7 @@ async fn print_all(replica: StoppedReplica) -> Result<(), Failure> {
             print(&page.records, &mut Vec::new())?;
             Ok::<_, Failure>(page.rest(&range))
         });
-        wanted = printed.await?;
+        wanted = printed.await?.or_else(|| ranges.next());
     }
     Ok(())
 }

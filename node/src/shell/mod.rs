@@ -10,7 +10,6 @@ use std::time::Duration;
 use async_std::task;
 use futures_lite::FutureExt;
 use lockstep_core::operation::{Key, Keyed, ReadLevel};
-use lockstep_core::range::KeyRange;
 
 use crate::args::{Format, ShellArgs};
 use crate::assemble;
@@ -104,13 +103,17 @@ async fn carry_out(store: &Store, command: Command, format: Format) -> Result<Ex
     }
 }
 
-/// Prints records as `export` does, from the key `from` on.
+/// Prints records as `export` does, from the key `from` on: those whose keys the client may name.
 async fn scan(store: &Store, from: Vec<u8>, limit: usize) -> Result<Exit, Failure> {
-    let mut range = KeyRange::from(Key::from(from)..);
+    let from = Key::from(from);
+    let ranges = store.own_ranges().into_iter();
+    let ranges = ranges.map(|range| range.onwards(from.clone()));
+    let mut ranges = ranges.filter(|range| !range.is_empty());
+    let mut rest = ranges.next();
     let mut left = limit;
     let mut replica = None;
     let mut lines = Vec::new();
-    while left > 0 {
+    while let Some(range) = rest.take().filter(|_| left > 0) {
         let wanted = u32::try_from(left).unwrap_or(u32::MAX);
         let limit = NonZeroU32::new(wanted);
         let page = store.scan(range.clone(), limit, replica.as_ref()).await?;
@@ -119,10 +122,10 @@ async fn scan(store: &Store, from: Vec<u8>, limit: usize) -> Result<Exit, Failur
         }
         left = left.saturating_sub(page.records.len());
         replica = Some(page.replica);
-        match page.resume {
-            Some(last) => range = range.rest(last),
-            None => break,
-        }
+        rest = match page.resume {
+            Some(last) => Some(range.rest(last)),
+            None => ranges.next(),
+        };
     }
     output::print_bytes(lines.trim_ascii_end())?;
     Ok(Exit::Done)

@@ -1,5 +1,8 @@
 //! Who may do what, with real certificates and processes.
 
+use std::io::Write;
+use std::process::Stdio;
+
 use lockstep_tests::processes::Hosts;
 
 use crate::support::{Cluster, Ended, Server, eventually, program};
@@ -51,7 +54,11 @@ fn a_client_does_what_its_certificate_says_and_is_told_what_else_would_need() {
     check("writer", &["put", "a/1", "v"], 0, "");
     check("writer", &["put", "c", "v"], 3, keys);
     check("writer", &["get", "c"], 3, keys);
-    check("writer", &["export"], 3, keys);
+    let own = "begin with \"a/\" or \"b/\"";
+    check("writer", &["get", "c"], 3, own);
+    check("writer", &["export"], 3, own);
+    check("writer", &["export"], 3, "export --prefix");
+    check("writer", &["export", "--prefix", "a"], 3, own);
     check("writer", &["drain", "r1", "--role-only"], 3, admin);
     check("reader", &["get", "a/1"], 0, "");
     check("reader", &["status"], 0, "");
@@ -80,6 +87,67 @@ fn a_client_does_what_its_certificate_says_and_is_told_what_else_would_need() {
     };
     check(refused, "client:writer#", "refused");
     check(begun, "client:boss#", "begun");
+}
+
+#[test]
+fn a_client_exports_and_scans_the_keys_that_it_may_name() {
+    let cluster = Cluster::start(program(), Hosts::LOCAL).unwrap();
+    client(&cluster, &["some", "--prefix", "b/", "--prefix", "d/"]);
+    for key in ["a", "b/1", "b/2", "c", "d/1", "e"] {
+        cluster.place().ok(&["put", key, "v"]);
+    }
+    let address = cluster.addresses()[0].to_string();
+    let check = |name: &str, arguments: &[&str], expected: &[&str]| {
+        // One replica: another one may not have applied the last record yet.
+        let arguments = [arguments, &["--replica", &address]].concat();
+        let ended = run_as(&cluster, name, &arguments);
+        let lines = expected.iter();
+        let lines = lines.map(|key| format!("{{\"key\":\"{key}\",\"value\":\"v\"}}\n"));
+        let lines: String = lines.collect();
+        assert_eq!(ended.text(), lines, "{arguments:?}: {ended:?}");
+        assert_eq!(ended.code, 0, "{ended:?}");
+    };
+    check("some", &["export", "--prefix", "d/"], &["d/1"]);
+    let all = ["export", "--prefix", "d/", "--prefix", "b/"];
+    check("some", &all, &["b/1", "b/2", "d/1"]);
+    check("some", &["export", "--prefix", "b/2"], &["b/2"]);
+    check("some", &["export", "--prefix", "b/3"], &[]);
+
+    let scan = |line: &str, expected: &[&str]| {
+        let addresses = cluster.addresses();
+        let addresses: Vec<&str> = addresses.iter().map(|address| address.as_str()).collect();
+        let mut command = cluster.place().command(&["shell", "--tls-dir", OTHERS]);
+        command.args(["--name", "some", "--cluster", &addresses.join(",")]);
+        let mut child = command
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut input = child.stdin.take().unwrap();
+        input.write_all(line.as_bytes()).unwrap();
+        drop(input);
+        let ended = Ended::new(child.wait_with_output().unwrap());
+        assert_eq!(ended.code, 0, "{line}: {ended:?}");
+        let text = ended.text();
+        let lines: Vec<&str> = text.lines().filter(|line| !line.is_empty()).collect();
+        let keys: Vec<&str> = lines
+            .iter()
+            .map(|line| line.split('"').nth(3).unwrap())
+            .collect();
+        assert_eq!(keys, expected, "{line}");
+    };
+    eventually("every replica has the last record", || {
+        let status = cluster.place().json(&["status"]);
+        let mut replicas = status["replicas"].as_array().unwrap().iter();
+        replicas
+            .all(|replica| replica["committed"] == 5)
+            .then_some(())
+    });
+    scan("scan", &["b/1", "b/2", "d/1"]);
+    scan("scan b/2 2", &["b/2", "d/1"]);
+    scan("scan c 1", &["d/1"]);
+    scan("scan e", &[]);
 }
 
 #[test]
