@@ -58,10 +58,20 @@ impl Watch for Watcher {
         let (node, data_dir) = (&self.node, self.data_dir.display());
         let (free, needed) = (output::bytes(room.free), output::bytes(room.needed));
         let words = "the disk has no room: what needs some waits or is rejected until it has, and goes on by itself then";
-        match room.needed {
+        match room {
             // An arbiter keeps nothing in reserve.
-            0 => warn!(node, %data_dir, "{words}"),
-            _ => warn!(node, %data_dir, free, needed, "{words}"),
+            Room { needed: 0, .. } => warn!(node, %data_dir, "{words}"),
+            Room {
+                free: bytes,
+                needed: wanted,
+            } if bytes >= wanted => warn!(
+                node,
+                %data_dir,
+                free,
+                needed,
+                "{words} (free is what was found a moment after the write was refused: somebody made room meanwhile, or a quota refused it)"
+            ),
+            Room { .. } => warn!(node, %data_dir, free, needed, "{words}"),
         }
     }
 

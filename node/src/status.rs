@@ -627,6 +627,30 @@ replica-4 has been gone for 3 min or longer
     }
 
     #[test]
+    fn a_disk_without_room_is_a_problem_before_a_write_comes() {
+        let told = |disk_full, disk_free| {
+            let mut answers = [answer(1, 9, 9), answer(2, 9, 9), answer(3, 9, 9)];
+            answers[1].disk_full = disk_full;
+            answers[1].usage.disk_free = disk_free;
+            answers[1].usage.disk_needed = 64_000_000;
+            combine(&answers).unwrap().problems[0].clone()
+        };
+        assert_eq!(
+            told(false, 0),
+            "the disk of replica-2 has no room for further writes: 0 bytes free, 64.0 MB needed"
+        );
+        assert_eq!(
+            told(true, 0),
+            "the disk of replica-2 is full: 0 bytes free, 64.0 MB needed"
+        );
+        assert_eq!(
+            told(true, 65_000_000),
+            "the disk of replica-2 is full: a write was refused; looked at later, 65.0 MB are free and 64.0 MB needed"
+        );
+        assert_eq!(told(false, 65_000_000), "replica-3 is not in sync");
+    }
+
+    #[test]
     fn who_is_waited_for_is_named() {
         // Others hear it, whoever does not reach it: nobody takes over.
         let mut others = [answer(2, 9, 9), answer(3, 9, 9)];

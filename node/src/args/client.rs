@@ -313,7 +313,7 @@ pub(crate) struct StatusArgs {
     pub(crate) deadline: Duration,
 
     /// End with exit code 8 unless all is well: every expected replica answers and is in sync, there is a primary, the
-    /// arbiter is heard, no disk is full
+    /// arbiter is heard, every disk has room, no certificate of a replica expires soon
     #[arg(long, value_parser = BoolishValueParser::new())]
     pub(crate) check: bool,
 

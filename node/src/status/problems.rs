@@ -35,9 +35,7 @@ pub(super) fn list(
         } else if !replica.in_sync {
             problems.push(format!("{name} is not in sync"));
         }
-        if replica.disk_full == Some(true) {
-            problems.push(format!("the disk of {name} is full{}", room(replica)));
-        }
+        problems.extend(disk(replica));
     }
     let gone = gone.iter();
     problems.extend(gone.map(|gone| {
@@ -60,16 +58,29 @@ fn too_few(config: &Config, replicas: &[ReplicaStatus]) -> Option<String> {
     })
 }
 
-/// How much is free, and how much must be.
-fn room(replica: &ReplicaStatus) -> String {
-    let usage = replica.usage.filter(|usage| usage.disk_needed > 0);
-    usage.map_or_else(String::new, |usage| {
-        format!(
-            ": {} free, {} needed",
-            output::bytes(usage.disk_free),
-            output::bytes(usage.disk_needed)
-        )
-    })
+/// Has its disk no room, or none for the next write that comes?
+fn disk(replica: &ReplicaStatus) -> Option<String> {
+    let name = &replica.name;
+    let is_full = replica.disk_full == Some(true);
+    let Some(usage) = replica.usage.filter(|usage| usage.disk_needed > 0) else {
+        return is_full.then(|| format!("the disk of {name} is full"));
+    };
+    let (free, needed) = (
+        output::bytes(usage.disk_free),
+        output::bytes(usage.disk_needed),
+    );
+    match (is_full, usage.disk_free < usage.disk_needed) {
+        (true, true) => Some(format!(
+            "the disk of {name} is full: {free} free, {needed} needed"
+        )),
+        (true, false) => Some(format!(
+            "the disk of {name} is full: a write was refused; looked at later, {free} are free and {needed} needed"
+        )),
+        (false, true) => Some(format!(
+            "the disk of {name} has no room for further writes: {free} free, {needed} needed"
+        )),
+        (false, false) => None,
+    }
 }
 
 fn not_joined(arbiter: &ArbiterStatus) -> String {
