@@ -324,31 +324,76 @@ fn a_write_that_a_signal_ends_before_it_was_sent_is_interrupted() {
     }
 }
 
+/// Begins a cluster of its own in `place`: its arbiter and where that is.
+fn first_arbiter(place: &Place) -> (Server, String) {
+    place.ok(&["certs", "init", "--tls-dir", "tls"]);
+    place.ok(&["init", "--arbiter-dir", "a"]);
+    node(place, "a", "arbiter", &[])
+}
+
+/// Starts a node with a certificate of its own, and says where it is.
+fn node(place: &Place, name: &str, command: &str, more: &[&str]) -> (Server, String) {
+    let tls = ["--tls-dir", "tls"];
+    let certificate = ["certs", "node", name, "--host", "127.0.0.1"];
+    let mut issue = place.command(&[&certificate[..], &tls].concat());
+    Ended::new(issue.output().unwrap()).expect(0, &certificate);
+    let flags = [
+        "--listen",
+        "127.0.0.1:0",
+        "--name",
+        name,
+        "--data-dir",
+        name,
+    ];
+    let arguments = [&[command], &flags[..], &tls, more].concat();
+    let server = Server::start(place, name, &arguments).unwrap();
+    let ready = server.line("ready:").unwrap();
+    let address = ready.split([' ', ',']).nth(2).unwrap().to_owned();
+    (server, address)
+}
+
+#[test]
+fn writes_are_acknowledged_while_as_many_are_in_sync_as_are_required() {
+    let mut place = place();
+    let (_arbiter, address) = first_arbiter(&place);
+    place.ok(&["certs", "client", "me", "--tls-dir", "tls"]);
+    let flags = ["--arbiter", &address, "--min-in-sync", "2"];
+    let (_first, first) = node(&place, "r1", "replica", &flags);
+    place.set_flags(&["--tls-dir", "tls", "--cluster", &first]);
+    let rejected = |who| {
+        for arguments in [&["put", "k", "v"][..], &["remove", "k"]] {
+            let ended = place.run(&[arguments, &["--deadline", "2s"]].concat());
+            assert_eq!(ended.code, 3, "{ended:?}");
+            let words = "rejected, nothing was executed: 1 replicas are in sync, writes require 2";
+            assert!(ended.errors.contains(words), "{ended:?}");
+            let advice = "start the missing replicas, see `lockstep status`";
+            assert!(ended.errors.contains(advice), "{ended:?}");
+        }
+        let check = place.run(&["status", "--check"]);
+        let words = "writes are rejected: 1 in sync, and 2 required (--min-in-sync)";
+        assert!(
+            check.code == 8 && check.text().contains(words),
+            "{who}: {check:?}"
+        );
+    };
+    rejected("the first alone");
+    let (second, _) = node(&place, "r2", "replica", &flags);
+    place.all_in_sync(2);
+    place.ok(&["put", "k", "v"]);
+    second.kill();
+    gone(&place, &["r2"]);
+    rejected("one that is left");
+    assert_eq!(place.ok(&["get", "k"]), "v\n");
+    let (_third, _) = node(&place, "r3", "replica", &flags);
+    place.all_in_sync(2);
+    place.ok(&["put", "k", "w"]);
+}
+
 #[test]
 fn what_changes_the_cluster_is_logged_unless_told_otherwise() {
     let place = place();
-    let tls = ["--tls-dir", "tls"];
-    place.ok(&[&["certs", "init"], &tls[..]].concat());
-    place.ok(&["init", "--arbiter-dir", "a"]);
-    let node = |name: &'static str, command: &'static str, more: &[&str]| {
-        let certificate = ["certs", "node", name, "--host", "127.0.0.1"];
-        place.ok(&[&certificate[..], &tls].concat());
-        let flags = [
-            "--listen",
-            "127.0.0.1:0",
-            "--name",
-            name,
-            "--data-dir",
-            name,
-        ];
-        let arguments = [&[command], &flags[..], &tls, more].concat();
-        let server = Server::start(&place, name, &arguments).unwrap();
-        let ready = server.line("ready:").unwrap();
-        let address = ready.split([' ', ',']).nth(2).unwrap().to_owned();
-        (server, address)
-    };
-    let (arbiter, address) = node("a", "arbiter", &[]);
-    let (replica, _) = node("r1", "replica", &["--arbiter", &address]);
+    let (arbiter, address) = first_arbiter(&place);
+    let (replica, _) = node(&place, "r1", "replica", &["--arbiter", &address]);
     assert!(
         arbiter.log().contains("accepted a join"),
         "{}",
@@ -359,6 +404,7 @@ fn what_changes_the_cluster_is_logged_unless_told_otherwise() {
         "{}",
         replica.log()
     );
-    let (quiet, _) = node("r2", "replica", &["--arbiter", &address, "--log", "warn"]);
+    let quiet = ["--arbiter", &address, "--log", "warn"];
+    let (quiet, _) = node(&place, "r2", "replica", &quiet);
     assert!(!quiet.log().contains("from now on"), "{}", quiet.log());
 }
