@@ -244,13 +244,26 @@ impl ClusterStatus {
         expiry: impl Fn(&str, &str) -> Option<u64>,
     ) {
         for replica in &mut self.replicas {
-            let expires = expiry(&replica.name, &replica.address);
-            replica.certificate_expires = expires;
-            if let Some(expires) = expires.filter(|expires| *expires < now + CERTIFICATE_NOTICE) {
-                let (name, days) = (&replica.name, expires.saturating_sub(now) / DAY);
-                self.problems.push(format!(
-                    "the certificate of {name} expires in {days} days: `lockstep certs node {name} --renew`, where ca.key is"
-                ));
+            let name = &replica.name;
+            replica.certificate_expires = expiry(name, &replica.address);
+            let Some(expires) = replica.certificate_expires else {
+                continue;
+            };
+            let command = format!("`lockstep certs node {name} --renew`, where ca.key is");
+            if expires < now {
+                let problem = format!(
+                    "the certificate of {name} has expired: clients are refused: renew it with {command}"
+                );
+                // Of the primary it stops all that clients want.
+                match self.primary.as_ref() == Some(&replica.node) {
+                    true => self.problems.insert(0, problem),
+                    false => self.problems.push(problem),
+                }
+            } else if expires < now + CERTIFICATE_NOTICE {
+                let days = (expires - now) / DAY;
+                let problem =
+                    format!("the certificate of {name} expires in {days} days: {command}");
+                self.problems.push(problem);
             }
         }
     }
@@ -624,6 +637,26 @@ replica-4 has been gone for 3 min or longer
             told(3),
             "writes are rejected: 2 in sync, and 3 required (--min-in-sync)"
         );
+    }
+
+    #[test]
+    fn a_certificate_that_has_expired_is_a_problem_and_that_of_the_primary_the_first() {
+        let told = |of: &'static str, expires| {
+            let mut status = combine(&answers()).unwrap();
+            let expiry = |name: &str, _: &str| (name == of).then_some(expires);
+            status.add_certificates(1_000, expiry);
+            let problems = status.problems.iter();
+            let is_told = |(_, problem): &(usize, &String)| problem.contains("certificate");
+            let told = problems.enumerate().find(is_told);
+            told.map(|(place, problem)| (place, problem.clone()))
+        };
+        let expired = "the certificate of replica-1 has expired: clients are refused: renew it with `lockstep certs node \
+                       replica-1 --renew`, where ca.key is";
+        assert_eq!(told("replica-1", 999), Some((0, expired.to_owned())));
+        assert_eq!(told("replica-2", 999).unwrap().0, 2);
+        let soon = told("replica-1", 1_000 + DAY).unwrap();
+        assert!(soon.0 == 2 && soon.1.contains("in 1 days"), "{soon:?}");
+        assert_eq!(told("replica-1", 1_000 + 31 * DAY), None);
     }
 
     #[test]

@@ -4,7 +4,7 @@ use std::convert::Infallible;
 use std::num::NonZeroU32;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use async_std::channel::{self, Receiver, Sender};
 use async_std::task;
@@ -22,7 +22,7 @@ use lockstep_core::transport::Transport;
 use crate::keys;
 use crate::output::Failure;
 use crate::patience::Patience;
-use crate::status;
+use crate::status::{self, ClusterStatus};
 use crate::write_name::WriteName;
 
 /// A client of a cluster, for the commands.
@@ -214,8 +214,19 @@ impl Store {
         }
     }
 
-    /// Until when the certificate is valid of the node called `name` at `HOST:PORT`, if it was asked anything.
-    pub(crate) fn certified_until(&self, name: &str, endpoint: &str) -> Option<SystemTime> {
+    /// Adds until when the certificates of the replicas are valid that were asked anything.
+    pub(crate) fn add_certificates(&self, cluster: &mut ClusterStatus) {
+        let seconds = |time: SystemTime| {
+            let since = time.duration_since(UNIX_EPOCH);
+            since.unwrap_or_default().as_secs()
+        };
+        cluster.add_certificates(seconds(SystemTime::now()), |name, endpoint| {
+            self.certified_until(name, endpoint).map(seconds)
+        });
+    }
+
+    /// Until when the certificate is valid of the node called `name` at `HOST:PORT`.
+    fn certified_until(&self, name: &str, endpoint: &str) -> Option<SystemTime> {
         let certificates = self.certificates.as_ref()?;
         let named = Address::new(format!("{name}@{endpoint}"));
         certificates(&named).or_else(|| certificates(&Address::new(endpoint)))
@@ -424,7 +435,8 @@ impl Store {
                 .statuses_within(time, 1, None)
                 .await
                 .unwrap_or_default();
-            if let Some(cluster) = status::combine(&answers) {
+            if let Some(mut cluster) = status::combine(&answers) {
+                self.add_certificates(&mut cluster);
                 return cluster.standstill();
             }
         }

@@ -32,10 +32,10 @@ use crate::identity::{self, BadName, Identity, Name, Rights};
 
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 const VALID_BEFORE: Duration = DAY;
-const AUTHORITY_DAYS: u32 = 20 * 365;
+const AUTHORITY_VALID_FOR: Duration = Duration::from_secs(20 * 365 * DAY.as_secs());
 
 /// How long a certificate is valid, unless wanted otherwise.
-pub const DAYS: u32 = 10 * 365;
+pub const VALID_FOR: Duration = Duration::from_secs(10 * 365 * DAY.as_secs());
 
 /// Only the owner reads a private key.
 const KEY_MODE: u32 = 0o600;
@@ -122,7 +122,7 @@ pub fn init(dir: &Path) -> Result<Issued, AuthorityError> {
     };
     make_dir(dir)?;
     let crypto = |source| crypto_error(dir, source);
-    let mut params = params_valid_for(AUTHORITY_DAYS);
+    let mut params = params_valid_for(AUTHORITY_VALID_FOR);
     params.distinguished_name = distinguished_name("lockstep authority");
     params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
     params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
@@ -155,8 +155,8 @@ pub struct Order {
     pub identity: Identity,
     /// IP addresses and DNS names at which a node is reached; none for a client.
     pub hosts: Vec<String>,
-    /// For how many days from now it is valid.
-    pub days: u32,
+    /// For how long from now it is valid.
+    pub valid_for: Duration,
 }
 
 impl Order {
@@ -198,7 +198,7 @@ impl Order {
         Ok(Self {
             identity,
             hosts: identity::hosts_of(&certificate),
-            days: DAYS,
+            valid_for: VALID_FOR,
         })
     }
 
@@ -207,7 +207,7 @@ impl Order {
         Ok(Self {
             identity: Identity { name, rights },
             hosts: hosts.to_vec(),
-            days: DAYS,
+            valid_for: VALID_FOR,
         })
     }
 }
@@ -232,9 +232,9 @@ fn leaf_params(order: &Order) -> Result<CertificateParams, AuthorityError> {
     let Order {
         identity,
         hosts,
-        days,
+        valid_for,
     } = order;
-    let mut params = params_valid_for(*days);
+    let mut params = params_valid_for(*valid_for);
     params.distinguished_name = distinguished_name(identity.name.as_str());
     params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
     params.use_authority_key_identifier_extension = true;
@@ -266,11 +266,11 @@ fn is_dns_name(host: &str) -> bool {
     rustls::pki_types::DnsName::try_from(host).is_ok()
 }
 
-fn params_valid_for(days: u32) -> CertificateParams {
+fn params_valid_for(time: Duration) -> CertificateParams {
     let now = SystemTime::now();
     let mut params = CertificateParams::default();
     params.not_before = (now - VALID_BEFORE).into();
-    params.not_after = (now + DAY * days).into();
+    params.not_after = (now + time).into();
     params
 }
 

@@ -2,9 +2,9 @@
 
 use std::future::poll_fn;
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::task::Poll;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use async_std::future::timeout;
 use async_std::net::ToSocketAddrs;
@@ -52,7 +52,8 @@ async fn dial(shared: Arc<Shared>, peer: Arc<Peer>) {
         let Some(endpoint) = shared.endpoint() else {
             return;
         };
-        match attempt(&shared, &endpoint, target).await {
+        let expired = Arc::default();
+        match attempt(&shared, &endpoint, target, &expired).await {
             Ok(opened) => {
                 drop(endpoint);
                 match connection::run(&shared, &peer, opened).await {
@@ -61,6 +62,8 @@ async fn dial(shared: Arc<Shared>, peer: Arc<Peer>) {
                 }
             }
             Err(reason) => {
+                let expired = expired.get().copied();
+                shared.failures.note_expired(&peer.address, expired);
                 shared
                     .failures
                     .note_and_log(&peer.address, reason, "cannot connect");
@@ -72,10 +75,16 @@ async fn dial(shared: Arc<Shared>, peer: Arc<Peer>) {
     }
 }
 
-/// Tries every address of the target, side by side: the first that answers is it. The error has the reason for each.
-async fn attempt(shared: &Shared, endpoint: &Endpoint, target: &Target) -> Result<Opened, String> {
-    let tls = verifier::client(&shared.credentials(), target).map_err(|error| error.to_string())?;
-    let tls = Arc::new(tls);
+/// Tries every address of the target, side by side: the first that answers is it. The error has the reason for each, and
+/// `expired` the time if one is that the certificate has.
+async fn attempt(
+    shared: &Shared,
+    endpoint: &Endpoint,
+    target: &Target,
+    expired: &Arc<OnceLock<SystemTime>>,
+) -> Result<Opened, String> {
+    let tls = verifier::client(&shared.credentials(), target, expired);
+    let tls = Arc::new(tls.map_err(|error| error.to_string())?);
     let addresses = in_turn(resolve(target).await?);
     if addresses.is_empty() {
         return Err(format!("{} has no address", target.host));

@@ -1,7 +1,8 @@
-//! Why a peer is not connected: the last reason for each, for people who ask.
+//! Why a peer is not connected: the last reason for each, for people who ask; and whose certificate has expired.
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard};
+use std::time::SystemTime;
 
 use lockstep_core::config::Address;
 use tracing::{debug, warn};
@@ -13,6 +14,8 @@ const REASONS_MAX: usize = 1024;
 #[derive(Default)]
 pub(crate) struct Failures {
     reasons: Mutex<BTreeMap<Address, String>>,
+    /// When the certificates expired with which peers answer.
+    expired: Mutex<BTreeMap<Address, SystemTime>>,
 }
 
 impl Failures {
@@ -35,12 +38,33 @@ impl Failures {
         }
     }
 
+    /// The peer has answered with a certificate that has expired; with another one, if `at` is `None`.
+    pub(crate) fn note_expired(&self, peer: &Address, at: Option<SystemTime>) {
+        let mut expired = self.expired();
+        match at {
+            Some(at) if expired.len() < REASONS_MAX => expired.insert(peer.clone(), at),
+            Some(_) | None => expired.remove(peer),
+        };
+    }
+
+    /// When the certificate expired with which the peer answers.
+    pub(crate) fn expired_at(&self, peer: &Address) -> Option<SystemTime> {
+        self.expired().get(peer).copied()
+    }
+
     pub(crate) fn last(&self, peer: &Address) -> Option<String> {
         self.lock().get(peer).cloned()
     }
 
     pub(crate) fn forget(&self, peer: &Address) {
         self.lock().remove(peer);
+        self.note_expired(peer, None);
+    }
+
+    fn expired(&self) -> MutexGuard<'_, BTreeMap<Address, SystemTime>> {
+        self.expired
+            .lock()
+            .expect("nothing panics while it holds the times")
     }
 
     fn lock(&self) -> MutexGuard<'_, BTreeMap<Address, String>> {

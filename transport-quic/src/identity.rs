@@ -228,6 +228,12 @@ pub(crate) fn expiry_of(certificate: &CertificateDer<'_>) -> Option<SystemTime> 
     SystemTime::UNIX_EPOCH.checked_add(Duration::from_secs(seconds))
 }
 
+/// The same, in words.
+pub(crate) fn expiry_told(certificate: &CertificateDer<'_>) -> Option<String> {
+    let (_, certificate) = X509Certificate::from_der(certificate).ok()?;
+    Some(certificate.validity().not_after.to_string())
+}
+
 fn node_role(said: Option<&str>) -> Option<NodeRole> {
     match said {
         Some("replica") => Some(NodeRole::Replica),

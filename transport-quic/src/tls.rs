@@ -222,6 +222,17 @@ impl Credentials {
         expiry.expect("it was parsed when it was loaded")
     }
 
+    /// The same, in words.
+    pub fn expires_told(&self) -> String {
+        let expiry = identity::expiry_told(&self.chain[0]);
+        expiry.expect("it was parsed when it was loaded")
+    }
+
+    /// Whose they are: `node NAME` or `client NAME`.
+    pub fn holder(&self) -> String {
+        self.identity.to_string()
+    }
+
     /// What makes another certificate that says the same, where `ca.key` is.
     pub fn renewal(&self) -> String {
         renewal(&self.identity.to_string(), &self.dir)

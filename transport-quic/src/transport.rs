@@ -138,10 +138,14 @@ impl QuicTransport {
         self.listens_at
     }
 
-    /// Until when the certificate is valid that the node at `peer` has shown; `None` while it is not connected.
+    /// Until when the certificate is valid that the node at `peer` has shown; `None` while it is not connected, unless that is
+    /// because the certificate has expired.
     pub fn certified_until(&self, peer: &Address) -> Option<SystemTime> {
-        let connection = self.shared.peers.get(peer)?.active()?;
-        identity::expiry_of(&peer_certificate(&connection)?)
+        let connection = self.shared.peers.get(peer).and_then(|peer| peer.active());
+        match connection {
+            Some(connection) => identity::expiry_of(&peer_certificate(&connection)?),
+            None => self.shared.failures.expired_at(peer),
+        }
     }
 
     /// The peer at `to`, which is added if it is new.

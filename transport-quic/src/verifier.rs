@@ -2,7 +2,8 @@
 //!
 //! Sessions are not resumed: whom one talks to is established at every connection, which are few and long-lived.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
+use std::time::SystemTime;
 
 use lockstep_core::transport::SenderKind;
 use quinn::crypto::rustls::{QuicClientConfig, QuicServerConfig};
@@ -14,7 +15,7 @@ use rustls::server::{NoServerSessionStorage, ParsedCertificate};
 use rustls::{DigitallySignedStruct, Error, SignatureScheme};
 
 use crate::address::Target;
-use crate::identity::Identity;
+use crate::identity::{self, Identity};
 use crate::tls::{Credentials, provider};
 
 /// The protocol of this transport and its version. Others are refused in the handshake.
@@ -35,15 +36,17 @@ pub(crate) fn server(credentials: &Credentials) -> Result<QuicServerConfig, Erro
     QuicServerConfig::try_from(config).map_err(|error| Error::General(error.to_string()))
 }
 
-/// How `target` is connected to.
+/// How `target` is connected to. If it answers with a certificate that has expired, `expired` has the time.
 pub(crate) fn client(
     credentials: &Arc<Credentials>,
     target: &Target,
+    expired: &Arc<OnceLock<SystemTime>>,
 ) -> Result<QuicClientConfig, Error> {
     let provider = provider();
     let verifier = NodeVerifier {
         target: target.clone(),
         credentials: Arc::clone(credentials),
+        expired: Arc::clone(expired),
         algorithms: provider.signature_verification_algorithms,
     };
     let mut config = rustls::ClientConfig::builder_with_provider(provider)
@@ -70,7 +73,22 @@ pub(crate) fn names_host(certificate: &CertificateDer<'_>, host: &str) -> bool {
 struct NodeVerifier {
     target: Target,
     credentials: Arc<Credentials>,
+    expired: Arc<OnceLock<SystemTime>>,
     algorithms: WebPkiSupportedAlgorithms,
+}
+
+impl NodeVerifier {
+    /// If nothing but the time is wrong with it, whoever asks is told.
+    fn note_expiry(&self, end_entity: &CertificateDer<'_>, was_good_at: impl Fn(UnixTime) -> bool) {
+        let Some(expiry) = identity::expiry_of(end_entity) else {
+            return;
+        };
+        let age = expiry.duration_since(SystemTime::UNIX_EPOCH);
+        if was_good_at(UnixTime::since_unix_epoch(age.unwrap_or_default())) {
+            // Of several addresses the first that answers so is as good as the others.
+            let _ = self.expired.set(expiry);
+        }
+    }
 }
 
 impl ServerCertVerifier for NodeVerifier {
@@ -83,13 +101,16 @@ impl ServerCertVerifier for NodeVerifier {
         now: UnixTime,
     ) -> Result<ServerCertVerified, Error> {
         let certificate = ParsedCertificate::try_from(end_entity)?;
-        verify_server_cert_signed_by_trust_anchor(
-            &certificate,
-            &self.credentials.roots,
-            intermediates,
-            now,
-            self.algorithms.all,
-        )?;
+        let at = |time| {
+            verify_server_cert_signed_by_trust_anchor(
+                &certificate,
+                &self.credentials.roots,
+                intermediates,
+                time,
+                self.algorithms.all,
+            )
+        };
+        at(now).inspect_err(|_| self.note_expiry(end_entity, |time| at(time).is_ok()))?;
         let identity =
             Identity::of(end_entity).map_err(|error| Error::General(error.to_string()))?;
         if let Some(denial) = self.credentials.denial(end_entity, &identity) {
@@ -141,5 +162,48 @@ impl ServerCertVerifier for NodeVerifier {
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
         self.algorithms.supported_schemes()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+    use std::time::Duration;
+
+    use super::*;
+    use crate::authority::{self, Existing, Order};
+
+    fn credentials(dir: &Path) -> Arc<Credentials> {
+        authority::init(dir).unwrap();
+        let order = Order::node("a", &["127.0.0.1".to_owned()]).unwrap();
+        authority::issue(dir, &order, Existing::Keep).unwrap();
+        Arc::new(Credentials::load_node(dir, Some("a")).unwrap())
+    }
+
+    #[test]
+    fn of_who_is_refused_it_is_known_when_the_certificate_expired() {
+        let dirs = [(); 2].map(|()| tempfile::tempdir().unwrap());
+        let [own, other] = dirs.each_ref().map(|dir| credentials(dir.path()));
+        let check = |shown: &Credentials, after_expiry: bool, expected| {
+            let verifier = NodeVerifier {
+                target: Target::parse("a@127.0.0.1:1").unwrap(),
+                credentials: Arc::clone(&own),
+                expired: Arc::default(),
+                algorithms: provider().signature_verification_algorithms,
+            };
+            let end = shown.expires().duration_since(SystemTime::UNIX_EPOCH);
+            let now = end.unwrap() - Duration::from_secs(1);
+            let now = now + Duration::from_secs(2 * u64::from(after_expiry));
+            let name = ServerName::try_from(SERVER_NAME).unwrap();
+            let now = UnixTime::since_unix_epoch(now);
+            let verified = verifier.verify_server_cert(&shown.chain[0], &[], &name, &[], now);
+            let is_good = verified.is_ok();
+            assert_eq!((is_good, verifier.expired.get().copied()), expected);
+        };
+        check(&own, false, (true, None));
+        check(&own, true, (false, Some(own.expires())));
+        // Whoever answers in its place says nothing of it.
+        check(&other, false, (false, None));
+        check(&other, true, (false, None));
     }
 }

@@ -2,6 +2,7 @@
 
 use std::io;
 use std::path::Path;
+use std::time::Duration;
 
 use lockstep_core::operation::Key;
 use lockstep_core::rights::ClientRole;
@@ -13,6 +14,8 @@ use tracing::warn;
 
 use crate::args::{ClientCertArgs, IssueArgs, NodeCertArgs};
 use crate::output::{self, Failure};
+
+const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// Name of the client certificate that `dev` makes.
 const DEV_CLIENT: &str = "dev";
@@ -65,7 +68,7 @@ fn tls_dir(args: &IssueArgs) -> &Path {
 
 fn issue(mut order: Order, args: &IssueArgs) -> Result<Issued, Failure> {
     if let Some(days) = args.days {
-        order.days = days;
+        order.valid_for = DAY * days;
     }
     let existing = match args.renew {
         true => Existing::Replace,

@@ -4,8 +4,8 @@ use std::fs;
 use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
-use std::time::Duration;
+use std::sync::{Arc, Once};
+use std::time::{Duration, SystemTime};
 
 use lockstep_core::config::Address;
 use lockstep_core::driver::handle::ClientOptions;
@@ -14,6 +14,7 @@ use rustix::process::{Uid, geteuid};
 use serde::{Deserialize, Serialize};
 
 use super::nodes::{node_address, tls_failure};
+use super::renewal::{NOTICE, days_left};
 use crate::args::Connection;
 use crate::output::{self, Failure};
 use crate::patience::Patience;
@@ -24,6 +25,9 @@ use crate::store::Store;
 pub(crate) const CLIENT_FILE: &str = "client.toml";
 /// Where the file is looked for: the default data directory of `dev`.
 const DEV_DIR: &str = ".lockstep";
+
+/// A command may have many clients, and says once that their certificate expires.
+static NOTICE_GIVEN: Once = Once::new();
 
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
@@ -67,6 +71,7 @@ pub(crate) async fn client_with(
     let (cluster, tls_dir) = whereabouts(connection)?;
     let name = connection.name.as_deref();
     let credentials = Credentials::load_client(&tls_dir, name).map_err(tls_failure)?;
+    NOTICE_GIVEN.call_once(|| give_notice(&credentials));
     let addresses = cluster
         .iter()
         .map(|text| node_address("--cluster", text))
@@ -77,6 +82,19 @@ pub(crate) async fn client_with(
     let transport = Arc::new(transport);
     let store = Store::connect(transport.clone(), addresses, options).with_prefixes(prefixes);
     Ok(store.with_certificates(Arc::new(move |node| transport.certified_until(node))))
+}
+
+/// Says that the certificate of this client expires, if it does soon.
+fn give_notice(credentials: &Credentials) {
+    if credentials.expires() < SystemTime::now() + NOTICE {
+        output::say(&format!(
+            "lockstep: the certificate of {} expires at {} ({} days left): renew it with `{}`, where ca.key is",
+            credentials.holder(),
+            credentials.expires_told(),
+            days_left(credentials),
+            credentials.renewal()
+        ));
+    }
 }
 
 /// A client of replicas in the memory of this process.

@@ -13,7 +13,7 @@ use async_std::task;
 use futures_lite::FutureExt;
 use lockstep_core::rights::NodeRole;
 use lockstep_transport_quic::{Credentials, QuicTransport};
-use tracing::{info, warn};
+use tracing::{error, info, warn};
 
 use crate::output;
 
@@ -21,7 +21,7 @@ use crate::output;
 const LOOK: Duration = Duration::from_secs(1);
 
 /// Before a certificate expires it is said for so long, once a day.
-const NOTICE: Duration = Duration::from_secs(30 * 24 * 60 * 60);
+pub(super) const NOTICE: Duration = Duration::from_secs(30 * 24 * 60 * 60);
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// What was seen of the files: when each was changed, and which one it is. `None`: it is not there.
@@ -37,7 +37,17 @@ struct Renewal {
     taken: Seen,
     /// The same, at the last look.
     last: Seen,
-    noticed: Option<Instant>,
+    /// What was said of the certificate's end, and when.
+    noticed: Option<(Notice, Instant)>,
+}
+
+/// What is to be said of a certificate's end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Notice {
+    /// It is near.
+    Soon,
+    /// It is over.
+    Expired,
 }
 
 /// Sees to the certificates of `transport`, which began with `credentials` from `dir`, for as long as it is there.
@@ -123,21 +133,38 @@ impl Renewal {
         }
     }
 
-    /// Says that the certificate expires, if it is time to.
+    /// Says that the certificate expires, or has, if it is time to.
     fn notice(&mut self) {
-        let expires_soon = self.credentials.expires() < SystemTime::now() + NOTICE;
-        let was_said = self.noticed.is_some_and(|noticed| noticed.elapsed() < DAY);
-        if expires_soon && !was_said {
-            self.noticed = Some(Instant::now());
-            let days = days_left(&self.credentials);
-            let command = self.credentials.renewal();
-            let node = self.credentials.name();
-            warn!(%node, days, "the certificate expires: {command}");
+        let said = self.noticed.filter(|(_, at)| at.elapsed() < DAY);
+        let due = due(self.credentials.expires(), SystemTime::now());
+        let Some(notice) = due.filter(|notice| said.is_none_or(|(said, _)| said != *notice)) else {
+            return;
+        };
+        self.noticed = Some((notice, Instant::now()));
+        let days = days_left(&self.credentials);
+        let command = self.credentials.renewal();
+        let node = self.credentials.name();
+        match notice {
+            Notice::Soon => warn!(%node, days, "the certificate expires: {command}"),
+            Notice::Expired => error!(
+                %node,
+                "the certificate of {node} has expired: clients are refused, and so is whoever it has to connect to: renew it with \
+                 `{command}`, where ca.key is"
+            ),
         }
     }
 }
 
-fn days_left(credentials: &Credentials) -> u64 {
+/// What is to be said of a certificate that is valid until `expires`, to the end of that second.
+fn due(expires: SystemTime, now: SystemTime) -> Option<Notice> {
+    if expires + Duration::from_secs(1) <= now {
+        Some(Notice::Expired)
+    } else {
+        (expires < now + NOTICE).then_some(Notice::Soon)
+    }
+}
+
+pub(super) fn days_left(credentials: &Credentials) -> u64 {
     let left = credentials.expires().duration_since(SystemTime::now());
     left.unwrap_or_default().as_secs() / DAY.as_secs()
 }
@@ -149,4 +176,19 @@ fn look(credentials: &Credentials) -> Seen {
         Some((file.mtime(), file.mtime_nsec(), file.ino()))
     };
     files.iter().map(look).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_end_of_a_certificate_is_told_in_time_and_when_it_has_come() {
+        let now = SystemTime::now();
+        let check = |expires, expected| assert_eq!(due(expires, now), expected);
+        check(now + NOTICE, None);
+        check(now + NOTICE - DAY, Some(Notice::Soon));
+        check(now, Some(Notice::Soon));
+        check(now - Duration::from_secs(1), Some(Notice::Expired));
+    }
 }

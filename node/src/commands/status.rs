@@ -1,7 +1,5 @@
 //! `status`: asks every member of the cluster and prints what they say.
 
-use std::time::{SystemTime, UNIX_EPOCH};
-
 use crate::args::{Format, StatusArgs};
 use crate::assemble;
 use crate::output::{self, Exit, Failure};
@@ -23,10 +21,7 @@ pub(crate) async fn status(args: StatusArgs, format: Format) -> Result<Exit, Fai
 pub(crate) async fn status_with(store: &Store, format: Format) -> Result<bool, Failure> {
     let answers = store.statuses().await?;
     let mut cluster = status::combine(&answers).expect("somebody answered, or there was a failure");
-    let now = seconds(SystemTime::now());
-    cluster.add_certificates(now, |name, address| {
-        store.certified_until(name, address).map(seconds)
-    });
+    store.add_certificates(&mut cluster);
     match format {
         Format::Text => output::print(cluster.table().trim_end())?,
         Format::Json => {
@@ -35,10 +30,4 @@ pub(crate) async fn status_with(store: &Store, format: Format) -> Result<bool, F
         }
     }
     Ok(cluster.problems.is_empty())
-}
-
-fn seconds(time: SystemTime) -> u64 {
-    time.duration_since(UNIX_EPOCH)
-        .unwrap_or_default()
-        .as_secs()
 }

@@ -2,10 +2,13 @@
 
 use std::io::Write;
 use std::process::Stdio;
+use std::time::Duration;
 
+use lockstep_core::transport::SenderKind;
 use lockstep_tests::processes::Hosts;
+use lockstep_transport_quic::authority::{self, Existing, Order};
 
-use crate::support::{Cluster, Ended, Server, eventually, program};
+use crate::support::{Cluster, Ended, Server, eventually, place, program};
 
 /// Where the certificates of further clients are; beside that of the usual one they would need a name each time.
 const OTHERS: &str = "others";
@@ -215,6 +218,15 @@ fn certificates_and_deny_list_are_taken_up_while_the_nodes_run() {
     let certified = |number: usize| status["replicas"][number]["certificate_expires"].as_u64();
     assert!(certified(0) < certified(1), "{status}");
 
+    let renewal = ["node", "arbiter", "--renew", "--days", "20"];
+    certs(&cluster, "tls", &renewal);
+    let log = eventually("the arbiter warns as well", || {
+        let log = cluster.arbiter().log();
+        log.contains("the certificate expires").then_some(log)
+    });
+    let command = "lockstep certs node arbiter --renew --tls-dir tls";
+    assert!(log.contains(command) && log.contains("days=19"), "{log}");
+
     // What cannot be used changes nothing, and a signal makes it look at once.
     cluster.place().write("tls/denied.txt", "whoever\n");
     cluster.replica(1).hang_up();
@@ -227,4 +239,68 @@ fn certificates_and_deny_list_are_taken_up_while_the_nodes_run() {
     cluster.arbiter().hang_up();
     cluster.place().all_in_sync(3);
     assert!(!cluster.arbiter_has_ended() && !cluster.replica_has_ended(1));
+}
+
+#[test]
+fn a_command_says_once_that_its_own_certificate_expires() {
+    let place = place();
+    let tls = ["--tls-dir", "tls"];
+    let run = |arguments: &[&str]| place.run(&[arguments, &tls].concat());
+    assert_eq!(run(&["certs", "init"]).code, 0);
+    for (name, days) in [("short", "20"), ("long", "40")] {
+        assert_eq!(run(&["certs", "client", name, "--days", days]).code, 0);
+    }
+    let bench = ["bench", "get", "--connections", "3", "--clients", "3"];
+    let bench = [&bench[..], &["--duration", "1s"]].concat();
+    for command in [&["get", "k"][..], &bench] {
+        // Nobody is there.
+        let more = ["--cluster", "127.0.0.1:9", "--deadline", "100ms", "--name"];
+        let more = [command, &more].concat();
+        let told = run(&[&more[..], &["short"]].concat()).errors;
+        let words = "the certificate of client short expires at ";
+        assert_eq!(told.matches(words).count(), 1, "{told}");
+        let advice =
+            "(19 days left): renew it with `lockstep certs client short --renew --tls-dir tls`";
+        assert!(told.contains(advice), "{told}");
+        let told = run(&[&more[..], &["long"]].concat()).errors;
+        assert!(!told.contains("certificate"), "{told}");
+    }
+}
+
+#[test]
+fn that_the_certificate_of_the_primary_has_expired_is_logged_and_told_by_status() {
+    let cluster = Cluster::start(program(), Hosts::LOCAL).unwrap();
+    cluster.place().ok(&["put", "k", "v"]);
+    let order = Order::renewal(&cluster.tls_dir(), SenderKind::Node, "r1").unwrap();
+    let order = Order {
+        // Long enough to be taken up.
+        valid_for: Duration::from_secs(6),
+        ..order
+    };
+    authority::issue(&cluster.tls_dir(), &order, Existing::Replace).unwrap();
+    cluster.replica(0).hang_up();
+    let log = eventually("it has expired", || {
+        let log = cluster.replica(0).log();
+        log.contains("has expired").then_some(log)
+    });
+    let line = log.lines().find(|line| line.contains("has expired"));
+    let told = "the certificate of r1 has expired: clients are refused";
+    let command = "`lockstep certs node r1 --renew --tls-dir tls`";
+    for part in ["ERROR", told, command] {
+        assert!(line.unwrap().contains(part), "{part}: {log}");
+    }
+    let check = cluster.place().run(&["status", "--check"]);
+    let problem = format!("{told}: renew it with `lockstep certs node r1 --renew`");
+    assert!(
+        check.code == 8 && check.text().contains(&problem),
+        "{check:?}"
+    );
+    let put = cluster.place().run(&["put", "k", "w", "--deadline", "3s"]);
+    assert!(put.code == 5 && put.errors.contains(&problem), "{put:?}");
+
+    certs(&cluster, "tls", &["node", "r1", "--renew"]);
+    cluster.replica(0).hang_up();
+    let status = cluster.place().all_in_sync(3);
+    assert_eq!(status["epoch"], 1, "it has kept its role: {status}");
+    cluster.place().ok(&["put", "k", "w"]);
 }

@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
+use std::time::Duration;
 
 use lockstep_core::operation::Key;
 use lockstep_core::rights::{ClientRole, NodeRole};
@@ -168,7 +169,7 @@ fn readable_keys_and_the_key_of_the_authority_are_noticed() {
 fn what_makes_an_expired_certificate_anew_can_be_typed() {
     let lab = Lab::new();
     lab.issue(&Order {
-        days: 0,
+        valid_for: Duration::ZERO,
         ..Order::client("c").unwrap()
     });
     let load = || Credentials::load_client(lab.dir.path(), Some("c"));

@@ -32,7 +32,7 @@ fn a_new_certificate_is_shown_to_who_comes_next_and_disturbs_nobody() {
 
         let hosts = ["127.0.0.1".to_owned()];
         lab.issue(&Order {
-            days: 40,
+            valid_for: 40 * DAY,
             ..Order::node("a", &hosts).unwrap()
         });
         take_up(&lab, &a, "a");
