@@ -261,6 +261,15 @@ pub struct Former {
     pub since: ConfigVersion,
 }
 
+/// Who an arbiter is, besides its identity.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct ArbiterPlace {
+    /// The name people gave it; over QUIC the name in its certificate.
+    pub name: String,
+    /// Where it is reached.
+    pub address: Address,
+}
+
 /// The configuration of a cluster, decided by the arbiter alone and durable there before anybody hears of it.
 ///
 /// - `primary` is in `in_sync`, once there is one.
@@ -289,6 +298,9 @@ pub struct Config {
     /// Who went out other than for good, and has not come back: for operators, who miss what they do not see. Nothing is decided
     /// by it. At most [`FORMER_MEMBERS_MAX`](crate::limits::FORMER_MEMBERS_MAX).
     pub former: BTreeMap<NodeId, Former>,
+    /// The arbiters: for replicas, which ask them, and for each other. While their set changes those of both sets. At most
+    /// [`ARBITERS_MAX`](crate::limits::ARBITERS_MAX) and one.
+    pub arbiters: BTreeMap<ArbiterId, ArbiterPlace>,
 }
 
 impl Config {
@@ -305,6 +317,7 @@ impl Config {
             joining: BTreeSet::new(),
             members: BTreeMap::new(),
             former: BTreeMap::new(),
+            arbiters: BTreeMap::new(),
         }
     }
 
@@ -340,6 +353,7 @@ impl Config {
             && nodes.iter().eq(self.members.keys())
             && self.former.keys().all(|node| !self.is_member(*node))
             && self.former.len() <= limits::FORMER_MEMBERS_MAX
+            && self.arbiters.len() <= limits::ARBITERS_MAX + 1
     }
 
     /// Asserts what the struct promises.

@@ -1,7 +1,9 @@
 //! What the protocol reports: the program prints and counts it, tests assert on it.
 
+use std::collections::BTreeSet;
+
 use crate::config::{Address, ClusterId, ConfigVersion, Epoch, Incarnation, NodeId, Position, Seq};
-use crate::message::{ConfigChange, Drain, JoinRefusal, RoleName};
+use crate::message::{ConfigChange, JoinRefusal, RequestBody, RoleName};
 use crate::operation::Rejection;
 use crate::storage::Act;
 
@@ -103,12 +105,16 @@ pub enum Event {
         /// Who, and from where, as far as the transport can tell.
         by: Address,
         /// What.
-        drain: Drain,
+        what: RequestBody,
         /// Why it does not do it; `None`: it has begun.
         refused: Option<Rejection>,
     },
     /// An operator changed this arbiter's record while it did not run.
     Acted(Act),
+    /// This arbiter is to begin a cluster with others, of which these have not offered themselves yet.
+    FoundersAwaited(BTreeSet<String>),
+    /// This arbiter has begun a cluster with others.
+    ClusterBegun(ClusterId),
     /// A replica knows of a configuration that this arbiter's record does not: the process should end.
     RecordBehind,
 }

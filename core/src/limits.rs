@@ -23,6 +23,23 @@ pub const CONFIG_QUERY_INTERVAL: Duration = Duration::from_millis(500);
 /// repetition.
 pub const ARBITER_PATIENCE: Duration = RETRY_INTERVAL;
 
+/// Arbiters that keep the record together, at most: any two of five may be lost, and each more makes every decision wait for
+/// more of them.
+pub const ARBITERS_MAX: usize = 5;
+
+/// An arbiter that is none of those that keep the record offers itself this often.
+pub const OFFER_INTERVAL: Duration = Duration::from_millis(500);
+
+/// An offer that was not repeated for this long does not stand any more.
+pub const OFFER_PATIENCE: Duration = Duration::from_millis(2000);
+
+/// Offers that an arbiter knows of, at most: more than there are arbiters in both sets of a change.
+pub const OFFERS_MAX: usize = 16;
+
+/// An arbiter that another one offers to replace, by the same name, has to have been silent for this long: more than a machine takes
+/// that is merely busy.
+pub const ARBITER_LOST: Duration = Duration::from_secs(5);
+
 /// The arbiter counts as reachable while something was heard from it within this time.
 pub const ARBITER_SILENCE: Duration = Duration::from_millis(2000);
 

@@ -83,8 +83,8 @@ pub enum Forbidden {
         /// What it would have to be.
         needed: NodeRole,
     },
-    /// A replica joins under a name that is not its own.
-    #[error("it joins as {claimed:?}, but its certificate is of {own}")]
+    /// A node speaks under a name that is not its own.
+    #[error("it calls itself {claimed:?}, but its certificate is of {own}")]
     Name {
         /// What it calls itself.
         claimed: String,
@@ -131,7 +131,8 @@ impl Sender {
                 | Message::FromArbiter(_)
                 | Message::Peer(_)
                 | Message::Reply(_)
-                | Message::Register(_),
+                | Message::Register(_)
+                | Message::Offer(_),
             ) => Err(Forbidden::NotARequest),
             (Self::Node { .. }, Message::Request(_)) => Err(Forbidden::NodeAsks),
             (Self::Node { role, .. }, Message::FromArbiter(_) | Message::Register(_)) => {
@@ -140,9 +141,18 @@ impl Sender {
             (Self::Node { role, .. }, Message::Peer(_) | Message::Reply(_)) => {
                 role.check(NodeRole::Replica)
             }
+            (Self::Node { role, name }, Message::Offer(offer)) => {
+                role.check(NodeRole::Arbiter)?;
+                check_name(name.as_ref(), &offer.name)
+            }
             (Self::Node { role, name }, Message::ToArbiter(message)) => {
                 role.check(NodeRole::Replica)?;
-                check_name(name.as_ref(), message)
+                match message {
+                    ToArbiter::Join(join) => check_name(name.as_ref(), &join.name),
+                    ToArbiter::Leave(_) | ToArbiter::ConfigQuery(_) | ToArbiter::Propose(_) => {
+                        Ok(())
+                    }
+                }
             }
         }
     }
@@ -163,19 +173,13 @@ impl NodeRole {
     }
 }
 
-fn check_name(own: Option<&Arc<str>>, message: &ToArbiter) -> Result<(), Forbidden> {
-    match (own, message) {
-        (Some(own), ToArbiter::Join(join)) if join.name != **own => Err(Forbidden::Name {
-            claimed: join.name.clone(),
+fn check_name(own: Option<&Arc<str>>, claimed: &str) -> Result<(), Forbidden> {
+    match own {
+        Some(own) if **own != *claimed => Err(Forbidden::Name {
+            claimed: claimed.to_owned(),
             own: Arc::clone(own),
         }),
-        (
-            _,
-            ToArbiter::Join(_)
-            | ToArbiter::Leave(_)
-            | ToArbiter::ConfigQuery(_)
-            | ToArbiter::Propose(_),
-        ) => Ok(()),
+        Some(_) | None => Ok(()),
     }
 }
 
@@ -199,7 +203,7 @@ fn check_request(role: ClientRole, prefixes: &[Key], body: &RequestBody) -> Resu
             | RequestBody::Get { key, .. }
             | RequestBody::Resolve { key } => has_key(key),
             RequestBody::Scan { range, .. } => is_covered(range),
-            RequestBody::Status | RequestBody::Drain(_) => true,
+            RequestBody::Status | RequestBody::Drain(_) | RequestBody::Arbiters(_) => true,
         };
     if is_allowed { Ok(()) } else { Err(Right::Keys) }
 }

@@ -141,7 +141,7 @@ fn variable(path: &[String], long: &str) -> Option<String> {
         ("arbiter" | "replica", "name") => "",
         (_, "name") => "client-",
         ("put" | "get" | "remove" | "resolve" | "drain", "deadline") => "",
-        (command @ ("import" | "export" | "status" | "shell"), "deadline") => command,
+        (command @ ("import" | "export" | "status" | "why" | "shell"), "deadline") => command,
         ("bench", _) => "bench",
         // Of `certs node` and `certs client`.
         ("certs", "role") => path.last().map_or("", String::as_str),

@@ -8,7 +8,7 @@ use lockstep_core::config::Address;
 use lockstep_core::driver::Watch;
 use lockstep_core::engine::Room;
 use lockstep_core::event::Event;
-use lockstep_core::message::{ConfigChange, Drain, RoleName};
+use lockstep_core::message::{ArbitersChange, ConfigChange, Drain, RequestBody, RoleName};
 use lockstep_core::storage::Act;
 use tracing::{debug, error, info, trace, warn};
 
@@ -121,7 +121,8 @@ fn log(node: &str, event: &Event) {
             ConfigChange::Drained(_)
             | ConfigChange::ReplacePrimary
             | ConfigChange::HandOver(_)
-            | ConfigChange::Forget(_) => {
+            | ConfigChange::Forget(_)
+            | ConfigChange::Arbiters(_) => {
                 info!(node, %version, ?change, "proposed a change of the configuration");
             }
         },
@@ -153,6 +154,14 @@ fn log(node: &str, event: &Event) {
         } => {
             info!(target: CHANGES, node, %peer, %incarnation, "accepted a join");
         }
+        Event::FoundersAwaited(names) => {
+            let names: Vec<&str> = names.iter().map(String::as_str).collect();
+            let names = names.join(", ");
+            info!(target: CHANGES, node, "waits for {names}: a cluster begins when all its arbiters run");
+        }
+        Event::ClusterBegun(cluster) => {
+            info!(target: CHANGES, node, %cluster, "has begun a cluster, together with the other arbiters");
+        }
         Event::Decided(version) => info!(node, %version, "decided on a configuration"),
         Event::Left => info!(target: CHANGES, node, "ends, as it was told to"),
         Event::Acted(Act { what, by, at }) => {
@@ -161,18 +170,31 @@ fn log(node: &str, event: &Event) {
                 by, at, "{what}: done to the record while this arbiter did not run"
             );
         }
-        Event::Administered { by, drain, refused } => {
-            let what = match drain {
-                Drain::Node => "drain".to_owned(),
-                Drain::NodeByForce => "drain --force".to_owned(),
-                Drain::Primary => "drain --role-only".to_owned(),
-                // The node that is asked is another one.
-                Drain::Former(gone) => format!("drain of {gone}, which is gone"),
-            };
+        Event::Administered { by, what, refused } => {
+            let what = administered(what);
             match refused {
                 None => warn!(node, %by, "{what}: begun"),
                 Some(reason) => warn!(node, %by, %reason, "{what}: refused"),
             }
         }
+    }
+}
+
+/// What an operator wants, in the words of the command.
+fn administered(what: &RequestBody) -> String {
+    match what {
+        RequestBody::Drain(Drain::Node) => "drain".to_owned(),
+        RequestBody::Drain(Drain::NodeByForce) => "drain --force".to_owned(),
+        RequestBody::Drain(Drain::Primary) => "drain --role-only".to_owned(),
+        // The node that is asked is another one.
+        RequestBody::Drain(Drain::Former(gone)) => format!("drain of {gone}, which is gone"),
+        RequestBody::Arbiters(ArbitersChange::Add(arbiter)) => format!("arbiters add {arbiter}"),
+        RequestBody::Arbiters(ArbitersChange::Remove(arbiter)) => {
+            format!("arbiters remove {arbiter}")
+        }
+        RequestBody::Arbiters(ArbitersChange::Replace { former, next }) => {
+            format!("arbiters replace {former} by {next}")
+        }
+        other => format!("{other:?}"),
     }
 }

@@ -1,6 +1,8 @@
 //! What `lockstep status` shows, put together from what the replicas say of themselves: pure, apart from the asking.
 
+mod arbiters;
 mod problems;
+mod why;
 
 use std::collections::BTreeMap;
 
@@ -10,11 +12,17 @@ use serde::Serialize;
 
 use crate::output;
 
+use arbiters::ArbiterOffer;
+pub(crate) use arbiters::ArbitersStatus;
+pub(crate) use why::Why;
+
 /// A cluster, as far as it answered.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub(crate) struct ClusterStatus {
     /// The arbiter, as the replicas see it.
     pub(crate) arbiter: ArbiterStatus,
+    /// The arbiters that keep the record.
+    pub(crate) arbiters: ArbitersStatus,
     /// The cluster's identity; `None` before any replica has joined.
     pub(crate) cluster: Option<String>,
     /// The version of the configuration.
@@ -70,6 +78,9 @@ pub(crate) struct ReplicaStatus {
     pub(crate) role: &'static str,
     /// It answered, and every acknowledged write is on its disk.
     pub(crate) in_sync: bool,
+    /// The configuration counts it: every acknowledged write is on its disk, whether it answers or not.
+    #[serde(skip)]
+    pub(crate) counts: bool,
     /// It answers linearizable reads.
     pub(crate) lease: Option<bool>,
     /// It answered.
@@ -140,11 +151,13 @@ pub(crate) fn combine(answers: &[NodeStatus]) -> Option<ClusterStatus> {
             .find_map(|answer| answer.foreign_arbiter)
             .map(|cluster| cluster.to_string()),
     };
+    let arbiters = ArbitersStatus::new(config, answers);
     Some(ClusterStatus {
-        problems: problems::list(&arbiter, config, &replicas, &gone),
+        problems: problems::list(&arbiter, &arbiters, config, &replicas, &gone),
         expected: replicas.len() + gone.len(),
         gone,
         arbiter,
+        arbiters,
         cluster: config.map(|config| config.cluster.to_string()),
         version: config.map_or(0, |config| config.version.0),
         epoch: config.map_or(0, |config| config.epoch.0),
@@ -210,6 +223,7 @@ fn replica(
         } else {
             "secondary"
         },
+        counts: config.in_sync.contains(&node),
         in_sync: own.is_some() && config.in_sync.contains(&node),
         lease: own.map(|own| own.has_lease),
         reachable: own.is_some(),
@@ -275,12 +289,15 @@ impl ClusterStatus {
             None if self.arbiter.reachable => "heard",
             None => "silent",
         };
+        let arbiters = match self.arbiters.are_several() {
+            true if self.arbiter.reachable => format!("arbiters  {}", self.arbiters.line()),
+            _ => format!("arbiter   {}, {reachable}", self.arbiter.address),
+        };
         let primary = self.primary_name().unwrap_or("none");
         let in_sync = self.replicas.iter().filter(|replica| replica.in_sync);
         let mut text = format!(
-            "arbiter   {}, {reachable}\ncluster   {}, version {}, epoch {}\n\
+            "{arbiters}\ncluster   {}, version {}, epoch {}\n\
              replicas  {} of {} expected in sync, primary {primary}\n\n",
-            self.arbiter.address,
             self.cluster
                 .as_deref()
                 .unwrap_or("not joined by any replica yet"),
@@ -298,6 +315,12 @@ impl ClusterStatus {
         ));
         if !self.problems.is_empty() {
             text.push_str(&format!("\n{}\n", self.problems.join("\n")));
+        }
+        for offer in &self.arbiters.offers {
+            let ArbiterOffer { name, address, .. } = offer;
+            text.push_str(&format!(
+                "\n{name} at {address} offers itself as an arbiter: see `lockstep arbiters --help`\n"
+            ));
         }
         for replica in &self.replicas {
             let refused = replica.usage.map_or(0, |usage| usage.handshakes_refused);
@@ -393,7 +416,7 @@ mod tests {
 
     use super::*;
 
-    fn config(version: u64) -> Config {
+    pub(super) fn config(version: u64) -> Config {
         let mut config = Config::new(ClusterId(0xc));
         config.version = ConfigVersion(version);
         config.epoch = Epoch(2);
@@ -424,7 +447,7 @@ mod tests {
         config
     }
 
-    fn answer(node: u64, persisted: u64, committed: u64) -> NodeStatus {
+    pub(super) fn answer(node: u64, persisted: u64, committed: u64) -> NodeStatus {
         NodeStatus {
             node: NodeId(node),
             name: format!("replica-{node}"),
@@ -445,6 +468,7 @@ mod tests {
             peers: Vec::new(),
             former: Vec::new(),
             min_in_sync: 1,
+            arbiters: None,
             usage: Usage {
                 process: 5,
                 entries: 70,
@@ -492,6 +516,7 @@ mod tests {
         });
         let expected = serde_json::json!({
             "arbiter": { "address": "127.0.0.1:7100", "reachable": true, "foreign": null },
+            "arbiters": { "members": [], "offers": [], "told_seconds": null },
             "cluster": "000000000000000c",
             "version": 7,
             "epoch": 2,

@@ -13,7 +13,7 @@ use lockstep_core::driver;
 use lockstep_core::driver::handle::{
     Acknowledged, AdminError, ClientOptions, Handle, Page, Read, ReadError, WriteError,
 };
-use lockstep_core::message::{Drain, NodeStatus};
+use lockstep_core::message::{ArbitersChange, Drain, NodeStatus};
 use lockstep_core::operation::{Key, ReadLevel, Rejection, RequestId, Resolution, Value};
 use lockstep_core::range::KeyRange;
 use lockstep_core::rights::Right;
@@ -196,6 +196,18 @@ impl Store {
     /// Begins to drain a replica.
     pub(crate) async fn drain(&self, replica: &Address, drain: Drain) -> Result<(), Failure> {
         match self.handle().drain(replica, drain).await {
+            Ok(()) => Ok(()),
+            Err(error) => Err(self.not_administered(error, replica).await),
+        }
+    }
+
+    /// Has a replica propose that other arbiters keep the record.
+    pub(crate) async fn change_arbiters(
+        &self,
+        replica: &Address,
+        change: ArbitersChange,
+    ) -> Result<(), Failure> {
+        match self.handle().change_arbiters(replica, change).await {
             Ok(()) => Ok(()),
             Err(error) => Err(self.not_administered(error, replica).await),
         }
@@ -441,6 +453,13 @@ impl Store {
             }
         }
         self.unreachable(replica)
+    }
+
+    /// Why the node called `name` at `HOST:PORT` was not reached; `None` if it was, or was not tried.
+    pub(crate) fn last_failure(&self, name: &str, endpoint: &str) -> Option<String> {
+        let named = Address::new(format!("{name}@{endpoint}"));
+        let failure = self.transport.last_failure(&named);
+        failure.or_else(|| self.transport.last_failure(&Address::new(endpoint)))
     }
 
     /// Nobody answers: where, and why not.

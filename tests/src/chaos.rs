@@ -9,7 +9,7 @@ use std::time::Duration;
 use lockstep_core::config::{Config, NodeId};
 use lockstep_core::host::intake::Intake;
 use lockstep_core::limits::{Limits, SessionLimits};
-use lockstep_core::message::{Drain, RequestBody};
+use lockstep_core::message::{ArbitersChange, Drain, RequestBody};
 use lockstep_core::operation::{Key, Value};
 use lockstep_core::process::Outcome;
 use lockstep_core::storage::scheduler::SchedulerOptions;
@@ -381,7 +381,7 @@ fn inject(cluster: &mut Cluster, fault: Fault) {
         Fault::CrashSecondary => cluster.crash(secondary, time),
         Fault::CrashArbiter => {
             let arbiter = an_arbiter(cluster);
-            cluster.crash(arbiter, time);
+            disturb_arbiter(cluster, arbiter, time);
         }
         Fault::CrashClient => {
             let clients = cluster.clients();
@@ -429,9 +429,61 @@ fn inject(cluster: &mut Cluster, fault: Fault) {
         | Fault::Echo
         | Fault::Reordering
         | Fault::ClockDrift
+        | Fault::WipeArbiter
+        | Fault::ChangeArbiters
         | Fault::Terms => {
-            unreachable!("these are properties of the network, of the clocks, and of starts")
+            unreachable!(
+                "these are properties of the network, of the clocks, and of starts, or go with others"
+            )
         }
+    }
+}
+
+/// An arbiter loses power; one of several also loses its disk now and then, or an operator has the set changed.
+fn disturb_arbiter(cluster: &mut Cluster, arbiter: usize, time: u64) {
+    if cluster.arbiters().len() == 1 {
+        return cluster.crash(arbiter, time);
+    }
+    match cluster.rng().random_range(0..4) {
+        0 if cluster.may_lose_arbiter(arbiter) && !cluster.is_set_to_change() => {
+            cluster.wipe_arbiter(arbiter, time);
+        }
+        1 if cluster.arbiters_lost().is_empty() => change_arbiters(cluster, arbiter, time),
+        _ => cluster.crash(arbiter, time),
+    }
+}
+
+/// A client that is up has `arbiter` taken in, in the place of another or beside it, if it is none of those that keep the record. Else it
+/// has that one sent away, if enough are left.
+fn change_arbiters(cluster: &mut Cluster, arbiter: usize, patience: u64) {
+    let (Some(id), set) = (
+        cluster.arbiter_id(arbiter),
+        cluster.arbiters_chosen().clone(),
+    ) else {
+        return;
+    };
+    let present: Vec<_> = set.present().iter().copied().collect();
+    let change = if set.next().is_some() {
+        return;
+    } else if !set.has(id) && cluster.rng().random_bool(0.5) {
+        ArbitersChange::Add(id)
+    } else if !set.has(id) {
+        let former = *present.choose(cluster.rng()).expect("there is one");
+        ArbitersChange::Replace { former, next: id }
+    } else if present.len() > 2 {
+        ArbitersChange::Remove(id)
+    } else {
+        return;
+    };
+    let replicas = cluster.replicas();
+    let replica = cluster.rng().random_range(replicas);
+    let replica = cluster.nodes()[replica].address.clone();
+    let mut clients = cluster.clients();
+    if let Some(client) = clients.find(|client| cluster.nodes()[*client].is_up()) {
+        cluster.counts.fault(Fault::ChangeArbiters);
+        cluster.note_set_change();
+        let request = RequestBody::Arbiters(change);
+        cluster.call_at(client, request, Some(replica), patience);
     }
 }
 
@@ -587,6 +639,12 @@ fn missing_for_calm(cluster: &Cluster) -> Option<String> {
     // A first Join of a node that is gone may arrive late: that one is joining until its silence is noticed.
     if config.in_sync.len() != cluster.replicas().len() {
         return Some("nodes that are gone are still in sync".to_owned());
+    }
+    if cluster.arbiters_chosen().next().is_some() || !cluster.arbiters_lost().is_empty() {
+        let lost = cluster.arbiters_lost();
+        return Some(format!(
+            "the set of arbiters changes, or nobody took the place of {lost:?}"
+        ));
     }
     for client in cluster.clients() {
         if cluster.history.open(client) > 0 {

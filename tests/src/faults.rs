@@ -58,6 +58,10 @@ counted! {
         CrashSecondary = "secondary crashed",
         /// The arbiter loses power.
         CrashArbiter = "arbiter crashed",
+        /// One of several arbiters loses its data directory for good, and a new one starts in its place.
+        WipeArbiter = "arbiter's data directory lost",
+        /// An operator has another set of arbiters keep the record.
+        ChangeArbiters = "arbiters changed by an operator",
         /// A client ends, and another one starts.
         CrashClient = "client crashed",
         /// Clocks drift further apart than the replicas were told.
@@ -190,6 +194,12 @@ counted! {
         ArbiterRefused = "arbiter refused by another",
         /// An arbiter asked whether its record is the newest, and another one had stood for the chair meanwhile.
         QuestionOvertaken = "question among arbiters overtaken",
+        /// While the set of arbiters changed, a record was chosen by a majority of each of two.
+        JointSet = "record chosen by majorities of two sets of arbiters",
+        /// One arbiter came into the place of another.
+        ArbiterReplaced = "arbiter took the place of another",
+        /// An arbiter that is none of those that keep the record answered one that decides.
+        StrangerAnswered = "answer of an arbiter that does not count",
         /// A replica with a copy of a data directory was not let in.
         CopyRefused = "copy of a data directory refused",
         /// A client did not learn what became of its write.

@@ -107,6 +107,8 @@ impl PathFinder {
             | Event::Administered { .. }
             | Event::Acted(_)
             | Event::RecordBehind
+            | Event::FoundersAwaited(_)
+            | Event::ClusterBegun(_)
             | Event::Installed(_)
             | Event::Appended { .. }
             | Event::Persisted(_)
@@ -184,7 +186,7 @@ impl PathFinder {
                 ReplyBody::OperationFailed
                 | ReplyBody::ScanResult { .. }
                 | ReplyBody::Status(_)
-                | ReplyBody::Draining => {}
+                | ReplyBody::Begun => {}
             },
             Message::FromArbiter(message) => {
                 if let FromArbiter::ProposalRefused(_) = **message {
@@ -204,7 +206,8 @@ impl PathFinder {
                 ConfigChange::AddInSync(_)
                 | ConfigChange::Drained(_)
                 | ConfigChange::HandOver(_)
-                | ConfigChange::Forget(_) => {}
+                | ConfigChange::Forget(_)
+                | ConfigChange::Arbiters(_) => {}
             },
             Message::Peer(Peer {
                 body: PeerMessage::CommittedAnswer(_),
@@ -243,7 +246,8 @@ impl PathFinder {
                 | RequestBody::Scan { .. }
                 | RequestBody::Status
                 | RequestBody::Resolve { .. }
-                | RequestBody::Drain(_) => {}
+                | RequestBody::Drain(_)
+                | RequestBody::Arbiters(_) => {}
             },
             Message::Register(message) => match &message.body {
                 register::Message::Ask { ballot, .. } => {
@@ -255,13 +259,16 @@ impl PathFinder {
                         counts.path(Path::QuestionOvertaken);
                     }
                 }
-                register::Message::Prepare { .. }
-                | register::Message::Promise { .. }
-                | register::Message::Accept(_)
+                register::Message::Promise { .. }
                 | register::Message::Accepted { .. }
-                | register::Message::Still { .. } => {}
+                | register::Message::Still { .. } => {
+                    if !cluster.arbiters_chosen().has(message.sender) {
+                        counts.path(Path::StrangerAnswered);
+                    }
+                }
+                register::Message::Prepare { .. } | register::Message::Accept(_) => {}
             },
-            Message::Peer(_) | Message::ToArbiter(_) => {}
+            Message::Peer(_) | Message::ToArbiter(_) | Message::Offer(_) => {}
         }
     }
 
@@ -299,6 +306,7 @@ fn count_rejection(reason: &Rejection, counts: &mut Counts) {
         | Rejection::Failed { .. }
         | Rejection::TooFewReplicas { .. }
         | Rejection::CannotDrain { .. }
+        | Rejection::ArbitersSilent
         | Rejection::Unauthorized { .. } => return,
         other => panic!("a rejection of a path of its own: {other}"),
     };

@@ -108,7 +108,8 @@ impl Trace {
             Message::ToArbiter(_)
             | Message::Request(_)
             | Message::Reply(_)
-            | Message::Register(_) => false,
+            | Message::Register(_)
+            | Message::Offer(_) => false,
         };
         if self.hides(is_routine && fate != Fate::Held) {
             return;
@@ -256,8 +257,10 @@ pub fn brief(message: &Message) -> String {
             FromArbiter::ProposalRefused(current) => {
                 format!("ProposalRefused {}", config(current))
             }
+            FromArbiter::Arbiters(seen) => format!("Arbiters, {} silent", seen.silent.len()),
         },
         Message::Peer(peer) => format!("e{} {}", peer.epoch, peer_message(&peer.body)),
+        Message::Offer(offer) => format!("Offer of {}", offer.name),
         Message::Register(message) => register_message(&message.body),
         Message::Request(request) => {
             let body = match &request.body {
@@ -270,6 +273,7 @@ pub fn brief(message: &Message) -> String {
                 }
                 RequestBody::Resolve { key } => format!("Resolve {key:?}"),
                 RequestBody::Drain(drain) => format!("Drain {drain:?}"),
+                RequestBody::Arbiters(change) => format!("Arbiters {change:?}"),
                 RequestBody::Status => "Status".to_owned(),
             };
             format!("{body} #{}", request.origin.id)
@@ -291,6 +295,7 @@ fn to_arbiter(message: &ToArbiter) -> String {
                 ConfigChange::ReplacePrimary => "ReplacePrimary".to_owned(),
                 ConfigChange::HandOver(node) => format!("HandOver {node:?}"),
                 ConfigChange::Forget(node) => format!("Forget {node:?}"),
+                ConfigChange::Arbiters(change) => format!("Arbiters {change:?}"),
             };
             format!("Propose v{} {change}", propose.version)
         }
@@ -443,7 +448,7 @@ fn reply_body(body: &ReplyBody) -> String {
         }
         ReplyBody::OperationFailed
         | ReplyBody::Resolved(Resolution::NeverExecuted)
-        | ReplyBody::Draining => format!("{body:?}"),
+        | ReplyBody::Begun => format!("{body:?}"),
     }
 }
 
@@ -462,7 +467,7 @@ fn in_short(outcome: &Outcome) -> String {
                 format!("{records:?}, resume {resume:?}, from {replica}")
             }
             ReplyBody::Resolved(Resolution::Executed { seq, .. }) => format!("executed as {seq}"),
-            ReplyBody::Draining => "draining".to_owned(),
+            ReplyBody::Begun => "begun".to_owned(),
             ReplyBody::Status(status) => format!("{:?} at {replica}", status.role),
             ReplyBody::OperationFailed
             | ReplyBody::OperationRejected { .. }

@@ -54,6 +54,7 @@ use std::time::Duration;
 
 use async_std::task;
 use lockstep_core::Handle;
+use lockstep_core::arbiter::ArbiterOptions;
 use lockstep_core::config::{Address, NodeId};
 use lockstep_core::driver::handle::{AdminError, ClientOptions};
 use lockstep_core::driver::{self, DriverError, Running};
@@ -255,7 +256,12 @@ impl Cluster {
         }
         let store = self.arbiter.disk.take().expect(RETURNED);
         let transport = Arc::new(self.network.node(ARBITER));
-        let running = driver::start_arbiter(Box::new(store), transport, Arc::new(unwatched));
+        let running = driver::start_arbiter(
+            ArbiterOptions::alone(ARBITER, self.arbiter.address.clone()),
+            Box::new(store),
+            transport,
+            Arc::new(unwatched),
+        );
         let running = running.expect("its disk has a cluster");
         self.arbiter.running = Some(running);
     }

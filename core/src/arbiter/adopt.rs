@@ -1,4 +1,4 @@
-//! An arbiter whose record is lost, in the place of which a new one takes up the cluster that lives on.
+//! An arbiter whose record is lost, or a majority of several, in the place of which a new one takes up the cluster that lives on.
 //!
 //! While no arbiter is there, no configuration is decided. So the newest that anybody knows who might act in it is the last
 //! one that matters: what was decided behind it nobody has heard of, and nobody will. Who might act are those in sync, and
@@ -11,6 +11,11 @@ use thiserror::Error;
 use crate::config::{ClusterId, Config, ConfigVersion, NodeId, StartId, Token};
 use crate::message::NodeStatus;
 use crate::storage::{ArbiterRecord, NodeRecord};
+
+/// By how much the version of an adopted configuration is above what replicas know: by more than former arbiters have decided that
+/// nobody has heard of. So if a majority of them is ever started again, it finds by the replicas that its record is behind, and
+/// decides nothing.
+const AHEAD: u64 = 1 << 20;
 
 /// Why a cluster cannot be adopted.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
@@ -75,7 +80,8 @@ pub fn adopt(
     if !names.is_empty() && !missing_are_gone {
         return Err(NotAdopted::Missing { names });
     }
-    newest.version = newest.version.next();
+    newest.version = ConfigVersion(newest.version.0.saturating_add(AHEAD));
+    newest.arbiters.clear();
     let nodes: BTreeMap<NodeId, NodeRecord> = newest
         .members
         .iter()
@@ -98,7 +104,6 @@ pub fn adopt(
     Ok(ArbiterRecord {
         config: newest,
         nodes,
-        arbiters: BTreeMap::new(),
         secret,
         acts: Vec::new(),
     })

@@ -6,29 +6,35 @@
 mod adopt;
 mod announcement;
 mod force;
+mod newcomers;
+mod offers;
 pub mod offline;
+mod options;
 pub mod policy;
+mod set;
 #[cfg(test)]
 mod tests;
 
 pub use adopt::{NotAdopted, adopt};
 pub use force::{NotForced, force_primary};
+pub use options::{ArbiterOptions, Drawn};
 pub use policy::first_record;
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::mem;
 
-use crate::config::{Address, ArbiterId, Step};
+use crate::config::{Address, ArbiterId, ClusterId, Step};
 use crate::event::Event;
 use crate::limits;
-use crate::message::{Message, RegisterMessage, ToArbiter};
+use crate::message::{ConfigChange, Message, RegisterMessage, ToArbiter};
 use crate::process::{Input, Now, Outbox, Process};
-use crate::register::{self, Effect, Effects, Held, Register};
+use crate::register::{self, Arbiters, Effect, Effects, Held, Register};
 use crate::storage::pending::Pending;
 use crate::storage::{ArbiterKeeper, ArbiterRecord, Save, Ticket};
 use crate::time::{Instant, Timers};
 
 use announcement::{Announcement, Ground};
+use offers::Offers;
 
 /// The timers of an arbiter.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -37,6 +43,8 @@ pub enum Timer {
     PersistRetry,
     /// Ask the other arbiters again.
     Repeat,
+    /// Offer itself to them.
+    Offer,
 }
 
 /// The process that decides who is primary and who is in sync, as one of several or alone.
@@ -45,6 +53,8 @@ pub enum Timer {
 /// - Alone, it sits in the chair from its start, and whatever it decides is chosen at once.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Arbiter {
+    options: ArbiterOptions,
+    drawn: Drawn,
     register: Register<ArbiterRecord>,
     /// What is not certain yet.
     grounds: BTreeMap<Ground, Announcement>,
@@ -53,6 +63,13 @@ pub struct Arbiter {
     asked: VecDeque<(Address, ToArbiter)>,
     /// Another arbiter has stood for the chair, or has had something accepted.
     heard_at: Option<Instant>,
+    /// When each of the others was heard last. Whom to take in, or in whose place, goes by it, and what is told of them; nothing else.
+    heard: BTreeMap<ArbiterId, Instant>,
+    /// Since when it sits in the chair.
+    seated_at: Option<Instant>,
+    offers: Offers,
+    /// Of those that are to begin a cluster with it, whom it has told to wait for.
+    awaited: BTreeSet<String>,
     /// A replica knows of a configuration that the record does not. On this ground that is the newest one all the same.
     doubt: Option<Ground>,
     /// So it is: the record was put back to an older copy. It decides nothing any more.
@@ -60,21 +77,44 @@ pub struct Arbiter {
     timers: Timers<Timer>,
 }
 
+/// An arbiter that has said something.
+#[derive(Clone, Copy, Debug)]
+struct Asker<'a> {
+    arbiter: ArbiterId,
+    place: &'a Address,
+    /// Of which cluster it speaks.
+    cluster: ClusterId,
+}
+
 impl Arbiter {
-    /// An arbiter that knows what its disk holds.
+    /// An arbiter that knows what its disk holds. One of several that is not where the others know it is not that one: there may be
+    /// another copy of its directory, which promises things as well. So it offers itself as a new one.
     ///
     /// # Panics
     /// If it holds a configuration that cannot be.
-    pub fn open(keeper: ArbiterKeeper) -> Self {
+    pub fn open(options: ArbiterOptions, drawn: Drawn, mut keeper: ArbiterKeeper) -> Self {
         if let Some(held) = keeper.held() {
             held.value.config.check();
+            let places = &held.value.config.arbiters;
+            let is_known = places
+                .get(&keeper.id())
+                .is_none_or(|place| place.address == options.place.address);
+            if !is_known && held.arbiters.all().len() > 1 {
+                keeper = keeper.of(drawn.arbiter);
+            }
         }
         Self {
+            options,
+            drawn,
             register: Register::open(keeper),
             grounds: BTreeMap::new(),
             disk: Pending::new(Timer::PersistRetry),
             asked: VecDeque::new(),
             heard_at: None,
+            heard: BTreeMap::new(),
+            seated_at: None,
+            offers: Offers::default(),
+            awaited: BTreeSet::new(),
             doubt: None,
             is_behind: false,
             timers: Timers::new(),
@@ -108,6 +148,7 @@ impl Arbiter {
 
     /// Decides what can be decided.
     fn decide(&mut self, now: Instant, out: &mut Outbox) {
+        while !self.is_behind && self.tend(now, out) {}
         while let Some(present) = self.register.present()
             && let Some((from, message)) = self.asked.pop_front()
         {
@@ -119,12 +160,26 @@ impl Arbiter {
             let decision = match &message {
                 ToArbiter::Join(join) => policy::on_join(record, &from, join),
                 ToArbiter::Leave(leave) => policy::on_leave(record, &from, leave),
-                ToArbiter::ConfigQuery(_) => policy::on_config_query(record, &from),
-                ToArbiter::Propose(propose) => policy::on_propose(record, &from, propose),
+                ToArbiter::ConfigQuery(_) => {
+                    let mut decision = policy::on_config_query(record, &from);
+                    let seen = self.seen(now).map(|seen| (from.clone(), seen));
+                    decision.answers.extend(seen);
+                    decision
+                }
+                ToArbiter::Propose(propose) => {
+                    if let ConfigChange::Arbiters(change) = propose.change
+                        && policy::may_change_arbiters(record, &from, propose)
+                        && let Some(next) = self.next_set(now, change)
+                    {
+                        self.change_set(now, next, out);
+                        continue;
+                    }
+                    policy::on_propose(record, &from, propose)
+                }
             };
             let announcement = Announcement::answers(decision.answers).with(decision.event);
             match decision.record {
-                Some(record) => self.change(now, record, announcement, out),
+                Some(record) => self.change(now, record, None, announcement, out),
                 None => self.question(now, Some(announcement), out),
             }
         }
@@ -137,12 +192,17 @@ impl Arbiter {
         &mut self,
         now: Instant,
         record: ArbiterRecord,
+        arbiters: Option<Arbiters>,
         announcement: Announcement,
         out: &mut Outbox,
     ) {
         record.config.check();
         let effects = &mut Effects::default();
-        if let Some(mark) = self.register.change(record, effects) {
+        let mark = match arbiters {
+            Some(next) => self.register.change_arbiters(next, record, effects),
+            None => self.register.change(record, effects),
+        };
+        if let Some(mark) = mark {
             if planted!(TellsBeforeChosen) {
                 self.say(announcement, out);
             } else {
@@ -187,8 +247,8 @@ impl Arbiter {
         let is_fine = match self.record() {
             // Who is not where it should be may be a copy of its directory, and would promise beside it.
             Some(record) => {
-                let place = record.arbiters.get(&sender);
-                record.config.cluster == cluster && place.is_none_or(|place| place == from)
+                let place = record.config.arbiters.get(&sender);
+                record.config.cluster == cluster && place.is_none_or(|place| place.address == *from)
             }
             None => true,
         };
@@ -201,18 +261,29 @@ impl Arbiter {
             body,
             register::Message::Prepare { .. } | register::Message::Accept(_)
         );
+        if self
+            .record()
+            .is_some_and(|record| record.config.arbiters.contains_key(&sender))
+        {
+            self.heard.insert(sender, now);
+        }
         let effects = &mut Effects::default();
         self.register.on_message(sender, body, effects);
         if is_attempt && self.register.keeper().promised().arbiter == sender {
             self.heard_at = Some(now);
         }
-        self.carry_out(now, Some((sender, from)), effects, out);
+        let asker = Asker {
+            arbiter: sender,
+            place: from,
+            cluster,
+        };
+        self.carry_out(now, Some(asker), effects, out);
     }
 
     /// Not while another one may be about to decide: two at once would keep each other from it. The longer an arbiter waits,
     /// the further behind it stands, so that one of them is alone.
     fn may_stand(&self, now: Instant) -> bool {
-        let arbiters = self.record().map(|record| &record.arbiters);
+        let arbiters = self.record().map(|record| &record.config.arbiters);
         let own = self.register.keeper().id();
         let before = arbiters.map_or(0, |arbiters| arbiters.range(..own).count());
         let patience = limits::RETRY_INTERVAL * (before as u32 + 1);
@@ -230,7 +301,8 @@ impl Arbiter {
         let Some(mut record) = self.record().cloned() else {
             return;
         };
-        if record.arbiters.len() > 1 {
+        self.seated_at = Some(now);
+        if record.config.arbiters.len() > 1 {
             // Those who ask others find the chair by that.
             let news = policy::announcement(&record.config).collect();
             self.say(Announcement::answers(news), out);
@@ -241,17 +313,17 @@ impl Arbiter {
             for act in acts {
                 out.notify(Event::Acted(act));
             }
-            self.change(now, record, Announcement::default(), out);
+            self.change(now, record, None, Announcement::default(), out);
         }
     }
 
     // ------------------------------------------------------------------------------------- what is certain
 
-    /// Does what the register wants; `sender` is whose message it answers.
+    /// Does what the register wants; `asker` is whose message it answers.
     fn carry_out(
         &mut self,
         now: Instant,
-        sender: Option<(ArbiterId, &Address)>,
+        asker: Option<Asker<'_>>,
         effects: &mut Effects<ArbiterRecord>,
         out: &mut Outbox,
     ) {
@@ -264,7 +336,7 @@ impl Arbiter {
                     let ticket = self.disk.ask(now, &save, behind, &mut self.timers);
                     out.persist(ticket, save);
                 }
-                Effect::Send { to, message } => self.send(to, sender, message, out),
+                Effect::Send { to, message } => self.send(to, asker, message, out),
                 Effect::Chosen(mark) => {
                     is_seated |= mark.step == Step::ZERO;
                     self.on_certain(Ground::Chosen(mark), out);
@@ -286,23 +358,29 @@ impl Arbiter {
     fn send(
         &mut self,
         to: ArbiterId,
-        sender: Option<(ArbiterId, &Address)>,
+        asker: Option<Asker<'_>>,
         body: register::Message<ArbiterRecord>,
         out: &mut Outbox,
     ) {
-        let Some(record) = self.record() else {
-            return;
-        };
-        let place = match sender {
-            Some((sender, from)) if sender == to => Some(from),
-            Some(_) | None => record.arbiters.get(&to),
+        // Of those that came by a change it may have heard of from others only.
+        let record = self.register.newest().map(|newest| &newest.value);
+        let (place, cluster) = match asker {
+            // One that has no record yet knows of a cluster by whom it answers.
+            Some(asker) if asker.arbiter == to => (Some(asker.place), asker.cluster),
+            Some(_) | None => {
+                let Some(record) = record else {
+                    return;
+                };
+                let place = record.config.arbiters.get(&to);
+                (place.map(|place| &place.address), record.config.cluster)
+            }
         };
         let Some(place) = place.cloned() else {
             return;
         };
         let message = RegisterMessage {
             sender: self.register.keeper().id(),
-            cluster: record.config.cluster,
+            cluster,
             body,
         };
         let message = Message::Register(Box::new(message));
@@ -360,10 +438,8 @@ impl Process for Arbiter {
         match input {
             Input::Start => {
                 // The others of several are asked for it when somebody asks this one.
-                if self
-                    .record()
-                    .is_some_and(|record| record.arbiters.len() <= 1)
-                {
+                let held = self.register.keeper().held();
+                if held.is_some_and(|held| held.arbiters.all().len() == 1) {
                     self.stand(now, out);
                 }
             }
@@ -372,6 +448,11 @@ impl Process for Arbiter {
             Input::Message { from, message } => match message {
                 Message::ToArbiter(message) => self.on_asked(now, from, message, out),
                 Message::Register(message) => self.on_register(now, &from, *message, out),
+                Message::Offer(offer) => {
+                    let arbiter = offer.arbiter;
+                    self.on_offer(now, from, *offer, out);
+                    self.tell_if_it_is_one(now, arbiter, out);
+                }
                 Message::FromArbiter(_)
                 | Message::Peer(_)
                 | Message::Request(_)
@@ -382,6 +463,7 @@ impl Process for Arbiter {
                 match timer {
                     Timer::PersistRetry => self.on_persist_retry(now, out),
                     Timer::Repeat => self.on_repeat(now, out),
+                    Timer::Offer => {}
                 }
             }
             Input::Persisted(ticket) => self.on_persisted(now, ticket, out),
@@ -404,6 +486,11 @@ impl Process for Arbiter {
             | Input::Call(..) => {}
         }
         self.decide(now, out);
+        if self.register.is_one() {
+            self.timers.disarm(Timer::Offer);
+        } else if !self.timers.is_armed(Timer::Offer) {
+            self.offer(now, out);
+        }
         if self.register.is_waiting() {
             self.timers
                 .arm_if_idle(Timer::Repeat, now + limits::RETRY_INTERVAL);

@@ -43,7 +43,6 @@ pub fn first_record(cluster: ClusterId, secret: u64) -> ArbiterRecord {
     ArbiterRecord {
         config: Config::new(cluster),
         nodes: Default::default(),
-        arbiters: Default::default(),
         secret,
         acts: Vec::new(),
     }
@@ -185,7 +184,7 @@ fn admit(
 }
 
 /// A name that can be shown to people wherever it goes: of letters, digits, and what holds them together.
-fn is_name(name: &str) -> bool {
+pub(super) fn is_name(name: &str) -> bool {
     let is_allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte);
     (1..=limits::NAME_BYTES_MAX).contains(&name.len()) && name.bytes().all(is_allowed)
 }
@@ -318,8 +317,7 @@ fn take_in(config: &mut Config, join: &Join) {
 /// A replica wants the configuration changed.
 pub fn on_propose(record: &ArbiterRecord, from: &Address, propose: &Propose) -> Decision {
     let config = &record.config;
-    let proposer = config.members.get(&propose.node);
-    if proposer.is_none_or(|member| member.address != *from) {
+    if !is_member_at(config, propose.node, from) {
         // One that was taken out learns it. Whoever else is there now is told nothing.
         let known = record.nodes.get(&propose.node);
         return match known.filter(|known| known.address == *from) {
@@ -350,6 +348,21 @@ pub fn on_propose(record: &ArbiterRecord, from: &Address, propose: &Propose) -> 
         _ => {}
     }
     decided(record, next)
+}
+
+/// May the arbiters change for this proposal? Any member passes on what operators want.
+pub(super) fn may_change_arbiters(
+    record: &ArbiterRecord,
+    from: &Address,
+    propose: &Propose,
+) -> bool {
+    let config = &record.config;
+    is_member_at(config, propose.node, from) && propose.version == config.version
+}
+
+fn is_member_at(config: &Config, node: NodeId, from: &Address) -> bool {
+    let member = config.members.get(&node);
+    member.is_some_and(|member| member.address == *from)
 }
 
 /// Makes the change that `proposer` wants; false if it may not have it, or if it does not apply.
@@ -385,6 +398,8 @@ fn change(config: &mut Config, proposer: NodeId, change: ConfigChange) -> bool {
                 && hand_over(config, node)
         }
         ConfigChange::Forget(node) => config.former.remove(&node).is_some(),
+        // Where it can be made, the arbiter does so.
+        ConfigChange::Arbiters(_) => false,
     };
     is_made && raise(config)
 }

@@ -128,6 +128,7 @@ impl Client {
             } => self.rest(now, call),
             Rejection::TooLarge { .. }
             | Rejection::CannotDrain { .. }
+            | Rejection::ArbitersSilent
             | Rejection::Unauthorized { .. } => {
                 self.withdraw(call);
                 let outcome = self.given_up(call);

@@ -400,7 +400,8 @@ impl Process for Client {
                 | Message::FromArbiter(_)
                 | Message::Peer(_)
                 | Message::Request(_)
-                | Message::Register(_) => out.notify(Event::Stale { from }),
+                | Message::Register(_)
+                | Message::Offer(_) => out.notify(Event::Stale { from }),
             },
             Input::Timer(timer) => {
                 self.timers.disarm(timer);

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::arbiter::{self, Arbiter, offline};
+use crate::arbiter::{self, Arbiter, ArbiterOptions, Drawn, offline};
 use crate::client::Client;
 use crate::config::{Address, ArbiterId, ClusterId, StartId};
 use crate::driver::dice::draw;
@@ -70,23 +70,38 @@ pub fn draw_arbiter() -> ArbiterId {
     ArbiterId(draw())
 }
 
-/// Starts an arbiter on what its disk holds.
+/// Starts an arbiter on what its disk holds. If that is nothing it begins a cluster with others, or waits to be taken in by
+/// those that keep a record, as `options` say.
 ///
 /// # Errors
-/// `NoCluster` where that is nothing: [`begin_cluster`] comes first. An arbiter that has lost its disk would found a second
-/// cluster otherwise, beside its own.
+/// `NoCluster` if it holds nothing, and has nobody to turn to: [`begin_cluster`] comes first then. An arbiter that has lost its
+/// disk would found a second cluster otherwise, beside its own. Or if the disk fails.
 pub fn start_arbiter(
-    store: Box<dyn ArbiterStore>,
+    options: ArbiterOptions,
+    mut store: Box<dyn ArbiterStore>,
     transport: Arc<dyn Transport>,
     watch: Arc<dyn Watch>,
 ) -> Result<Running, DriverError> {
-    let keeper = store.load().cloned().ok_or(DriverError::NoCluster)?;
+    let drawn = Drawn {
+        arbiter: draw_arbiter(),
+        cluster: ClusterId(draw()),
+        secret: draw(),
+    };
+    let keeper = match store.load().cloned() {
+        Some(keeper) if keeper.held().is_some() || !options.is_alone() => keeper,
+        None if !options.is_alone() => {
+            let keeper = Keeper::new(drawn.arbiter);
+            store.save(&keeper)?;
+            keeper
+        }
+        Some(_) | None => return Err(DriverError::NoCluster),
+    };
     let parts = Parts {
         transport,
         disk: Disk::arbiter(store),
         watch,
     };
-    Ok(spawn(Arbiter::open(keeper), parts))
+    Ok(spawn(Arbiter::open(options, drawn, keeper), parts))
 }
 
 /// A client of the cluster that has replicas at these addresses, of which one must be reachable. Returns at once: calls

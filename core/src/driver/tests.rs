@@ -202,6 +202,7 @@ fn meta_save() -> Save {
         token: crate::config::Token(0),
         epoch: crate::config::Epoch(0),
         starts: Vec::new(),
+        arbiters: Vec::new(),
     })
 }
 

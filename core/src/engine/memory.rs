@@ -49,6 +49,7 @@ impl MemoryLog {
                 token: Token(0),
                 epoch: Epoch::ZERO,
                 starts: Vec::new(),
+                arbiters: Vec::new(),
             },
         }
     }

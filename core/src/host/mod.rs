@@ -18,10 +18,10 @@ use std::collections::VecDeque;
 use crate::config::Address;
 use crate::engine::Engine;
 use crate::event::Event;
-use crate::message::{JoinRefusal, Message, Reply, ReplyBody, Request, RequestBody, Usage};
+use crate::message::{JoinRefusal, Message, Reply, ReplyBody, Request, Usage};
 use crate::operation::Rejection;
 use crate::process::{Call, CallId, Effect, Input, Now, Outbox, Outcome, Process};
-use crate::rights::{Forbidden, Right, Sender};
+use crate::rights::{ClientRole, Forbidden, Right, Sender};
 use crate::storage::desk::{Desk, DeskError, Handed};
 use crate::storage::scheduler::Report;
 use crate::time::Instant;
@@ -264,10 +264,10 @@ impl<P: Process> Host<P> {
         around: &mut impl Surroundings<P::Timer>,
     ) {
         let reason = Rejection::Unauthorized { needed };
-        if let RequestBody::Drain(drain) = request.body {
+        if request.body.row().role == ClientRole::Admin {
             around.on_effect(&Effect::Notify(Event::Administered {
                 by: from.clone(),
-                drain,
+                what: request.body,
                 refused: Some(reason.clone()),
             }));
         }

@@ -34,6 +34,7 @@ fn empty() -> Log {
         token: Token(0),
         epoch: Epoch(0),
         starts: Vec::new(),
+        arbiters: Vec::new(),
     };
     let recovered = Recovered {
         meta,

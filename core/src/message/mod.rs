@@ -11,15 +11,17 @@ pub use self::requests::{
     AnswerKind, Attempt, Drain, Executed, Goal, Reply, ReplyBody, Request, RequestBody, RequestRow,
     Source,
 };
-pub use self::status::{FormerMember, NodeStatus, PeerStatus, RoleName, Usage};
+pub use self::status::{ArbitersStatus, FormerMember, NodeStatus, PeerStatus, RoleName, Usage};
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
 use crate::config::{
-    Address, ArbiterId, ClusterId, Config, ConfigVersion, Epoch, Incarnation, NodeId, Position,
-    StartId, Terms, Token,
+    Address, ArbiterId, ArbiterPlace, ClusterId, Config, ConfigVersion, Epoch, Incarnation, NodeId,
+    Position, StartId, Terms, Token,
 };
 use crate::epochs::EpochHistory;
 use crate::operation::{Entry, Keyed, Moment};
@@ -45,13 +47,17 @@ pub enum Message {
     Reply(Reply),
     /// An arbiter speaks to another.
     Register(Box<RegisterMessage>),
+    /// An arbiter that is none of those that keep the record speaks to others.
+    Offer(Box<Offer>),
 }
 
 impl Message {
     /// The lane it takes: what keeps the cluster together is small and goes first, transfers of the state go last.
     pub fn lane(&self) -> Lane {
         match self {
-            Self::ToArbiter(_) | Self::FromArbiter(_) | Self::Register(_) => Lane::Control,
+            Self::ToArbiter(_) | Self::FromArbiter(_) | Self::Register(_) | Self::Offer(_) => {
+                Lane::Control
+            }
             Self::Peer(peer) => peer.body.lane(),
             Self::Request(request) => request.body.lane(),
             Self::Reply(reply) => reply.body.lane(),
@@ -159,6 +165,24 @@ pub enum ConfigChange {
     HandOver(NodeId),
     /// The node, which is in `Config::former`, is not expected back.
     Forget(NodeId),
+    /// Other arbiters are to keep the record.
+    Arbiters(ArbitersChange),
+}
+
+/// A change of the set of arbiters: one at a time comes or goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum ArbitersChange {
+    /// This one, which offers itself, comes.
+    Add(ArbiterId),
+    /// This one goes; not the last one.
+    Remove(ArbiterId),
+    /// The one goes, and the other, which offers itself, comes.
+    Replace {
+        /// Who goes.
+        former: ArbiterId,
+        /// Who comes.
+        next: ArbiterId,
+    },
 }
 
 // -------------------------------------------------------------------------------------------- from the arbiter
@@ -177,6 +201,21 @@ pub enum FromArbiter {
     /// The proposal was not made for the current version, or not by whom it has to be. Says nothing of the proposal's
     /// earlier copies: only a newer version closes it.
     ProposalRefused(Config),
+    /// How the arbiters are, to whoever asks for the configuration, where there are several or some offer themselves.
+    Arbiters(ArbitersSeen),
+}
+
+/// How the arbiters are, as the one in the chair sees it. Nothing is decided by it.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct ArbitersSeen {
+    /// Whose.
+    pub cluster: ClusterId,
+    /// Who sits in the chair.
+    pub chair: ArbiterId,
+    /// Of which of them nothing was heard lately, and for how long: since the chair was taken at most.
+    pub silent: BTreeMap<ArbiterId, Duration>,
+    /// Who offers itself, and could be taken in.
+    pub offers: BTreeMap<ArbiterId, ArbiterPlace>,
 }
 
 /// The answer to an accepted Join.
@@ -288,6 +327,24 @@ pub struct RegisterMessage {
     pub cluster: ClusterId,
     /// What.
     pub body: register::Message<ArbiterRecord>,
+}
+
+/// An arbiter that is none of those that keep the record, as far as it knows, would be one: sent again and again to every arbiter that
+/// it was told of.
+///
+/// One that had the name before and is lost it replaces; else an operator has it taken in.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Offer {
+    /// Who.
+    pub arbiter: ArbiterId,
+    /// The name people gave it.
+    pub name: String,
+    /// Whose record it has had; `None`: it never had any.
+    pub cluster: Option<ClusterId>,
+    /// The names of those that are to begin a cluster together, its own among them, if there is none yet; none: it begins none.
+    pub founders: BTreeSet<String>,
+    /// Who has offered itself to it lately.
+    pub heard: BTreeSet<ArbiterId>,
 }
 
 // -------------------------------------------------------------------------------------------- between replicas

@@ -20,6 +20,7 @@ use crate::range::KeyRange;
 use crate::rights::ClientRole;
 use crate::transport::Lane;
 
+use super::ArbitersChange;
 use super::status::NodeStatus;
 
 /// A client wants something of a replica. Answered by exactly one `Reply` with the same id.
@@ -84,6 +85,9 @@ pub enum RequestBody {
     /// Leave the configuration; a primary hands over first. Answered at once, with `Rejection::CannotDrain` if it would not
     /// end well, and done some time later.
     Drain(Drain),
+    /// Have the set of arbiters changed. The replica proposes it to them, once, and answers at once; whoever wants it looks whether
+    /// it came about.
+    Arbiters(ArbitersChange),
 }
 
 /// How far a drain goes.
@@ -153,8 +157,8 @@ pub enum ReplyBody {
     Status(Box<NodeStatus>),
     /// What became of a write.
     Resolved(Resolution),
-    /// The replica has begun to drain.
-    Draining,
+    /// The replica has begun with what an operator wants: it drains, or has proposed something to the arbiters.
+    Begun,
 }
 
 /// What is true of all requests of one variant.
@@ -216,8 +220,8 @@ pub enum AnswerKind {
     Status,
     /// What became of a write.
     Resolution,
-    /// A replica's promise to leave, or to hand over.
-    Draining,
+    /// A replica's word that it has begun with what an operator wants.
+    Begun,
 }
 
 impl RequestBody {
@@ -238,7 +242,8 @@ impl RequestBody {
             Self::Scan { .. } => row(Steady, Store, EachTime, Page, Read),
             Self::Status => row(Steady, Role, EachTime, Status, Read),
             Self::Resolve { .. } => row(Primary, Role, EachTime, Resolution, Write),
-            Self::Drain(_) => row(Named, Role, EachTime, Draining, Admin),
+            Self::Drain(_) => row(Named, Role, EachTime, Begun, Admin),
+            Self::Arbiters(_) => row(Named, Role, EachTime, Begun, Admin),
         }
     }
 
@@ -255,7 +260,7 @@ impl RequestBody {
             | Self::Get { key, .. }
             | Self::Resolve { key } => [Some(key), None],
             Self::Scan { range, .. } => [key_of(&range.from), key_of(&range.to)],
-            Self::Status | Self::Drain(_) => [None, None],
+            Self::Status | Self::Drain(_) | Self::Arbiters(_) => [None, None],
         };
         keys.into_iter().flatten()
     }
@@ -292,7 +297,7 @@ impl AnswerKind {
         match self {
             Self::Acknowledgement | Self::Value | Self::Resolution => Lane::Log,
             Self::Page => Lane::Bulk,
-            Self::Status | Self::Draining => Lane::Control,
+            Self::Status | Self::Begun => Lane::Control,
         }
     }
 }
@@ -307,7 +312,7 @@ impl ReplyBody {
             Self::ScanResult { .. } => Some(AnswerKind::Page),
             Self::Status(_) => Some(AnswerKind::Status),
             Self::Resolved(_) => Some(AnswerKind::Resolution),
-            Self::Draining => Some(AnswerKind::Draining),
+            Self::Begun => Some(AnswerKind::Begun),
         }
     }
 
@@ -324,7 +329,7 @@ impl ReplyBody {
             | Self::OperationRejected { .. }
             | Self::Status(_)
             | Self::Resolved(_)
-            | Self::Draining => 0,
+            | Self::Begun => 0,
         }
     }
 
@@ -394,7 +399,7 @@ mod tests {
         let resolve = RequestBody::Resolve { key: key() };
         ask(resolve, Goal::Primary, AnswerKind::Resolution, Lane::Log);
         let drain = RequestBody::Drain(Drain::Node);
-        ask(drain, Goal::Named, AnswerKind::Draining, Lane::Control);
+        ask(drain, Goal::Named, AnswerKind::Begun, Lane::Control);
     }
 
     #[test]
@@ -408,6 +413,6 @@ mod tests {
         }
         let resolved = ReplyBody::Resolved(Resolution::NeverExecuted);
         assert_eq!(resolved.lane(), Lane::Log);
-        assert_eq!(ReplyBody::Draining.lane(), Lane::Control);
+        assert_eq!(ReplyBody::Begun.lane(), Lane::Control);
     }
 }

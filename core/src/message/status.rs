@@ -7,6 +7,8 @@ use serde::{Deserialize, Serialize};
 use crate::config::{Address, ClusterId, Config, NodeId, Position};
 use crate::operation::Revision;
 
+use super::ArbitersSeen;
+
 /// What a replica says about itself.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct NodeStatus {
@@ -50,6 +52,17 @@ pub struct NodeStatus {
     pub former: Vec<FormerMember>,
     /// As primary it acknowledges writes while so many replicas are in sync, itself included, and rejects them otherwise.
     pub min_in_sync: u32,
+    /// How the arbiters of its configuration are, as one of them has told it; `None` where none has, since there is one only.
+    pub arbiters: Option<ArbitersStatus>,
+}
+
+/// How arbiters are, as a replica was told.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct ArbitersStatus {
+    /// What it was told.
+    pub seen: ArbitersSeen,
+    /// How long ago.
+    pub age: Duration,
 }
 
 /// A replica that was a member.

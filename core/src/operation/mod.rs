@@ -147,6 +147,9 @@ pub enum Rejection {
         /// Why not.
         reason: DrainRefusal,
     },
+    /// The arbiters, which would have to decide it, are not heard; try another replica, or when they are heard again.
+    #[error("the arbiters, which would have to decide it, are silent")]
+    ArbitersSilent,
     /// A defect: the replica failed while it looked for the answer, and goes on; report it, and try another replica.
     #[error("this replica failed while it answered, which is a defect to be reported: {reason}")]
     Failed {

@@ -57,6 +57,20 @@ impl<V: Clone> Register<V> {
         &self.keeper
     }
 
+    /// The newest value that it knows of: what it holds, or what it has found while it stands for the chair.
+    pub fn newest(&self) -> Option<&Held<V>> {
+        match &self.office {
+            Office::Standing(standing) => Some(&standing.newest),
+            Office::Chair(_) | Office::Idle => self.keeper.held(),
+        }
+    }
+
+    /// Is it one of the arbiters, as far as it knows?
+    pub fn is_one(&self) -> bool {
+        let held = self.keeper.held();
+        held.is_some_and(|held| held.arbiters.has(self.keeper.id()))
+    }
+
     /// Does it sit in the chair?
     pub fn is_chair(&self) -> bool {
         matches!(self.office, Office::Chair(_))
@@ -140,6 +154,13 @@ impl<V: Clone> Register<V> {
         let held = held?;
         let arbiters = held.arbiters.towards(next);
         Some(self.begin(held.mark.step.next(), arbiters, value, out))
+    }
+
+    /// Tells another one what is [`present`](Self::present): one that came by a change and has not heard of it, or one that went.
+    pub fn tell(&self, to: ArbiterId, out: &mut Effects<V>) {
+        if let Some(held) = self.present() {
+            out.send(to, Message::Accept(held.clone()));
+        }
     }
 
     /// Has the others asked whether anybody else may have decided anything. Returns the round whose confirmation answers that;

@@ -1,6 +1,6 @@
 //! What every role says to the arbiter.
 
-use crate::config::{Address, NodeId};
+use crate::config::Address;
 use crate::event::Event;
 use crate::limits;
 use crate::message::{
@@ -50,6 +50,7 @@ impl Context<'_> {
                 joined.config.cluster
             }
             FromArbiter::Replicas(config) | FromArbiter::ProposalRefused(config) => config.cluster,
+            FromArbiter::Arbiters(seen) => seen.cluster,
             FromArbiter::JoinRefused(_) => return false,
         };
         let foreign = self.core.meta.cluster.map(|ours| (ours, theirs));
@@ -78,16 +79,12 @@ impl Context<'_> {
         self.out.send(arbiter, Message::ToArbiter(message));
     }
 
-    /// Proposes that a former member is not expected back. Once: who wants it looks whether it came about.
-    pub(super) fn forget(&mut self, former: NodeId) {
+    /// Proposes what an operator wants. Once: who wants it looks whether it came about.
+    pub(super) fn propose_for_operator(&mut self, change: ConfigChange) {
         let Some(config) = &self.core.config else {
             return;
         };
-        if !config.former.contains_key(&former) {
-            return;
-        }
         let version = config.version;
-        let change = ConfigChange::Forget(former);
         self.out.notify(Event::Proposed { version, change });
         self.send_to_arbiter(ToArbiter::Propose(Propose {
             node: self.core.meta.node,

@@ -1,29 +1,58 @@
-//! Which of the arbiters a replica speaks to.
+//! Which of the arbiters a replica speaks to, and what it was told of them.
 
-use crate::config::Address;
+use std::hash::{Hash, Hasher};
+
+use crate::config::{Address, Config};
 use crate::limits;
+use crate::message::{ArbitersSeen, ArbitersStatus};
 use crate::time::Instant;
 
 /// The arbiters, of which a replica speaks to one: to whom it has heard last, and to the next one as soon as that one does
 /// not answer. Any of them decides.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Arbiters {
+    /// Those that it was told of at its start: when none of the others is there any more, somebody may be where these were.
+    told: Vec<Address>,
+    /// Those of the configuration, then the others that it was told of.
     addresses: Vec<Address>,
     current: usize,
     /// Since when the present one owes an answer. Nothing depends on that where there is one only.
     waiting_since: Option<Instant>,
+    seen: Seen,
 }
 
+/// What one of them has told last of all of them, and when. Nothing is decided by it: replicas that differ in it alone are equal.
+#[derive(Clone, Debug, Default)]
+struct Seen(Option<(Instant, ArbitersSeen)>);
+
 impl Arbiters {
+    /// Those that it was told of at its start, and those `known` from before that.
+    ///
     /// # Panics
     /// If there is none.
-    pub(super) fn new(addresses: Vec<Address>) -> Self {
-        assert!(!addresses.is_empty(), "a replica is told of an arbiter");
+    pub(super) fn new(told: Vec<Address>, known: &[Address]) -> Self {
+        assert!(!told.is_empty(), "a replica is told of an arbiter");
         Self {
-            addresses,
+            addresses: both(known, &told),
+            told,
             current: 0,
             waiting_since: None,
+            seen: Seen::default(),
         }
+    }
+
+    /// It has learned of a configuration, which tells where the arbiters are; not so one that comes from an arbiter which does not know
+    /// where it is itself.
+    pub(super) fn on_config(&mut self, config: &Config) {
+        let current = self.current().clone();
+        let places = config.arbiters.values();
+        let known: Vec<Address> = places.map(|place| place.address.clone()).collect();
+        self.addresses = both(&known, &self.told);
+        let place = self
+            .addresses
+            .iter()
+            .position(|address| *address == current);
+        self.current = place.unwrap_or(0);
     }
 
     /// The one it speaks to.
@@ -55,4 +84,35 @@ impl Arbiters {
             self.waiting_since = None;
         }
     }
+
+    /// One of them has told how they are.
+    pub(super) fn on_seen(&mut self, now: Instant, seen: ArbitersSeen) {
+        self.seen = Seen(Some((now, seen)));
+    }
+
+    /// How they are, as far as it was told.
+    pub(super) fn status(&self, now: Instant) -> Option<ArbitersStatus> {
+        let (at, seen) = self.seen.0.as_ref()?;
+        Some(ArbitersStatus {
+            seen: seen.clone(),
+            age: now - *at,
+        })
+    }
+}
+
+fn both(known: &[Address], told: &[Address]) -> Vec<Address> {
+    let others = told.iter().filter(|address| !known.contains(address));
+    known.iter().chain(others).cloned().collect()
+}
+
+impl PartialEq for Seen {
+    fn eq(&self, _: &Self) -> bool {
+        true
+    }
+}
+
+impl Eq for Seen {}
+
+impl Hash for Seen {
+    fn hash<H: Hasher>(&self, _: &mut H) {}
 }

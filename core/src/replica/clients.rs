@@ -48,6 +48,7 @@ impl Replica {
                 self.reads.on_get(cx, authority, asker, key, level);
             }
             RequestBody::Drain(drain) => self.on_drain(now, &asker, drain, out),
+            RequestBody::Arbiters(change) => self.on_arbiters(now, &asker, change, out),
             RequestBody::Resolve { key } => {
                 self.on_write(now, asker, Operation::Cancel { key }, out);
             }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use crate::config::{Address, Member, NodeId, Terms};
 use crate::event::Event;
 use crate::limits::Timing;
-use crate::message::{Drain, Message, Peer, PeerMessage, Reply, ReplyBody, Timestamp};
+use crate::message::{Message, Peer, PeerMessage, Reply, ReplyBody, RequestBody, Timestamp};
 use crate::operation::Rejection;
 use crate::process::{Effect, Now, Outbox};
 use crate::storage::{Query, Ticket};
@@ -99,11 +99,11 @@ impl Context<'_> {
     pub(super) fn notify_administered(
         &mut self,
         asker: &Asker,
-        drain: Drain,
+        what: RequestBody,
         refused: Option<Rejection>,
     ) {
         let by = asker.address.clone();
-        self.out.notify(Event::Administered { by, drain, refused });
+        self.out.notify(Event::Administered { by, what, refused });
     }
 
     /// Asks the storage. It answers under the ticket that is returned.

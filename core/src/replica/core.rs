@@ -99,6 +99,7 @@ impl Core {
     /// From now on it knows `config`.
     pub(super) fn learn(&mut self, now: Instant, config: Config) {
         self.former.on_config(now, &config);
+        self.arbiters.on_config(&config);
         self.config = Some(config);
     }
 

@@ -4,7 +4,10 @@
 use crate::config::{Address, Config, Incarnation, NodeId, StartId, Token};
 use crate::event::Event;
 use crate::limits;
-use crate::message::{Drain, FromArbiter, JoinRefusal, JoinRefused, Joined, ReplyBody};
+use crate::message::{
+    ArbitersChange, ConfigChange, Drain, FromArbiter, JoinRefusal, JoinRefused, Joined, ReplyBody,
+    RequestBody,
+};
 use crate::operation::{DrainRefusal, Rejection};
 use crate::process::{Now, Outbox};
 use crate::storage::{Meta, Save};
@@ -40,6 +43,7 @@ impl Replica {
                 self.on_joined(now, joined, out);
             }
             FromArbiter::JoinRefused(refused) => self.on_join_refused(now, refused, out),
+            FromArbiter::Arbiters(seen) => self.core.arbiters.on_seen(now.time, seen),
             FromArbiter::Replicas(config) | FromArbiter::ProposalRefused(config) => match self.role
             {
                 // It takes part in nothing before its Join is answered.
@@ -146,7 +150,7 @@ impl Replica {
         token: Option<Token>,
         out: &mut Outbox,
     ) {
-        let meta = Meta {
+        let mut meta = Meta {
             cluster: Some(config.cluster),
             starts: match token {
                 Some(_) => vec![self.core.meta.start()],
@@ -157,8 +161,20 @@ impl Replica {
             ..self.core.meta.clone()
         };
         let is_new_epoch = meta.epoch > self.core.meta.epoch;
+        let is_other = meta != self.core.meta;
+        let places = config.arbiters.values();
+        let arbiters: Vec<Address> = places.map(|place| place.address.clone()).collect();
         self.core.learn(now.time, config);
-        if meta != self.core.meta {
+        if !arbiters.is_empty() && arbiters != meta.arbiters {
+            meta.arbiters = arbiters;
+            if !is_other {
+                // Nothing waits for that: another start asks more arbiters in vain at most.
+                self.core.meta = meta.clone();
+                let save = Save::Meta(meta.clone());
+                self.core.context(now, out).persist(save);
+            }
+        }
+        if is_other {
             self.end_role(now, out);
             self.core.meta = meta.clone();
             let cx = &mut self.core.context(now, out);
@@ -306,23 +322,57 @@ impl Replica {
             Role::Starting | Role::Refused | Role::Entering { .. }
         ) {
             let reason = Rejection::NotReady;
-            cx.notify_administered(asker, drain, Some(reason.clone()));
+            cx.notify_administered(asker, RequestBody::Drain(drain), Some(reason.clone()));
             return cx.reject(asker, reason);
         }
         if let Some(reason) = self.objection(now, drain, out) {
             let cx = &mut self.core.context(now, out);
             let reason = Rejection::CannotDrain { reason };
-            cx.notify_administered(asker, drain, Some(reason.clone()));
+            cx.notify_administered(asker, RequestBody::Drain(drain), Some(reason.clone()));
             return cx.reject(asker, reason);
         }
         let cx = &mut self.core.context(now, out);
-        cx.notify_administered(asker, drain, None);
-        cx.reply(asker, ReplyBody::Draining);
+        cx.notify_administered(asker, RequestBody::Drain(drain), None);
+        cx.reply(asker, ReplyBody::Begun);
         match (drain, &mut self.role) {
             (Drain::Node | Drain::NodeByForce, _) => self.leave(now, Leaving::ForGood, out),
             (Drain::Primary, Role::Primary(primary)) => primary.on_drain(cx),
             (Drain::Primary, _) => {}
-            (Drain::Former(node), _) => cx.forget(node),
+            (Drain::Former(node), _) => {
+                let former = cx.core.config.as_ref().map(|config| &config.former);
+                if former.is_some_and(|former| former.contains_key(&node)) {
+                    cx.propose_for_operator(ConfigChange::Forget(node));
+                }
+            }
+        }
+    }
+
+    /// An operator wants other arbiters.
+    pub(super) fn on_arbiters(
+        &mut self,
+        now: Now<'_>,
+        asker: &Asker,
+        change: ArbitersChange,
+        out: &mut Outbox,
+    ) {
+        let cx = &mut self.core.context(now, out);
+        let what = RequestBody::Arbiters(change);
+        let is_ready = !matches!(
+            self.role,
+            Role::Starting | Role::Refused | Role::Entering { .. } | Role::Left
+        );
+        let refused = match cx.core.arbiter_heard {
+            _ if !is_ready => Some(Rejection::NotReady),
+            false => Some(Rejection::ArbitersSilent),
+            true => None,
+        };
+        cx.notify_administered(asker, what, refused.clone());
+        match refused {
+            Some(reason) => cx.reject(asker, reason),
+            None => {
+                cx.reply(asker, ReplyBody::Begun);
+                cx.propose_for_operator(ConfigChange::Arbiters(change));
+            }
         }
     }
 

@@ -68,7 +68,7 @@ impl Replica {
         let sessions = planted!(SessionsNotRecovered => Default::default(), recovered.sessions);
         let sessions = Sessions::open(sessions, options.limits.sessions.clone());
         let mut core = Core {
-            arbiters: Arbiters::new(options.arbiters.clone()),
+            arbiters: Arbiters::new(options.arbiters.clone(), &recovered.meta.arbiters),
             options,
             meta: recovered.meta,
             config: None,
@@ -345,7 +345,8 @@ impl Process for Replica {
                 Message::FromArbiter(_)
                 | Message::ToArbiter(_)
                 | Message::Reply(_)
-                | Message::Register(_) => {
+                | Message::Register(_)
+                | Message::Offer(_) => {
                     out.notify(Event::Stale { from });
                 }
             },

@@ -63,6 +63,7 @@ impl Replica {
                 .flat_map(|config| core.former.list(now, config))
                 .collect(),
             min_in_sync: core.options.limits.min_in_sync,
+            arbiters: core.arbiters.status(now),
         }
     }
 }

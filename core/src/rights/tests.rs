@@ -161,7 +161,7 @@ fn reply() -> Message {
     Message::Reply(Reply {
         client: ClientId(1),
         id: RequestId(1),
-        body: ReplyBody::Draining,
+        body: ReplyBody::Begun,
     })
 }
 
@@ -193,7 +193,7 @@ fn a_replica_joins_under_the_name_of_its_certificate() {
     let text = refused.expect_err("another name").to_string();
     assert_eq!(
         text,
-        "it joins as \"r2\\u{1b}[31m\", but its certificate is of r1"
+        "it calls itself \"r2\\u{1b}[31m\", but its certificate is of r1"
     );
 }
 

@@ -22,8 +22,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use crate::config::{
-    Address, ArbiterId, ClusterId, Config, ConfigVersion, Epoch, Incarnation, NodeId, Position,
-    StartId, Token,
+    Address, ClusterId, Config, ConfigVersion, Epoch, Incarnation, NodeId, Position, StartId, Token,
 };
 use crate::engine::{Page, SessionPage};
 use crate::epochs::EpochHistory;
@@ -172,6 +171,8 @@ pub struct Meta {
     pub epoch: Epoch,
     /// The starts since the token was given, that of the running process last; at most `limits::STARTS_REMEMBERED_MAX`.
     pub starts: Vec<StartId>,
+    /// Where the arbiters were that it has heard of last: those that it was told of at its first start may all have been replaced.
+    pub arbiters: Vec<Address>,
 }
 
 impl Meta {
@@ -212,8 +213,6 @@ pub struct ArbiterRecord {
     pub config: Config,
     /// The nodes that have joined; of those that are no members the latest `limits::NODE_RECORDS_MAX`.
     pub nodes: BTreeMap<NodeId, NodeRecord>,
-    /// Where the arbiters are, if there are several. One that is alone needs to find nobody.
-    pub arbiters: BTreeMap<ArbiterId, Address>,
     /// Drawn at random when the arbiter started for the first time; tokens are made of it.
     pub secret: u64,
     /// What operators did to it while no arbiter ran on it, the latest `limits::ACTS_MAX`. The arbiter tells of it when it

@@ -8,8 +8,8 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::config::{
-    Address, ArbiterId, ClusterId, Config, ConfigVersion, Epoch, Former, Incarnation, Member,
-    NodeId, Owner, Position, QuestionRound, Round, Seq, StartId, Step, Token,
+    Address, ArbiterId, ArbiterPlace, ClusterId, Config, ConfigVersion, Epoch, Former, Incarnation,
+    Member, NodeId, Owner, Position, QuestionRound, Round, Seq, StartId, Step, Token,
 };
 use crate::epochs::EpochHistory;
 use crate::message::*;
@@ -51,7 +51,24 @@ fn config() -> Config {
         since: ConfigVersion(200),
     };
     config.former.insert(NodeId(8), former);
+    config.arbiters.insert(ArbiterId(3), arbiter_place());
     config
+}
+
+fn arbiter_place() -> ArbiterPlace {
+    ArbiterPlace {
+        name: "a".to_owned(),
+        address: Address::new("a"),
+    }
+}
+
+fn arbiters_seen() -> ArbitersSeen {
+    ArbitersSeen {
+        cluster: ClusterId(1),
+        chair: ArbiterId(3),
+        silent: [(ArbiterId(4), Duration::from_millis(300))].into(),
+        offers: [(ArbiterId(5), arbiter_place())].into(),
+    }
 }
 
 fn history() -> EpochHistory {
@@ -130,6 +147,12 @@ fn to_arbiter() -> Vec<Message> {
         propose(ConfigChange::ReplacePrimary),
         propose(ConfigChange::HandOver(NodeId(8))),
         propose(ConfigChange::Forget(NodeId(8))),
+        propose(ConfigChange::Arbiters(ArbitersChange::Add(ArbiterId(5)))),
+        propose(ConfigChange::Arbiters(ArbitersChange::Remove(ArbiterId(3)))),
+        propose(ConfigChange::Arbiters(ArbitersChange::Replace {
+            former: ArbiterId(3),
+            next: ArbiterId(5),
+        })),
     ]
     .map(Message::ToArbiter)
     .into()
@@ -156,6 +179,7 @@ fn from_arbiter() -> Vec<Message> {
         FromArbiter::JoinRefused(refused),
         FromArbiter::Replicas(config()),
         FromArbiter::ProposalRefused(config()),
+        FromArbiter::Arbiters(arbiters_seen()),
     ]
     .map(Message::from)
     .into()
@@ -301,6 +325,7 @@ fn with_clients() -> Vec<Message> {
         RequestBody::Resolve { key: "k".into() },
         RequestBody::Drain(Drain::Node),
         RequestBody::Drain(Drain::Former(NodeId(9))),
+        RequestBody::Arbiters(ArbitersChange::Remove(ArbiterId(3))),
     ];
     let origin = Origin {
         client,
@@ -338,7 +363,7 @@ fn with_clients() -> Vec<Message> {
             seq: Seq(9),
             revision: Revision(7),
         }),
-        ReplyBody::Draining,
+        ReplyBody::Begun,
         ReplyBody::OperationRejected {
             reason: Rejection::CannotDrain {
                 reason: DrainRefusal::TooFewReplicas {
@@ -407,6 +432,10 @@ fn status() -> NodeStatus {
             gone_for: Duration::from_millis(300),
         }],
         min_in_sync: 2,
+        arbiters: Some(ArbitersStatus {
+            seen: arbiters_seen(),
+            age: Duration::from_millis(40),
+        }),
     }
 }
 
@@ -437,7 +466,6 @@ fn between_arbiters() -> Vec<Message> {
         value: ArbiterRecord {
             config: config(),
             nodes: [(NodeId(7), node)].into(),
-            arbiters: [(ArbiterId(3), Address::new("a"))].into(),
             secret: 6,
             acts: vec![Act {
                 what: "init".to_owned(),
@@ -445,6 +473,13 @@ fn between_arbiters() -> Vec<Message> {
                 at: 7,
             }],
         },
+    };
+    let offer = Offer {
+        arbiter: ArbiterId(5),
+        name: "a".to_owned(),
+        cluster: Some(ClusterId(1)),
+        founders: ["a".to_owned(), "b".to_owned()].into(),
+        heard: [ArbiterId(6)].into(),
     };
     let round = QuestionRound(2);
     let (ballot, promised) = (ballot(9), ballot(10));
@@ -469,7 +504,9 @@ fn between_arbiters() -> Vec<Message> {
         };
         Message::Register(Box::new(message))
     })
-    .into()
+    .into_iter()
+    .chain([Message::Offer(Box::new(offer))])
+    .collect()
 }
 
 #[test]

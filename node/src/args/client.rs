@@ -317,6 +317,27 @@ pub(crate) struct StatusArgs {
     #[arg(long, value_parser = BoolishValueParser::new())]
     pub(crate) check: bool,
 
+    /// Tell in words, too, why operations wait, and what can be done: what `lockstep why` prints
+    #[arg(long, value_parser = BoolishValueParser::new())]
+    pub(crate) why: bool,
+
+    /// Which cluster.
+    #[command(flatten)]
+    pub(crate) connection: Connection,
+}
+
+/// `lockstep why`.
+#[derive(Clone, Debug, clap::Args)]
+#[command(after_help = "\
+Asks every replica that it reaches. Tells what becomes of writes and of linearizable reads, who is waited for and since when, what can be done \
+without losing anything, and, where nothing else is left, what would be lost by force.
+
+Exit code 8 if writes or reads do not go on.")]
+pub(crate) struct WhyArgs {
+    /// How long to wait for the replicas
+    #[arg(long, value_name = "DURATION", default_value = "2s", value_parser = duration)]
+    pub(crate) deadline: Duration,
+
     /// Which cluster.
     #[command(flatten)]
     pub(crate) connection: Connection,

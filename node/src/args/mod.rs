@@ -1,5 +1,6 @@
 //! What can be typed: every command and flag of the program, with its help text. Says nothing of what they do.
 
+mod arbiters;
 mod bench;
 mod client;
 mod server;
@@ -9,13 +10,14 @@ use std::path::{Path, PathBuf};
 
 use clap::{Parser, Subcommand, ValueEnum};
 
+pub(crate) use arbiters::{ArbitersArgs, ArbitersCommand};
 pub(crate) use bench::{
     BenchArgs, DistributionName, FailoverArgs, LevelName, LoadArgs, MixedArgs, ReadFromName,
     ReadingLoadArgs, ScanningLoadArgs, WorkloadArgs,
 };
 pub(crate) use client::{
     Connection, DrainArgs, ExportArgs, GetArgs, ImportArgs, PutArgs, RemoveArgs, ResolveArgs,
-    ShellArgs, StatusArgs,
+    ShellArgs, StatusArgs, WhyArgs,
 };
 pub(crate) use server::{
     AdoptArgs, ArbiterArgs, Bounds, CertsArgs, CertsCommand, ClientCertArgs, DevArgs,
@@ -125,7 +127,7 @@ pub(crate) enum Command {
     Dev(DevArgs),
     /// Begin a new cluster: make the directory that its arbiter starts on
     Init(InitArgs),
-    /// Run the arbiter of a cluster; every cluster has exactly one
+    /// Run an arbiter of a cluster, which has one, three or five
     Arbiter(ArbiterArgs),
     /// Run a replica of a cluster
     Replica(ReplicaArgs),
@@ -141,6 +143,8 @@ pub(crate) enum Command {
     Resolve(ResolveArgs),
     /// Take a replica out of the cluster in good order, or the primary's role off it
     Drain(DrainArgs),
+    /// Show which arbiters there are, and have one come, go, or replace another
+    Arbiters(ArbitersArgs),
     /// Have a new arbiter take up a cluster whose arbiter has lost its directory
     Adopt(AdoptArgs),
     /// The last resort when everybody in sync is lost for good: make another replica primary, and lose what it lacks
@@ -153,6 +157,8 @@ pub(crate) enum Command {
     Bench(Box<BenchArgs>),
     /// Show who is who in the cluster and how far everybody is
     Status(StatusArgs),
+    /// Tell in words why writes or reads wait, for whom, and what can be done
+    Why(WhyArgs),
     /// Type commands one after the other, with history and completion
     Shell(ShellArgs),
 }
@@ -184,11 +190,13 @@ impl Args {
             | Command::Remove(_)
             | Command::Resolve(_)
             | Command::Drain(_)
+            | Command::Arbiters(_)
             | Command::ForcePrimary(_)
             | Command::Import(_)
             | Command::Export(_)
             | Command::Bench(_)
             | Command::Status(_)
+            | Command::Why(_)
             | Command::Shell(_) => None,
         }
     }

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use async_std::channel::Receiver;
 use async_std::task;
+use lockstep_core::arbiter::ArbiterOptions;
 use lockstep_core::config::Address;
 use lockstep_core::driver::handle::ClientOptions;
 use lockstep_core::driver::{self, DriverError, Running};
@@ -88,8 +89,11 @@ impl Network {
         let (name, transport) = self.end(place, NodeRole::Arbiter)?;
         let address = transport.local().clone();
         let (watcher, roles) = Watcher::new(&name, place.data_dir);
-        let running = driver::start_arbiter(Box::new(store), transport, Arc::new(watcher))
-            .map_err(|error| serve::failure(&error))?;
+        let running = {
+            let options = ArbiterOptions::alone(name.clone(), address.clone());
+            driver::start_arbiter(options, Box::new(store), transport, Arc::new(watcher))
+        }
+        .map_err(|error| serve::failure(&error))?;
         Ok(Node {
             name,
             address,

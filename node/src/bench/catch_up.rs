@@ -259,6 +259,7 @@ mod tests {
             sessions: 0,
             former: Vec::new(),
             min_in_sync: 1,
+            arbiters: None,
             usage: Usage {
                 process: node,
                 bytes_received,

@@ -45,7 +45,8 @@ pub(crate) async fn force_primary(args: ForcePrimaryArgs, format: Format) -> Res
     )));
     let Some(keeper) = offline::decide(keeper, next.clone()) else {
         return Err(Failure::Usage(format!(
-            "{} is of one of several arbiters, which decides nothing alone",
+            "{} is of one of several arbiters, which decides nothing alone: stop all of them, have a new one adopt the cluster \
+             (`lockstep adopt --help`), and repeat this with the directory of that one",
             args.arbiter_dir.display()
         )));
     };

@@ -48,7 +48,7 @@ pub(crate) async fn init(args: InitArgs, format: Format) -> Result<Exit, Failure
 /// `lockstep adopt`.
 pub(crate) async fn adopt(args: AdoptArgs, format: Format) -> Result<Exit, Failure> {
     let mut store = assemble::new_arbiter_store(&args.arbiter_dir).await?;
-    if store.load().is_some() {
+    if store.load().is_some_and(|keeper| keeper.held().is_some()) {
         return Err(Failure::Usage(format!(
             "{} has the record of an arbiter: start that with `lockstep arbiter`, or name an empty directory",
             args.arbiter_dir.display()

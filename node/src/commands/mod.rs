@@ -1,6 +1,7 @@
 //! The commands, one file each, or a few that belong together.
 
 mod act;
+pub(crate) mod arbiters;
 pub(crate) mod bench;
 pub(crate) mod certs;
 pub(crate) mod dev;
@@ -47,11 +48,15 @@ pub(crate) fn run(args: Args) -> Result<Exit, Failure> {
         Command::Remove(args) => task::block_on(keys::remove(args, format)),
         Command::Resolve(args) => task::block_on(signals::obeyed(keys::resolve(args, format))),
         Command::Drain(args) => task::block_on(signals::obeyed(drain::drain(args, format))),
+        Command::Arbiters(args) => {
+            task::block_on(signals::obeyed(arbiters::arbiters(args, format)))
+        }
         Command::ForcePrimary(args) => task::block_on(force_primary::force_primary(args, format)),
         Command::Bench(args) => task::block_on(bench::bench(*args, format)),
         Command::Import(args) => task::block_on(import::import(args, format)),
         Command::Export(args) => task::block_on(signals::obeyed(export::export(args))),
         Command::Status(args) => task::block_on(signals::obeyed(status::status(args, format))),
+        Command::Why(args) => task::block_on(signals::obeyed(status::why(args, format))),
         Command::Shell(args) => task::block_on(shell::shell(args, format)),
     }
 }

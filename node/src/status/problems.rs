@@ -4,11 +4,12 @@ use lockstep_core::config::Config;
 
 use crate::output;
 
-use super::{ArbiterStatus, GoneStatus, ReplicaStatus};
+use super::{ArbiterStatus, ArbitersStatus, GoneStatus, ReplicaStatus};
 
 /// All of it.
 pub(super) fn list(
     arbiter: &ArbiterStatus,
+    arbiters: &ArbitersStatus,
     config: Option<&Config>,
     replicas: &[ReplicaStatus],
     gone: &[GoneStatus],
@@ -16,7 +17,7 @@ pub(super) fn list(
     let Some(config) = config else {
         return vec![not_joined(arbiter)];
     };
-    let mut problems: Vec<String> = of_the_whole(arbiter, config, replicas)
+    let mut problems: Vec<String> = of_the_whole(arbiter, arbiters, config, replicas)
         .into_iter()
         .collect();
     problems.extend(too_few(config, replicas));
@@ -25,6 +26,9 @@ pub(super) fn list(
         problems.push(format!(
             "the arbiter at {address} is of another cluster, {theirs}: see `lockstep adopt --help`"
         ));
+    }
+    if arbiter.reachable {
+        problems.extend(missing_arbiters(arbiters));
     }
     for replica in replicas {
         let name = &replica.name;
@@ -46,6 +50,21 @@ pub(super) fn list(
         )
     }));
     problems
+}
+
+/// Who of several arbiters is missing, and what that means.
+fn missing_arbiters(arbiters: &ArbitersStatus) -> Vec<String> {
+    let consequence = match arbiters.spare() {
+        0 => "if one more falls silent, no further failure is mended",
+        _ => "a majority is left if one more falls silent",
+    };
+    let silent = arbiters.silent();
+    silent
+        .map(|(member, seconds)| {
+            let (name, since) = (&member.name, ago(seconds));
+            format!("the arbiter {name} has been silent for {since} or longer: {consequence}")
+        })
+        .collect()
 }
 
 /// Does the primary, if it answers, reject writes because too few are in sync?
@@ -96,10 +115,20 @@ fn not_joined(arbiter: &ArbiterStatus) -> String {
 /// Why operations wait, or soon may.
 fn of_the_whole(
     arbiter: &ArbiterStatus,
+    arbiters: &ArbitersStatus,
     config: &Config,
     replicas: &[ReplicaStatus],
 ) -> Option<String> {
-    let address = &arbiter.address;
+    let (who, is_silent) = match arbiters.are_several() {
+        true => (
+            "a majority of the arbiters".to_owned(),
+            "the arbiters are silent",
+        ),
+        false => {
+            let address = &arbiter.address;
+            (format!("the arbiter at {address}"), "the arbiter is silent")
+        }
+    };
     let in_sync: Vec<String> = config.in_sync.iter().map(ToString::to_string).collect();
     let counts = |replica: &&ReplicaStatus| in_sync.contains(&replica.node);
     let primary = config.primary.map(|node| node.to_string());
@@ -130,9 +159,7 @@ fn of_the_whole(
         } else if arbiter.reachable {
             format!("{name}, the primary, does not answer; another one takes its place in a moment")
         } else {
-            format!(
-                "reads and writes wait for {name}, the primary, or for the arbiter at {address}"
-            )
+            format!("reads and writes wait for {name}, the primary, or for {who}")
         });
     }
     if arbiter.reachable {
@@ -145,18 +172,18 @@ fn of_the_whole(
         .collect();
     Some(if !missing.is_empty() {
         format!(
-            "writes wait for {}, which is in sync and does not answer, or for the arbiter at {address}",
+            "writes wait for {}, which is in sync and does not answer, or for {who}",
             missing.join(", ")
         )
     } else if primary.lease == Some(true) {
-        "the arbiter is silent: reads and writes go on, but a failure would stop them".to_owned()
+        format!("{is_silent}: reads and writes go on, but a failure would stop them")
     } else {
-        format!("{name}, the primary, has no lease, and the arbiter at {address} is silent")
+        format!("{name}, the primary, has no lease, and {who} is not heard")
     })
 }
 
 /// A time in the unit that fits.
-fn ago(seconds: u64) -> String {
+pub(super) fn ago(seconds: u64) -> String {
     match seconds {
         0..60 => format!("{seconds} s"),
         60..3_600 => format!("{} min", seconds / 60),

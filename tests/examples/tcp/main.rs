@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_std::task;
+use lockstep_core::arbiter::ArbiterOptions;
 use lockstep_core::config::NodeId;
 use lockstep_core::driver::{self, handle::ClientOptions};
 use lockstep_core::engine::memory::{MemoryArbiter, MemoryEngine, MemoryLog};
@@ -26,7 +27,12 @@ pub(crate) fn main() -> Result<(), Box<dyn Error>> {
         let arbiter = transport.local().clone();
         let mut disk = MemoryArbiter::new();
         driver::begin_cluster(&mut disk)?;
-        let started = driver::start_arbiter(Box::new(disk), transport, unwatched());
+        let started = driver::start_arbiter(
+            ArbiterOptions::alone("arbiter", arbiter.clone()),
+            Box::new(disk),
+            transport,
+            unwatched(),
+        );
         let mut running = vec![started?];
         let mut replicas = Vec::new();
         for number in 1..=3 {

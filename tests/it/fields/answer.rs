@@ -26,7 +26,7 @@ pub(super) enum Answer {
     /// The write was not executed, says a resolution.
     NeverExecuted,
     /// The replica drains.
-    Draining,
+    Begun,
     /// The replica has not committed so much.
     Behind,
     /// Rejected for another reason.
@@ -63,7 +63,7 @@ impl From<&ReplyBody> for Answer {
             ReplyBody::Status(_) => Self::Status,
             ReplyBody::Resolved(Resolution::Executed { .. }) => Self::Executed,
             ReplyBody::Resolved(Resolution::NeverExecuted) => Self::NeverExecuted,
-            ReplyBody::Draining => Self::Draining,
+            ReplyBody::Begun => Self::Begun,
         }
     }
 }

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use async_std::future::timeout;
 use async_std::task::{self, block_on};
+use lockstep_core::arbiter::ArbiterOptions;
 use lockstep_core::config::Address;
 use lockstep_core::driver::{self, Exit, Running};
 use lockstep_core::engine::durable::{StoreOptions, open_arbiter, open_replica};
@@ -49,7 +50,12 @@ impl Durable {
         let address = arbiter.local().clone();
         let mut store = open_arbiter(&dir.path().join("a")).expect("a disk");
         driver::begin_cluster(&mut store).expect("it is new");
-        let arbiter = driver::start_arbiter(Box::new(store), Arc::new(arbiter), unwatched());
+        let arbiter = driver::start_arbiter(
+            ArbiterOptions::alone("a", address.clone()),
+            Box::new(store),
+            Arc::new(arbiter),
+            unwatched(),
+        );
         let mut lab = Self {
             running: vec![arbiter.expect("it has a cluster")],
             replicas: Vec::new(),

@@ -36,7 +36,7 @@ const KINDS: [&str; 33] = [
     "CommittedQuery",
     "ConfigQuery",
     "Drained",
-    "Draining",
+    "Begun",
     "Forget",
     "GetResult",
     "HandOver",
@@ -77,6 +77,7 @@ fn kind(message: &Message) -> Option<&'static str> {
             ConfigChange::ReplacePrimary => "ReplacePrimary",
             ConfigChange::HandOver(_) => "HandOver",
             ConfigChange::Forget(_) => "Forget",
+            ConfigChange::Arbiters(_) => return None,
         },
         Message::FromArbiter(message) => match **message {
             FromArbiter::JoinedPrimary(_) => "JoinedPrimary",
@@ -84,6 +85,7 @@ fn kind(message: &Message) -> Option<&'static str> {
             FromArbiter::Replicas(_) => "Replicas",
             FromArbiter::JoinRefused(_) => "JoinRefused",
             FromArbiter::ProposalRefused(_) => "ProposalRefused",
+            FromArbiter::Arbiters(_) => return None,
         },
         Message::Peer(peer) => match peer.body {
             PeerMessage::SyncStart(_) => "SyncStart",
@@ -99,7 +101,7 @@ fn kind(message: &Message) -> Option<&'static str> {
             PeerMessage::CommittedAnswer(_) => "CommittedAnswer",
         },
         // The arbiter is alone.
-        Message::Request(_) | Message::Register(_) => return None,
+        Message::Request(_) | Message::Register(_) | Message::Offer(_) => return None,
         Message::Reply(reply) => match reply.body {
             ReplyBody::OperationAck { .. } => "OperationAck",
             ReplyBody::OperationFailed => "OperationFailed",
@@ -108,7 +110,7 @@ fn kind(message: &Message) -> Option<&'static str> {
             ReplyBody::ScanResult { .. } => "ScanResult",
             ReplyBody::Status(_) => "Status",
             ReplyBody::Resolved(_) => "Resolved",
-            ReplyBody::Draining => "Draining",
+            ReplyBody::Begun => "Begun",
         },
     })
 }

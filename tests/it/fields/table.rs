@@ -6,9 +6,9 @@ use std::collections::BTreeMap;
 use std::num::NonZeroU32;
 use std::ops::Bound;
 
-use lockstep_core::config::{Address, Epoch, NodeId, Position};
+use lockstep_core::config::{Address, ArbiterId, Epoch, NodeId, Position};
 use lockstep_core::limits::{self, Limits};
-use lockstep_core::message::{Attempt, Drain, Request, RequestBody};
+use lockstep_core::message::{ArbitersChange, Attempt, Drain, Request, RequestBody};
 use lockstep_core::operation::{ClientId, Key, Origin, ReadLevel, Rejection, RequestId, Value};
 use lockstep_core::range::KeyRange;
 
@@ -115,6 +115,17 @@ impl Known {
                 let nodes = nodes.chain([0, u64::MAX].map(NodeId));
                 let drains = nodes.map(|node| RequestBody::Drain(Drain::Former(node)));
                 drains.collect()
+            }
+            RequestBody::Arbiters(_) => {
+                let ids = [0, 1, u64::MAX].map(ArbiterId).into_iter();
+                let changes = ids.clone().flat_map(|one| {
+                    let others = ids.clone();
+                    let replacements =
+                        others.map(move |next| ArbitersChange::Replace { former: one, next });
+                    let alone = [ArbitersChange::Add(one), ArbitersChange::Remove(one)];
+                    alone.into_iter().chain(replacements)
+                });
+                changes.map(RequestBody::Arbiters).collect()
             }
         }
     }
@@ -300,7 +311,8 @@ pub(super) fn after(body: &RequestBody) -> Option<RequestBody> {
         RequestBody::Scan { .. } => RequestBody::Status,
         RequestBody::Status => RequestBody::Resolve { key },
         RequestBody::Resolve { .. } => RequestBody::Drain(Drain::Former(NodeId(0))),
-        RequestBody::Drain(_) => return None,
+        RequestBody::Drain(_) => RequestBody::Arbiters(ArbitersChange::Add(ArbiterId(0))),
+        RequestBody::Arbiters(_) => return None,
     })
 }
 
@@ -404,7 +416,7 @@ impl Known {
             }
             RequestBody::Scan { range, limit } => self.page(range, *limit),
             RequestBody::Status => Answer::Status,
-            RequestBody::Drain(_) => Answer::Draining,
+            RequestBody::Drain(_) | RequestBody::Arbiters(_) => Answer::Begun,
         }
     }
 

@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 
 use async_std::task::{self, block_on};
 use lockstep_core::Handle;
+use lockstep_core::arbiter::ArbiterOptions;
 use lockstep_core::config::Address;
 use lockstep_core::driver::{self, Running, handle::ClientOptions};
 use lockstep_core::engine::LogStore;
@@ -64,7 +65,12 @@ impl Case {
         let endpoint = transport.listens_at().to_string();
         let mut store = open_arbiter(&case.dir.path().join("arbiter.d")).expect("a disk");
         driver::begin_cluster(&mut store).expect("it is new");
-        let arbiter = driver::start_arbiter(Box::new(store), Arc::new(transport), unwatched());
+        let arbiter = driver::start_arbiter(
+            ArbiterOptions::alone("arbiter", transport.local().clone()),
+            Box::new(store),
+            Arc::new(transport),
+            unwatched(),
+        );
         case.running.push(arbiter.expect("it has a cluster"));
         case.arbiter = Address::new(endpoint);
         case

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use lockstep_core::config::{ArbiterId, Config, Step};
-use lockstep_core::register::{Held, Mark};
+use lockstep_core::register::{Arbiters, Held, Mark};
 use lockstep_core::storage::{ArbiterKeeper, ArbiterRecord};
 
 use crate::faults::Path;
@@ -26,6 +26,11 @@ impl Chosen {
 
     pub(super) fn config(&self) -> &Config {
         &self.held.value.config
+    }
+
+    /// Who keeps it.
+    pub(super) fn arbiters(&self) -> &Arbiters {
+        &self.held.arbiters
     }
 
     pub(super) fn mark(&self) -> Mark {
@@ -63,6 +68,13 @@ impl Chosen {
         }
         if held.mark.step == Step::ZERO && next != former {
             passed.push(Path::MinorityChosen);
+        }
+        if held.arbiters.next().is_some() {
+            passed.push(Path::JointSet);
+        }
+        let (former, present) = (self.held.arbiters.present(), held.arbiters.present());
+        if former.len() == present.len() && former != present {
+            passed.push(Path::ArbiterReplaced);
         }
         self.held = held.clone();
         self.accepted = self.accepted.split_off(&held.mark);

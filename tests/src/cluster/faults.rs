@@ -1,12 +1,14 @@
 //! What can be done to a simulated cluster: each fault ends by itself at a given moment.
 
+use lockstep_core::config::ArbiterId;
 use lockstep_core::host::Arrival;
 use lockstep_core::limits::Timing;
+use lockstep_core::register::Keeper;
 use rand::Rng;
 
 use super::node::{Inbox, Saved};
 use super::{Clock, Cluster, MS, Plan, Role, new_disk};
-use crate::disk::{Disk, Ending, Full};
+use crate::disk::{Disk, Ending, Full, RecordDisk};
 use crate::faults::{Fault, Path};
 use crate::files::{self, Injected};
 use crate::invariants::Fact;
@@ -146,6 +148,24 @@ impl Cluster {
             self.now,
             format_args!("{} lost its disk", self.nodes[index].name),
         );
+    }
+
+    /// The data directory of one of several arbiters is lost for good; a new one of the same name starts `outage` later.
+    pub fn wipe_arbiter(&mut self, index: usize, outage: u64) {
+        if !self.nodes[index].is_up() {
+            return;
+        }
+        self.counts.fault(Fault::WipeArbiter);
+        self.power_off(index);
+        let keeper = Keeper::new(ArbiterId(self.rng.random()));
+        let fresh = RecordDisk::over_files(keeper, self.rng.random());
+        if let Role::Arbiter(disk) = &mut self.nodes[index].role {
+            **disk = fresh;
+        }
+        let name = &self.nodes[index].name;
+        self.trace
+            .note(self.now, format_args!("{name} lost its disk"));
+        self.plan(self.now + outage, Plan::Start { node: index });
     }
 
     /// The data directory of a replica, or the arbiter's record, is copied as it is on the disk.

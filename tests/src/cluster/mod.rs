@@ -14,15 +14,17 @@ mod options;
 mod queue;
 
 use std::cmp::Reverse;
-use std::collections::{BTreeMap, BinaryHeap};
+use std::collections::{BTreeMap, BTreeSet, BinaryHeap};
 use std::ops::Range;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use bytes::Bytes;
-use lockstep_core::arbiter::{self, Arbiter};
+use lockstep_core::arbiter::{self, Arbiter, ArbiterOptions, Drawn};
 use lockstep_core::client::Client;
-use lockstep_core::config::{Address, ArbiterId, ClusterId, Config, NodeId, Round, StartId, Step};
+use lockstep_core::config::{
+    Address, ArbiterId, ArbiterPlace, ClusterId, Config, NodeId, Round, StartId, Step,
+};
 use lockstep_core::engine::StoreError;
 use lockstep_core::host::Host;
 use lockstep_core::host::intake::Intake;
@@ -92,6 +94,8 @@ pub struct Cluster {
     /// Disks that are gone for good, kept because acknowledgements once rested on them.
     lost_disks: Vec<Disk<FilesLog>>,
     chosen: Chosen,
+    /// When an operator last wanted other arbiters.
+    set_change_at: Option<u64>,
     ledger: Ledger,
     invariants: Vec<Box<dyn Invariant>>,
     forge: Option<Forge>,
@@ -146,6 +150,7 @@ impl Cluster {
             addresses,
             lost_disks: Vec::new(),
             chosen: Chosen::new(first),
+            set_change_at: None,
             ledger: Ledger::default(),
             invariants: invariants::all(),
             forge: None,
@@ -198,6 +203,54 @@ impl Cluster {
     /// The configuration that is chosen, on the disks of a majority of the arbiters.
     pub fn config(&self) -> &Config {
         self.chosen.config()
+    }
+
+    /// The arbiters that keep what is chosen.
+    pub fn arbiters_chosen(&self) -> &Arbiters {
+        self.chosen.arbiters()
+    }
+
+    /// The identity in an arbiter's data directory.
+    pub fn arbiter_id(&self, index: usize) -> Option<ArbiterId> {
+        match &self.nodes[index].role {
+            Role::Arbiter(disk) => Some(disk.keeper().id()),
+            Role::Replica(..) | Role::Client => None,
+        }
+    }
+
+    /// Would the arbiters whose data directories there are still be a majority of those that keep any record without `index`?
+    pub(crate) fn may_lose_arbiter(&self, index: usize) -> bool {
+        let others = self.arbiters().filter(|other| *other != index);
+        let left: BTreeSet<_> = others.filter_map(|other| self.arbiter_id(other)).collect();
+        let held = self.arbiters().filter_map(|arbiter| {
+            let Role::Arbiter(disk) = &self.nodes[arbiter].role else {
+                return None;
+            };
+            Some(&disk.keeper().held()?.arbiters)
+        });
+        let mut sets = held.chain([self.arbiters_chosen()]);
+        sets.all(|set| set.is_majority(&left))
+    }
+
+    /// An operator wants other arbiters.
+    pub(crate) fn note_set_change(&mut self) {
+        self.set_change_at = Some(self.now);
+    }
+
+    /// Did an operator want other arbiters, which may be about to come about? One that is lost in that moment may be one too many for
+    /// the smaller set, and nothing would be decided any more: so it is for the operator to wait.
+    pub(crate) fn is_set_to_change(&self) -> bool {
+        self.set_change_at
+            .is_some_and(|at| self.now - at < 3_000 * MS)
+    }
+
+    /// Those of the arbiters that keep what is chosen whose data directories are lost.
+    pub(crate) fn arbiters_lost(&self) -> BTreeSet<ArbiterId> {
+        let there: BTreeSet<_> = self
+            .arbiters()
+            .filter_map(|index| self.arbiter_id(index))
+            .collect();
+        &self.arbiters_chosen().all() - &there
     }
 
     /// The configurations that an arbiter has decided on and that may not be chosen yet; without any, the chosen one.
@@ -282,7 +335,7 @@ impl Cluster {
             .replicas()
             .map(|replica| self.nodes[replica].address.clone())
             .collect();
-        let arbiters = self
+        let arbiters: Vec<_> = self
             .arbiters()
             .map(|arbiter| self.nodes[arbiter].address.clone())
             .collect();
@@ -307,7 +360,15 @@ impl Cluster {
                     Ok(started) => started,
                     Err(error) => return self.not_started(index, &error),
                 };
-                let host = Host::new(Arbiter::open(keeper), desk, address);
+                let mut options = ArbiterOptions::alone(node.name.clone(), address.clone());
+                options.peers = arbiters;
+                // It was drawn for another purpose, which is as good.
+                let drawn = Drawn {
+                    arbiter: ArbiterId(start.0),
+                    cluster: ClusterId(start.0),
+                    secret: start.0,
+                };
+                let host = Host::new(Arbiter::open(options, drawn, keeper), desk, address);
                 AnyHost::Arbiter(Box::new(host))
             }
             Role::Replica(disk, shadow) => {
@@ -513,13 +574,17 @@ fn new_disk(rng: &mut ChaCha8Rng, options: &ClusterOptions) -> Disk<FilesLog> {
 /// What all arbiters hold when a cluster begins.
 fn first_held(mut record: ArbiterRecord, arbiters: usize) -> Held<ArbiterRecord> {
     let ids = 1..=arbiters;
-    if arbiters > 1 {
-        let place = |number| Address::new(arbiter_name(number, arbiters));
-        record.arbiters = ids
-            .clone()
-            .map(|number| (ArbiterId(number as u64), place(number)))
-            .collect();
-    }
+    let place = |number| {
+        let name = arbiter_name(number, arbiters);
+        ArbiterPlace {
+            address: Address::new(&name),
+            name,
+        }
+    };
+    record.config.arbiters = ids
+        .clone()
+        .map(|number| (ArbiterId(number as u64), place(number)))
+        .collect();
     let ids = ids.map(|number| ArbiterId(number as u64)).collect();
     Held {
         mark: Mark {

@@ -307,6 +307,7 @@ fn meta_data_survives(subject: &mut dyn Subject) {
         token: Token(77),
         epoch: Epoch(3),
         starts: Vec::new(),
+        arbiters: Vec::new(),
     };
     log.save_meta(&meta).unwrap();
     assert_eq!(log.meta(), &meta);

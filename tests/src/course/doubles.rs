@@ -75,7 +75,10 @@ impl Bench {
             Message::ToArbiter(message) => self.on_sent_to_arbiter(message),
             Message::Peer(peer) => self.on_sent_to_peer(to, peer),
             Message::Reply(reply) => self.on_reply(to, &reply),
-            Message::FromArbiter(_) | Message::Request(_) | Message::Register(_) => {
+            Message::FromArbiter(_)
+            | Message::Request(_)
+            | Message::Register(_)
+            | Message::Offer(_) => {
                 panic!("a replica sends no {message:?}")
             }
         }

@@ -35,6 +35,7 @@ impl ModelLog {
                 token: Token(0),
                 epoch: Epoch::ZERO,
                 starts: Vec::new(),
+                arbiters: Vec::new(),
             },
             present: DiskLog::default(),
             durable: DiskLog::default(),

@@ -100,7 +100,8 @@ impl Played {
                         Message::ToArbiter(_)
                         | Message::FromArbiter(_)
                         | Message::Request(_)
-                        | Message::Register(_) => {}
+                        | Message::Register(_)
+                        | Message::Offer(_) => {}
                     },
                     Effect::Query(..)
                     | Effect::MeasureUsage
@@ -217,6 +218,7 @@ pub(super) fn nothing() -> Recovered {
             token: Token(0),
             epoch: Epoch::ZERO,
             starts: Vec::new(),
+            arbiters: Vec::new(),
         },
         log_start: Position::ZERO,
         log_end: Position::ZERO,

@@ -44,6 +44,6 @@ fn config_of(message: &FromArbiter) -> Option<&Config> {
             Some(&joined.config)
         }
         FromArbiter::Replicas(config) | FromArbiter::ProposalRefused(config) => Some(config),
-        FromArbiter::JoinRefused(_) => None,
+        FromArbiter::JoinRefused(_) | FromArbiter::Arbiters(_) => None,
     }
 }

@@ -47,7 +47,8 @@ impl Invariant for Linearizable {
                     | RequestBody::Scan { .. }
                     | RequestBody::Status
                     | RequestBody::Resolve { .. }
-                    | RequestBody::Drain(_) => return Ok(()),
+                    | RequestBody::Drain(_)
+                    | RequestBody::Arbiters(_) => return Ok(()),
                 };
                 let id = (*node, request.origin.client, request.origin.id);
                 self.open.entry(id).or_default().push(least);
@@ -101,7 +102,7 @@ impl Linearizable {
             | ReplyBody::ScanResult { .. }
             | ReplyBody::Status(_)
             | ReplyBody::Resolved(_)
-            | ReplyBody::Draining => {
+            | ReplyBody::Begun => {
                 return Err(format!("a {level:?} read was answered {:?}", reply.body));
             }
         };

@@ -55,7 +55,8 @@ impl Invariant for LocalReads {
                     | RequestBody::Remove { .. }
                     | RequestBody::Status
                     | RequestBody::Resolve { .. }
-                    | RequestBody::Drain(_) => false,
+                    | RequestBody::Drain(_)
+                    | RequestBody::Arbiters(_) => false,
                 };
                 if is_judged && let Some(shadow) = cluster.nodes()[*node].shadow() {
                     let id = (*node, request.origin.client, request.origin.id);
@@ -140,7 +141,7 @@ fn check(cluster: &Cluster, node: usize, open: &Open, body: &ReplyBody) -> Resul
         ReplyBody::OperationAck { .. }
         | ReplyBody::Status(_)
         | ReplyBody::Resolved(_)
-        | ReplyBody::Draining => Err(format!("{:?} was answered {body:?}", open.body)),
+        | ReplyBody::Begun => Err(format!("{:?} was answered {body:?}", open.body)),
     }
 }
 

@@ -91,7 +91,7 @@ fn check_reply(cluster: &Cluster, reply: &Reply) -> Result<(), String> {
         | ReplyBody::GetResult { .. }
         | ReplyBody::ScanResult { .. }
         | ReplyBody::Status(_)
-        | ReplyBody::Draining => return Ok(()),
+        | ReplyBody::Begun => return Ok(()),
     };
     if is_true {
         Ok(())

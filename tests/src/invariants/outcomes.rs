@@ -66,7 +66,8 @@ fn check_acknowledged(cluster: &Cluster, record: &Record, outcome: &Outcome) -> 
         | RequestBody::Scan { .. }
         | RequestBody::Status
         | RequestBody::Resolve { .. }
-        | RequestBody::Drain(_)) => return Err(format!("{other:?} was acknowledged")),
+        | RequestBody::Drain(_)
+        | RequestBody::Arbiters(_)) => return Err(format!("{other:?} was acknowledged")),
     };
     let changed = entry.changes.iter();
     let changed: Vec<_> = changed
@@ -87,7 +88,8 @@ fn check_effects(record: &Record, written: &BTreeMap<&Value, u32>) -> Result<(),
         | RequestBody::Scan { .. }
         | RequestBody::Status
         | RequestBody::Resolve { .. }
-        | RequestBody::Drain(_) => return Ok(()),
+        | RequestBody::Drain(_)
+        | RequestBody::Arbiters(_) => return Ok(()),
     };
     let times = written.get(value).copied().unwrap_or(0);
     let allowed = match &record.ended {

@@ -176,7 +176,7 @@ impl OneReply {
             | ReplyBody::ScanResult { .. }
             | ReplyBody::Status(_)
             | ReplyBody::Resolved(_)
-            | ReplyBody::Draining => Ok(()),
+            | ReplyBody::Begun => Ok(()),
         }
     }
 }

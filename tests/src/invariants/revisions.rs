@@ -96,7 +96,7 @@ fn check_reply(cluster: &Cluster, node: usize, body: &ReplyBody) -> Result<(), S
         | ReplyBody::ScanResult { .. }
         | ReplyBody::Status(_)
         | ReplyBody::Resolved(Resolution::NeverExecuted)
-        | ReplyBody::Draining => return Ok(()),
+        | ReplyBody::Begun => return Ok(()),
     };
     let shadow = cluster.nodes()[node].shadow();
     let own = || {

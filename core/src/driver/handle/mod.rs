@@ -24,14 +24,14 @@ use crate::driver::running::{Control, Running};
 use crate::driver::spawn::{Parts, spawn_with_calls};
 use crate::driver::watch::Watch;
 use crate::event::Event;
-use crate::message::{Drain, NodeStatus, ReplyBody, RequestBody};
+use crate::message::{ArbitersChange, Drain, NodeStatus, ReplyBody, RequestBody};
 use crate::operation::{Key, Keyed, ReadLevel, RequestId, RequestName, Resolution, Value};
 use crate::process::{Call, Outcome, Process};
 use crate::range::KeyRange;
 use crate::transport::Transport;
 
 pub use answers::{Acknowledged, AdminError, Asked, Page, Read, ReadError, WriteError};
-use answers::{Draining, NoAnswer, Told};
+use answers::{Begun, NoAnswer, Told};
 pub use prepared::PreparedWrite;
 
 /// How a client behaves.
@@ -231,7 +231,24 @@ impl Handle {
     /// # Errors
     /// If it is refused, or there is no answer: see [`AdminError`].
     pub async fn drain(&self, replica: &Address, drain: Drain) -> Result<(), AdminError> {
-        let Draining = self.administer(RequestBody::Drain(drain), replica).await?;
+        let Begun = self.administer(RequestBody::Drain(drain), replica).await?;
+        Ok(())
+    }
+
+    /// Has a replica propose to the arbiters that their set changes. Returns when it has; the configuration in its status tells when it is
+    /// done. It comes to nothing if anything else is decided meanwhile, or if one that is to come does not offer itself, or if no
+    /// majority of those that there would be is heard: then it is for the caller to try again.
+    ///
+    /// # Errors
+    /// If it is refused, or there is no answer: see [`AdminError`].
+    pub async fn change_arbiters(
+        &self,
+        replica: &Address,
+        change: ArbitersChange,
+    ) -> Result<(), AdminError> {
+        let Begun = self
+            .administer(RequestBody::Arbiters(change), replica)
+            .await?;
         Ok(())
     }
 

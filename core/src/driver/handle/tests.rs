@@ -80,7 +80,7 @@ impl Oracle {
                 let resume = (first < 4).then_some(key);
                 answered(ReplyBody::ScanResult { records, resume })
             }
-            RequestBody::Drain(_) => answered(ReplyBody::Draining),
+            RequestBody::Drain(_) | RequestBody::Arbiters(_) => answered(ReplyBody::Begun),
             RequestBody::Status | RequestBody::Resolve { .. } => Outcome::Unreachable {
                 replicas: ["gone", "mute"].map(Address::new).into(),
             },

@@ -114,6 +114,7 @@ fn begin(directory: &DataDir, meta_file: &RecordFile, draw: &mut Draw) -> Result
         token: Token(0),
         epoch: Epoch::ZERO,
         starts: Vec::new(),
+        arbiters: Vec::new(),
     };
     meta_file.save(&meta)?;
     Ok(meta)

@@ -11,7 +11,7 @@ fn drain(table: &mut Table, drain: Drain) -> Option<DrainRefusal> {
     table.ask("client", 1, RequestBody::Drain(drain));
     let answers = table.replies();
     match &answers[..] {
-        [(_, _, ReplyBody::Draining)] => None,
+        [(_, _, ReplyBody::Begun)] => None,
         [
             (
                 _,

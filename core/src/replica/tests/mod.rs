@@ -89,6 +89,7 @@ impl Table {
             token: Token(0),
             epoch: Epoch::ZERO,
             starts: Vec::new(),
+            arbiters: Vec::new(),
         };
         let recovered = Recovered {
             meta,

@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
 
+use lockstep_core::arbiter::ArbiterOptions;
 use lockstep_core::config::NodeId;
 use lockstep_core::driver::{self, Running};
 use lockstep_core::engine::memory::{MemoryArbiter, MemoryEngine, MemoryLog};
@@ -32,7 +33,12 @@ impl Lab {
         let arbiter = transport.local().clone();
         let mut store = MemoryArbiter::new();
         driver::begin_cluster(&mut store).unwrap();
-        let started = driver::start_arbiter(Box::new(store), transport, unwatched());
+        let started = driver::start_arbiter(
+            ArbiterOptions::alone("arbiter", arbiter.clone()),
+            Box::new(store),
+            transport,
+            unwatched(),
+        );
         let mut running = vec![started.unwrap()];
         let mut addresses = Vec::new();
         for number in 1..=2 {

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use lockstep_core::arbiter::{self, offline};
-use lockstep_core::config::{ArbiterId, ClusterId, NodeId};
+use lockstep_core::arbiter::{self, ArbiterOptions, offline};
+use lockstep_core::config::{Address, ArbiterId, ClusterId, NodeId};
 use lockstep_core::process::Input;
 use lockstep_core::time::Instant;
 
@@ -21,7 +21,9 @@ impl World {
     /// # Panics
     /// If it cannot be brought there: then nothing works.
     pub fn new(scope: &Scope, trace: &mut Trace) -> Self {
-        let record = arbiter::first_record(ClusterId(0xc1), 1);
+        let mut record = arbiter::first_record(ClusterId(0xc1), 1);
+        let place = ArbiterOptions::alone(ARBITER, Address::new(ARBITER)).place;
+        record.config.arbiters.insert(ArbiterId(1), place);
         let keeper = offline::found(ArbiterId(1), record);
         let mut nodes = vec![Arc::new(Node::arbiter(ARBITER, keeper))];
         for number in 1..=scope.replicas() {

@@ -1,7 +1,7 @@
 //! A process and its disk, as a part of the state.
 
-use lockstep_core::arbiter::Arbiter;
-use lockstep_core::config::{Address, NodeId, StartId};
+use lockstep_core::arbiter::{Arbiter, ArbiterOptions, Drawn};
+use lockstep_core::config::{Address, ArbiterId, ClusterId, NodeId, StartId};
 use lockstep_core::limits::Limits;
 use lockstep_core::operation::Key;
 use lockstep_core::replica::{Replica, ReplicaOptions};
@@ -76,7 +76,13 @@ impl Node {
     pub(super) fn arbiter(name: &str, keeper: ArbiterKeeper) -> Self {
         let mut disk = RecordDisk::new(keeper);
         let (keeper, desk) = disk.start().expect("a model starts");
-        let process = Arbiter::open(keeper);
+        let options = ArbiterOptions::alone(name, Address::new(name));
+        let drawn = Drawn {
+            arbiter: ArbiterId(2),
+            cluster: ClusterId(2),
+            secret: 2,
+        };
+        let process = Arbiter::open(options, drawn, keeper);
         let machine = Machine::Arbiter(Box::new(Office {
             process,
             desk,

@@ -96,6 +96,7 @@ fn open(path: &Path) -> Result<DurableLog, StoreError> {
         token: Token(0),
         epoch: Epoch::ZERO,
         starts: Vec::new(),
+        arbiters: Vec::new(),
     };
     let meta_file = RecordFile::new(&directory, "meta", *b"LKSTPMET");
     DurableLog::open(directory, meta_file, meta, &options, Draw::random())

@@ -41,6 +41,7 @@ fn meta(epoch: u64) -> Save {
         token: Token(0),
         epoch: Epoch(epoch),
         starts: Vec::new(),
+        arbiters: Vec::new(),
     })
 }
 
