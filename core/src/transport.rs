@@ -17,6 +17,7 @@ use crate::runtime::Runtime;
 /// - `send` neither waits for the network nor for the receiver. What finds no room in a bounded queue is dropped.
 /// - A dead, slow or hostile peer does not hold up frames to and from others.
 /// - Frames of one lane are not held up by frames of another to the same peer.
+/// - What a node sends to its own address arrives at itself, as from any node.
 /// - After a peer has come back, frames to it arrive again without anybody's help, within a second or so.
 /// - A node answers a client at the address its frame came from, for as long as the client's connection lasts. Addresses of clients
 ///   with the same owner are the same up to a `#`, as far as the transport knows owners ([`Address::owner`]): they share what

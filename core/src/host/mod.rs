@@ -105,6 +105,18 @@ pub enum Refusal {
     Forbidden(#[from] Forbidden),
 }
 
+/// Would a process that sends this take it itself? Not what an arbiter and a replica say to each other, who may share an address.
+fn is_for_own_kind(message: &Message) -> bool {
+    match message {
+        Message::ToArbiter(_) | Message::FromArbiter(_) => false,
+        Message::Peer(_)
+        | Message::Request(_)
+        | Message::Reply(_)
+        | Message::Register(_)
+        | Message::Offer(_) => true,
+    }
+}
+
 /// A process at work, with its side of its disk.
 #[derive(Debug)]
 pub struct Host<P: Process> {
@@ -364,7 +376,7 @@ impl<P: Process> Host<P> {
         for effect in self.outbox.drain() {
             around.on_effect(&effect);
             match effect {
-                Effect::Send { to, message } if to == self.local => {
+                Effect::Send { to, message } if to == self.local && is_for_own_kind(&message) => {
                     self.own.push_back(message);
                 }
                 Effect::Send { to, message } => outgoing.push(to, &message),

@@ -14,6 +14,12 @@ pub const VERSION: u8 = 7;
 /// Most messages fit in as many.
 const BUFFER_BYTES: usize = 1 << 10;
 
+/// How the body of a frame begins whose message is for an arbiter: with the number of its kind, `Message::ToArbiter`,
+/// `Message::Register` or `Message::Offer`.
+const TO_ARBITER: u8 = 0;
+const REGISTER: u8 = 5;
+const OFFER: u8 = 6;
+
 /// Why a frame is no message.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
@@ -78,6 +84,11 @@ pub fn decode(frame: &[u8]) -> Result<Message, DecodeError> {
         [] => Ok(message),
         rest => Err(DecodeError::Trailing(rest.len())),
     }
+}
+
+/// Is this frame's message for an arbiter? Told from its head alone; what is no message is not.
+pub fn is_for_arbiter(frame: &[u8]) -> bool {
+    matches!(frame, [VERSION, TO_ARBITER | REGISTER | OFFER, ..])
 }
 
 #[cfg(test)]

@@ -554,6 +554,23 @@ fn frames_of_other_versions_cut_off_frames_and_longer_ones_are_told_apart() {
     assert_eq!(decode(&longer), Err(DecodeError::Trailing(2)));
 }
 
+#[test]
+fn the_head_of_a_frame_tells_whether_its_message_is_for_an_arbiter() {
+    for message in samples() {
+        let expected = match &message {
+            Message::ToArbiter(_) | Message::Register(_) | Message::Offer(_) => true,
+            Message::FromArbiter(_)
+            | Message::Peer(_)
+            | Message::Request(_)
+            | Message::Reply(_) => false,
+        };
+        assert_eq!(is_for_arbiter(&encode(&message)), expected, "{message:?}");
+    }
+    for no_message in [&[][..], &[VERSION], &[VERSION + 1, TO_ARBITER]] {
+        assert!(!is_for_arbiter(no_message), "{no_message:?}");
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(4096) })]
 

@@ -3,4 +3,5 @@
 mod homebound;
 mod mem;
 mod quic;
+mod shared;
 mod tcp;

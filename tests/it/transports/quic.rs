@@ -12,13 +12,13 @@ use lockstep_transport_quic::authority::{self, Existing, Order};
 use lockstep_transport_quic::{Credentials, QuicConfig, QuicError, QuicTransport, endpoint_of};
 use tempfile::TempDir;
 
-struct Quic {
+pub(super) struct Quic {
     tls: TempDir,
     nodes: usize,
 }
 
 impl Quic {
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
         let tls = tempfile::tempdir().unwrap();
         authority::init(tls.path()).unwrap();
         let order = Order::client("c").unwrap();

@@ -37,6 +37,16 @@ pub(super) async fn frames_arrive_whole_from_whom_they_name(subject: &mut dyn Su
     deliver(&*a, b.local(), Lane::Log, &Bytes::new(), &*b).await;
 }
 
+pub(super) async fn a_node_reaches_itself(subject: &mut dyn Subject) {
+    let (a, b) = (subject.node().await, subject.node().await);
+    let by_others = deliver(&*a, b.local(), Lane::Log, &frame(1, 30), &*b).await;
+    for lane in Lane::ALL {
+        let received = deliver(&*a, a.local(), lane, &frame(2, 5000), &*a).await;
+        assert_eq!(&received.from, a.local(), "the sender's address");
+        assert_eq!(received.sender, by_others.sender, "what it may say");
+    }
+}
+
 pub(super) async fn a_call_may_hand_over_many_frames(subject: &mut dyn Subject) {
     let (a, b) = (subject.node().await, subject.node().await);
     meet(&*a, &*b).await;

@@ -79,6 +79,9 @@ checks! {
     exchange::frames_arrive_whole_from_whom_they_name:
         "a frame arrives whole and unchanged, or not at all, and from the sender it names",
         "how frames are told from each other when they are read in parts, and which address a connection is taken to be of";
+    exchange::a_node_reaches_itself:
+        "what a node sends to its own address arrives at itself, as from any node",
+        "an own address that is dialled like another's, and a node that refuses itself";
     exchange::a_call_may_hand_over_many_frames:
         "`send` takes any number of frames",
         "queues bounded by the number of frames, and what becomes of the rest of a call that finds no room: it must not be the same frames each time";
