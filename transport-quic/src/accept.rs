@@ -9,7 +9,6 @@ use lockstep_core::transport::SenderKind;
 use quinn::{Connection, ConnectionError, Incoming};
 use tracing::debug;
 
-use crate::address::Target;
 use crate::clients::Place;
 use crate::closing::{self, Code, Weight};
 use crate::config::Admit;
@@ -113,6 +112,7 @@ async fn take(shared: Arc<Shared>, incoming: Incoming, pass: Pass) {
             let active = Active {
                 connection: connection.clone(),
                 start: hello.start,
+                address: hello.address,
                 opened_by: OpenedBy::Them,
             };
             let opened = Opened {
@@ -152,14 +152,7 @@ fn admit(
     }
     match identity.kind() {
         SenderKind::Node => {
-            let target = Target::parse(hello.address.as_str())
-                .map_err(|error| refused(error.to_string()))?;
-            if target.name.as_ref() != Some(&identity.name) {
-                return Err(refused(format!(
-                    "the Hello says {}, the certificate is of {identity}",
-                    hello.address
-                )));
-            }
+            let target = hello.target(&identity).map_err(refused)?;
             if !verifier::names_host(&certificate, &target.host) {
                 return Err(refused(format!(
                     "the Hello says {}, and the certificate of {identity} does not name that host",
@@ -173,7 +166,7 @@ fn admit(
                 )));
             }
             settings::widen_for_node(connection);
-            let peer = shared.peers.node(&hello.address, target, shared.dial);
+            let peer = shared.peers.comer(&hello.address, target);
             let peer = peer.ok_or((Code::TooMany, "too many nodes are connected".to_owned()))?;
             Ok((peer, None))
         }

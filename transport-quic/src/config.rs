@@ -29,8 +29,6 @@ pub struct QuicConfig {
     pub advertise: Option<String>,
     /// Who it is.
     pub credentials: Credentials,
-    /// Whether it connects to others. Default: it does.
-    pub dial: Dial,
     /// Whom it takes connections from.
     pub admit: Admit,
     /// Largest frame it carries; all nodes of a cluster should have the same. Default
@@ -54,15 +52,6 @@ pub enum Admit {
     Nodes,
 }
 
-/// Does this end connect to others, or only answer?
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Dial {
-    /// It connects to whom it has something to send to.
-    Peers,
-    /// It only answers over connections that others opened; the arbiter.
-    Never,
-}
-
 impl QuicConfig {
     /// A node that listens at `listen`, with everything else as usual.
     pub fn new(listen: SocketAddr, credentials: Credentials) -> Self {
@@ -70,7 +59,6 @@ impl QuicConfig {
             listen,
             advertise: None,
             credentials,
-            dial: Dial::Peers,
             admit: Admit::Everybody,
             frame_bytes_max: limits::FRAME_BYTES_MAX,
             clients_max: CLIENTS_MAX,

@@ -15,6 +15,7 @@ use quinn::crypto::rustls::QuicClientConfig;
 use crate::address::Target;
 use crate::closing::{self, Code};
 use crate::connection::{self, Ended};
+use crate::identity::Identity;
 use crate::opening::{self, OpenError, Opened};
 use crate::peer::{Active, OpenedBy, Peer};
 use crate::settings;
@@ -56,6 +57,7 @@ async fn dial(shared: Arc<Shared>, peer: Arc<Peer>) {
         match attempt(&shared, &endpoint, target, &expired).await {
             Ok(opened) => {
                 drop(endpoint);
+                shared.peers.on_found(&peer, &opened.active.address);
                 match connection::run(&shared, &peer, opened).await {
                     Ended::Done => return,
                     Ended::Dial => {}
@@ -144,7 +146,12 @@ async fn first<T>(attempts: Vec<impl Future<Output = Result<T, String>>>) -> Res
     .await
 }
 
+/// Looks the host up, for every connection anew: the machine may have come back under another address.
 async fn resolve(target: &Target) -> Result<Vec<SocketAddr>, String> {
+    #[cfg(test)]
+    if let Some(address) = tests::NAMES.lock().unwrap().get(&target.host) {
+        return Ok(vec![SocketAddr::new(*address, target.port)]);
+    }
     let host = (target.host.as_str(), target.port);
     let addresses = timeout(LOOKUP, host.to_socket_addrs())
         .await
@@ -173,11 +180,17 @@ async fn connect(
     };
     match greeting.await {
         Ok((hello, streams, control)) => {
+            let identity = Identity::of_peer(&connection).map_err(|error| error.to_string())?;
+            if let Err(reason) = hello.target(&identity) {
+                closing::close(&connection, Code::Identity, &reason);
+                return Err(reason);
+            }
             // Should it come back from there, it is let in before strangers.
             shared.gate.know(connection.remote_address());
             let active = Active {
                 connection,
                 start: hello.start,
+                address: hello.address,
                 opened_by: OpenedBy::Us,
             };
             Ok(Opened {
@@ -206,12 +219,58 @@ fn reason_of(error: OpenError) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
     use std::future::{pending, ready};
+    use std::net::IpAddr;
+    use std::sync::Mutex;
 
+    use bytes::Bytes;
     use futures_lite::FutureExt;
     use futures_lite::future::block_on;
+    use lockstep_core::config::Address;
+    use lockstep_core::transport::{Lane, Transport};
 
     use super::*;
+    use crate::authority::{self, Existing, Order};
+    use crate::{Credentials, QuicConfig, QuicTransport};
+
+    /// Names that only tests know.
+    pub(super) static NAMES: Mutex<BTreeMap<String, IpAddr>> = Mutex::new(BTreeMap::new());
+
+    #[test]
+    fn a_host_that_comes_back_under_another_address_is_found_by_its_name() {
+        let dir = tempfile::tempdir().unwrap();
+        authority::init(dir.path()).unwrap();
+        let host = ["moves.test".to_owned()];
+        for order in [Order::node("n", &host), Order::client("c")] {
+            authority::issue(dir.path(), &order.unwrap(), Existing::Keep).unwrap();
+        }
+        block_on(async {
+            let client = Credentials::load_client(dir.path(), None).unwrap();
+            let client = QuicTransport::client(client).unwrap();
+            let mut port = 0;
+            for ip in ["127.0.0.1", "::1"] {
+                let ip: IpAddr = ip.parse().unwrap();
+                NAMES.lock().unwrap().insert("moves.test".to_owned(), ip);
+                let node = Credentials::load_node(dir.path(), None).unwrap();
+                let mut config = QuicConfig::new(SocketAddr::new(ip, port), node);
+                config.advertise = Some("moves.test:0".to_owned());
+                let node = QuicTransport::bind(config).unwrap();
+                port = node.listens_at().port();
+                let to = Address::new(format!("moves.test:{port}"));
+                let sending = async {
+                    loop {
+                        let frames = vec![Bytes::from_static(b"found")];
+                        let _ = client.send(&to, Lane::Log, frames).await;
+                        task::sleep(Duration::from_millis(10)).await;
+                    }
+                };
+                let arrives = async { node.recv().await.is_ok() };
+                let in_time = timeout(Duration::from_secs(30), sending.or(arrives));
+                assert!(in_time.await.expect("it is found"), "at {ip}");
+            }
+        });
+    }
 
     #[test]
     fn an_address_that_does_not_answer_keeps_nobody_from_another() {

@@ -4,6 +4,9 @@ use bytes::{Buf, BufMut, Bytes, BytesMut};
 use lockstep_core::config::Address;
 use lockstep_core::limits;
 
+use crate::address::Target;
+use crate::identity::Identity;
+
 /// Version of what follows the TLS handshake. ALPN names the version of the whole transport; this one can tell finer.
 const VERSION: u16 = 1;
 
@@ -35,6 +38,21 @@ pub(crate) enum HelloError {
 }
 
 impl Hello {
+    /// How the speaker is dialled.
+    ///
+    /// # Errors
+    /// It is not dialled, or calls itself otherwise than its certificate does.
+    pub(crate) fn target(&self, identity: &Identity) -> Result<Target, String> {
+        let target = Target::parse(self.address.as_str()).map_err(|error| error.to_string())?;
+        if target.name.as_ref() == Some(&identity.name) {
+            return Ok(target);
+        }
+        Err(format!(
+            "the Hello says {}, the certificate is of {identity}",
+            self.address
+        ))
+    }
+
     pub(crate) fn encode(&self) -> Bytes {
         let mut bytes = BytesMut::with_capacity(BYTES_MAX);
         bytes.put_u16(VERSION);

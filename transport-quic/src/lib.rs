@@ -61,6 +61,6 @@ mod transport;
 mod verifier;
 
 pub use address::endpoint_of;
-pub use config::{Admit, Dial, QuicConfig, QuicError};
+pub use config::{Admit, QuicConfig, QuicError};
 pub use tls::Credentials;
 pub use transport::QuicTransport;

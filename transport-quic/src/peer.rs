@@ -27,7 +27,7 @@ pub(crate) struct Peer {
     pub(crate) kind: SenderKind,
     /// The name in a client's certificate; `None`: it is a node.
     pub(crate) client: Option<Name>,
-    /// How to dial it; `None` where that cannot or must not be done.
+    /// How to dial it; `None`: it is a client.
     pub(crate) target: Option<Target>,
     queues: [OutQueue; Lane::ALL.len()],
     link: Mutex<Link>,
@@ -46,6 +46,8 @@ pub(crate) struct Active {
     pub(crate) connection: Connection,
     /// Which start of the other end it leads to.
     pub(crate) start: u64,
+    /// What the other end says its address is.
+    pub(crate) address: Address,
     pub(crate) opened_by: OpenedBy,
 }
 
@@ -67,10 +69,10 @@ pub(crate) enum Sent {
 }
 
 impl Peer {
-    /// A node, to be dialled at `target` where that can and may be done.
-    pub(crate) fn node(address: Address, target: Option<Target>) -> Self {
+    /// A node, to be dialled at `target`.
+    pub(crate) fn node(address: Address, target: Target) -> Self {
         let queues = Lane::ALL.map(|_| OutQueue::to_node());
-        Self::new(address, SenderKind::Node, None, target, queues)
+        Self::new(address, SenderKind::Node, None, Some(target), queues)
     }
 
     /// A client with the certificate of `name`. All clients share `allowance` for what waits for them.
@@ -171,7 +173,7 @@ impl Peer {
                 retire(old.connection.clone());
             } else {
                 // Both ends know both connections and compare the same addresses, so both keep the same one.
-                let keeps = if *local < self.address {
+                let keeps = if *local < candidate.address {
                     OpenedBy::Us
                 } else {
                     OpenedBy::Them
@@ -219,6 +221,14 @@ impl Peer {
             .active
             .as_ref()
             .map(|active| active.connection.clone())
+    }
+
+    /// The connection, if the peer has opened it.
+    pub(crate) fn accepted(&self) -> Option<Connection> {
+        let link = self.link();
+        let active = link.active.as_ref();
+        let accepted = active.filter(|active| active.opened_by == OpenedBy::Them);
+        accepted.map(|active| active.connection.clone())
     }
 
     /// Is there something to send?

@@ -1,16 +1,18 @@
 //! All other ends, by address. Nodes stay until room is needed; clients go with their connection.
+//!
+//! A node that was dialled by its `HOST:PORT` is the same one when it connects itself, under the address that it gives itself.
 
 use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use lockstep_core::config::Address;
 use lockstep_core::transport::SenderKind;
 
 use crate::address::{self, Target};
 use crate::allowance::Allowance;
-use crate::config::Dial;
+use crate::closing::{self, Code};
 use crate::identity::Name;
 use crate::peer::Peer;
 
@@ -23,6 +25,8 @@ const CLIENTS_BYTES_MAX: usize = 256 << 20;
 /// The other ends of a transport.
 pub(crate) struct Peers {
     table: RwLock<HashMap<Address, Arc<Peer>>>,
+    /// Nodes that were dialled by another address than they give themselves, by the latter.
+    found: Mutex<HashMap<Address, Arc<Peer>>>,
     clients: AtomicU64,
     /// What waits for clients.
     waiting_for_clients: Allowance,
@@ -32,6 +36,7 @@ impl Peers {
     pub(crate) fn new() -> Self {
         Self {
             table: RwLock::default(),
+            found: Mutex::default(),
             clients: AtomicU64::default(),
             waiting_for_clients: Allowance::new(CLIENTS_BYTES_MAX),
         }
@@ -42,7 +47,7 @@ impl Peers {
     }
 
     /// The node at `address`, which is added if need be; `None` if there are too many.
-    pub(crate) fn node(&self, address: &Address, target: Target, dial: Dial) -> Option<Arc<Peer>> {
+    pub(crate) fn node(&self, address: &Address, target: Target) -> Option<Arc<Peer>> {
         let mut table = self.write();
         if let Some(peer) = table.get(address) {
             return Some(Arc::clone(peer));
@@ -54,13 +59,33 @@ impl Peers {
                 return None;
             }
         }
-        let target = match dial {
-            Dial::Peers => Some(target),
-            Dial::Never => None,
-        };
         let peer = Arc::new(Peer::node(address.clone(), target));
         table.insert(address.clone(), Arc::clone(&peer));
         Some(peer)
+    }
+
+    /// The node that calls itself `own` and has connected: the one that this end dialled by another address, if it is that.
+    pub(crate) fn comer(&self, own: &Address, target: Target) -> Option<Arc<Peer>> {
+        let found = self.found().get(own).cloned();
+        found.or_else(|| self.node(own, target))
+    }
+
+    /// The node that was dialled as `peer` calls itself `own`.
+    pub(crate) fn on_found(&self, peer: &Arc<Peer>, own: &Address) {
+        let mut found = self.found();
+        found.retain(|_, known| !Arc::ptr_eq(known, peer));
+        if *own == peer.address {
+            return;
+        }
+        if found.len() >= NODES_MAX {
+            found.retain(|_, known| !known.is_idle());
+        }
+        found.insert(own.clone(), Arc::clone(peer));
+        drop(found);
+        // It may have connected before it was found.
+        if let Some(came) = self.get(own).and_then(|comer| comer.accepted()) {
+            closing::close(&came, Code::Replaced, "it is known by another address");
+        }
     }
 
     /// A client that has just connected, under an address of its own.
@@ -79,6 +104,10 @@ impl Peers {
 
     pub(crate) fn all(&self) -> Vec<Arc<Peer>> {
         self.read().values().cloned().collect()
+    }
+
+    fn found(&self) -> MutexGuard<'_, HashMap<Address, Arc<Peer>>> {
+        self.found.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn read(&self) -> RwLockReadGuard<'_, HashMap<Address, Arc<Peer>>> {

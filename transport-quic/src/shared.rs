@@ -9,7 +9,7 @@ use quinn::Endpoint;
 
 use crate::budget::Budget;
 use crate::clients::Clients;
-use crate::config::{Admit, Dial, QuicConfig};
+use crate::config::{Admit, QuicConfig};
 use crate::failures::Failures;
 use crate::gate::Gate;
 use crate::hello::Hello;
@@ -29,7 +29,6 @@ pub(crate) struct Shared {
     /// Others from time to time.
     credentials: RwLock<Arc<Credentials>>,
     pub(crate) hello: Hello,
-    pub(crate) dial: Dial,
     pub(crate) admit: Admit,
     frame_bytes_max: usize,
     pub(crate) clients: Clients,
@@ -57,7 +56,6 @@ impl Shared {
                 start: rand::random(),
                 address: local.clone(),
             },
-            dial: config.dial,
             admit: config.admit,
             frame_bytes_max: config.frame_bytes_max.min(limits::FRAME_BYTES_MAX),
             clients: Clients::new(config.clients_max, config.clients_each_max),

@@ -15,7 +15,7 @@ use tracing::warn;
 use crate::accept;
 use crate::address::{self, Target};
 use crate::closing::{self, Code};
-use crate::config::{self, Dial, QuicConfig, QuicError};
+use crate::config::{self, QuicConfig, QuicError};
 use crate::dial;
 use crate::farewell;
 use crate::identity::{self, Identity, peer_certificate};
@@ -162,14 +162,8 @@ impl QuicTransport {
         let target = Target::parse(to.as_str()).map_err(|_| TransportError::BadAddress {
             address: to.clone(),
         })?;
-        match self.shared.dial {
-            Dial::Peers => self
-                .shared
-                .peers
-                .node(to, target, Dial::Peers)
-                .ok_or_else(not_connected),
-            Dial::Never => Err(not_connected()),
-        }
+        let peer = self.shared.peers.node(to, target);
+        peer.ok_or_else(not_connected)
     }
 
     fn send_to_self(&self, frames: Vec<Bytes>) -> Result<(), TransportError> {

@@ -19,7 +19,7 @@ use lockstep_core::transport::Transport;
 use lockstep_transport_quic::address::Target;
 use lockstep_transport_quic::tls::TlsError;
 use lockstep_transport_quic::{
-    Admit, Credentials, Dial, QuicConfig, QuicError, QuicTransport, endpoint_of,
+    Admit, Credentials, QuicConfig, QuicError, QuicTransport, endpoint_of,
 };
 
 use tracing::warn;
@@ -166,9 +166,9 @@ impl Network {
                 }
                 let mut config = QuicConfig::new(listen, credentials.clone());
                 config.advertise = place.advertise.map(str::to_owned);
-                (config.dial, config.admit) = match role {
-                    NodeRole::Arbiter => (Dial::Never, Admit::Nodes),
-                    NodeRole::Replica | NodeRole::Both => (Dial::Peers, Admit::Everybody),
+                config.admit = match role {
+                    NodeRole::Arbiter => Admit::Nodes,
+                    NodeRole::Replica | NodeRole::Both => Admit::Everybody,
                 };
                 let transport = QuicTransport::bind(config).map_err(|error| {
                     let text = format!("{} (--listen, --advertise)", output::chain(&error));

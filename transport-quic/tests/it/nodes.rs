@@ -4,15 +4,16 @@ use std::net::SocketAddr;
 
 use async_std::task::block_on;
 use bytes::Bytes;
+use futures_lite::future;
 use lockstep_core::config::Address;
 use lockstep_core::operation::Key;
 use lockstep_core::rights::{ClientRole, NodeRole, Sender};
 use lockstep_core::transport::{Lane, SenderKind, Transport, TransportError};
 use lockstep_transport_quic::authority::Order;
 use lockstep_transport_quic::identity::Rights;
-use lockstep_transport_quic::{Dial, QuicConfig, QuicError, QuicTransport, endpoint_of};
+use lockstep_transport_quic::{QuicConfig, QuicError, QuicTransport, endpoint_of};
 
-use crate::lab::{Lab, bind_again, listen_of, send_until_received};
+use crate::lab::{Lab, bind_again, listen_of, send_until_received, within_patience};
 
 #[test]
 fn nodes_exchange_frames_under_the_names_of_their_certificates() {
@@ -80,21 +81,49 @@ fn ipv6_and_names_of_hosts_work_for_nodes_and_clients() {
 }
 
 #[test]
-fn an_end_that_never_dials_answers_and_is_otherwise_silent() {
+fn a_node_that_was_dialled_by_its_host_is_the_same_when_it_dials_itself() {
     block_on(async {
         let lab = Lab::new();
-        let mut config = lab.config("arbiter");
-        config.dial = Dial::Never;
-        let arbiter = QuicTransport::bind(config).unwrap();
-        let node = lab.node("a");
-        let frames = || vec![Bytes::from_static(b"?")];
-        let error = arbiter.send(node.local(), Lane::Log, frames()).await;
-        assert!(matches!(error, Err(TransportError::NotConnected { .. })));
+        let (node, other) = (lab.node("a"), lab.node("b"));
+        let host_only = Address::new(endpoint_of(node.local()));
+        // It has dialled first, and is taken for whom it says that it is.
+        let received = send_until_received(&node, other.local(), &other, b"first").await;
+        assert_eq!(&received.from, node.local());
+        send_until_received(&other, &host_only, &node, b"asked").await;
+        within_patience(async {
+            loop {
+                let answer = send_until_received(&node, other.local(), &other, b"answer").await;
+                if answer.from == host_only {
+                    return;
+                }
+            }
+        })
+        .await;
+        for _ in 0..3 {
+            for (end, peer) in [(&node, other.local()), (&other, &host_only)] {
+                end.disconnect(peer, "who dials next?").await;
+            }
+            let both = future::zip(
+                send_until_received(&node, other.local(), &other, b"announced"),
+                send_until_received(&other, &host_only, &node, b"asked again"),
+            );
+            let (announced, asked) = both.await;
+            assert_eq!((&announced.from, &asked.from), (&host_only, other.local()));
+        }
+    });
+}
 
-        let host_only = Address::new(endpoint_of(arbiter.local()));
-        send_until_received(&node, &host_only, &arbiter, b"join").await;
-        let answer = send_until_received(&arbiter, node.local(), &node, b"joined").await;
-        assert_eq!(answer.from, host_only);
+#[test]
+fn an_answer_comes_from_the_address_that_was_asked() {
+    block_on(async {
+        let lab = Lab::new();
+        let (node, client) = (lab.node("a"), lab.client("c"));
+        let host_only = Address::new(endpoint_of(node.local()));
+        for asked in [&host_only, node.local(), &host_only] {
+            let question = send_until_received(&client, asked, &node, b"question").await;
+            let answer = send_until_received(&node, &question.from, &client, b"answer").await;
+            assert_eq!(&answer.from, asked);
+        }
     });
 }
 
