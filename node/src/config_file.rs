@@ -110,7 +110,10 @@ fn contradicted(command: Command, arguments: &[OsString]) -> BTreeSet<Id> {
         source == Some(ValueSource::CommandLine)
     });
     typed
-        .flat_map(|flag| command.get_arg_conflicts_with(flag))
+        .flat_map(|flag| match flag.is_exclusive_set() {
+            true => command.get_arguments().collect(),
+            false => command.get_arg_conflicts_with(flag),
+        })
         .map(|flag| flag.get_id().clone())
         .collect()
 }
@@ -131,14 +134,17 @@ pub(crate) fn unknown_variables(
         .collect()
 }
 
-/// The variable of a flag of the command at `path`; `None` for what is to be confirmed by hand, each time. Where commands
+/// The variable of a flag of the command at `path`; `None` for what is to be said by hand, each time. Where commands
 /// mean different things by a flag, the command is part of its name.
 fn variable(path: &[String], long: &str) -> Option<String> {
     let command = path.first().map_or("", String::as_str);
     let own = match (command, long) {
-        (_, "accept-data-loss" | "force" | "missing-are-gone") => return None,
+        (
+            _,
+            "accept-data-loss" | "force" | "missing-are-gone" | "example-config" | "example-unit",
+        ) => return None,
         (_, "cluster" | "tls-dir" | "config" | "output" | "log" | "log-format" | "log-file") => "",
-        ("arbiter" | "replica", "name") => "",
+        ("arbiter" | "replica" | "serve", "name") => "",
         (_, "name") => "client-",
         ("put" | "get" | "remove" | "resolve" | "drain", "deadline") => "",
         (command @ ("import" | "export" | "status" | "why" | "shell"), "deadline") => command,
@@ -365,6 +371,37 @@ mod tests {
     }
 
     #[test]
+    fn the_example_of_a_machine_can_be_used_as_it_is_and_with_all_that_it_leaves_out() {
+        let example = include_str!("args/examples/lockstep.toml");
+        let uncommented = |line: &'static str| {
+            let key = |text: &str| {
+                text.bytes()
+                    .all(|byte| byte == b'-' || byte.is_ascii_lowercase())
+            };
+            let left_out = line.strip_prefix("# ").filter(|rest| {
+                let setting = rest.split_once(" = ");
+                setting.is_some_and(|(name, _)| key(name))
+            });
+            left_out.unwrap_or(line)
+        };
+        let whole: Vec<&str> = example.lines().map(uncommented).collect();
+        for (text, has_more) in [(example.to_owned(), false), (whole.join("\n"), true)] {
+            let args = parse(&text, &["lockstep", "serve"]);
+            assert_eq!(args.log_file().is_some(), has_more);
+            let Chosen::Serve(serve) = args.command else {
+                panic!("another command")
+            };
+            assert_eq!(serve.node.name.as_deref(), Some("n1"));
+            assert_eq!(serve.peers[2].endpoint, "10.0.0.3:7101");
+            assert_eq!(serve.arbiters().unwrap().len(), 3);
+            assert_eq!(serve.arbiters.len(), if has_more { 3 } else { 0 });
+            assert_eq!(serve.node.advertise.is_some(), has_more);
+            // What is left out are the defaults.
+            assert_eq!(serve.bounds.bounds().unwrap().limits, Default::default());
+        }
+    }
+
+    #[test]
     fn where_nodes_have_their_data_is_not_where_an_export_takes_it_from() {
         let text = "data-dir = 'd'";
         let data_dir = |text: &str| {
@@ -434,8 +471,14 @@ mod tests {
         let meanings = RefCell::new(BTreeMap::new());
         each_flag(Args::command(), &mut Vec::new(), &|path, flag, long| {
             let Some(variable) = super::variable(path, long) else {
-                let confirming = ["accept-data-loss", "force", "missing-are-gone"];
-                assert!(confirming.contains(&long), "{long}");
+                let by_hand = [
+                    "accept-data-loss",
+                    "force",
+                    "missing-are-gone",
+                    "example-config",
+                    "example-unit",
+                ];
+                assert!(by_hand.contains(&long), "{long}");
                 return flag;
             };
             // Those are the same place, whatever is looked for there.

@@ -1,5 +1,6 @@
 //! What the processes report: put into words for the log, and their roles passed on to whoever waits for them.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 
@@ -23,19 +24,28 @@ pub(crate) struct Watcher {
     node: String,
     data_dir: PathBuf,
     role: Mutex<Option<RoleName>>,
-    roles: Sender<RoleName>,
+    news: Sender<News>,
+}
+
+/// What whoever has started a process waits for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum News {
+    /// A replica has this role from now on.
+    Role(RoleName),
+    /// An arbiter is to begin a cluster with these, and they are not there yet.
+    Awaits(BTreeSet<String>),
 }
 
 impl Watcher {
-    /// Watches the process called `node`, whose data is in `data_dir`; the receiver is told of each change of its role.
-    pub(crate) fn new(node: &str, data_dir: &Path) -> (Self, Receiver<RoleName>) {
+    /// Watches the process called `node`, whose data is in `data_dir`; the receiver is told what becomes of it.
+    pub(crate) fn new(node: &str, data_dir: &Path) -> (Self, Receiver<News>) {
         // Roles change with configurations, which takes a disk and the arbiter each time: nobody falls far behind.
-        let (roles, receiver) = channel::unbounded();
+        let (news, receiver) = channel::unbounded();
         let watcher = Self {
             node: node.to_owned(),
             data_dir: data_dir.to_owned(),
             role: Mutex::new(None),
-            roles,
+            news,
         };
         (watcher, receiver)
     }
@@ -49,8 +59,11 @@ impl Watch for Watcher {
             if last.replace(*role) != Some(*role) {
                 info!(target: CHANGES, node = self.node, %epoch, "is {} from now on", role_name(*role));
                 // Nobody needs to listen.
-                let _ = self.roles.try_send(*role);
+                let _ = self.news.try_send(News::Role(*role));
             }
+        }
+        if let Event::FoundersAwaited(names) = event {
+            let _ = self.news.try_send(News::Awaits(names.clone()));
         }
     }
 

@@ -16,6 +16,7 @@ mod logging;
 mod output;
 mod patience;
 mod records;
+mod service;
 mod shell;
 mod signals;
 mod status;
@@ -87,7 +88,7 @@ fn run(args: Args) -> Result<Exit, Failure> {
 enum NotRead {
     /// Something is wrong with them.
     Failure(Failure),
-    /// Help or version were asked for, and shown.
+    /// Help, version or an example was asked for, and shown.
     Shown,
     /// Nothing was asked for: help was shown.
     NothingAsked,
@@ -100,10 +101,16 @@ fn read(arguments: &[OsString]) -> Result<Args, NotRead> {
         command = config_file::with_file(command, file)
             .map_err(|error| NotRead::Failure(Failure::Usage(error.to_string())))?;
     }
-    command
+    let not_parsed = |error| not_parsed(&error, file.as_deref());
+    let matches = command
         .try_get_matches_from(arguments)
-        .and_then(|matches| Args::from_arg_matches(&matches))
-        .map_err(|error| not_parsed(&error, file.as_deref()))
+        .map_err(not_parsed)?;
+    if let Some(example) = args::example(&matches) {
+        // Whoever closes the pipe has seen enough.
+        let _ = output::print(example.trim_end());
+        return Err(NotRead::Shown);
+    }
+    Args::from_arg_matches(&matches).map_err(not_parsed)
 }
 
 fn not_parsed(error: &clap::Error, file: Option<&Path>) -> NotRead {

@@ -3,6 +3,7 @@
 mod arbiters;
 mod bench;
 mod client;
+mod serve;
 mod server;
 mod values;
 
@@ -19,6 +20,7 @@ pub(crate) use client::{
     Connection, DrainArgs, ExportArgs, GetArgs, ImportArgs, PutArgs, RemoveArgs, ResolveArgs,
     ShellArgs, StatusArgs, WhyArgs,
 };
+pub(crate) use serve::{Peer, ServeArgs, example};
 pub(crate) use server::{
     AdoptArgs, ArbiterArgs, Bounds, CertsArgs, CertsCommand, ClientCertArgs, DevArgs,
     ForcePrimaryArgs, InitArgs, IssueArgs, LogFileArg, NodeArgs, NodeCertArgs, ReplicaArgs,
@@ -94,7 +96,7 @@ pub(crate) struct CommonArgs {
     pub(crate) output: Format,
 
     /// What is logged: a level (error, warn, info, debug, trace), or directives such as
-    /// `lockstep=debug,quinn=info` [default: arbiter and replica warn, and changes of the
+    /// `lockstep=debug,quinn=info` [default: arbiter, replica and serve warn, and changes of the
     /// cluster (lockstep::changes=info); dev warn; error for the rest]
     #[arg(long, value_name = "LEVEL", global = true)]
     pub(crate) log: Option<String>,
@@ -131,6 +133,8 @@ pub(crate) enum Command {
     Arbiter(ArbiterArgs),
     /// Run a replica of a cluster
     Replica(ReplicaArgs),
+    /// Run a machine of a cluster: a replica and, on three of them, an arbiter, in one process
+    Serve(ServeArgs),
     /// Make the certificates of a cluster
     Certs(CertsArgs),
     /// Set a key
@@ -182,6 +186,7 @@ impl Args {
             Command::Dev(args) => Some((&args.log_file, "warn")),
             Command::Arbiter(args) => Some((&args.node.log_file, NODE_LOG)),
             Command::Replica(args) => Some((&args.node.log_file, NODE_LOG)),
+            Command::Serve(args) => Some((&args.node.log_file, NODE_LOG)),
             Command::Certs(_)
             | Command::Init(_)
             | Command::Adopt(_)

@@ -13,6 +13,6 @@ pub(crate) use clients::{
     write_client_file,
 };
 pub(crate) use nodes::{
-    Network, Node, Place, arbiter_store, begin_cluster, new_arbiter_store, node_address,
-    stopped_replica,
+    Machine, Network, Node, Place, arbiter_store, begin_cluster, new_arbiter_store, node_address,
+    peer_address, stopped_replica,
 };

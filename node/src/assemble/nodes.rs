@@ -7,16 +7,16 @@ use std::sync::Arc;
 use async_std::channel::Receiver;
 use async_std::task;
 use lockstep_core::arbiter::ArbiterOptions;
-use lockstep_core::config::Address;
+use lockstep_core::config::{Address, ArbiterPlace};
 use lockstep_core::driver::handle::ClientOptions;
 use lockstep_core::driver::{self, DriverError, Running};
-use lockstep_core::engine::durable::{self, Extent, StoppedReplica, StoreOptions};
+use lockstep_core::engine::durable::{self, Extent, ReplicaStore, StoppedReplica, StoreOptions};
 use lockstep_core::engine::{ArbiterStore, StoreError};
-use lockstep_core::message::RoleName;
 use lockstep_core::replica::ReplicaOptions;
 use lockstep_core::rights::NodeRole;
 use lockstep_core::transport::Transport;
 use lockstep_transport_quic::address::Target;
+use lockstep_transport_quic::identity::Name;
 use lockstep_transport_quic::tls::TlsError;
 use lockstep_transport_quic::{
     Admit, Credentials, QuicConfig, QuicError, QuicTransport, endpoint_of,
@@ -25,9 +25,9 @@ use lockstep_transport_quic::{
 use tracing::warn;
 
 use super::renewal;
-use crate::args::Bounds;
+use crate::args::{Bounds, Peer};
 use crate::commands::serve;
-use crate::events::Watcher;
+use crate::events::{News, Watcher};
 use crate::output::{self, Failure};
 use crate::store::Store;
 
@@ -64,8 +64,16 @@ pub(crate) struct Node {
     pub(crate) address: Address,
     /// The process.
     pub(crate) running: Running,
-    /// Told of each change of its role; an arbiter has none.
-    pub(crate) roles: Receiver<RoleName>,
+    /// Told of what becomes of it.
+    pub(crate) news: Receiver<News>,
+}
+
+/// The nodes of a machine at work, which have one address.
+pub(crate) struct Machine {
+    /// Its replica.
+    pub(crate) replica: Node,
+    /// Its arbiter, if it has one.
+    pub(crate) arbiter: Option<Node>,
 }
 
 impl Node {
@@ -87,19 +95,8 @@ impl Network {
         // The disk first: whether the node runs already is seen there, and said better than by a port in use.
         let store = open(place.data_dir, durable::open_arbiter).await?;
         let (name, transport) = self.end(place, NodeRole::Arbiter)?;
-        let address = transport.local().clone();
-        let (watcher, roles) = Watcher::new(&name, place.data_dir);
-        let running = {
-            let options = ArbiterOptions::alone(name.clone(), address.clone());
-            driver::start_arbiter(options, Box::new(store), transport, Arc::new(watcher))
-        }
-        .map_err(|error| serve::failure(&error))?;
-        Ok(Node {
-            name,
-            address,
-            running,
-            roles,
-        })
+        let options = ArbiterOptions::alone(name, transport.local().clone());
+        start_arbiter(options, store, transport, place.data_dir)
     }
 
     /// Starts a replica of the cluster whose arbiter is at `arbiter`.
@@ -109,39 +106,69 @@ impl Network {
         arbiter: &Address,
         bounds: &Bounds,
     ) -> Result<Node, Failure> {
-        let options = StoreOptions {
-            cache_bytes: bounds.cache_bytes,
-            segment_bytes: bounds.segment_bytes,
-            ..StoreOptions::default()
-        };
-        let store = open(place.data_dir, move |path| {
-            durable::open_replica(path, &options)
-        })
-        .await?;
+        let store = open_replica(place.data_dir, bounds).await?;
         let (name, transport) = self.end(place, NodeRole::Replica)?;
-        let address = transport.local().clone();
-        let (watcher, roles) = Watcher::new(&name, place.data_dir);
-        let options = ReplicaOptions {
-            name: name.clone(),
-            address: address.clone(),
-            arbiters: vec![arbiter.clone()],
-            limits: bounds.limits.clone(),
-            software: env!("CARGO_PKG_VERSION").to_owned(),
+        let arbiters = vec![arbiter.clone()];
+        start_replica(name, store, transport, arbiters, bounds, place.data_dir).await
+    }
+
+    /// Starts the nodes of a machine: its replica and, if it is one of `arbiters`, its arbiter.
+    pub(crate) async fn machine(
+        &self,
+        place: &Place<'_>,
+        arbiters: &[Peer],
+        bounds: &Bounds,
+    ) -> Result<Machine, Failure> {
+        let own = self.name(place)?;
+        let has_arbiter = arbiters.iter().any(|peer| peer.name == own);
+        let [replica_dir, arbiter_dir] = ["replica", "arbiter"].map(|dir| place.data_dir.join(dir));
+        let arbiter_store = match has_arbiter {
+            true => Some(open(&arbiter_dir, durable::open_arbiter).await?),
+            false => None,
         };
-        let start = move || {
-            let (log, engine) = (Box::new(store.log), Arc::new(store.engine));
-            driver::start_replica(options, log, engine, transport, Arc::new(watcher))
+        let store = open_replica(&replica_dir, bounds).await?;
+        let role = match has_arbiter {
+            true => NodeRole::Both,
+            false => NodeRole::Replica,
         };
-        // Applies the end of the log, which can take seconds.
-        let running = task::spawn_blocking(start)
-            .await
-            .map_err(|error| serve::failure(&error))?;
-        Ok(Node {
-            name,
-            address,
-            running,
-            roles,
-        })
+        let (name, end) = self.end(place, role)?;
+        let addresses = arbiters.iter().map(|peer| match peer.name == name {
+            true => Ok(end.local().clone()),
+            false => peer_address(peer),
+        });
+        let addresses = addresses.collect::<Result<Vec<Address>, Failure>>()?;
+        let (arbiter, replica_end) = match arbiter_store {
+            Some(store) => {
+                let others = addresses.iter().filter(|address| *address != end.local());
+                let options = ArbiterOptions {
+                    place: ArbiterPlace {
+                        name: name.clone(),
+                        address: end.local().clone(),
+                    },
+                    founders: arbiters.iter().map(|peer| peer.name.clone()).collect(),
+                    peers: others.cloned().collect(),
+                };
+                let (arbiter_end, replica_end) = driver::share(end);
+                let node = start_arbiter(options, store, arbiter_end, &arbiter_dir)?;
+                (Some(node), replica_end)
+            }
+            None => (None, end),
+        };
+        let replica =
+            start_replica(name, store, replica_end, addresses, bounds, &replica_dir).await?;
+        Ok(Machine { replica, arbiter })
+    }
+
+    /// The name of the node at `place`.
+    pub(crate) fn name(&self, place: &Place<'_>) -> Result<String, Failure> {
+        match self {
+            Self::Mem(_) => Ok(place.name.unwrap_or("node").to_owned()),
+            Self::Quic { tls_dir } => {
+                let credentials = Credentials::load_node(tls_dir, place.name);
+                let credentials = credentials.map_err(tls_failure)?;
+                Ok(credentials.name().to_string())
+            }
+        }
     }
 
     /// One end of the network, for a node of this role, and the node's name.
@@ -152,8 +179,9 @@ impl Network {
     ) -> Result<(String, Arc<dyn Transport>), Failure> {
         match self {
             Self::Mem(network) => {
-                let name = place.name.unwrap_or("node");
-                Ok((name.to_owned(), Arc::new(network.node(name))))
+                let name = self.name(place)?;
+                let transport = Arc::new(network.node(&name));
+                Ok((name, transport))
             }
             Self::Quic { tls_dir } => {
                 let credentials = Credentials::load_node(tls_dir, place.name)
@@ -194,6 +222,57 @@ impl Network {
             Self::Quic { .. } => None,
         }
     }
+}
+
+fn start_arbiter(
+    options: ArbiterOptions,
+    store: impl ArbiterStore + 'static,
+    transport: Arc<dyn Transport>,
+    data_dir: &Path,
+) -> Result<Node, Failure> {
+    let ArbiterPlace { name, address } = options.place.clone();
+    let (watcher, news) = Watcher::new(&name, data_dir);
+    let running = driver::start_arbiter(options, Box::new(store), transport, Arc::new(watcher))
+        .map_err(|error| serve::failure(&error))?;
+    Ok(Node {
+        name,
+        address,
+        running,
+        news,
+    })
+}
+
+async fn start_replica(
+    name: String,
+    store: ReplicaStore,
+    transport: Arc<dyn Transport>,
+    arbiters: Vec<Address>,
+    bounds: &Bounds,
+    data_dir: &Path,
+) -> Result<Node, Failure> {
+    let address = transport.local().clone();
+    let (watcher, news) = Watcher::new(&name, data_dir);
+    let options = ReplicaOptions {
+        name: name.clone(),
+        address: address.clone(),
+        arbiters,
+        limits: bounds.limits.clone(),
+        software: env!("CARGO_PKG_VERSION").to_owned(),
+    };
+    let start = move || {
+        let (log, engine) = (Box::new(store.log), Arc::new(store.engine));
+        driver::start_replica(options, log, engine, transport, Arc::new(watcher))
+    };
+    // Applies the end of the log, which can take seconds.
+    let running = task::spawn_blocking(start)
+        .await
+        .map_err(|error| serve::failure(&error))?;
+    Ok(Node {
+        name,
+        address,
+        running,
+        news,
+    })
 }
 
 /// Begins a cluster on the disk of an arbiter, unless it has one.
@@ -245,6 +324,15 @@ pub(crate) async fn stopped_replica(
         })
     });
     opened.await
+}
+
+async fn open_replica(path: &Path, bounds: &Bounds) -> Result<ReplicaStore, Failure> {
+    let options = StoreOptions {
+        cache_bytes: bounds.cache_bytes,
+        segment_bytes: bounds.segment_bytes,
+        ..StoreOptions::default()
+    };
+    open(path, move |path| durable::open_replica(path, &options)).await
 }
 
 /// Opens a data directory on a thread that may block: recovery can take seconds.
@@ -301,6 +389,25 @@ pub(super) fn tls_failure(error: TlsError) -> Failure {
 pub(crate) fn node_address(flag: &str, text: &str) -> Result<Address, Failure> {
     Target::parse(text).map_err(|error| Failure::Usage(format!("{flag}: {error}")))?;
     Ok(Address::new(text))
+}
+
+/// The address of a machine as the user gave it.
+pub(crate) fn peer_address(peer: &Peer) -> Result<Address, Failure> {
+    let Peer { name, endpoint } = peer;
+    let wrong = |problem: &str| {
+        Failure::Usage(format!(
+            "--peers {name}={endpoint}: {problem}; write NAME=HOST:PORT, as in n1=10.0.0.1:7101 or n2=[::1]:7101"
+        ))
+    };
+    let own = Name::new(name).map_err(|error| wrong(&error.to_string()))?;
+    let mut target = Target::parse(endpoint).map_err(|error| wrong(error.problem))?;
+    if target.name.replace(own).is_some() {
+        return Err(wrong("the name is that before ="));
+    }
+    if target.port == 0 {
+        return Err(wrong("the port is the one that others reach, not 0"));
+    }
+    Ok(Address::new(target.to_string()))
 }
 
 /// Can others reach the node at `advertise`? What cannot be right is refused. What may be right elsewhere, where names are

@@ -17,6 +17,7 @@ use self::places::Places;
 use super::serve;
 use crate::args::{Bounds, DevArgs, Format, TransportName};
 use crate::assemble::{self, Network, Node};
+use crate::events::News;
 use crate::output::{Exit, Failure};
 use crate::shell;
 use crate::signals::EndSignals;
@@ -152,18 +153,18 @@ impl Cluster {
         self.add(node);
     }
 
-    fn add_replica(&mut self, node: Node) -> Receiver<RoleName> {
+    fn add_replica(&mut self, node: Node) -> Receiver<News> {
         self.replicas.push(node.address.clone());
         self.endpoints.push(node.endpoint().to_owned());
         self.add(node)
     }
 
-    fn add(&mut self, node: Node) -> Receiver<RoleName> {
+    fn add(&mut self, node: Node) -> Receiver<News> {
         let endpoint = node.endpoint().to_owned();
         let Node {
             name,
             running,
-            roles,
+            news,
             ..
         } = node;
         self.controls.push(running.control());
@@ -179,11 +180,11 @@ impl Cluster {
             };
             let _ = end.send(ended).await;
         });
-        roles
+        news
     }
 
     /// Waits until all the replicas whose roles these are can serve, or for so long that something has to be said.
-    async fn wait_for(&mut self, roles: &[Receiver<RoleName>]) -> Result<(), Failure> {
+    async fn wait_for(&mut self, roles: &[Receiver<News>]) -> Result<(), Failure> {
         let all = async {
             for roles in roles {
                 let serving = [RoleName::Primary, RoleName::Secondary];

@@ -12,6 +12,7 @@ pub(crate) mod force_primary;
 pub(crate) mod import;
 pub(crate) mod init;
 pub(crate) mod keys;
+pub(crate) mod machine;
 pub(crate) mod node;
 mod room;
 pub(crate) mod serve;
@@ -31,7 +32,7 @@ pub(crate) fn run(args: Args) -> Result<Exit, Failure> {
     let format = args.common.output;
     if matches!(
         args.command,
-        Command::Dev(_) | Command::Arbiter(_) | Command::Replica(_)
+        Command::Dev(_) | Command::Arbiter(_) | Command::Replica(_) | Command::Serve(_)
     ) {
         // What a node writes is for its owner alone, whichever part of it writes.
         umask(Mode::RWXG | Mode::RWXO);
@@ -42,6 +43,7 @@ pub(crate) fn run(args: Args) -> Result<Exit, Failure> {
         Command::Adopt(args) => task::block_on(init::adopt(args, format)),
         Command::Arbiter(args) => task::block_on(node::arbiter(args, format)),
         Command::Replica(args) => task::block_on(node::replica(args, format)),
+        Command::Serve(args) => task::block_on(machine::serve(args, format)),
         Command::Certs(args) => certs::certs(&args, format),
         Command::Put(args) => task::block_on(keys::put(args, format)),
         Command::Get(args) => task::block_on(signals::obeyed(keys::get(args, format))),

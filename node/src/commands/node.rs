@@ -4,7 +4,6 @@ use std::future;
 
 use futures_lite::FutureExt;
 use lockstep_core::driver::Exit as Ended;
-use lockstep_core::message::RoleName;
 
 use super::room;
 use super::serve::{self, OnSignal};
@@ -21,10 +20,11 @@ pub(crate) async fn arbiter(args: ArbiterArgs, format: Format) -> Result<Exit, F
         let node = network.arbiter(&place).await?;
         let (name, endpoint) = (node.name.clone(), node.endpoint().to_owned());
         let ready = async {
-            serve::announce("ready", &name, &endpoint, "arbiter", format).await;
+            serve::announce_ready(&name, &endpoint, "arbiter", format).await;
             future::pending().await
         };
-        let ended = serve::until_end(node.running, OnSignal::Stop, signals);
+        let (control, ended) = (node.running.control(), node.running.ended());
+        let ended = serve::until_end(control, ended, OnSignal::Stop, signals);
         ended.or(ready).await
     })
     .await
@@ -41,14 +41,14 @@ pub(crate) async fn replica(args: ReplicaArgs, format: Format) -> Result<Exit, F
         let (name, endpoint) = (node.name.clone(), node.endpoint().to_owned());
         let joined = async {
             serve::announce("listening", &name, &endpoint, "starting", format).await;
-            let roles = [RoleName::Primary, RoleName::Secondary, RoleName::Joining];
-            if let Some(role) = serve::until_role(&node.roles, &roles).await {
-                serve::announce("ready", &name, &endpoint, role_name(role), format).await;
+            if let Some(role) = serve::until_role(&node.news, &serve::TAKING_PART).await {
+                serve::announce_ready(&name, &endpoint, role_name(role), format).await;
             }
             // Further roles are in the log.
             future::pending().await
         };
-        let ended = serve::until_end(node.running, OnSignal::Leave, signals);
+        let (control, ended) = (node.running.control(), node.running.ended());
+        let ended = serve::until_end(control, ended, OnSignal::Leave, signals);
         let ended = ended.or(joined).await?;
         // What whoever looks at its output sees last.
         if let Ended::Left = ended {
@@ -59,7 +59,7 @@ pub(crate) async fn replica(args: ReplicaArgs, format: Format) -> Result<Exit, F
     .await
 }
 
-fn network(args: &NodeArgs) -> Result<Network, Failure> {
+pub(super) fn network(args: &NodeArgs) -> Result<Network, Failure> {
     match args.transport {
         TransportName::Quic => {
             assemble::warn_of_keys(&args.tls_dir);
@@ -75,7 +75,7 @@ fn network(args: &NodeArgs) -> Result<Network, Failure> {
     }
 }
 
-fn place(args: &NodeArgs) -> Place<'_> {
+pub(super) fn place(args: &NodeArgs) -> Place<'_> {
     Place {
         name: args.name.as_deref(),
         listen: &args.listen,

@@ -5,16 +5,22 @@ use std::time::Duration;
 use async_std::channel::Receiver;
 use async_std::future::timeout;
 use futures_lite::FutureExt;
-use lockstep_core::driver::{DriverError, Exit as Ended, Running};
+use lockstep_core::driver::{Control, DriverError, Exit as Ended};
 use lockstep_core::message::RoleName;
 use serde_json::json;
 
 use crate::args::Format;
+use crate::events::News;
 use crate::output::{self, Failure};
+use crate::service;
 use crate::signals::EndSignals;
 
 /// A node that was told to end and has not after this is not waited for; its data does not need it.
 pub(crate) const END_PATIENCE: Duration = Duration::from_secs(15);
+
+/// The roles of a replica that takes part in a cluster.
+pub(crate) const TAKING_PART: [RoleName; 3] =
+    [RoleName::Primary, RoleName::Secondary, RoleName::Joining];
 
 /// What a first signal makes a node do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -25,15 +31,15 @@ pub(crate) enum OnSignal {
     Stop,
 }
 
-/// Waits until `running` ends: by itself, or since a signal came. A second signal is not patient. Returns
+/// Waits until what `control` tells to end has `ended`: by itself, or since a signal came. A second signal is not patient. Returns
 /// how it ended: who was told to by a signal may have had no time to leave, and counts as stopped.
 pub(crate) async fn until_end(
-    running: Running,
+    control: Control,
+    ended: impl Future<Output = Result<Ended, DriverError>>,
     on_signal: OnSignal,
     signals: &mut EndSignals,
 ) -> Result<Ended, Failure> {
-    let control = running.control();
-    let mut ended = Box::pin(running.ended());
+    let mut ended = Box::pin(ended);
     let first = async {
         signals.next().await;
         None
@@ -41,6 +47,7 @@ pub(crate) async fn until_end(
     if let Some(result) = first.or(async { Some((&mut ended).await) }).await {
         return result.map_err(|error| failure(&error));
     }
+    service::stopping();
     match on_signal {
         OnSignal::Leave => control.leave(),
         OnSignal::Stop => control.stop(),
@@ -76,6 +83,12 @@ pub(crate) async fn announce(what: &str, name: &str, endpoint: &str, role: &str,
     output::announce(line).await;
 }
 
+/// Says that the node takes part, as `role`.
+pub(crate) async fn announce_ready(name: &str, endpoint: &str, role: &str, format: Format) {
+    service::ready(role);
+    announce("ready", name, endpoint, role, format).await;
+}
+
 /// Says that a node has left: what whoever looks at the output of its process sees last.
 pub(crate) async fn announce_left(name: &str, endpoint: &str, format: Format) {
     announce("left", name, endpoint, "no member any more", format).await;
@@ -90,14 +103,11 @@ pub(crate) fn did_not_stop() -> Failure {
 }
 
 /// Waits until the node has one of the roles, and returns it; `None` if it ends before.
-pub(crate) async fn until_role(
-    roles: &Receiver<RoleName>,
-    wanted: &[RoleName],
-) -> Option<RoleName> {
+pub(crate) async fn until_role(news: &Receiver<News>, wanted: &[RoleName]) -> Option<RoleName> {
     loop {
-        let role = roles.recv().await.ok()?;
-        if wanted.contains(&role) {
-            return Some(role);
+        match news.recv().await.ok()? {
+            News::Role(role) if wanted.contains(&role) => return Some(role),
+            News::Role(_) | News::Awaits(_) => {}
         }
     }
 }

@@ -6,6 +6,7 @@ mod cluster;
 mod dev;
 mod export;
 mod import;
+mod machines;
 mod output;
 mod rights;
 mod rounds;

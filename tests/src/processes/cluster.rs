@@ -1,7 +1,7 @@
 //! A cluster of separate processes, as in production: an arbiter and three replicas, each with a certificate, a data
 //! directory and an address of its own, which it keeps when it is started again.
 
-use std::net::{Ipv4Addr, UdpSocket};
+use std::net::{IpAddr, Ipv4Addr, UdpSocket};
 use std::path::{Path, PathBuf};
 
 use lockstep_core::config::Address;
@@ -16,7 +16,7 @@ use super::{Condition, Failure, Observer, PATIENCE, Place, Server, until};
 /// Replicas of a cluster.
 pub const REPLICAS: usize = 3;
 
-const TLS_DIR: &str = "tls";
+pub(super) const TLS_DIR: &str = "tls";
 
 /// The addresses of a cluster's nodes, without ports.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -84,7 +84,7 @@ impl Cluster {
             authority::issue(&tls_dir, &order, Existing::Keep)?;
             let disk = interposer.map(|from| from.disk(place.path(), &data_dir(&name)));
             Ok(Node {
-                address: free_address(host)?,
+                address: free_address(host.into())?,
                 disk: disk.transpose()?,
                 name,
                 server: None,
@@ -292,12 +292,12 @@ impl Node {
     }
 }
 
-fn data_dir(name: &str) -> String {
+pub(super) fn data_dir(name: &str) -> String {
     format!("{name}.d")
 }
 
 /// An address that nobody uses. Somebody else could take it before we do; the system hands them out in turn, though.
-fn free_address(host: Ipv4Addr) -> Result<String, Failure> {
+pub(super) fn free_address(host: IpAddr) -> Result<String, Failure> {
     let address = UdpSocket::bind((host, 0)).and_then(|socket| socket.local_addr());
     address
         .map(|address| address.to_string())

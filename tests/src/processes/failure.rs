@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::io;
-use std::net::Ipv4Addr;
+use std::net::IpAddr;
 use std::path::PathBuf;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -38,7 +38,7 @@ pub enum Failure {
     #[error("no port is to be had at {host}: {source}")]
     Address {
         /// The host.
-        host: Ipv4Addr,
+        host: IpAddr,
         /// Why.
         source: io::Error,
     },

@@ -1,6 +1,6 @@
 //! The program as real processes: real sockets, real files, `kill -9`.
 //!
-//! In reading order: `place`, `disk`, `server` and `cluster` (processes and where they live), `observer` (what they say of
+//! In reading order: `place`, `disk`, `server`, `cluster` and `machines` (processes and where they live), `observer` (what they say of
 //! themselves); `journal`, `tap` and `load` (clients at work, and what they learn); `private_network` and `fault` (what goes
 //! wrong); `experiment` (rounds of that, under load) and `report` (what it showed).
 //!
@@ -11,6 +11,7 @@ mod failure;
 
 mod cluster;
 mod disk;
+mod machines;
 mod observer;
 mod place;
 mod server;
@@ -31,6 +32,7 @@ pub use self::experiment::Experiment;
 pub use self::failure::{Failure, PATIENCE, eventually, until};
 pub use self::fault::Scenario;
 pub use self::load::LoadOptions;
+pub use self::machines::Machines;
 pub use self::observer::{Observer, View};
 pub use self::place::{Ended, Place};
 pub use self::private_network::{PrivateNetwork, Whereabouts};
