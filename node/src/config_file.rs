@@ -342,7 +342,7 @@ mod tests {
         };
         assert_eq!(replica.node.listen, "[::]:1");
         assert_eq!(replica.node.tls_dir, Path::new("everywhere"));
-        assert_eq!(replica.arbiter, "10.0.0.1:7100");
+        assert_eq!(replica.arbiter, ["10.0.0.1:7100"]);
         assert_eq!(replica.bounds.min_in_sync, 2);
         assert_eq!(replica.bounds.value_bytes_max.0, 2 << 20);
     }

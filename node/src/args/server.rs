@@ -8,6 +8,7 @@ use lockstep_core::limits::{Limits, Timing};
 use lockstep_core::rights::{ClientRole, NodeRole};
 
 use super::client::{Connection, DeadlineArg};
+use super::serve::Peer;
 use super::values::{ByteSize, duration};
 
 /// How nodes reach each other.
@@ -33,6 +34,10 @@ pub(crate) struct DevArgs {
     #[arg(long, value_name = "N", default_value_t = 3, value_parser = clap::value_parser!(u16).range(1..=16))]
     pub(crate) replicas: u16,
 
+    /// How many arbiters to run; those beyond the number of the first start offer themselves (see `lockstep arbiters --help`)
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=5))]
+    pub(crate) arbiters: u16,
+
     /// How they reach each other
     #[arg(long, value_enum, default_value_t)]
     pub(crate) transport: TransportName,
@@ -41,7 +46,7 @@ pub(crate) struct DevArgs {
     #[arg(long, value_name = "DIR", default_value = ".lockstep")]
     pub(crate) data_dir: PathBuf,
 
-    /// Where the arbiter listens; the replicas take the ports after it. Port 0 lets the system choose all ports
+    /// Where the arbiter listens; the replicas take the ports after it, further arbiters those after these. Port 0 lets the system choose all ports
     #[arg(long, value_name = "HOST:PORT", default_value = "127.0.0.1:7100")]
     pub(crate) listen: String,
 
@@ -61,11 +66,19 @@ Example:
   lockstep certs init --tls-dir tls
   lockstep certs node arbiter --host 10.0.0.1 --tls-dir tls
   lockstep init --arbiter-dir /var/lib/lockstep/arbiter
-  lockstep arbiter --listen 10.0.0.1:7100 --data-dir /var/lib/lockstep/arbiter --tls-dir tls --name arbiter")]
+  lockstep arbiter --listen 10.0.0.1:7100 --data-dir /var/lib/lockstep/arbiter --tls-dir tls --name arbiter
+
+Three that begin a cluster together need no `init`: each is given the same --peers, with all three names, and they begin when all run.
+One that is not among the names offers itself to those that are (see `lockstep arbiters --help`).")]
 pub(crate) struct ArbiterArgs {
     /// Where and as whom it runs.
     #[command(flatten)]
     pub(crate) node: NodeArgs,
+
+    /// Arbiters and where each is reached: those that begin a cluster together, the same list on each of them; or some of those that one
+    /// which is added turns to
+    #[arg(long, value_name = "NAME=HOST:PORT", num_args = 1.., value_delimiter = ',')]
+    pub(crate) peers: Vec<Peer>,
 }
 
 /// `lockstep replica`.
@@ -83,9 +96,9 @@ pub(crate) struct ReplicaArgs {
     #[command(flatten)]
     pub(crate) node: NodeArgs,
 
-    /// Address of the arbiter
-    #[arg(long, value_name = "HOST:PORT")]
-    pub(crate) arbiter: String,
+    /// Addresses of arbiters: of some that run at its first start; it remembers where it has learned that they are
+    #[arg(long, value_name = "HOST:PORT", num_args = 1.., value_delimiter = ',', required = true)]
+    pub(crate) arbiter: Vec<String>,
 
     /// Its bounds.
     #[command(flatten)]

@@ -1,5 +1,6 @@
 //! Arbiters and replicas on a transport and a disk.
 
+use std::collections::BTreeSet;
 use std::net::{SocketAddr, ToSocketAddrs};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -90,25 +91,34 @@ impl Network {
         Self::Mem(lockstep_transport_mem::Network::new(0))
     }
 
-    /// Starts an arbiter.
-    pub(crate) async fn arbiter(&self, place: &Place<'_>) -> Result<Node, Failure> {
+    /// Starts an arbiter. Those of `founders` begin a cluster together, if it is one of them; `others` are where it may find some that
+    /// have one.
+    pub(crate) async fn arbiter(
+        &self,
+        place: &Place<'_>,
+        founders: BTreeSet<String>,
+        others: Vec<Address>,
+    ) -> Result<Node, Failure> {
         // The disk first: whether the node runs already is seen there, and said better than by a port in use.
         let store = open(place.data_dir, durable::open_arbiter).await?;
         let (name, transport) = self.end(place, NodeRole::Arbiter)?;
-        let options = ArbiterOptions::alone(name, transport.local().clone());
+        let mut options = ArbiterOptions::alone(name.clone(), transport.local().clone());
+        if founders.contains(&name) {
+            options.founders = founders;
+        }
+        options.peers = others;
         start_arbiter(options, store, transport, place.data_dir)
     }
 
-    /// Starts a replica of the cluster whose arbiter is at `arbiter`.
+    /// Starts a replica of the cluster whose arbiters are at `arbiters`, or some of them.
     pub(crate) async fn replica(
         &self,
         place: &Place<'_>,
-        arbiter: &Address,
+        arbiters: Vec<Address>,
         bounds: &Bounds,
     ) -> Result<Node, Failure> {
         let store = open_replica(place.data_dir, bounds).await?;
         let (name, transport) = self.end(place, NodeRole::Replica)?;
-        let arbiters = vec![arbiter.clone()];
         start_replica(name, store, transport, arbiters, bounds, place.data_dir).await
     }
 

@@ -1,5 +1,6 @@
 //! `dev`: a whole cluster in this process, for trying out and developing.
 
+use std::collections::BTreeSet;
 use std::future;
 use std::path::Path;
 use std::time::Duration;
@@ -86,13 +87,21 @@ async fn start(
             Network::Quic { tls_dir }
         }
     };
-    if places.is_first_start() {
-        assemble::begin_cluster(places.arbiter().as_place().data_dir).await?;
+    let arbiters = places.arbiters();
+    if places.is_first_start() && arbiters.len() == 1 {
+        assemble::begin_cluster(&arbiters[0].data_dir).await?;
     }
-    let arbiter = network.arbiter(&places.arbiter().as_place()).await?;
-    let arbiter_address = arbiter.address.clone();
+    let founders: BTreeSet<String> = arbiters.iter().map(|place| place.name.clone()).collect();
     let mut cluster = Cluster::new(network, format);
-    cluster.add_arbiter(arbiter);
+    let mut addresses = Vec::new();
+    for place in &arbiters {
+        // Each finds those before it, and is told by them of those behind.
+        let (network, founders) = (cluster.network.clone(), founders.clone());
+        let place = place.as_place();
+        let arbiter = network.arbiter(&place, founders, addresses.clone()).await?;
+        addresses.push(arbiter.address.clone());
+        cluster.add_arbiter(arbiter);
+    }
 
     let mut replicas = places.replicas().into_iter();
     let mut roles = Vec::new();
@@ -101,7 +110,7 @@ async fn start(
         let first = replicas.next().expect("at least one replica is wanted");
         let node = cluster
             .network
-            .replica(&first.as_place(), &arbiter_address, bounds)
+            .replica(&first.as_place(), addresses.clone(), bounds)
             .await?;
         let first_roles = cluster.add_replica(node);
         cluster.wait_for(&[first_roles]).await?;
@@ -109,8 +118,8 @@ async fn start(
     let starts: Vec<_> = replicas
         .map(|place| {
             let (network, bounds) = (cluster.network.clone(), bounds.clone());
-            let arbiter = arbiter_address.clone();
-            task::spawn(async move { network.replica(&place.as_place(), &arbiter, &bounds).await })
+            let arbiters = addresses.clone();
+            task::spawn(async move { network.replica(&place.as_place(), arbiters, &bounds).await })
         })
         .collect();
     for start in starts {

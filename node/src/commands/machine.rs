@@ -30,16 +30,7 @@ pub(crate) async fn serve(args: ServeArgs, format: Format) -> Result<Exit, Failu
     let mut place = node::place(&args.node);
     let own = network.name(&place)?;
     let arbiters = arbiters(&args, &own)?;
-    if let Some(Peer { endpoint, .. }) = args.peer(&own) {
-        // Who is called otherwise than it calls itself is taken for a copy of itself.
-        if let Some(other) = place.advertise.replace(endpoint)
-            && other != endpoint
-        {
-            return Err(Failure::Usage(format!(
-                "--advertise {other}, but others know {own} at {endpoint}, as --peers says: leave --advertise out"
-            )));
-        }
-    }
+    node::advertise_as_known(&mut place, &own, &args.peers)?;
     room::again_when_there_is_room(place.data_dir, async |signals| {
         let machine = network.machine(&place, &arbiters, &bounds).await?;
         let teller = Teller::new(&machine, &arbiters, format);

@@ -75,6 +75,9 @@ impl ArbitersStatus {
         let mut members: Vec<_> = members.map(member).collect();
         members.sort_by(|one, other| (&one.name, &one.id).cmp(&(&other.name, &other.id)));
         let offers = seen.into_iter().flat_map(|seen| &seen.offers);
+        // It was told before it was taken in.
+        let is_in = |id| config.is_some_and(|config| config.arbiters.contains_key(id));
+        let offers = offers.filter(|(id, _)| !is_in(*id));
         Self {
             members,
             offers: offers.map(offer).collect(),

@@ -17,14 +17,15 @@ pub(super) struct Places {
     /// Of the arbiter; the replicas take those after it. 0: the system chooses all of them.
     port: u16,
     replicas: u16,
+    arbiters: u16,
 }
 
 /// Where one node is.
 #[derive(Clone, Debug)]
 pub(super) struct OwnedPlace {
-    name: String,
+    pub(super) name: String,
     listen: String,
-    data_dir: PathBuf,
+    pub(super) data_dir: PathBuf,
 }
 
 impl OwnedPlace {
@@ -58,9 +59,10 @@ impl Places {
         let port: u16 = port
             .parse()
             .map_err(|_| wrong("the port is a number from 0 to 65535"))?;
-        if port.checked_add(args.replicas).is_none() {
+        let others = args.replicas + args.arbiters - 1;
+        if port.checked_add(others).is_none() {
             return Err(wrong(
-                "the replicas take the ports after this one, which end at 65535",
+                "the other nodes take the ports after this one, which end at 65535",
             ));
         }
         if host == "0.0.0.0" || host == "[::]" {
@@ -76,6 +78,7 @@ impl Places {
             host: host.to_owned(),
             port,
             replicas: args.replicas,
+            arbiters: args.arbiters,
         })
     }
 
@@ -86,10 +89,8 @@ impl Places {
 
     /// The names of all nodes.
     pub(super) fn names(&self) -> Vec<String> {
-        let replicas = self.replicas().into_iter().map(|place| place.name);
-        std::iter::once(ARBITER.to_owned())
-            .chain(replicas)
-            .collect()
+        let nodes = self.arbiters().into_iter().chain(self.replicas());
+        nodes.map(|place| place.name).collect()
     }
 
     /// What the certificates of the nodes are made for.
@@ -109,9 +110,15 @@ impl Places {
         !Path::exists(&self.replicas()[0].data_dir)
     }
 
-    /// The arbiter's.
-    pub(super) fn arbiter(&self) -> OwnedPlace {
-        self.place(ARBITER.to_owned(), 0)
+    /// Those of the arbiters; the first one is there however many are wanted.
+    pub(super) fn arbiters(&self) -> Vec<OwnedPlace> {
+        let further = 2..=self.arbiters;
+        let further = further.map(|number| {
+            let port = self.replicas + number - 1;
+            self.place(format!("{ARBITER}-{number}"), port)
+        });
+        let first = self.place(ARBITER.to_owned(), 0);
+        std::iter::once(first).chain(further).collect()
     }
 
     /// Those of the replicas.
@@ -162,10 +169,10 @@ mod tests {
     }
 
     fn listens(places: &Places) -> Vec<String> {
-        let replicas = places.replicas().into_iter().map(|place| place.listen);
-        std::iter::once(places.arbiter().listen)
-            .chain(replicas)
-            .collect()
+        let (mut arbiters, replicas) = (places.arbiters(), places.replicas());
+        let further = arbiters.split_off(1);
+        let nodes = arbiters.into_iter().chain(replicas).chain(further);
+        nodes.map(|place| place.listen).collect()
     }
 
     #[test]

@@ -30,7 +30,11 @@ fn text(args: &DevArgs, endpoints: &[String], is_in_sync: bool, program: &str) -
         1 => "1 replica".to_owned(),
         count => format!("{count} replicas"),
     };
-    let mut text = format!("ready: an arbiter and {count} in this process, data in {data_dir}");
+    let arbiters = match args.arbiters {
+        1 => "an arbiter".to_owned(),
+        arbiters => format!("{arbiters} arbiters"),
+    };
+    let mut text = format!("ready: {arbiters} and {count} in this process, data in {data_dir}");
     if !is_in_sync {
         text.push_str("\nSome replicas are still catching up; `status` shows how far they are.");
     }
