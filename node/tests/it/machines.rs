@@ -8,7 +8,7 @@ use lockstep_tests::processes::{Machines, PATIENCE};
 use crate::support::{eventually, place, program};
 
 fn machines(host: impl Into<IpAddr>, count: usize) -> Machines {
-    Machines::new(program(), host.into(), count, count).unwrap()
+    Machines::new(program(), &vec![host.into(); count], count).unwrap()
 }
 
 /// What a service manager is told.
@@ -195,7 +195,7 @@ fn three_equal_commands_are_a_cluster_that_outlives_any_one_machine() {
 
 #[test]
 fn a_machine_is_added_that_names_those_that_run() {
-    let mut machines = Machines::new(program(), Ipv4Addr::LOCALHOST.into(), 4, 3).unwrap();
+    let mut machines = Machines::new(program(), &[Ipv4Addr::LOCALHOST.into(); 4], 3).unwrap();
     begin_all(&mut machines, &[1, 2, 0]);
     machines.start(3).unwrap();
     machines.place().all_in_sync(4);

@@ -73,6 +73,12 @@ fn a_replica_whose_disk_fails_comes_back() {
     run(Scenario::EioSecondary, 1, None);
 }
 
+#[test]
+fn clients_notice_nothing_but_a_pause_when_machines_are_killed_or_lose_their_disks() {
+    run(Scenario::KillMachine, 2, None);
+    run(Scenario::WipeMachine, 2, None);
+}
+
 /// Where the machine allows it, this test runs once more, in a network of its own.
 #[test]
 fn a_primary_that_is_cut_off_tells_nobody_what_is_out_of_date() {

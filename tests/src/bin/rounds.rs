@@ -40,12 +40,13 @@ struct Args {
     /// Chooses the moments, and what is read and written
     #[arg(long, default_value_t = 0)]
     seed: u64,
-    /// Where the primary is lost, the median of the time without a success is below this
-    #[arg(long, value_name = "MS", default_value_t = 700)]
-    p50_max: u64,
-    /// Where the primary is lost, the 99th percentile of the time without a success is below this
-    #[arg(long, value_name = "MS", default_value_t = 1000)]
-    p99_max: u64,
+    /// Where the primary or a machine is lost, the median of the time without a success is below this; if not given, 700
+    #[arg(long, value_name = "MS")]
+    p50_max: Option<u64>,
+    /// Where the primary or a machine is lost, the 99th percentile of the time without a success is below this; if not given, 1000,
+    /// and 1200 for a machine
+    #[arg(long, value_name = "MS")]
+    p99_max: Option<u64>,
     /// Keep data and logs of the processes even if every promise was kept
     #[arg(long)]
     keep: bool,
@@ -147,9 +148,10 @@ fn observe(args: &Args, experiment: &Experiment) -> Result<Report, Failure> {
 
 /// Prints what was found. Was every promise kept?
 fn print(args: &Args, report: &Report) -> bool {
+    let usual = Limits::of(report.scenario);
     let limits = Limits {
-        p50: Duration::from_millis(args.p50_max),
-        p99: Duration::from_millis(args.p99_max),
+        p50: args.p50_max.map_or(usual.p50, Duration::from_millis),
+        p99: args.p99_max.map_or(usual.p99, Duration::from_millis),
     };
     let broken = [report.broken_promises(), report.broken_limits(limits)].concat();
     match args.output {

@@ -12,7 +12,7 @@ use super::attack::{Attack, Target};
 use super::node;
 use super::raid::Raid;
 use super::work::{Latencies, Work};
-use crate::processes::{Cluster, Failure, Hosts, Observer, PATIENCE, REPLICAS, until};
+use crate::processes::{Cluster, Failure, Hosts, Observer, PATIENCE, REPLICAS, Subject, until};
 
 /// The certificate of the attackers.
 const ATTACKER: &str = "hostile";

@@ -10,7 +10,7 @@ use hdrhistogram::Histogram;
 use lockstep_core::driver;
 use lockstep_core::driver::handle::{ClientOptions, Handle};
 
-use crate::processes::{Cluster, Failure};
+use crate::processes::{Cluster, Failure, Subject};
 
 /// A writer rests this long between two writes.
 const REST: Duration = Duration::from_millis(2);

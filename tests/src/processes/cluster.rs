@@ -8,10 +8,9 @@ use lockstep_core::config::Address;
 use lockstep_core::rights::ClientRole;
 use lockstep_transport_quic::authority::{self, Existing, Order};
 use lockstep_transport_quic::identity::Rights;
-use lockstep_transport_quic::{Credentials, QuicTransport};
 
 use super::disk::{Disk, Interposer};
-use super::{Condition, Failure, Observer, PATIENCE, Place, Server, until};
+use super::{Condition, Failure, Observer, PATIENCE, Place, Server, Subject, Who, until};
 
 /// Replicas of a cluster.
 pub const REPLICAS: usize = 3;
@@ -136,21 +135,6 @@ impl Cluster {
         self.place.path().join(TLS_DIR)
     }
 
-    /// The network end of a client of this cluster.
-    ///
-    /// # Errors
-    /// If there is no socket for it.
-    pub fn client(&self) -> Result<QuicTransport, Failure> {
-        let credentials = Credentials::load_client(&self.tls_dir(), None)?;
-        Ok(QuicTransport::client(credentials)?)
-    }
-
-    /// Keeps the directory of the cluster, with the logs of its processes, and says where it is.
-    pub fn keep(&mut self) -> PathBuf {
-        self.place.keep();
-        self.place.path().to_owned()
-    }
-
     /// Makes the arbiter's directory that of a new cluster.
     fn begin(&self) -> Result<(), Failure> {
         let directory = data_dir(&self.arbiter.name);
@@ -218,14 +202,6 @@ impl Cluster {
         self.replicas[number].has_ended()
     }
 
-    /// The disk of the arbiter does that from now on.
-    ///
-    /// # Errors
-    /// If it is one that cannot be disturbed.
-    pub fn disturb_arbiter(&self, condition: Condition) -> Result<(), Failure> {
-        self.arbiter.disturb(condition)
-    }
-
     /// The disk of a replica does that from now on.
     ///
     /// # Errors
@@ -250,6 +226,13 @@ impl Cluster {
         self.replicas[number].server.take().expect("it runs")
     }
 
+    fn node(&self, who: Who) -> &Node {
+        match who {
+            Who::Arbiter => &self.arbiter,
+            Who::Replica(number) => &self.replicas[number],
+        }
+    }
+
     fn arguments(&self, command: &str, node: &Node) -> Vec<String> {
         [
             command,
@@ -266,6 +249,56 @@ impl Cluster {
         ]
         .map(str::to_owned)
         .to_vec()
+    }
+}
+
+impl Subject for Cluster {
+    fn place(&self) -> &Place {
+        &self.place
+    }
+
+    fn keep(&mut self) -> PathBuf {
+        self.place.keep()
+    }
+
+    fn addresses(&self) -> Vec<Address> {
+        self.addresses()
+    }
+
+    fn server(&self, who: Who) -> &Server {
+        match who {
+            Who::Arbiter => self.arbiter(),
+            Who::Replica(number) => self.replica(number),
+        }
+    }
+
+    fn take(&mut self, who: Who) -> Server {
+        match who {
+            Who::Arbiter => self.take_arbiter(),
+            Who::Replica(number) => self.take_replica(number),
+        }
+    }
+
+    fn has_ended(&mut self, who: Who) -> bool {
+        match who {
+            Who::Arbiter => self.arbiter_has_ended(),
+            Who::Replica(number) => self.replica_has_ended(number),
+        }
+    }
+
+    fn start(&mut self, who: Who) -> Result<(), Failure> {
+        match who {
+            Who::Arbiter => self.start_arbiter(),
+            Who::Replica(number) => self.start_replica(number),
+        }
+    }
+
+    fn data_dir(&self, who: Who) -> PathBuf {
+        self.place.path().join(data_dir(&self.node(who).name))
+    }
+
+    fn disturb(&self, who: Who, condition: Condition) -> Result<(), Failure> {
+        self.node(who).disturb(condition)
     }
 }
 

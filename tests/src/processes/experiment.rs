@@ -2,6 +2,7 @@
 //! become whole again.
 
 use std::fs;
+use std::net::IpAddr;
 use std::path::PathBuf;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -14,7 +15,8 @@ use super::journal::Task;
 use super::load::Load;
 use super::report::Report;
 use super::{
-    Cluster, Failure, Hosts, LoadOptions, Observer, PATIENCE, PrivateNetwork, Scenario, until,
+    Cluster, Failure, Hosts, LoadOptions, Machines, Observer, PATIENCE, PrivateNetwork, REPLICAS,
+    Scenario, Subject, until,
 };
 use crate::oracle;
 
@@ -46,7 +48,7 @@ const CALM: Duration = Duration::from_millis(300);
 /// An experiment under way.
 struct Course<'a> {
     experiment: &'a Experiment,
-    cluster: Cluster,
+    cluster: Box<dyn Subject>,
     observer: Observer,
     load: Load,
     rng: ChaCha8Rng,
@@ -60,16 +62,19 @@ impl Experiment {
     /// If there is nothing to experiment with. What goes wrong with the cluster later stands in the report.
     pub fn run(&self, mut progress: impl FnMut(u64)) -> Result<Report, Failure> {
         let hosts = self.network.map_or(Hosts::LOCAL, |network| network.hosts());
-        let cluster = if self.scenario.needs_disks() {
-            Cluster::start_on_disks(&self.program, hosts)?
+        let cluster: Box<dyn Subject> = if self.scenario.needs_machines() {
+            let hosts = hosts.replicas.map(IpAddr::from);
+            Box::new(Machines::whole(&self.program, &hosts)?)
+        } else if self.scenario.needs_disks() {
+            Box::new(Cluster::start_on_disks(&self.program, hosts)?)
         } else {
-            Cluster::start(&self.program, hosts)?
+            Box::new(Cluster::start(&self.program, hosts)?)
         };
         let begun = Instant::now();
         let mut course = Course {
             experiment: self,
-            observer: Observer::new(&cluster)?,
-            load: Load::start(&cluster, &self.load, self.seed)?,
+            observer: Observer::new(&*cluster)?,
+            load: Load::start(&*cluster, &self.load, self.seed)?,
             cluster,
             rng: ChaCha8Rng::seed_from_u64(self.seed),
             report: Report::new(self.scenario),
@@ -93,16 +98,18 @@ impl Experiment {
 impl Course<'_> {
     fn round(&mut self, number: u64) -> Result<(), Failure> {
         thread::sleep(self.rng.random_range(CALM..2 * CALM));
-        let primary = until("there is a primary", PATIENCE, || {
-            self.observer.look().primary()
+        let (primary, view) = until("there is a primary", PATIENCE, || {
+            let view = self.observer.look();
+            view.primary().map(|primary| (primary, view))
         })?;
         let Experiment {
             scenario, network, ..
         } = *self.experiment;
-        let fault = Fault::new(scenario, number, primary, network)?;
+        let drawn = self.rng.random_range(0..REPLICAS);
+        let fault = Fault::new(scenario, number, primary, drawn, network)?;
         let journal = self.load.journal();
         let begun = (journal.now(), Instant::now());
-        fault.begin(&mut self.cluster)?;
+        fault.begin(&mut *self.cluster)?;
         let dealt = until("it is dealt with", DEAL_PATIENCE, || {
             let is_dealt_with =
                 fault.is_dealt_with(&self.observer.look(), primary, begun.1.elapsed());
@@ -113,9 +120,10 @@ impl Course<'_> {
             self.report.troubles.push(trouble);
         }
         let ended = journal.now();
-        fault.end(&mut self.cluster)?;
+        fault.end(&mut *self.cluster)?;
         until("the cluster is whole and clients succeed", PATIENCE, || {
-            let is_whole = self.observer.look().is_whole();
+            let now = self.observer.look();
+            let is_whole = now.is_whole() && fault.is_made_good(&view, &now);
             (is_whole && journal.all_succeed_since(ended)).then_some(())
         })?;
         let (writes, reads) = (
@@ -128,7 +136,7 @@ impl Course<'_> {
 
     /// Reads everything everywhere, and has the whole history judged.
     fn conclude(mut self) -> Result<Report, Failure> {
-        self.load.finish(&self.cluster, &self.experiment.load)?;
+        self.load.finish(&*self.cluster, &self.experiment.load)?;
         let pages = self.load.journal().take();
         self.report.failed = self.load.failed();
         self.report.errors = pages.errors;

@@ -42,6 +42,14 @@ pub enum Failure {
         /// Why.
         source: io::Error,
     },
+    /// A process that was killed keeps its data.
+    #[error("cannot remove {}: {source}", directory.display())]
+    Wipe {
+        /// Where.
+        directory: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
     /// A process did not say what was waited for.
     #[error("no line {prefix:?} came from {name}; its log says:\n{log}")]
     Silent {

@@ -1,5 +1,6 @@
 //! What goes wrong in a round, and how it is made good.
 
+use std::fs;
 use std::net::Ipv4Addr;
 use std::thread;
 use std::time::Duration;
@@ -7,7 +8,7 @@ use std::time::Duration;
 use clap::ValueEnum;
 
 use super::{
-    Cluster, Condition, Failure, Hosts, PATIENCE, PrivateNetwork, REPLICAS, Server, View, until,
+    Condition, Failure, Hosts, PATIENCE, PrivateNetwork, REPLICAS, Subject, View, Who, until,
 };
 
 /// Longer than anything that waits for the arbiter waits.
@@ -65,6 +66,14 @@ pub enum Scenario {
     EioSecondary,
     /// A sync of the arbiter fails while a secondary and the primary in turn are killed; it is started again
     EioArbiter,
+    /// `kill -9` any of three machines that run `lockstep serve`, its replica and its arbiter at once; it is started again
+    KillMachine,
+    /// Stop any machine (SIGSTOP); it goes on when it was replaced
+    StopMachine,
+    /// Cut any machine off from the others, in both directions or in one; clients still reach it
+    CutMachine,
+    /// `kill -9` any machine, whose disk is lost; it is started again with an empty one
+    WipeMachine,
 }
 
 /// Which way packets between a node and the others are lost.
@@ -75,17 +84,11 @@ pub(super) enum Direction {
     In,
 }
 
-/// Which process.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Who {
-    Arbiter,
-    Replica(usize),
-}
-
 /// What goes wrong in one round, and to whom.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Fault {
     Kill(Who),
+    Wipe(usize),
     Stop(Who),
     Cut(Who, Direction, PrivateNetwork),
     HandOver(usize),
@@ -111,7 +114,7 @@ impl Scenario {
     /// Does it take a network of its own?
     pub fn needs_network(self) -> bool {
         match self {
-            Self::CutPrimary | Self::CutSecondary | Self::CutArbiter => true,
+            Self::CutPrimary | Self::CutSecondary | Self::CutArbiter | Self::CutMachine => true,
             Self::KillPrimary
             | Self::KillSecondary
             | Self::KillArbiter
@@ -129,7 +132,10 @@ impl Scenario {
             | Self::HangPrimary
             | Self::EioPrimary
             | Self::EioSecondary
-            | Self::EioArbiter => false,
+            | Self::EioArbiter
+            | Self::KillMachine
+            | Self::StopMachine
+            | Self::WipeMachine => false,
         }
     }
 
@@ -156,13 +162,26 @@ impl Scenario {
             | Self::CutPrimary
             | Self::CutSecondary
             | Self::CutArbiter
-            | Self::HandOver => false,
+            | Self::HandOver
+            | Self::KillMachine
+            | Self::StopMachine
+            | Self::CutMachine
+            | Self::WipeMachine => false,
         }
+    }
+
+    /// Is each process a machine, with a replica and an arbiter?
+    pub fn needs_machines(self) -> bool {
+        matches!(
+            self,
+            Self::KillMachine | Self::StopMachine | Self::CutMachine | Self::WipeMachine
+        )
     }
 }
 
 impl Fault {
-    /// What goes wrong in a round of a scenario. `number` is the round's.
+    /// What goes wrong in a round of a scenario. `number` is the round's; `drawn` is the replica of the machine it happens to, where
+    /// that may be any.
     ///
     /// # Errors
     /// If it takes a network that there is not.
@@ -170,11 +189,13 @@ impl Fault {
         scenario: Scenario,
         number: u64,
         primary: usize,
+        drawn: usize,
         network: Option<PrivateNetwork>,
     ) -> Result<Self, Failure> {
         let turn = usize::try_from(number).unwrap_or(0);
         let secondary = (primary + 1 + turn % (REPLICAS - 1)) % REPLICAS;
         let (first, second) = (Who::Replica(primary), Who::Replica(secondary));
+        let any = Who::Replica(drawn);
         let cut = |who| {
             let directions = [Direction::Both, Direction::Out, Direction::In];
             let direction = directions[turn % directions.len()];
@@ -220,6 +241,10 @@ impl Fault {
             Scenario::CutSecondary => cut(second),
             Scenario::CutArbiter => cut(Who::Arbiter),
             Scenario::HandOver => Ok(Self::HandOver(primary)),
+            Scenario::KillMachine => Ok(Self::Kill(any)),
+            Scenario::StopMachine => Ok(Self::Stop(any)),
+            Scenario::CutMachine => cut(any),
+            Scenario::WipeMachine => Ok(Self::Wipe(drawn)),
         }
     }
 
@@ -227,6 +252,7 @@ impl Fault {
     pub(super) fn name(self) -> &'static str {
         match self {
             Self::Kill(_) => "killed",
+            Self::Wipe(_) => "wiped",
             Self::Stop(_) => "stopped",
             Self::Cut(_, Direction::Both, _) => "cut both ways",
             Self::Cut(_, Direction::Out, _) => "nothing gets out",
@@ -237,11 +263,17 @@ impl Fault {
     }
 
     /// Lets it happen.
-    pub(super) fn begin(self, cluster: &mut Cluster) -> Result<(), Failure> {
+    pub(super) fn begin(self, cluster: &mut dyn Subject) -> Result<(), Failure> {
         match self {
-            Self::Kill(Who::Arbiter) => cluster.take_arbiter().kill(),
-            Self::Kill(Who::Replica(replica)) => cluster.take_replica(replica).kill(),
-            Self::Stop(who) => who.server(cluster).pause(),
+            Self::Kill(who) => cluster.take(who).kill(),
+            Self::Wipe(replica) => {
+                let who = Who::Replica(replica);
+                cluster.take(who).kill();
+                let directory = cluster.data_dir(who);
+                fs::remove_dir_all(&directory)
+                    .map_err(|source| Failure::Wipe { directory, source })?;
+            }
+            Self::Stop(who) => cluster.server(who).pause(),
             Self::Cut(who, direction, network) => {
                 for (from, to) in direction.links(network.hosts(), who) {
                     network.cut(from, to)?;
@@ -265,6 +297,7 @@ impl Fault {
             }
             Self::Disk(sick) => sick.is_dealt_with(view, primary, since),
             Self::Kill(Who::Replica(replica))
+            | Self::Wipe(replica)
             | Self::Stop(Who::Replica(replica))
             | Self::Cut(Who::Replica(replica), ..)
             | Self::HandOver(replica) => is_replaced(view, primary, replica),
@@ -272,12 +305,12 @@ impl Fault {
     }
 
     /// Makes it good.
-    pub(super) fn end(self, cluster: &mut Cluster) -> Result<(), Failure> {
+    pub(super) fn end(self, cluster: &mut dyn Subject) -> Result<(), Failure> {
         match self {
-            Self::Kill(Who::Arbiter) => cluster.start_arbiter(),
-            Self::Kill(Who::Replica(replica)) => cluster.start_replica(replica),
+            Self::Kill(who) => cluster.start(who),
+            Self::Wipe(replica) => cluster.start(Who::Replica(replica)),
             Self::Stop(who) => {
-                who.server(cluster).resume();
+                cluster.server(who).resume();
                 Ok(())
             }
             Self::Cut(who, direction, network) => {
@@ -288,6 +321,20 @@ impl Fault {
             }
             Self::HandOver(_) => Ok(()),
             Self::Disk(sick) => sick.end(cluster),
+        }
+    }
+
+    /// Is everybody in place who has to be, if the cluster is whole `now`? `before` all that, it was.
+    pub(super) fn is_made_good(self, before: &View, now: &View) -> bool {
+        match self {
+            // The arbiter that has lost everything is a lost one, even before it was silent for long; another has to be in its place.
+            Self::Wipe(replica) => {
+                let next = now.arbiter_at(replica);
+                next.is_some() && next != before.arbiter_at(replica)
+            }
+            Self::Kill(_) | Self::Stop(_) | Self::Cut(..) | Self::HandOver(_) | Self::Disk(_) => {
+                true
+            }
         }
     }
 }
@@ -307,17 +354,17 @@ impl Sick {
         }
     }
 
-    fn begin(self, cluster: &mut Cluster) -> Result<(), Failure> {
+    fn begin(self, cluster: &mut dyn Subject) -> Result<(), Failure> {
         self.disturb(cluster, self.condition)?;
         match self.condition {
             // Somebody has to make it write, if it is the arbiter.
             Condition::Failing => {
                 self.kill(cluster);
                 until("who has a failing disk ends", PATIENCE, || {
-                    self.who.has_ended(cluster).then_some(())
+                    cluster.has_ended(self.who).then_some(())
                 })?;
                 self.disturb(cluster, Condition::Sound)?;
-                self.who.start(cluster)
+                cluster.start(self.who)
             }
             // There is room again before clients give up.
             Condition::Full => {
@@ -352,27 +399,24 @@ impl Sick {
         }
     }
 
-    fn end(self, cluster: &mut Cluster) -> Result<(), Failure> {
+    fn end(self, cluster: &mut dyn Subject) -> Result<(), Failure> {
         self.disturb(cluster, Condition::Sound)?;
         match self.killed {
-            Some(replica) => cluster.start_replica(replica),
+            Some(replica) => cluster.start(Who::Replica(replica)),
             None => Ok(()),
         }
     }
 
-    fn disturb(self, cluster: &Cluster, condition: Condition) -> Result<(), Failure> {
+    fn disturb(self, cluster: &dyn Subject, condition: Condition) -> Result<(), Failure> {
         for who in [Some(self.who), self.also].into_iter().flatten() {
-            match who {
-                Who::Arbiter => cluster.disturb_arbiter(condition)?,
-                Who::Replica(replica) => cluster.disturb_replica(replica, condition)?,
-            }
+            cluster.disturb(who, condition)?;
         }
         Ok(())
     }
 
-    fn kill(self, cluster: &mut Cluster) {
+    fn kill(self, cluster: &mut dyn Subject) {
         if let Some(replica) = self.killed {
-            cluster.take_replica(replica).kill();
+            cluster.take(Who::Replica(replica)).kill();
         }
     }
 }
@@ -383,29 +427,6 @@ fn is_replaced(view: &View, primary: usize, replica: usize) -> bool {
         view.primary().is_some_and(|now| now != primary)
     } else {
         !view.is_in_sync(replica)
-    }
-}
-
-impl Who {
-    fn has_ended(self, cluster: &mut Cluster) -> bool {
-        match self {
-            Self::Arbiter => cluster.arbiter_has_ended(),
-            Self::Replica(replica) => cluster.replica_has_ended(replica),
-        }
-    }
-
-    fn start(self, cluster: &mut Cluster) -> Result<(), Failure> {
-        match self {
-            Self::Arbiter => cluster.start_arbiter(),
-            Self::Replica(replica) => cluster.start_replica(replica),
-        }
-    }
-
-    fn server(self, cluster: &Cluster) -> &Server {
-        match self {
-            Self::Arbiter => cluster.arbiter(),
-            Self::Replica(replica) => cluster.replica(replica),
-        }
     }
 }
 

@@ -19,7 +19,7 @@ use rand_chacha::ChaCha8Rng;
 
 use super::journal::{Journal, Task};
 use super::tap::Tap;
-use super::{Cluster, Failure};
+use super::{Failure, Subject};
 use crate::oracle::{Answer, Level, Operation, What, WriteOutcome};
 
 /// How much clients do.
@@ -80,7 +80,7 @@ struct Client {
 impl Load {
     /// Begins to work on a cluster that was never written to.
     pub(super) fn start(
-        cluster: &Cluster,
+        cluster: &dyn Subject,
         options: &LoadOptions,
         seed: u64,
     ) -> Result<Self, Failure> {
@@ -126,7 +126,7 @@ impl Load {
     /// Ends the work, and reads every key at every replica.
     pub(super) fn finish(
         &mut self,
-        cluster: &Cluster,
+        cluster: &dyn Subject,
         options: &LoadOptions,
     ) -> Result<(), Failure> {
         self.schedule.end();
@@ -145,7 +145,7 @@ impl Load {
 
     fn client(
         &self,
-        cluster: &Cluster,
+        cluster: &dyn Subject,
         deadline: Duration,
         number: u64,
     ) -> Result<Client, Failure> {

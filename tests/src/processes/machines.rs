@@ -4,12 +4,13 @@
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 
+use lockstep_core::config::Address;
 use lockstep_core::rights::ClientRole;
 use lockstep_transport_quic::authority::{self, Existing, Order};
 use lockstep_transport_quic::identity::Rights;
 
 use super::cluster::{TLS_DIR, data_dir, free_address};
-use super::{Failure, Place, Server};
+use super::{Condition, Failure, Observer, PATIENCE, Place, Server, Subject, Who, until};
 
 /// The machines `n1`, `n2` and so on, by their numbers from 0. They are killed when this is dropped.
 pub struct Machines {
@@ -25,28 +26,44 @@ struct Machine {
 }
 
 impl Machines {
-    /// So many machines at `host`, none of which runs. Each is told of the first `known`.
+    /// Machines at these `hosts`, all of which run, as soon as they are a cluster that is whole.
+    ///
+    /// # Errors
+    /// If that does not come about.
+    pub(super) fn whole(program: &Path, hosts: &[IpAddr]) -> Result<Self, Failure> {
+        let mut machines = Self::new(program, hosts, hosts.len())?;
+        for number in 0..hosts.len() {
+            machines.begin(number, &[])?;
+        }
+        let observer = Observer::new(&machines)?;
+        until("the cluster is whole", PATIENCE, || {
+            observer.look().is_whole().then_some(())
+        })?;
+        Ok(machines)
+    }
+
+    /// A machine at each of `hosts`, none of which runs. Each is told of the first `known`.
     ///
     /// # Errors
     /// If there are no certificates or addresses for them.
-    pub fn new(program: &Path, host: IpAddr, count: usize, known: usize) -> Result<Self, Failure> {
+    pub fn new(program: &Path, hosts: &[IpAddr], known: usize) -> Result<Self, Failure> {
         let mut place = Place::new(program);
         let tls_dir = place.path().join(TLS_DIR);
         authority::init(&tls_dir)?;
         let mut me = Order::client("me")?;
         me.identity.rights = Rights::Client(ClientRole::Admin, Vec::new());
         authority::issue(&tls_dir, &me, Existing::Keep)?;
-        let machine = |number: usize| {
-            let name = format!("n{number}");
+        let machine = |(number, host): (usize, &IpAddr)| {
+            let name = format!("n{}", number + 1);
             let order = Order::node(&name, &[host.to_string()])?;
             authority::issue(&tls_dir, &order, Existing::Keep)?;
             Ok(Machine {
                 name,
-                address: free_address(host)?,
+                address: free_address(*host)?,
                 server: None,
             })
         };
-        let machines = (1..=count).map(machine);
+        let machines = hosts.iter().enumerate().map(machine);
         let machines = machines.collect::<Result<Vec<Machine>, Failure>>()?;
         let addresses: Vec<&str> = machines.iter().map(|machine| &*machine.address).collect();
         place.set_flags(&["--cluster", &addresses.join(","), "--tls-dir", TLS_DIR]);
@@ -132,5 +149,59 @@ impl Machines {
     pub fn data_dir(&self, number: usize) -> PathBuf {
         let name = &self.machines[number].name;
         self.place.path().join(data_dir(name))
+    }
+}
+
+impl Subject for Machines {
+    fn place(&self) -> &Place {
+        &self.place
+    }
+
+    fn keep(&mut self) -> PathBuf {
+        self.place.keep()
+    }
+
+    fn addresses(&self) -> Vec<Address> {
+        let machines = self.machines.iter();
+        machines
+            .map(|machine| Address::new(&machine.address))
+            .collect()
+    }
+
+    fn server(&self, who: Who) -> &Server {
+        self.machine(who.number())
+    }
+
+    fn take(&mut self, who: Who) -> Server {
+        self.take(who.number())
+    }
+
+    fn has_ended(&mut self, who: Who) -> bool {
+        let machine = &mut self.machines[who.number()];
+        machine.server.as_mut().is_none_or(Server::has_ended)
+    }
+
+    fn start(&mut self, who: Who) -> Result<(), Failure> {
+        self.start(who.number())
+    }
+
+    fn data_dir(&self, who: Who) -> PathBuf {
+        self.data_dir(who.number())
+    }
+
+    fn disturb(&self, _: Who, _: Condition) -> Result<(), Failure> {
+        Err(Failure::NoDisks {
+            reason: "machines are started without such disks".to_owned(),
+        })
+    }
+}
+
+impl Who {
+    /// The machine of a replica, the arbiter of which is the same process.
+    fn number(self) -> usize {
+        match self {
+            Self::Arbiter => panic!("no arbiter is a process of its own"),
+            Self::Replica(number) => number,
+        }
     }
 }

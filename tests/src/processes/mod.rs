@@ -1,6 +1,6 @@
 //! The program as real processes: real sockets, real files, `kill -9`.
 //!
-//! In reading order: `place`, `disk`, `server`, `cluster` and `machines` (processes and where they live), `observer` (what they say of
+//! In reading order: `place`, `disk`, `server`, `subject`, `cluster` and `machines` (processes and where they live), `observer` (what they say of
 //! themselves); `journal`, `tap` and `load` (clients at work, and what they learn); `private_network` and `fault` (what goes
 //! wrong); `experiment` (rounds of that, under load) and `report` (what it showed).
 //!
@@ -15,6 +15,7 @@ mod machines;
 mod observer;
 mod place;
 mod server;
+mod subject;
 
 mod journal;
 mod load;
@@ -38,3 +39,4 @@ pub use self::place::{Ended, Place};
 pub use self::private_network::{PrivateNetwork, Whereabouts};
 pub use self::report::{Limits, Report};
 pub use self::server::Server;
+pub use self::subject::{Subject, Who};

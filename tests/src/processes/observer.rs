@@ -4,13 +4,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_std::task;
-use lockstep_core::config::{Address, Config, NodeId};
+use lockstep_core::config::{Address, ArbiterId, Config, NodeId};
 use lockstep_core::driver;
 use lockstep_core::driver::handle::{ClientOptions, Handle};
-use lockstep_core::message::{NodeStatus, RoleName};
+use lockstep_core::limits::ARBITER_SILENCE;
+use lockstep_core::message::{ArbitersStatus, NodeStatus, RoleName};
 use lockstep_transport_quic::endpoint_of;
 
-use super::{Cluster, Failure};
+use super::{Failure, Subject};
 
 /// A replica that has not answered by then is taken for dead.
 const STATUS_DEADLINE: Duration = Duration::from_millis(500);
@@ -32,7 +33,7 @@ impl Observer {
     ///
     /// # Errors
     /// If it cannot be made.
-    pub fn new(cluster: &Cluster) -> Result<Self, Failure> {
+    pub fn new(cluster: &dyn Subject) -> Result<Self, Failure> {
         let addresses = cluster.addresses();
         let options = ClientOptions {
             deadline: STATUS_DEADLINE,
@@ -77,6 +78,14 @@ impl View {
         })
     }
 
+    /// The arbiter that keeps the record at the address of a replica, as far as is known.
+    pub fn arbiter_at(&self, number: usize) -> Option<ArbiterId> {
+        let own = self.addresses[number].as_str();
+        let mut arbiters = self.config()?.arbiters.iter();
+        let found = arbiters.find(|(_, place)| endpoint_of(&place.address) == own);
+        found.map(|(arbiter, _)| *arbiter)
+    }
+
     /// Handshakes that failed at replicas, and that they refused, since they started.
     pub fn handshakes(&self) -> [u64; 2] {
         let usages = self.statuses.iter().flatten().map(|status| status.usage);
@@ -88,7 +97,7 @@ impl View {
         })
     }
 
-    /// All replicas are in sync, know it, and answer linearizable reads; all of them hear the arbiter.
+    /// All replicas are in sync, know it, and answer linearizable reads; all of them hear an arbiter, and none of several is silent.
     pub fn is_whole(&self) -> bool {
         let Some(config) = self.config() else {
             return false;
@@ -103,6 +112,17 @@ impl View {
         config.in_sync.len() == self.statuses.len()
             && self.primary().is_some()
             && self.statuses.iter().all(is_well)
+            && self.hears_all_arbiters(config)
+    }
+
+    /// Where there are several, one of them tells of the others.
+    fn hears_all_arbiters(&self, config: &Config) -> bool {
+        let statuses = self.statuses.iter().flatten();
+        let told = statuses.filter_map(|status| status.arbiters.as_ref());
+        let told = told.min_by_key(|told| told.age);
+        let is_well =
+            |told: &ArbitersStatus| told.age < ARBITER_SILENCE && told.seen.silent.is_empty();
+        config.arbiters.len() == 1 || told.is_some_and(is_well)
     }
 
     fn config(&self) -> Option<&Config> {

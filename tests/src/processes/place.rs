@@ -56,9 +56,10 @@ impl Place {
         &self.flags
     }
 
-    /// Keeps the directory when this is dropped.
-    pub fn keep(&mut self) {
+    /// Keeps the directory when this is dropped, and says where it is.
+    pub fn keep(&mut self) -> PathBuf {
         self.dir.disable_cleanup(true);
+        self.path().to_owned()
     }
 
     /// The program that is run here.

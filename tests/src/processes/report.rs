@@ -11,7 +11,7 @@ use serde_json::json;
 use super::Scenario;
 use crate::oracle::{Summary, Verdict};
 
-/// How long clients may go without a success when the primary is lost.
+/// How long clients may go without a success when the primary is lost, or a machine, which may be its.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
     /// The median is below this.
@@ -20,11 +20,17 @@ pub struct Limits {
     pub p99: Duration,
 }
 
-impl Default for Limits {
-    fn default() -> Self {
+impl Limits {
+    /// Those of a scenario. An arbiter may have to take the chair first where a machine is lost.
+    pub fn of(scenario: Scenario) -> Self {
+        let p99 = if scenario.needs_machines() {
+            1200
+        } else {
+            1000
+        };
         Self {
             p50: Duration::from_millis(700),
-            p99: Duration::from_millis(1000),
+            p99: Duration::from_millis(p99),
         }
     }
 }
@@ -123,10 +129,15 @@ impl Report {
         broken
     }
 
-    /// What took too long: until writes went on where the primary was lost, and any write where it was not.
+    /// What took too long: until writes went on where the primary was lost, or any machine, and any write where it was not.
     pub fn broken_limits(&self, limits: Limits) -> Vec<String> {
         match self.scenario {
-            Scenario::KillPrimary | Scenario::StopPrimary => self.late_writes(limits),
+            Scenario::KillPrimary
+            | Scenario::StopPrimary
+            | Scenario::KillMachine
+            | Scenario::StopMachine
+            | Scenario::CutMachine
+            | Scenario::WipeMachine => self.late_writes(limits),
             Scenario::KillSecondary
             | Scenario::KillArbiter
             | Scenario::StopSecondary
@@ -287,7 +298,7 @@ mod tests {
             report.row("killed").add(writes, Duration::ZERO);
         }
         report.failed = failed;
-        let found = report.broken_limits(Limits::default());
+        let found = report.broken_limits(Limits::of(scenario));
         assert_eq!(found.len(), broken, "{scenario:?} {millis:?}: {found:?}");
         assert!(report.broken_promises().is_empty());
     }
@@ -300,6 +311,9 @@ mod tests {
         check(Scenario::KillPrimary, &[600, 720, 990], 0, 1);
         check(Scenario::StopPrimary, &[1100], 0, 2);
         check(Scenario::CutPrimary, &[5000], 9, 0);
+        check(Scenario::KillMachine, &[600, 600, 1100], 9, 0);
+        check(Scenario::KillMachine, &[600, 600, 1300], 0, 1);
+        check(Scenario::WipeMachine, &[1300], 0, 2);
     }
 
     #[test]
