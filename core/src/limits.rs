@@ -27,6 +27,10 @@ pub const ARBITER_PATIENCE: Duration = RETRY_INTERVAL;
 /// more of them.
 pub const ARBITERS_MAX: usize = 5;
 
+/// A round that is further ahead of what an arbiter has promised was never reached by standing for the chair, were it done a hundred
+/// times a second for centuries. Whoever named the greatest one would be the last to decide anything.
+pub const ROUNDS_AHEAD_MAX: u64 = 1 << 40;
+
 /// An arbiter that is none of those that keep the record offers itself this often.
 pub const OFFER_INTERVAL: Duration = Duration::from_millis(500);
 

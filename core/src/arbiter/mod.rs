@@ -28,7 +28,7 @@ use crate::event::Event;
 use crate::limits;
 use crate::message::{ConfigChange, Message, RegisterMessage, ToArbiter};
 use crate::process::{Input, Now, Outbox, Process};
-use crate::register::{self, Arbiters, Effect, Effects, Held, Register};
+use crate::register::{self, Arbiters, Ballot, Effect, Effects, Held, Mark, Register};
 use crate::storage::pending::Pending;
 use crate::storage::{ArbiterKeeper, ArbiterRecord, Save, Ticket};
 use crate::time::{Instant, Timers};
@@ -253,23 +253,23 @@ impl Arbiter {
             None => true,
         };
         let is_valid = |held: &Held<ArbiterRecord>| held.value.config.is_valid();
-        if !is_fine || !body.held().is_none_or(is_valid) {
+        let own = self.register.keeper().promised().round.0;
+        let is_near = body.round().0 <= own.saturating_add(limits::ROUNDS_AHEAD_MAX);
+        if !is_fine || !is_near || !body.held().is_none_or(is_valid) {
             out.notify(Event::Stale { from: from.clone() });
             return;
         }
-        let is_attempt = matches!(
-            body,
-            register::Message::Prepare { .. } | register::Message::Accept(_)
-        );
         if self
             .record()
             .is_some_and(|record| record.config.arbiters.contains_key(&sender))
         {
             self.heard.insert(sender, now);
         }
+        let known = self.accepted();
         let effects = &mut Effects::default();
         self.register.on_message(sender, body, effects);
-        if is_attempt && self.register.keeper().promised().arbiter == sender {
+        // Not by a repetition: one that hears nobody repeats itself for ever, and would keep all others from the chair.
+        if self.accepted() != known && self.register.keeper().promised().arbiter == sender {
             self.heard_at = Some(now);
         }
         let asker = Asker {
@@ -278,6 +278,12 @@ impl Arbiter {
             cluster,
         };
         self.carry_out(now, Some(asker), effects, out);
+    }
+
+    /// What it has promised to and accepted last.
+    fn accepted(&self) -> (Ballot, Option<Mark>) {
+        let keeper = self.register.keeper();
+        (keeper.promised(), keeper.held().map(|held| held.mark))
     }
 
     /// Not while another one may be about to decide: two at once would keep each other from it. The longer an arbiter waits,

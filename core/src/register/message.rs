@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::config::QuestionRound;
+use crate::config::{QuestionRound, Round};
 
 use super::ballot::{Ballot, Mark};
 use super::keeper::Held;
@@ -53,6 +53,22 @@ pub enum Message<V> {
 }
 
 impl<V> Message<V> {
+    /// The highest round that it names.
+    pub fn round(&self) -> Round {
+        match self {
+            Self::Prepare { ballot } | Self::Ask { ballot, .. } | Self::Still { ballot, .. } => {
+                ballot.round
+            }
+            Self::Promise { ballot, held } => {
+                let held = held.as_ref().map(|held| held.mark.ballot.round);
+                ballot.round.max(held.unwrap_or(Round::ZERO))
+            }
+            Self::Accept(held) => held.mark.ballot.round,
+            Self::Accepted { mark } => mark.ballot.round,
+            Self::Refused { ballot, promised } => ballot.round.max(promised.round),
+        }
+    }
+
     /// The value that it carries.
     pub fn held(&self) -> Option<&Held<V>> {
         match self {

@@ -254,3 +254,43 @@ fn one_of_several_decides_nothing_offline() {
     let decided = offline::decide(&alone, record).expect("it is alone");
     assert!(decided.promised() > alone.promised());
 }
+
+#[test]
+fn a_round_that_nobody_can_have_reached_is_let_be() {
+    let mut three = Three::new();
+    three.hear(0, place(2), prepare(2, 7, u64::MAX));
+    three.hear(0, place(2), prepare(2, 7, 2 + limits::ROUNDS_AHEAD_MAX));
+    let ballot = |round| Ballot {
+        round: Round(round),
+        arbiter: ArbiterId(2),
+    };
+    let refused = RegisterMessage {
+        sender: ArbiterId(2),
+        cluster: ClusterId(7),
+        body: register::Message::Refused {
+            ballot: ballot(1),
+            promised: ballot(u64::MAX),
+        },
+    };
+    three.hear(0, place(2), Message::Register(Box::new(refused)));
+    assert_eq!(three.underway, []);
+    three.ask(0, 1, first_join());
+    three.deliver(|_, _| false);
+    assert!(!three.told.is_empty(), "it decides as before");
+}
+
+#[test]
+fn one_that_hears_nobody_keeps_no_other_from_the_chair() {
+    let mut three = Three::new();
+    let is_lost = |_: usize, to: usize| to == 0;
+    three.ask(0, 1, first_join());
+    for _ in 0..5 {
+        three.deliver(is_lost);
+        three.later(100);
+        three.step(0, Input::Timer(Timer::Repeat));
+    }
+    assert_eq!(three.told, []);
+    three.ask(1, 1, first_join());
+    three.deliver(is_lost);
+    assert!(three.told.iter().any(|(by, _, _)| *by == 1), "it decides");
+}
