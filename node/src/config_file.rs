@@ -151,7 +151,9 @@ fn variable(path: &[String], long: &str) -> Option<String> {
         ("bench", _) => "bench",
         // Of `certs node` and `certs client`.
         ("certs", "role") => path.last().map_or("", String::as_str),
-        ("dev", "listen" | "data-dir" | "transport") => "dev",
+        ("dev", "listen" | "data-dir" | "transport" | "arbiters") => "dev",
+        // Those of `serve` are machines.
+        ("arbiter", "peers") => "arbiter",
         // Where a node has its data is no reason to export from there.
         ("export", "data-dir" | "prefix") => "export",
         (_, _) => "",
