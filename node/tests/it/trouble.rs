@@ -215,6 +215,7 @@ fn a_write_of_unknown_outcome_is_resolved_by_the_name_it_was_given() {
     let cluster = start();
     let place = cluster.place();
     place.ok(&["put", "k", "v"]);
+    place.all_in_sync(3);
     // Nobody confirms the write, and nobody takes out who does not.
     cluster.arbiter().pause();
     cluster.replica(1).pause();
@@ -255,6 +256,7 @@ fn a_write_that_a_signal_ends_is_named_if_it_may_have_been_executed() {
     let cluster = start();
     let place = cluster.place();
     place.ok(&["put", "k", "v"]);
+    place.all_in_sync(3);
     // Nobody confirms the writes, and nobody takes out who does not.
     cluster.arbiter().pause();
     cluster.replica(1).pause();
