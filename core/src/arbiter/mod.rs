@@ -259,12 +259,12 @@ impl Arbiter {
             out.notify(Event::Stale { from: from.clone() });
             return;
         }
-        if self
-            .record()
-            .is_some_and(|record| record.config.arbiters.contains_key(&sender))
-        {
-            self.heard.insert(sender, now);
-        }
+        self.heard.insert(sender, now);
+        let present = self.register.keeper().held();
+        let present = present.map(|held| &held.value.config.arbiters);
+        let is_one =
+            |arbiter: &ArbiterId| present.is_some_and(|present| present.contains_key(arbiter));
+        self.heard.retain(|arbiter, _| is_one(arbiter));
         let known = self.accepted();
         let effects = &mut Effects::default();
         self.register.on_message(sender, body, effects);

@@ -3,25 +3,22 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use crate::config::{Address, ArbiterId, Round, Step};
+use crate::config::{Address, ArbiterId};
 use crate::event::Event;
 use crate::limits;
 use crate::message::{ArbitersChange, ArbitersSeen, FromArbiter, Message, Offer};
 use crate::process::Outbox;
-use crate::register::{Arbiters, Ballot, Effects, Held, Mark, Register};
+use crate::register::{Arbiters, Ballot, Effects, Register};
 use crate::time::Instant;
 
 use super::announcement::Announcement;
 use super::set::{self, Next};
-use super::{Arbiter, Timer, policy};
+use super::{Arbiter, Timer, offline, policy};
 
 impl Arbiter {
-    /// Offers itself wherever an arbiter may be, if it is none of those that keep the record; and begins a cluster, if all are there
+    /// One that is none of those that keep the record offers itself wherever an arbiter may be; and begins a cluster, if all are there
     /// that are to begin it.
     pub(super) fn offer(&mut self, now: Instant, out: &mut Outbox) {
-        if self.register.is_one() {
-            return;
-        }
         let own = self.register.keeper().id();
         let options = &self.options;
         let known = self.record().into_iter();
@@ -97,22 +94,11 @@ impl Arbiter {
         let Some(arbiters) = Arbiters::new(places.keys().copied().collect()) else {
             return;
         };
-        let ballot = Ballot {
-            round: Round::ZERO.next(),
-            arbiter: own,
-        };
         let mut record = policy::first_record(self.drawn.cluster, self.drawn.secret);
         record.config.arbiters = places;
         out.notify(Event::ClusterBegun(record.config.cluster));
-        let held = Held {
-            mark: Mark {
-                ballot,
-                step: Step::ZERO,
-            },
-            arbiters,
-            value: record,
-        };
-        self.register = Register::open(keeper.clone().holding_first(held));
+        let keeper = offline::found_with(own, arbiters, record);
+        self.register = Register::open(keeper);
         self.stand(now, out);
     }
 

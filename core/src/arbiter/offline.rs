@@ -1,4 +1,4 @@
-//! What is done to the disk of an arbiter that does not run.
+//! What is on the disk of an arbiter that begins, and what is done to it while none runs.
 
 use crate::config::{ArbiterId, Round, Step};
 use crate::register::{Arbiters, Ballot, Effects, Held, Keeper, Mark, Register};
@@ -6,6 +6,15 @@ use crate::storage::{ArbiterKeeper, ArbiterRecord};
 
 /// What is on the disk of an arbiter that decides alone, and has this record from the beginning. `id` is drawn at random.
 pub fn found(id: ArbiterId, record: ArbiterRecord) -> ArbiterKeeper {
+    found_with(id, Arbiters::lone(id), record)
+}
+
+/// What the one knows that begins with a record which these are to keep.
+pub(super) fn found_with(
+    id: ArbiterId,
+    arbiters: Arbiters,
+    record: ArbiterRecord,
+) -> ArbiterKeeper {
     let ballot = Ballot {
         round: Round::ZERO.next(),
         arbiter: id,
@@ -15,7 +24,7 @@ pub fn found(id: ArbiterId, record: ArbiterRecord) -> ArbiterKeeper {
             ballot,
             step: Step::ZERO,
         },
-        arbiters: Arbiters::lone(id),
+        arbiters,
         value: record,
     };
     Keeper::holding(id, held)

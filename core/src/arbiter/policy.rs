@@ -443,7 +443,7 @@ pub(super) fn remove(config: &mut Config, node: NodeId) -> bool {
     true
 }
 
-fn raise(config: &mut Config) -> bool {
+pub(super) fn raise(config: &mut Config) -> bool {
     config.version = config.version.next();
     true
 }

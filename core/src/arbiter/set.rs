@@ -4,11 +4,13 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use crate::config::{ArbiterId, ArbiterPlace, Config};
+use crate::config::{ArbiterId, ArbiterPlace};
 use crate::limits;
 use crate::message::ArbitersChange;
 use crate::register::{Arbiters, Held};
 use crate::storage::ArbiterRecord;
+
+use super::policy::raise;
 
 /// What is to be chosen next.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -113,8 +115,4 @@ fn exchanged(
     raise(&mut record.config);
     let arbiters = Some(arbiters);
     Some(Next { record, arbiters })
-}
-
-fn raise(config: &mut Config) {
-    config.version = config.version.next();
 }

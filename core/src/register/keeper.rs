@@ -62,11 +62,6 @@ impl<V> Keeper<V> {
         }
     }
 
-    /// The same one, which holds a value now. It was never asked for anything.
-    pub fn holding_first(self, held: Held<V>) -> Self {
-        Self::holding(self.id, held)
-    }
-
     /// What it knows, as that of another arbiter: nothing of what this one promised is withdrawn.
     pub fn of(self, id: ArbiterId) -> Self {
         Self { id, ..self }

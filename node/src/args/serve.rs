@@ -4,11 +4,9 @@ use std::collections::BTreeSet;
 use std::str::FromStr;
 
 use clap::{ArgMatches, FromArgMatches};
+use lockstep_core::limits::ARBITERS_MAX;
 
 use super::server::{LimitArgs, NodeArgs};
-
-/// Arbiters of a cluster: a majority of five is slower than one of three, and one of more would be slower still.
-const ARBITERS_MAX: usize = 5;
 
 /// So many of the machines have an arbiter, unless it is said which.
 const ARBITERS_USUAL: usize = 3;

@@ -51,7 +51,7 @@ async fn explained(store: &Store, format: Format, has_table: bool) -> Result<boo
     }
     Ok(match has_table {
         true => cluster.problems.is_empty(),
-        false => why.writes == "go on" && why.reads == "go on",
+        false => why.goes_on(),
     })
 }
 

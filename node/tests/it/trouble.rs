@@ -210,15 +210,20 @@ fn how_much_room_a_full_disk_needs_is_told() {
     });
 }
 
-#[test]
-fn a_write_of_unknown_outcome_is_resolved_by_the_name_it_was_given() {
+/// A cluster with a key, in which nobody confirms a write from now on, and nobody takes out who does not.
+fn unconfirming() -> Cluster {
     let cluster = start();
-    let place = cluster.place();
-    place.ok(&["put", "k", "v"]);
-    place.all_in_sync(3);
-    // Nobody confirms the write, and nobody takes out who does not.
+    cluster.place().ok(&["put", "k", "v"]);
+    cluster.place().all_in_sync(3);
     cluster.arbiter().pause();
     cluster.replica(1).pause();
+    cluster
+}
+
+#[test]
+fn a_write_of_unknown_outcome_is_resolved_by_the_name_it_was_given() {
+    let cluster = unconfirming();
+    let place = cluster.place();
     let unknown = place.run(&["put", "k", "w", "--deadline", "3s"]);
     assert_eq!(unknown.code, 4, "{unknown:?}");
     let (_, hint) = unknown.errors.split_once("`lockstep ").unwrap();
@@ -253,13 +258,8 @@ fn interrupt(child: Child, signal: Signal) -> Ended {
 
 #[test]
 fn a_write_that_a_signal_ends_is_named_if_it_may_have_been_executed() {
-    let cluster = start();
+    let cluster = unconfirming();
     let place = cluster.place();
-    place.ok(&["put", "k", "v"]);
-    place.all_in_sync(3);
-    // Nobody confirms the writes, and nobody takes out who does not.
-    cluster.arbiter().pause();
-    cluster.replica(1).pause();
     let is_sent = |key: &str, value: &str| {
         let arguments = ["get", key, "--level", "local", "--replica"];
         let address = cluster.addresses()[0].to_string();

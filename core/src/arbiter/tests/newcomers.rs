@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use super::several::{Three, first_join, holding, query};
 use super::*;
 use crate::message::ArbitersChange;
-use crate::register::Keeper;
+use crate::register::{Held, Keeper};
 
 /// An arbiter with an empty directory, which is to begin a cluster with `founders`, and knows where they and `a1` to `a3` are.
 fn new_one(id: u64, founders: &[u64]) -> Arbiter {
@@ -23,16 +23,18 @@ fn ids(arbiter: &Arbiter) -> BTreeSet<u64> {
     all.iter().map(|id| id.0).collect()
 }
 
+/// The newest that any of them holds.
+fn newest(three: &Three) -> &Held<ArbiterRecord> {
+    let arbiters = three.arbiters.iter();
+    let held = arbiters.filter_map(|arbiter| arbiter.register().keeper().held());
+    held.max_by_key(|held| held.mark)
+        .expect("there is a record")
+}
+
 /// The arbiters that the configuration tells of, at the one that has the newest.
 fn told(three: &Three) -> BTreeSet<u64> {
-    let held = three
-        .arbiters
-        .iter()
-        .filter_map(|arbiter| arbiter.register().keeper().held());
-    let newest = held
-        .max_by_key(|held| held.mark)
-        .expect("there is a record");
-    newest.value.config.arbiters.keys().map(|id| id.0).collect()
+    let config = &newest(three).value.config;
+    config.arbiters.keys().map(|id| id.0).collect()
 }
 
 /// A second passes in which all go on, and a replica asks the first one.
@@ -57,16 +59,9 @@ fn live(three: &mut Three, is_lost: impl Fn(usize, usize) -> bool + Copy) {
 
 /// Has an operator's change proposed, by a replica that knows the newest configuration.
 fn propose(three: &mut Three, change: ArbitersChange) {
-    let held = three
-        .arbiters
-        .iter()
-        .filter_map(|arbiter| arbiter.register().keeper().held());
-    let newest = held
-        .max_by_key(|held| held.mark)
-        .expect("there is a record");
     let propose = Propose {
         node: NodeId(1),
-        version: newest.value.config.version,
+        version: newest(three).value.config.version,
         change: ConfigChange::Arbiters(change),
     };
     three.ask(0, 1, ToArbiter::Propose(propose));
@@ -240,4 +235,29 @@ fn who_is_silent_and_who_offers_itself_is_told_to_replicas() {
     assert_eq!(seen.chair, ArbiterId(1));
     assert_eq!(seen.silent.keys().collect::<Vec<_>>(), [&ArbiterId(3)]);
     assert_eq!(seen.offers, [(ArbiterId(40), arbiter_place(4))].into());
+}
+
+#[test]
+fn a_single_offer_of_one_that_is_no_more_replaces_nobody() {
+    let mut three = Three::new();
+    three.ask(0, 1, first_join());
+    three.deliver(nobody);
+    for _ in 0..6 {
+        live(&mut three, |from, to| from == 2 || to == 2);
+    }
+    // Of what was where the third is, and was wiped: a network has kept it.
+    let mut late = new_one(3, &[]);
+    let mut out = Outbox::new();
+    late.step(three.now.into(), Input::Start, &mut out);
+    let offer = out.drain().find_map(|effect| match effect {
+        Effect::Send { message, .. } => Some(message),
+        _ => None,
+    });
+    three.hear(
+        0,
+        arbiter_place(3).address,
+        offer.expect("it offers itself"),
+    );
+    live(&mut three, |from, to| from == 2 || to == 2);
+    assert_eq!(told(&three), [1, 2, 3].into());
 }
